@@ -1,0 +1,85 @@
+/**
+ * What a key holds: its kind, as stored in the key index beside a float64 value.
+ *
+ * | kind | value in the index |
+ * | --- | --- |
+ * | StringBytes | arena reference of the bytes |
+ * | StringInteger | the integer itself (a safe integer; no arena block) |
+ * | ListPacked, HashPacked, SetIntset, SetPacked, ZsetPacked | arena reference of one packed block |
+ * | ListBig, HashDict, SetDict, ZsetBig, Stream | index in the table of collection objects |
+ *
+ * Every kind from ListBig's row up that is "big" is an object that implements `Collection`.
+ */
+export const Kind = {
+  None: 0,
+  StringBytes: 1,
+  StringInteger: 2,
+  ListPacked: 3,
+  ListBig: 4,
+  HashPacked: 5,
+  HashDict: 6,
+  /** Sorted integers of the set in one arena block, see structures/intset.ts. */
+  SetIntset: 7,
+  SetPacked: 8,
+  SetDict: 9,
+  ZsetPacked: 10,
+  ZsetBig: 11,
+  Stream: 12,
+} as const
+
+/** The five types that TYPE reports, beside 'none'. */
+export const TYPE_OF_KIND: readonly string[] = [
+  'none',
+  'string',
+  'string',
+  'list',
+  'list',
+  'hash',
+  'hash',
+  'set',
+  'set',
+  'set',
+  'zset',
+  'zset',
+  'stream',
+]
+
+/** What OBJECT ENCODING reports; StringBytes is 'embstr', 'raw' or 'int' by its length and text. */
+export const ENCODING_OF_KIND: readonly string[] = [
+  'none',
+  'raw',
+  'int',
+  'listpack',
+  'quicklist',
+  'listpack',
+  'hashtable',
+  'intset',
+  'listpack',
+  'hashtable',
+  'listpack',
+  'skiplist',
+  'stream',
+]
+
+/** A collection above the packed thresholds. It owns arena blocks and frees them all in `free`. */
+export interface Collection {
+  /** Frees every arena block of the collection; the object is not used afterwards. */
+  free(): void
+  /** Arena bytes (capacity of all blocks it owns), for the accounting check. */
+  arenaBytes(): number
+  /** Arena blocks it owns. */
+  arenaBlocks(): number
+  /** Bytes outside the arena (typed arrays, objects; estimated where V8 does not tell). */
+  overheadBytes(): number
+}
+
+/** Whether the value of this kind is an index into the table of collection objects. */
+export function isObjectKind(kind: number): boolean {
+  return (
+    kind === Kind.ListBig ||
+    kind === Kind.HashDict ||
+    kind === Kind.SetDict ||
+    kind === Kind.ZsetBig ||
+    kind === Kind.Stream
+  )
+}
