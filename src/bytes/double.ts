@@ -137,6 +137,12 @@ export function formatDouble(value: number): string {
   } else if (!Number.isFinite(value)) {
     return Number.isNaN(value) ? 'nan' : value < 0 ? '-inf' : 'inf'
   }
+  const magnitude = Math.abs(value)
+  if (magnitude >= 0.001 && magnitude < 1e15) {
+    // The common case: not an integer, and JavaScript's own layout is the one that `layOut` would choose.
+    const plain = String(value)
+    if (magnitude < 1e4 || plain.length - plain.indexOf('.') <= 7) return plain
+  }
   const text = value.toExponential()
   const sign = value < 0 ? '-' : ''
   const e = text.indexOf('e')
