@@ -13,7 +13,7 @@
  * to use from then on. `PackedCursor` is a reusable view; it is invalid after a change of the block.
  */
 import { integerLength, parseSafeInteger, writeInteger } from '../bytes/integer.ts'
-import { type Arena, copyBytes, type Ref } from './arena.ts'
+import { type Arena, copyBytes, equalBytes, type Ref } from './arena.ts'
 
 /** Bytes before the first entry. */
 export const PACKED_HEADER_BYTES = 4
@@ -141,6 +141,40 @@ export class PackedCursor {
     this.decode(position)
   }
 
+  /**
+   * Moves on to the next entry that has the bytes `source[start, start + length)`, looking at the following entry and
+   * then at every `stride`-th one (2: the fields of field, value pairs). Returns false, behind the end, without one.
+   */
+  find(source: Uint8Array, start: number, length: number, stride: number): boolean {
+    const wanted = parseSafeInteger(source, start, length)
+    const buffer = this.buffer
+    const base = this.base
+    const end = base + this.end
+    let at = base + this.next
+    while (at < end) {
+      const first = buffer[at]!
+      if (first < 0x80) {
+        if (first === wanted) return this.found(at - base)
+        at += 2
+      } else if (first < 0xc0) {
+        const size = first & 0x3f
+        if (size === length && equalBytes(buffer, at + 1, source, start, length)) return this.found(at - base)
+        at += size + 2
+      } else {
+        this.decode(at - base)
+        if (this.isInteger) {
+          if (this.integer === wanted) return true
+        } else if (this.length === length && equalBytes(buffer, this.start, source, start, length)) return true
+        at = base + this.next
+      }
+      for (let i = 1; i < stride && at < end; i++) {
+        const encoded = encodedLength(buffer, at)
+        at += encoded + backLengthBytes(encoded)
+      }
+    }
+    return this.leave()
+  }
+
   /** Whether the current entry has the bytes `source[start, start + length)`. */
   equals(source: Uint8Array, start: number, length: number): boolean {
     if (this.isInteger) {
@@ -170,6 +204,11 @@ export class PackedCursor {
     if (this.isInteger) return writeInteger(target, to, this.integer)
     copyBytes(this.buffer, this.start, target, to, this.length)
     return to + this.length
+  }
+
+  private found(position: number): boolean {
+    this.decode(position)
+    return true
   }
 
   private leave(): boolean {
