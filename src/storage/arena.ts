@@ -47,6 +47,7 @@ export const NO_REF: Ref = 0
 export class Arena {
   private readonly segments: Buffer[] = []
   private readonly headers: Int32Array[] = []
+  private readonly doubleViews: Float64Array[] = []
   private readonly large: (Buffer | null)[] = []
   private readonly largeFree: number[] = []
   /** First free block of each class, 0 if there is none. */
@@ -74,6 +75,24 @@ export class Arena {
   length(ref: Ref): number {
     if (ref < LARGE_BASE) return this.headers[ref >>> SEGMENT_SHIFT]![(ref & UNIT_MASK) << 1]!
     return this.large[ref - LARGE_BASE]!.readInt32LE(0)
+  }
+
+  /**
+   * The segment of a small block as 32-bit words; the block starts at twice `unit(ref)`, with its length. For blocks
+   * of numbers that are read in place; never for blocks over LARGE_MIN_BYTES.
+   */
+  words(ref: Ref): Int32Array {
+    return this.headers[ref >>> SEGMENT_SHIFT]!
+  }
+
+  /** The segment of a small block as doubles; the block starts at `unit(ref)`, with its length in the first half. */
+  doubles(ref: Ref): Float64Array {
+    return this.doubleViews[ref >>> SEGMENT_SHIFT]!
+  }
+
+  /** Where a small block starts in its segment, in units of 8 bytes. */
+  unit(ref: Ref): number {
+    return ref & UNIT_MASK
   }
 
   /** Bytes that the block of `ref` takes: its size class. */
@@ -241,6 +260,7 @@ export class Arena {
     const backing = new ArrayBuffer(SEGMENT_BYTES)
     this.segments.push(Buffer.from(backing))
     this.headers.push(new Int32Array(backing))
+    this.doubleViews.push(new Float64Array(backing))
     this.reservedBytes += SEGMENT_BYTES
     // Unit 0 of the first segment stays unused: reference 0 means no block.
     this.bump = index === 0 ? 1 : index * UNITS_PER_SEGMENT

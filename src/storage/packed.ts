@@ -300,10 +300,7 @@ export function packedInsert(
 ): Ref {
   const value = parseSafeInteger(source, start, length)
   if (!Number.isNaN(value)) return packedInsertInteger(arena, ref, position, value)
-  const size = stringEntryBytes(length)
-  ref = openGap(arena, ref, position, 0, size, 1)
-  writeString(arena.segment(ref), arena.offset(ref) + position, source, start, length)
-  return ref
+  return packedInsertString(arena, ref, position, source, start, length)
 }
 
 /** Inserts an integer before the entry at `position` (or at the end, the block's length). */
@@ -311,6 +308,21 @@ export function packedInsertInteger(arena: Arena, ref: Ref, position: number, va
   const size = integerEntryBytes(value)
   ref = openGap(arena, ref, position, 0, size + 1, 1)
   writeIntegerEntry(arena.segment(ref), arena.offset(ref) + position, value, size)
+  return ref
+}
+
+/** As `packedInsert`, but the bytes stay a string entry even when they read as an integer. */
+export function packedInsertString(
+  arena: Arena,
+  ref: Ref,
+  position: number,
+  source: Uint8Array,
+  start: number,
+  length: number,
+): Ref {
+  const size = stringEntryBytes(length)
+  ref = openGap(arena, ref, position, 0, size, 1)
+  writeString(arena.segment(ref), arena.offset(ref) + position, source, start, length)
   return ref
 }
 
