@@ -56,6 +56,7 @@ export class PackedCursor {
   /** Buffer of the block; strings lie at [start, start + length) in it. */
   buffer: Buffer
   private base = 0
+  private begin = PACKED_HEADER_BYTES
   private end = 0
   /** Position of the current entry, NO_ENTRY when there is none. */
   position: number = NO_ENTRY
@@ -75,12 +76,18 @@ export class PackedCursor {
 
   /** Takes position before the first entry of `ref`. */
   open(ref: Ref): void {
+    this.openRange(ref, PACKED_HEADER_BYTES, this.arena.length(ref))
+  }
+
+  /** As `open`, for a block that holds entries in the payload range [begin, end) and need not have a header. */
+  openRange(ref: Ref, begin: number, end: number): void {
     this.ref = ref
     this.buffer = this.arena.segment(ref)
     this.base = this.arena.offset(ref)
-    this.end = this.arena.length(ref)
+    this.begin = begin
+    this.end = end
     this.position = NO_ENTRY
-    this.next = PACKED_HEADER_BYTES
+    this.next = begin
   }
 
   /** Moves to the following entry. Returns false behind the last one. */
@@ -105,9 +112,9 @@ export class PackedCursor {
   /** Moves to the entry before the current one, or to the last one from behind the end (see `openAtEnd`). */
   retreat(): boolean {
     const from = this.position === NO_ENTRY ? this.next : this.position
-    if (from <= PACKED_HEADER_BYTES) {
+    if (from <= this.begin) {
       this.position = NO_ENTRY
-      this.next = PACKED_HEADER_BYTES
+      this.next = this.begin
       return false
     }
     this.decode(previousPosition(this.buffer, this.base, from))
@@ -120,10 +127,16 @@ export class PackedCursor {
     this.next = this.end
   }
 
+  /** Takes position behind the last entry of what is open. */
+  toEnd(): void {
+    this.position = NO_ENTRY
+    this.next = this.end
+  }
+
   /** Moves to the entry at `index`; a negative one counts from the end (-1 is the last). Returns false out of range. */
   seek(index: number): boolean {
     if (index >= 0) {
-      this.next = PACKED_HEADER_BYTES
+      this.next = this.begin
       while (index-- > 0) if (!this.skip()) return this.leave()
       return this.advance()
     }
@@ -363,6 +376,45 @@ export function packedRemove(arena: Arena, ref: Ref, position: number, count: nu
   return openGap(arena, ref, position, end - position, 0, -count)
 }
 
+/** Cuts a block off at a payload length where an entry ends; `count` entries are left. */
+export function packedTruncate(arena: Arena, ref: Ref, length: number, count: number): Ref {
+  ref = arena.resize(ref, length)
+  arena.segment(ref).writeUInt32LE(count, arena.offset(ref))
+  return ref
+}
+
+/**
+ * Bytes of the entry for a value: `integer` when that is a number, else a byte string of `length` (integer is NaN, as
+ * parseSafeInteger gives it).
+ */
+export function packedEntryBytes(integer: number, length: number): number {
+  return Number.isNaN(integer) ? stringEntryBytes(length) : integerEntryBytes(integer) + 1
+}
+
+/** Writes the entry for a value (see packedEntryBytes) at an offset of `buffer`. */
+export function writePackedEntry(
+  buffer: Buffer,
+  at: number,
+  integer: number,
+  source: Uint8Array,
+  start: number,
+  length: number,
+): void {
+  if (Number.isNaN(integer)) writeString(buffer, at, source, start, length)
+  else writeIntegerEntry(buffer, at, integer, integerEntryBytes(integer))
+}
+
+/** Bytes of the entry that starts at an offset of `buffer`. */
+export function packedBytesAt(buffer: Buffer, at: number): number {
+  const encoded = encodedLength(buffer, at)
+  return encoded + backLengthBytes(encoded)
+}
+
+/** Bytes of the entry that ends at an offset of `buffer`. */
+export function packedBytesBefore(buffer: Buffer, at: number): number {
+  return at - previousPosition(buffer, 0, at)
+}
+
 /** Bytes that a byte string takes as a packed entry at most (exactly, unless it is an integer). */
 export function stringEntryBytes(length: number): number {
   const encoded = length < 64 ? length + 1 : length < 4096 ? length + 2 : length + 5
@@ -373,14 +425,7 @@ export function stringEntryBytes(length: number): number {
  * Puts `inserted` bytes in the place of `removed` bytes at `position` and adds `countDelta` to the count. The inserted
  * bytes are left for the caller to write.
  */
-function openGap(
-  arena: Arena,
-  ref: Ref,
-  position: number,
-  removed: number,
-  inserted: number,
-  countDelta: number,
-): Ref {
+function openGap(arena: Arena, ref: Ref, position: number, removed: number, inserted: number, countDelta: number): Ref {
   const oldLength = arena.length(ref)
   const delta = inserted - removed
   const tail = oldLength - position - removed
@@ -395,7 +440,8 @@ function openGap(
     buffer.copyWithin(base + position + inserted, base + position + removed, base + oldLength)
   }
   if (countDelta !== 0) {
-    const count = (buffer[base]! | (buffer[base + 1]! << 8) | (buffer[base + 2]! << 16) | (buffer[base + 3]! << 24)) + countDelta
+    const count =
+      (buffer[base]! | (buffer[base + 1]! << 8) | (buffer[base + 2]! << 16) | (buffer[base + 3]! << 24)) + countDelta
     buffer[base] = count
     buffer[base + 1] = count >>> 8
     buffer[base + 2] = count >>> 16
@@ -405,8 +451,7 @@ function openGap(
 }
 
 function entryBytesAt(arena: Arena, ref: Ref, position: number): number {
-  const encoded = encodedLength(arena.segment(ref), arena.offset(ref) + position)
-  return encoded + backLengthBytes(encoded)
+  return packedBytesAt(arena.segment(ref), arena.offset(ref) + position)
 }
 
 /** Bytes of header and value of the entry at `at` (without the length behind it). */
