@@ -1,0 +1,239 @@
+/**
+ * HashView: one hash, whichever encoding it has. Hot path.
+ *
+ * A reused view over a packed hash or a HashDict. It holds what the key index holds, `kind` and `ref` or `dict`, and
+ * changes them as the hash changes its encoding or its block moves: after a change the caller stores them again.
+ * A packed hash becomes a HashDict when it has too many pairs or a field or value is too long, and never goes back.
+ * Source: Valkey src/t_hash.c `hashTypeSet`, `hashTypeTryConversion`.
+ */
+import { writeInteger } from '../bytes/integer.ts'
+import { Kind } from '../keyspace/kind.ts'
+import { type Arena, NO_REF, type Ref } from '../storage/arena.ts'
+import { NO_ROW } from '../storage/dict.ts'
+import { createPacked, NO_ENTRY, PackedCursor } from '../storage/packed.ts'
+import type { Element } from './element.ts'
+import { HashDict } from './hash.ts'
+import {
+  appendPair,
+  type HashLimits,
+  hasPackedRoom,
+  packedHashSize,
+  removePair,
+  replaceValue,
+  seekField,
+} from './packed-hash.ts'
+
+/** Text of an integer field or value that is being converted: a sign and 16 digits at most. */
+const INTEGER_TEXT_BYTES = 17
+
+export class HashView {
+  /** Kind.HashPacked or HashDict; Kind.None without a hash. */
+  kind: number = Kind.None
+  /** Block of a packed hash. */
+  ref: Ref = NO_REF
+  /** The object of a HashDict. */
+  dict: HashDict | null = null
+  readonly arena: Arena
+  private readonly seed: number
+  private readonly cursor: PackedCursor
+
+  /** @param seed for the HashDicts that conversions make. */
+  constructor(arena: Arena, seed: number) {
+    this.arena = arena
+    this.seed = seed
+    this.cursor = new PackedCursor(arena)
+  }
+
+  openPacked(ref: Ref): void {
+    this.kind = Kind.HashPacked
+    this.ref = ref
+    this.dict = null
+  }
+
+  openDict(dict: HashDict): void {
+    this.kind = Kind.HashDict
+    this.ref = NO_REF
+    this.dict = dict
+  }
+
+  /** Looks at no hash: size 0, no fields. */
+  openNone(): void {
+    this.kind = Kind.None
+    this.ref = NO_REF
+    this.dict = null
+  }
+
+  /** Creates an empty hash. */
+  create(): void {
+    this.openPacked(createPacked(this.arena))
+  }
+
+  /** Number of fields. */
+  size(): number {
+    if (this.kind === Kind.HashPacked) return packedHashSize(this.arena, this.ref)
+    return this.dict === null ? 0 : this.dict.size
+  }
+
+  has(field: Uint8Array, start: number, length: number): boolean {
+    if (this.kind === Kind.HashPacked) return seekField(this.cursor, this.ref, field, start, length) !== NO_ENTRY
+    return this.dict !== null && this.dict.find(field, start, length) !== NO_ROW
+  }
+
+  /** Shows the value of a field in `value`. Returns false, and leaves it, if the field is absent. */
+  get(field: Uint8Array, start: number, length: number, value: Element): boolean {
+    if (this.kind === Kind.HashPacked) {
+      if (seekField(this.cursor, this.ref, field, start, length) === NO_ENTRY) return false
+      value.showEntry(this.cursor)
+      return true
+    }
+    if (this.dict === null) return false
+    const row = this.dict.find(field, start, length)
+    if (row === NO_ROW) return false
+    value.showBlock(this.arena, this.dict.valueRef(row))
+    return true
+  }
+
+  /**
+   * Gives a field its value; the hash must not be of Kind.None. Returns whether the field is new.
+   * Neither range may lie in a block of this hash.
+   */
+  set(
+    field: Uint8Array,
+    fieldStart: number,
+    fieldLength: number,
+    value: Uint8Array,
+    valueStart: number,
+    valueLength: number,
+    limits: HashLimits,
+  ): boolean {
+    if (this.kind === Kind.HashPacked) {
+      const valueMax = limits.hashMaxListpackValue
+      if (fieldLength <= valueMax && valueLength <= valueMax) {
+        return this.setPacked(field, fieldStart, fieldLength, value, valueStart, valueLength, limits)
+      }
+      this.becomeDict()
+    }
+    return this.dict!.set(field, fieldStart, fieldLength, value, valueStart, valueLength)
+  }
+
+  /** Removes a field. Returns false if it is absent. A hash that becomes empty is the caller's to free. */
+  remove(field: Uint8Array, start: number, length: number): boolean {
+    if (this.kind === Kind.HashPacked) {
+      const position = seekField(this.cursor, this.ref, field, start, length)
+      if (position === NO_ENTRY) return false
+      this.ref = removePair(this.arena, this.ref, position)
+      return true
+    }
+    if (this.dict === null) return false
+    const row = this.dict.find(field, start, length)
+    if (row === NO_ROW) return false
+    this.dict.removeRow(row)
+    return true
+  }
+
+  /** Becomes a HashDict at once when `pairs` pairs of `bytes` bytes that are about to come would not fit. */
+  expect(pairs: number, bytes: number, limits: HashLimits): void {
+    if (this.kind !== Kind.HashPacked) return
+    if (pairs > limits.hashMaxListpackEntries || !hasPackedRoom(this.arena, this.ref, bytes)) this.becomeDict()
+  }
+
+  /** Becomes a HashDict, whatever the limits are. O(n). */
+  becomeDict(): void {
+    const dict = new HashDict(this.arena, this.seed)
+    const cursor = this.cursor
+    cursor.open(this.ref)
+    while (cursor.advance()) {
+      let { buffer, start, length } = cursor
+      if (cursor.isInteger) {
+        buffer = FIELD_DIGITS
+        start = 0
+        length = writeInteger(buffer, 0, cursor.integer)
+      }
+      cursor.advance()
+      if (cursor.isInteger) {
+        dict.set(buffer, start, length, VALUE_DIGITS, 0, writeInteger(VALUE_DIGITS, 0, cursor.integer))
+      } else dict.set(buffer, start, length, cursor.buffer, cursor.start, cursor.length)
+    }
+    this.arena.free(this.ref)
+    this.openDict(dict)
+  }
+
+  /** Frees everything that the hash owns, and looks at no hash. */
+  free(): void {
+    if (this.dict !== null) this.dict.free()
+    else if (this.ref !== NO_REF) this.arena.free(this.ref)
+    this.openNone()
+  }
+
+  private setPacked(
+    field: Uint8Array,
+    fieldStart: number,
+    fieldLength: number,
+    value: Uint8Array,
+    valueStart: number,
+    valueLength: number,
+    limits: HashLimits,
+  ): boolean {
+    const arena = this.arena
+    if (seekField(this.cursor, this.ref, field, fieldStart, fieldLength) !== NO_ENTRY) {
+      this.ref = replaceValue(arena, this.ref, this.cursor.position, value, valueStart, valueLength)
+      return false
+    }
+    this.ref = appendPair(arena, this.ref, field, fieldStart, fieldLength, value, valueStart, valueLength)
+    if (packedHashSize(arena, this.ref) > limits.hashMaxListpackEntries) this.becomeDict()
+    return true
+  }
+}
+
+/** Walks the pairs of a hash, which must not change meanwhile. Reused: open() it again for each use. */
+export class HashCursor {
+  private readonly arena: Arena
+  private readonly packed: PackedCursor
+  private dict: HashDict | null = null
+  private next = 0
+  private count = 0
+
+  constructor(arena: Arena) {
+    this.arena = arena
+    this.packed = new PackedCursor(arena)
+  }
+
+  /** Takes position before the first pair. */
+  open(hash: HashView): void {
+    this.dict = hash.dict
+    this.next = 0
+    this.count = hash.size()
+    if (hash.kind === Kind.HashPacked) this.packed.open(hash.ref)
+  }
+
+  /** Shows the following pair. Returns false behind the last one. */
+  advance(field: Element, value: Element): boolean {
+    if (this.next >= this.count) return false
+    const index = this.next++
+    if (this.dict !== null) {
+      field.showBlock(this.arena, this.dict.fieldRef(index))
+      value.showBlock(this.arena, this.dict.valueRef(index))
+      return true
+    }
+    this.packed.advance()
+    field.showEntry(this.packed)
+    this.packed.advance()
+    value.showEntry(this.packed)
+    return true
+  }
+
+  /** Moves so that `advance` shows the pair at `index`, which must be in range. O(distance) in a packed hash. */
+  moveTo(index: number): void {
+    if (this.dict === null) {
+      if (index < this.next) {
+        this.packed.open(this.packed.ref)
+        this.next = 0
+      }
+      for (let entries = (index - this.next) * 2; entries > 0; entries--) this.packed.skip()
+    }
+    this.next = index
+  }
+}
+
+const FIELD_DIGITS = Buffer.allocUnsafeSlow(INTEGER_TEXT_BYTES)
+const VALUE_DIGITS = Buffer.allocUnsafeSlow(INTEGER_TEXT_BYTES)

@@ -1,0 +1,120 @@
+/**
+ * HashDict: a hash above the thresholds of the packed block (Kind.HashDict). Hot path.
+ *
+ * Fields are the keys of a Dict of stride Map, whose values are arena references of the value bytes. Rows are dense,
+ * so a random field is a random row, and a scan walks the rows from the top down (see storage/dict.ts). A row number
+ * is valid until the next removal.
+ *
+ * `bytes` follows the arena around each change, so that the accounting needs no walk.
+ */
+import type { Collection } from '../keyspace/kind.ts'
+import type { Arena, Ref } from '../storage/arena.ts'
+import { Dict, DictStride, NO_ROW } from '../storage/dict.ts'
+
+/** Estimated bytes of the objects themselves: this class, its Dict and their arrays' headers. */
+const OBJECT_BYTES = 400
+
+export class HashDict implements Collection {
+  private readonly arena: Arena
+  private readonly dict: Dict
+  private bytes = 0
+
+  /** @param seed of the hash function; secret, so that clients cannot choose colliding fields. */
+  constructor(arena: Arena, seed: number) {
+    this.arena = arena
+    this.dict = new Dict(arena, DictStride.Map, seed)
+  }
+
+  /** Number of fields; rows are 0 … size - 1. */
+  get size(): number {
+    return this.dict.size
+  }
+
+  /** The row of a field, or NO_ROW. */
+  find(field: Uint8Array, start: number, length: number): number {
+    return this.dict.find(field, start, length)
+  }
+
+  /** Gives a field its value. Returns whether the field is new. The value must not lie in a block of this hash. */
+  set(
+    field: Uint8Array,
+    fieldStart: number,
+    fieldLength: number,
+    value: Uint8Array,
+    valueStart: number,
+    valueLength: number,
+  ): boolean {
+    const dict = this.dict
+    const arena = this.arena
+    const hash = dict.hash(field, fieldStart, fieldLength)
+    const before = arena.liveBytes
+    let row = dict.findHashed(hash, field, fieldStart, fieldLength)
+    const isNew = row === NO_ROW
+    if (isNew) {
+      const key = arena.store(field, fieldStart, fieldLength)
+      const block = arena.store(value, valueStart, valueLength)
+      row = dict.insertRef(hash, key)
+      dict.setValue(row, block)
+    } else {
+      dict.setValue(row, arena.overwrite(dict.value(row), value, valueStart, valueLength))
+    }
+    this.bytes += arena.liveBytes - before
+    return isNew
+  }
+
+  /** Removes the field of a row; the last row moves into its place. */
+  removeRow(row: number): void {
+    const dict = this.dict
+    const before = this.arena.liveBytes
+    this.arena.free(dict.value(row))
+    dict.remove(row)
+    this.bytes += this.arena.liveBytes - before
+  }
+
+  /** The block of the field of a row. */
+  fieldRef(row: number): Ref {
+    return this.dict.keyRef(row)
+  }
+
+  /** The block of the value of a row. */
+  valueRef(row: number): Ref {
+    return this.dict.value(row)
+  }
+
+  /** A copy with blocks of its own. O(n). */
+  clone(seed: number): HashDict {
+    const arena = this.arena
+    const copy = new HashDict(arena, seed)
+    for (let row = 0; row < this.size; row++) {
+      const field = this.fieldRef(row)
+      const value = this.valueRef(row)
+      copy.set(
+        arena.segment(field),
+        arena.offset(field),
+        arena.length(field),
+        arena.segment(value),
+        arena.offset(value),
+        arena.length(value),
+      )
+    }
+    return copy
+  }
+
+  free(): void {
+    for (let row = 0; row < this.dict.size; row++) this.arena.free(this.dict.value(row))
+    this.dict.clear()
+    this.bytes = 0
+  }
+
+  arenaBytes(): number {
+    return this.bytes
+  }
+
+  arenaBlocks(): number {
+    return this.dict.size * 2
+  }
+
+  overheadBytes(): number {
+    return OBJECT_BYTES + this.dict.overheadBytes()
+  }
+}

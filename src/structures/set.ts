@@ -1,0 +1,101 @@
+/**
+ * SetDict: a set above the thresholds of intset and packed block (Kind.SetDict). Hot path.
+ *
+ * Members are the keys of a Dict of stride Set. Rows are dense, so a random member is a random row, and a scan walks
+ * the rows from the top down (see storage/dict.ts). A row number is valid until the next removal.
+ *
+ * `bytes` follows the arena around each change, so that the accounting costs two additions and no walk.
+ */
+import { writeInteger } from '../bytes/integer.ts'
+import type { Collection } from '../keyspace/kind.ts'
+import type { Arena, Ref } from '../storage/arena.ts'
+import { Dict, DictStride, NO_ROW } from '../storage/dict.ts'
+
+/** Estimated bytes of the objects themselves: this class, its Dict and their arrays' headers. */
+const OBJECT_BYTES = 400
+
+/** Text of the integer that is being added: a sign and 16 digits at most. */
+const DIGITS = Buffer.allocUnsafeSlow(17)
+
+export class SetDict implements Collection {
+  private readonly arena: Arena
+  private readonly dict: Dict
+  private bytes = 0
+
+  /** @param seed of the hash function; secret, so that clients cannot choose colliding members. */
+  constructor(arena: Arena, seed: number) {
+    this.arena = arena
+    this.dict = new Dict(arena, DictStride.Set, seed)
+  }
+
+  /** Number of members; rows are 0 … size - 1. */
+  get size(): number {
+    return this.dict.size
+  }
+
+  has(member: Uint8Array, start: number, length: number): boolean {
+    return this.dict.find(member, start, length) !== NO_ROW
+  }
+
+  /** Adds a member. Returns false if it was there. */
+  add(member: Uint8Array, start: number, length: number): boolean {
+    const dict = this.dict
+    const hash = dict.hash(member, start, length)
+    if (dict.findHashed(hash, member, start, length) !== NO_ROW) return false
+    const ref = this.arena.store(member, start, length)
+    this.bytes += this.arena.capacity(ref)
+    dict.insertRef(hash, ref)
+    return true
+  }
+
+  /** Adds the decimal text of a safe integer. Returns false if it was there. */
+  addInteger(value: number): boolean {
+    return this.add(DIGITS, 0, writeInteger(DIGITS, 0, value))
+  }
+
+  /** Removes a member. Returns false if it was not there. */
+  remove(member: Uint8Array, start: number, length: number): boolean {
+    const row = this.dict.find(member, start, length)
+    if (row === NO_ROW) return false
+    this.removeRow(row)
+    return true
+  }
+
+  /** Removes the member of a row; the last row moves into its place. */
+  removeRow(row: number): void {
+    this.bytes -= this.arena.capacity(this.dict.keyRef(row))
+    this.dict.remove(row)
+  }
+
+  /** The block of the member of a row. */
+  memberRef(row: number): Ref {
+    return this.dict.keyRef(row)
+  }
+
+  /** A copy with blocks of its own. O(n). */
+  clone(seed: number): SetDict {
+    const copy = new SetDict(this.arena, seed)
+    for (let row = 0; row < this.size; row++) {
+      const ref = this.dict.keyRef(row)
+      copy.add(this.arena.segment(ref), this.arena.offset(ref), this.arena.length(ref))
+    }
+    return copy
+  }
+
+  free(): void {
+    this.dict.clear()
+    this.bytes = 0
+  }
+
+  arenaBytes(): number {
+    return this.bytes
+  }
+
+  arenaBlocks(): number {
+    return this.dict.size
+  }
+
+  overheadBytes(): number {
+    return OBJECT_BYTES + this.dict.overheadBytes()
+  }
+}

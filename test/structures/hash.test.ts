@@ -1,0 +1,140 @@
+/** Hashes in both encodings against a JavaScript Map: contents, conversion, and what is left in the arena. */
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { Kind } from '../../src/keyspace/kind.ts'
+import { Arena } from '../../src/storage/arena.ts'
+import { Element } from '../../src/structures/element.ts'
+import { HashCursor, HashView } from '../../src/structures/hash-view.ts'
+import { bytes, smallTexts } from './texts.ts'
+
+const LIMITS = { hashMaxListpackEntries: 12, hashMaxListpackValue: 64 }
+const field = new Element()
+const value = new Element()
+
+function set(hash: HashView, name: string, text: string): boolean {
+  return hash.set(bytes(name), 0, name.length, bytes(text), 0, text.length, LIMITS)
+}
+
+function get(hash: HashView, name: string): string | null {
+  return hash.get(bytes(name), 0, name.length, value) ? value.text() : null
+}
+
+function pairs(hash: HashView): [string, string][] {
+  const cursor = new HashCursor(hash.arena)
+  cursor.open(hash)
+  const all: [string, string][] = []
+  while (cursor.advance(field, value)) all.push([field.text(), value.text()])
+  return all
+}
+
+/** What the hash owns in the arena, counted block by block. */
+function owned(hash: HashView): { bytes: number; blocks: number } {
+  const { arena, dict } = hash
+  if (dict === null) return { bytes: arena.capacity(hash.ref), blocks: 1 }
+  let sum = 0
+  for (let row = 0; row < dict.size; row++)
+    sum += arena.capacity(dict.fieldRef(row)) + arena.capacity(dict.valueRef(row))
+  expect({ bytes: dict.arenaBytes(), blocks: dict.arenaBlocks() }).toEqual({ bytes: sum, blocks: dict.size * 2 })
+  return { bytes: sum, blocks: dict.size * 2 }
+}
+
+const operations = fc.array(
+  fc.oneof(
+    { weight: 5, arbitrary: fc.record({ remove: fc.constant(false), name: smallTexts, text: smallTexts }) },
+    { weight: 2, arbitrary: fc.record({ remove: fc.constant(true), name: smallTexts, text: smallTexts }) },
+  ),
+  { maxLength: 150 },
+)
+
+test('a hash behaves as a map over random operations in both encodings', () => {
+  const kinds = new Set<number>()
+  fc.assert(
+    fc.property(operations, (steps) => {
+      const arena = new Arena()
+      const hash = new HashView(arena, 4321)
+      hash.create()
+      const model = new Map<string, string>()
+      for (const { remove, name, text } of steps) {
+        if (remove) {
+          expect(hash.remove(bytes(name), 0, name.length)).toBe(model.delete(name))
+        } else {
+          expect(set(hash, name, text)).toBe(!model.has(name))
+          model.set(name, text)
+        }
+        expect(hash.size()).toBe(model.size)
+        expect(hash.has(bytes(name), 0, name.length)).toBe(!remove)
+        expect(get(hash, name)).toBe(remove ? null : text)
+        kinds.add(hash.kind)
+      }
+      expect(pairs(hash).sort()).toEqual([...model].sort())
+      expect({ bytes: arena.liveBytes, blocks: arena.liveBlocks }).toEqual(owned(hash))
+      hash.free()
+      expect(arena.liveBytes + arena.liveBlocks).toBe(0)
+    }),
+    { numRuns: 300 },
+  )
+  expect([...kinds].sort()).toEqual([Kind.HashPacked, Kind.HashDict])
+})
+
+function hashOf(count: number): HashView {
+  const hash = new HashView(new Arena(), 99)
+  hash.create()
+  for (let n = 0; n < count; n++) set(hash, `f${n}`, String(n))
+  return hash
+}
+
+test('a hash stays packed up to its limits and becomes a HashDict beyond each of them', () => {
+  expect(hashOf(12).kind).toBe(Kind.HashPacked)
+  expect(hashOf(13).kind).toBe(Kind.HashDict)
+  const values = hashOf(1)
+  set(values, 'f', 'x'.repeat(64))
+  expect(values.kind).toBe(Kind.HashPacked)
+  set(values, 'f', 'x'.repeat(65))
+  expect(values.kind).toBe(Kind.HashDict)
+  const names = hashOf(1)
+  set(names, 'x'.repeat(65), '1')
+  expect(names.kind).toBe(Kind.HashDict)
+})
+
+test('expect converts at once, and only for more pairs than a packed hash may hold', () => {
+  const hash = hashOf(3)
+  hash.expect(12, 100, LIMITS)
+  expect(hash.kind).toBe(Kind.HashPacked)
+  hash.expect(13, 100, LIMITS)
+  expect(hash.kind).toBe(Kind.HashDict)
+  expect(pairs(hash)).toEqual([
+    ['f0', '0'],
+    ['f1', '1'],
+    ['f2', '2'],
+  ])
+  const huge = hashOf(1)
+  huge.expect(1, 2 ** 30, LIMITS)
+  expect(huge.kind).toBe(Kind.HashDict)
+})
+
+test('a clone of a HashDict has the same pairs in blocks of its own', () => {
+  const hash = hashOf(20)
+  const clone = hash.dict?.clone(7)
+  const before = pairs(hash)
+  set(hash, 'f3', 'changed')
+  const view = new HashView(hash.arena, 0)
+  if (clone !== undefined) view.openDict(clone)
+  expect(pairs(view).sort()).toEqual(before.sort())
+  hash.free()
+  expect(hash.arena.liveBytes).toBe(owned(view).bytes)
+  view.free()
+  expect(hash.arena.liveBytes + hash.arena.liveBlocks).toBe(0)
+})
+
+test('moveTo makes the cursor show the pair at an index, forwards and backwards, in both encodings', () => {
+  for (const hash of [hashOf(10), hashOf(30)]) {
+    const all = pairs(hash)
+    const cursor = new HashCursor(hash.arena)
+    cursor.open(hash)
+    for (const index of [0, 3, 3, 7, 1, 5, all.length - 1, 0]) {
+      cursor.moveTo(index)
+      expect(cursor.advance(field, value)).toBe(true)
+      expect([field.text(), value.text()]).toEqual(all[index])
+    }
+  }
+})
