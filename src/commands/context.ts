@@ -1,0 +1,156 @@
+/**
+ * The context of a running command: what a handler may use besides its arguments and its reply. Hot path.
+ *
+ * One object per server; the pipeline sets its fields before each handler runs.
+ *
+ * A handler that changes a key calls `changed(args, i, class, event)` once for it, after the change. That marks the
+ * command as a write that happened (dirty), wakes watchers and blocked clients and emits the keyspace event; a dirty
+ * command is recorded in the journal as it came, unless the handler recorded an effect of its own
+ * (`ctx.journal.begin(ctx.db.index, argc)` + values) or called `ctx.recordNothing()`.
+ */
+import type { Config } from '../config/config.ts'
+import type { Database } from '../keyspace/database.ts'
+import type { Keyspace } from '../keyspace/keyspace.ts'
+import type { Journal } from '../persistence/journal.ts'
+import type { Channels } from '../pubsub/channels.ts'
+import type { Args } from '../resp/args.ts'
+import type { ReplySink } from '../resp/reply.ts'
+import type { Arena } from '../storage/arena.ts'
+import { PackedCursor } from '../storage/packed.ts'
+import type { Registry } from './registry.ts'
+import type { Session } from './session.ts'
+
+/** Emits a keyspace event; installed by the server. */
+export type NotifySink = (type: number, event: string, db: Database, key: string) => void
+
+/** What blocking commands need of the server. */
+export interface BlockingControl {
+  /**
+   * Parks the running client until one of its keys is ready, or the deadline passes (0: none), in ms of `ctx.now`.
+   * Keys are arguments `firstKey`, `firstKey + step` … `count` of them. `type` is one of BlockedOn.
+   */
+  block(
+    session: Session,
+    args: Args,
+    firstKey: number,
+    count: number,
+    type: number,
+    deadlineMs: number,
+    unblockOnNoKey: boolean,
+  ): void
+}
+
+/** What administrative commands need of the server. Extended by the families that own it. */
+export interface ServerControl extends BlockingControl {
+  readonly startedMs: number
+  readonly runId: string
+  /** All clients that are connected, in order of their IDs. */
+  sessions(): IterableIterator<Session>
+  /** Calls a command for this session outside the door's gates (EXEC, scripts). Writes its reply to `reply`. */
+  call(session: Session, command: import('./registry.ts').Command, args: Args, reply: ReplySink): void
+}
+
+export class CommandContext {
+  readonly keyspace: Keyspace
+  readonly arena: Arena
+  readonly journal: Journal
+  readonly config: Config
+  readonly registry: Registry
+  readonly channels: Channels
+  server: ServerControl
+  session: Session
+  db: Database
+  /** Time of the command, in ms since 1970. Frozen for a whole transaction or script. */
+  now = 0
+  /** Changes of the running command. */
+  dirty = 0
+  private recordingOff = false
+  /** False inside MULTI and scripts: a command that would block answers at once as if its timeout had passed. */
+  mayBlock: boolean = true
+  /** True while a script runs. */
+  inScript: boolean = false
+  /** Classes of enabled keyspace events, bits of Notify. */
+  notifyFlags = 0
+  notifySink: NotifySink = () => {}
+  /** Reusable cursors over packed blocks, for handlers. No handler keeps them. */
+  readonly cursor: PackedCursor
+  readonly cursor2: PackedCursor
+
+  constructor(
+    keyspace: Keyspace,
+    journal: Journal,
+    config: Config,
+    registry: Registry,
+    channels: Channels,
+    server: ServerControl,
+    session: Session,
+  ) {
+    this.keyspace = keyspace
+    this.arena = keyspace.arena
+    this.journal = journal
+    this.config = config
+    this.registry = registry
+    this.channels = channels
+    this.server = server
+    this.session = session
+    this.db = session.db
+    this.cursor = new PackedCursor(keyspace.arena)
+    this.cursor2 = new PackedCursor(keyspace.arena)
+  }
+
+  /** Prepares for the next command. */
+  enter(session: Session): void {
+    this.session = session
+    this.db = session.db
+    this.dirty = 0
+    this.recordingOff = false
+  }
+
+  /**
+   * Announces that the key in argument `i` changed: one call per changed key and command.
+   *
+   * @param type the event's class, a bit of Notify
+   * @param event the event's name, e.g. 'lpush'
+   */
+  changed(args: Args, i: number, type: number, event: string): void {
+    this.dirty++
+    this.keyspace.touched(this.db, args.buffer, args.start(i), args.length(i))
+    if ((this.notifyFlags & type) !== 0) this.notifySink(type, event, this.db, args.text(i))
+  }
+
+  /** As `changed`, for a key that is no argument, or of another database. */
+  changedText(db: Database, key: string, type: number, event: string): void {
+    this.dirty++
+    this.keyspace.touchedText(db, key)
+    if ((this.notifyFlags & type) !== 0) this.notifySink(type, event, db, key)
+  }
+
+  /** Announces the change without an event (when the event's name depends, or there is none). */
+  changedQuietly(args: Args, i: number): void {
+    this.dirty++
+    this.keyspace.touched(this.db, args.buffer, args.start(i), args.length(i))
+  }
+
+  /** Emits a further event for argument `i`, e.g. 'del' after the last element was popped. */
+  notify(args: Args, i: number, type: number, event: string): void {
+    if ((this.notifyFlags & type) !== 0) this.notifySink(type, event, this.db, args.text(i))
+  }
+
+  notifyText(db: Database, key: string, type: number, event: string): void {
+    if ((this.notifyFlags & type) !== 0) this.notifySink(type, event, db, key)
+  }
+
+  /** Marks a change that has no key to announce, e.g. a script that was loaded; the command is recorded. */
+  markDirty(changes: number): void {
+    this.dirty += changes
+  }
+
+  /** The running command is not recorded in the journal although it is dirty. */
+  recordNothing(): void {
+    this.recordingOff = true
+  }
+
+  get isRecordingOff(): boolean {
+    return this.recordingOff
+  }
+}

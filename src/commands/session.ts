@@ -1,0 +1,74 @@
+/**
+ * What a command sees of the client that called it. The server's Client is the implementation; tests and the
+ * in-process door have the same one, over another transport.
+ */
+import type { Args } from '../resp/args.ts'
+import type { BlockedClient } from '../keyspace/blocked.ts'
+import type { Database } from '../keyspace/database.ts'
+import type { Watcher } from '../keyspace/keyspace.ts'
+import type { Subscriber } from '../pubsub/channels.ts'
+
+/** State bits of a client. */
+export const ClientFlag = {
+  /** In MULTI: commands are queued. */
+  Multi: 1 << 0,
+  /** A queued command was refused: EXEC aborts. */
+  DirtyExec: 1 << 1,
+  Blocked: 1 << 2,
+  Authenticated: 1 << 3,
+  /** Close once the pending output is sent. */
+  CloseAfterReply: 1 << 4,
+  /** CLIENT REPLY OFF. */
+  ReplyOff: 1 << 5,
+  /** CLIENT REPLY SKIP: the next reply is dropped. */
+  ReplySkipNext: 1 << 6,
+  ReplySkip: 1 << 7,
+  NoEvict: 1 << 8,
+  NoTouch: 1 << 9,
+  Monitor: 1 << 10,
+  UnixSocket: 1 << 11,
+  /** Replays a log: no gates, no journal. */
+  Replay: 1 << 12,
+  /** In-process: no socket behind it. */
+  InProcess: 1 << 13,
+  /** Its commands wait for the end of CLIENT PAUSE. */
+  Paused: 1 << 14,
+  Closed: 1 << 15,
+  /** Runs a blocked command again because a key became ready. */
+  Reexecuting: 1 << 16,
+} as const
+
+/** Commands queued by MULTI. */
+export interface QueuedCommand {
+  readonly command: import('./registry.ts').Command
+  readonly args: Args
+}
+
+export interface Session extends Watcher, BlockedClient, Subscriber {
+  readonly id: number
+  /** Whether this session replays a log: nothing is recorded, and times in the past are kept as they are. */
+  readonly isReplay: boolean
+  /** Bits of ClientFlag. */
+  flags: number
+  db: Database
+  /** RESP version, 2 or 3. */
+  respVersion: number
+  name: string
+  libName: string
+  libVersion: string
+  /** ACL user. */
+  user: string
+  /** Peer and own address, `ip:port` or `path:0`. */
+  readonly address: string
+  readonly localAddress: string
+  /** Wall time of connecting and of the last command, in ms. */
+  readonly createdMs: number
+  lastCommandMs: number
+  lastCommandName: string
+  /** Commands queued since MULTI; empty outside. */
+  readonly queue: QueuedCommand[]
+  /** Arguments bytes held by the queue. */
+  queueBytes: number
+  /** Watched keys: database and key text. */
+  readonly watched: { db: Database; key: string }[]
+}

@@ -1,0 +1,59 @@
+/**
+ * Blocked clients: who waits for which key, and which keys became ready.
+ *
+ * A blocked client waits, first come first served, for any of its keys to hold a value of the type it wants. When a
+ * key changes it becomes ready; after the command (or transaction, or script) that changed it, the server runs the
+ * command of each waiting client again, in order. A command that still finds nothing blocks again and keeps its place.
+ * Deadlines are kept in one ordered structure (see server/blocking.ts).
+ * Source: Valkey 7.2 src/blocked.c.
+ */
+
+/** What a blocked client waits for; matches the type of the key. */
+export const BlockedOn = { List: 1, Zset: 2, Stream: 3 } as const
+
+/** One waiting client. The server's Client implements it. */
+export interface BlockedClient {
+  /** One of BlockedOn. */
+  readonly blockedOn: number
+  /** Wake up although the key is gone or has another type (XREADGROUP: the group is gone). */
+  readonly blockedUnblocksOnNoKey: boolean
+}
+
+/** Clients blocked on keys of one database. */
+export class BlockedKeys {
+  /** Waiting clients by key, in order of arrival. A client is in the queue of each of its keys. */
+  private readonly queues = new Map<string, Set<BlockedClient>>()
+
+  /** Number of keys that somebody waits for; 0 lets the hot path skip everything. */
+  get size(): number {
+    return this.queues.size
+  }
+
+  add(key: string, client: BlockedClient): void {
+    const queue = this.queues.get(key)
+    if (queue === undefined) this.queues.set(key, new Set([client]))
+    else queue.add(client)
+  }
+
+  remove(key: string, client: BlockedClient): void {
+    const queue = this.queues.get(key)
+    if (queue === undefined) return
+    queue.delete(client)
+    if (queue.size === 0) this.queues.delete(key)
+  }
+
+  has(key: string): boolean {
+    return this.queues.has(key)
+  }
+
+  /** All keys that somebody waits for. */
+  keys(): IterableIterator<string> {
+    return this.queues.keys()
+  }
+
+  /** The clients waiting for a key now, in order of arrival. */
+  waiting(key: string): readonly BlockedClient[] {
+    const queue = this.queues.get(key)
+    return queue === undefined ? [] : [...queue]
+  }
+}

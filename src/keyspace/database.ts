@@ -1,0 +1,329 @@
+/**
+ * One database: key index, expire times, watched and blocked keys. Hot path.
+ *
+ * A key is addressed by its row in the index. `find` never moves a row; `remove` moves the last row into the hole, so
+ * after it (of any key) rows are asked again. A key whose time is over is absent for every lookup; it is removed
+ * physically by the active cycle, by `add` on the same key, or after the command that met it (`reapMet`).
+ *
+ * Meta word of a row: kind in the low 4 bits, access clock (seconds, 24 bits) above.
+ */
+import { WRONGTYPE } from '../resp/errors.ts'
+import type { Args } from '../resp/args.ts'
+import { type Arena, equalBytes, NO_REF, type Ref } from '../storage/arena.ts'
+import { Dict, DictStride, NO_ROW } from '../storage/dict.ts'
+import type { BlockedKeys } from './blocked.ts'
+import { Expires, NO_EXPIRE } from './expires.ts'
+import type { Keyspace, Watcher } from './keyspace.ts'
+import { type Collection, isObjectKind, Kind } from './kind.ts'
+
+const KIND_BITS = 4
+const KIND_MASK = (1 << KIND_BITS) - 1
+const CLOCK_MASK = 0xffffff
+/** Keys met expired and not yet removed are remembered up to this number; the others wait for the active cycle. */
+const MET_EXPIRED_MAX = 128
+
+/** Sets of kinds, for type checks: `1 << kind`. */
+export const KindMask = {
+  String: (1 << Kind.StringBytes) | (1 << Kind.StringInteger),
+  List: (1 << Kind.ListPacked) | (1 << Kind.ListBig),
+  Hash: (1 << Kind.HashPacked) | (1 << Kind.HashDict),
+  Set: (1 << Kind.SetIntset) | (1 << Kind.SetPacked) | (1 << Kind.SetDict),
+  Zset: (1 << Kind.ZsetPacked) | (1 << Kind.ZsetBig),
+  Stream: 1 << Kind.Stream,
+} as const
+
+export class Database {
+  readonly keyspace: Keyspace
+  readonly arena: Arena
+  index: number
+  keys: Dict
+  expires: Expires
+  /** Clients that watch a key of this database, by key. */
+  watchers = new Map<string, Set<Watcher>>()
+  blocked: BlockedKeys
+  private metExpired: string[] = []
+
+  constructor(keyspace: Keyspace, index: number, seed: number) {
+    this.keyspace = keyspace
+    this.arena = keyspace.arena
+    this.index = index
+    this.keys = new Dict(keyspace.arena, DictStride.Keys, seed)
+    this.expires = new Expires(this.keys)
+    this.blocked = keyspace.newBlocked()
+  }
+
+  /** Number of keys, those expired and not yet removed included (as DBSIZE). */
+  get size(): number {
+    return this.keys.size
+  }
+
+  /** The row of the key in argument `i`, NO_ROW when it is absent or expired. No statistics, no access time. */
+  find(args: Args, i: number): number {
+    return this.findBytes(args.buffer, args.start(i), args.length(i))
+  }
+
+  findBytes(source: Buffer, start: number, length: number): number {
+    const row = this.keys.find(source, start, length)
+    if (row === NO_ROW) return NO_ROW
+    if (this.keys.aux(row) !== 0 && this.expires.timeOf(row) <= this.keyspace.now) {
+      this.meetExpired(row)
+      return NO_ROW
+    }
+    return row
+  }
+
+  /** As `findBytes`, for a byte string. */
+  findText(key: string): number {
+    const bytes = Buffer.from(key, 'latin1')
+    return this.findBytes(bytes, 0, bytes.length)
+  }
+
+  /** As `find`, for a reading command: counts hits and misses and renews the access time. */
+  read(args: Args, i: number): number {
+    const row = this.find(args, i)
+    if (row === NO_ROW) {
+      this.keyspace.stats.misses++
+      if (this.keyspace.onMiss !== null) this.keyspace.onMiss(this, args.buffer, args.start(i), args.length(i))
+      return NO_ROW
+    }
+    this.keyspace.stats.hits++
+    this.touch(row)
+    return row
+  }
+
+  /** As `find`, for a key of one type. @throws WRONGTYPE */
+  findKind(args: Args, i: number, kinds: number): number {
+    const row = this.find(args, i)
+    if (row !== NO_ROW && (kinds & (1 << this.kind(row))) === 0) throw WRONGTYPE
+    return row
+  }
+
+  /** As `read`, for a key of one type. @throws WRONGTYPE */
+  readKind(args: Args, i: number, kinds: number): number {
+    const row = this.read(args, i)
+    if (row !== NO_ROW && (kinds & (1 << this.kind(row))) === 0) throw WRONGTYPE
+    return row
+  }
+
+  kind(row: number): number {
+    return this.keys.meta(row) & KIND_MASK
+  }
+
+  /** The value as it stands in the index: an integer, an arena reference or an object index (see Kind). */
+  value(row: number): number {
+    return this.keys.value(row)
+  }
+
+  /** The arena reference of a StringBytes or packed value. */
+  ref(row: number): Ref {
+    return this.keys.value(row)
+  }
+
+  /** The collection object of a big value. */
+  object(row: number): Collection {
+    return this.keyspace.object(this.keys.value(row))
+  }
+
+  /** Adds a key that `find` has not found. The value's ownership passes to the database. Returns its row. */
+  add(args: Args, i: number, kind: number, value: number): number {
+    return this.addBytes(args.buffer, args.start(i), args.length(i), kind, value)
+  }
+
+  addBytes(source: Buffer, start: number, length: number, kind: number, value: number): number {
+    if (this.expires.size > 0) this.removeIfExpired(source, start, length)
+    const row = this.keys.insert(source, start, length)
+    this.keys.setMeta(row, kind | (this.clock() << KIND_BITS))
+    this.keys.setValue(row, value)
+    return row
+  }
+
+  addText(key: string, kind: number, value: number): number {
+    const bytes = Buffer.from(key, 'latin1')
+    return this.addBytes(bytes, 0, bytes.length, kind, value)
+  }
+
+  /** Adds a collection object as a new key. */
+  addObject(args: Args, i: number, kind: number, object: Collection): number {
+    return this.add(args, i, kind, this.keyspace.addObject(object))
+  }
+
+  /** Points the row to another value without freeing the old one: a packed block that moved, or one converted. */
+  setValue(row: number, kind: number, value: number): void {
+    this.keys.setMeta(row, kind | (this.keys.meta(row) & ~KIND_MASK))
+    this.keys.setValue(row, value)
+  }
+
+  /** As `setValue` when the kind stays: a block that may have moved. */
+  setRef(row: number, ref: Ref): void {
+    this.keys.setValue(row, ref)
+  }
+
+  /** Replaces a packed value by a collection object (the packed block is the caller's to free). */
+  setObject(row: number, kind: number, object: Collection): void {
+    this.setValue(row, kind, this.keyspace.addObject(object))
+  }
+
+  /** Frees the old value and sets a new one; the expire time stays. */
+  replaceValue(row: number, kind: number, value: number): void {
+    this.freeValue(row)
+    this.setValue(row, kind, value)
+  }
+
+  /** Removes a key and frees its value. Rows are invalid afterwards. */
+  remove(row: number): void {
+    this.freeValue(row)
+    this.removeRow(row)
+  }
+
+  /** Removes a key whose value now belongs to the caller (RENAME, MOVE). */
+  removeKeepingValue(row: number): void {
+    this.removeRow(row)
+  }
+
+  /** Absolute expire time in ms, NO_EXPIRE (-1) when there is none. */
+  expireTime(row: number): number {
+    return this.expires.timeOf(row)
+  }
+
+  setExpire(row: number, timeMs: number): void {
+    this.expires.set(row, timeMs)
+  }
+
+  /** Makes a key live for ever. Returns whether it had an expire time. */
+  clearExpire(row: number): boolean {
+    return this.expires.clear(row)
+  }
+
+  /** The key of a row as a byte string. */
+  keyText(row: number): string {
+    return this.arena.text(this.keys.keyRef(row))
+  }
+
+  /** Renews the access time. */
+  touch(row: number): void {
+    this.keys.setMeta(row, (this.keys.meta(row) & KIND_MASK) | (this.clock() << KIND_BITS))
+  }
+
+  /** Seconds since the last access. */
+  idleSeconds(row: number): number {
+    return (this.clock() - ((this.keys.meta(row) >>> KIND_BITS) & CLOCK_MASK)) & CLOCK_MASK
+  }
+
+  /** Sets the access time `seconds` back (RESTORE IDLETIME). */
+  setIdleSeconds(row: number, seconds: number): void {
+    const clock = (this.clock() - seconds) & CLOCK_MASK
+    this.keys.setMeta(row, (this.keys.meta(row) & KIND_MASK) | (clock << KIND_BITS))
+  }
+
+  /** Removes up to `limit` keys whose time is over. Returns how many; fewer than `limit` means none is left. */
+  expireDue(limit: number): number {
+    const now = this.keyspace.now
+    let count = 0
+    while (count < limit && this.expires.firstTime() <= now) {
+      this.expireRow(this.expires.firstRow())
+      count++
+    }
+    return count
+  }
+
+  /** Removes the keys that lookups have met expired; called after each command that met some. */
+  reapMet(): void {
+    const met = this.metExpired
+    if (met.length === 0) return
+    this.metExpired = []
+    for (const key of met) {
+      const bytes = Buffer.from(key, 'latin1')
+      this.removeIfExpired(bytes, 0, bytes.length)
+    }
+  }
+
+  get hasMetExpired(): boolean {
+    return this.metExpired.length > 0
+  }
+
+  /** Removes all keys. */
+  clear(): void {
+    for (let row = 0; row < this.keys.size; row++) this.freeValue(row)
+    this.keys.clear()
+    this.expires.reset()
+    this.metExpired = []
+  }
+
+  /** Exchanges keys and expire times with another database; watchers and blocked clients stay (SWAPDB). */
+  swapContents(other: Database): void {
+    const { keys, expires, metExpired } = this
+    this.keys = other.keys
+    this.expires = other.expires
+    this.metExpired = other.metExpired
+    other.keys = keys
+    other.expires = expires
+    other.metExpired = metExpired
+  }
+
+  /** Frees the value of a row; the row is the caller's to set or remove. */
+  freeValue(row: number): void {
+    const kind = this.kind(row)
+    if (kind === Kind.StringInteger) return
+    const value = this.keys.value(row)
+    if (isObjectKind(kind)) {
+      this.keyspace.object(value).free()
+      this.keyspace.dropObject(value)
+    } else if (value !== NO_REF) {
+      this.arena.free(value)
+    }
+  }
+
+  /** Sum of what the keys and values of this database own in the arena. */
+  account(): { bytes: number; blocks: number } {
+    let bytes = 0
+    let blocks = 0
+    for (let row = 0; row < this.keys.size; row++) {
+      bytes += this.arena.capacity(this.keys.keyRef(row))
+      blocks++
+      const kind = this.kind(row)
+      if (kind === Kind.StringInteger) continue
+      if (isObjectKind(kind)) {
+        bytes += this.object(row).arenaBytes()
+        blocks += this.object(row).arenaBlocks()
+      } else {
+        bytes += this.arena.capacity(this.ref(row))
+        blocks++
+      }
+    }
+    return { bytes, blocks }
+  }
+
+  private clock(): number {
+    return Math.floor(this.keyspace.now / 1000) & CLOCK_MASK
+  }
+
+  private removeRow(row: number): void {
+    this.expires.clear(row)
+    if (this.keys.remove(row) !== NO_ROW) this.expires.rowMoved(row)
+  }
+
+  private meetExpired(row: number): void {
+    if (this.metExpired.length < MET_EXPIRED_MAX) this.metExpired.push(this.keyText(row))
+  }
+
+  private removeIfExpired(source: Buffer, start: number, length: number): void {
+    const row = this.keys.find(source, start, length)
+    if (row === NO_ROW) return
+    const time = this.expires.timeOf(row)
+    if (time !== NO_EXPIRE && time <= this.keyspace.now) this.expireRow(row)
+  }
+
+  private expireRow(row: number): void {
+    this.keyspace.stats.expired++
+    this.keyspace.onExpired(this, row)
+    this.remove(row)
+  }
+}
+
+/** Whether two strings of the database have the same bytes (keys of two rows). */
+export function sameBytes(arena: Arena, a: Ref, b: Ref): boolean {
+  return (
+    arena.length(a) === arena.length(b) &&
+    equalBytes(arena.segment(a), arena.offset(a), arena.segment(b), arena.offset(b), arena.length(a))
+  )
+}

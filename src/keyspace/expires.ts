@@ -1,0 +1,154 @@
+/**
+ * Expire times of one database: a 4-ary min-heap over (time, row), so that the next key to expire is always known and
+ * one timer drives them all. Hot path.
+ *
+ * The heap position of a key is kept in its row (`aux` = position + 1, 0 = no expire time); every move in the heap
+ * writes it back, and a row that moves in the key index is announced with `rowMoved`. Times are absolute, in
+ * milliseconds. Typed arrays are chunked, so growth never copies.
+ */
+import type { Dict } from '../storage/dict.ts'
+
+const CHUNK_SHIFT = 14
+const CHUNK_SIZE = 1 << CHUNK_SHIFT
+const CHUNK_MASK = CHUNK_SIZE - 1
+const ARITY = 4
+
+/** What `timeOf` returns for a key without an expire time. */
+export const NO_EXPIRE = -1
+
+export class Expires {
+  private readonly keys: Dict
+  private times: Float64Array[] = []
+  private rows: Int32Array[] = []
+  /** Number of keys with an expire time. */
+  size = 0
+
+  constructor(keys: Dict) {
+    this.keys = keys
+  }
+
+  /** Expire time of the row in ms, NO_EXPIRE when it has none. */
+  timeOf(row: number): number {
+    const aux = this.keys.aux(row)
+    return aux === 0 ? NO_EXPIRE : this.time(aux - 1)
+  }
+
+  /** Sets or moves the expire time of a row. O(log n); O(1) when it is later than most. */
+  set(row: number, time: number): void {
+    const aux = this.keys.aux(row)
+    if (aux !== 0) {
+      const position = aux - 1
+      const old = this.time(position)
+      if (time < old) this.siftUp(position, time, row)
+      else this.siftDown(position, time, row)
+      return
+    }
+    const position = this.size++
+    if (position >>> CHUNK_SHIFT === this.times.length) {
+      this.times.push(new Float64Array(CHUNK_SIZE))
+      this.rows.push(new Int32Array(CHUNK_SIZE))
+    }
+    this.siftUp(position, time, row)
+  }
+
+  /** Takes the expire time away. Returns whether there was one. */
+  clear(row: number): boolean {
+    const aux = this.keys.aux(row)
+    if (aux === 0) return false
+    this.keys.setAux(row, 0)
+    const position = aux - 1
+    const last = --this.size
+    if (position !== last) {
+      const time = this.time(last)
+      const lastRow = this.row(last)
+      if (position > 0 && time < this.time((position - 1) >> 2)) this.siftUp(position, time, lastRow)
+      else this.siftDown(position, time, lastRow)
+    }
+    if (last >>> CHUNK_SHIFT < this.times.length - 2) {
+      this.times.pop()
+      this.rows.pop()
+    }
+    return true
+  }
+
+  /** Earliest expire time, Infinity when there is none. */
+  firstTime(): number {
+    return this.size === 0 ? Number.POSITIVE_INFINITY : this.times[0]![0]!
+  }
+
+  /** Row of the key that expires first; there must be one. */
+  firstRow(): number {
+    return this.rows[0]![0]!
+  }
+
+  /** Tells that the key index has moved a row that has an expire time to `row`. */
+  rowMoved(row: number): void {
+    const aux = this.keys.aux(row)
+    if (aux !== 0) this.rows[(aux - 1) >>> CHUNK_SHIFT]![(aux - 1) & CHUNK_MASK] = row
+  }
+
+  /** Sum of all times minus `now`, for the average TTL of INFO; looks at up to `samples` entries. */
+  averageTtl(now: number, samples: number): number {
+    if (this.size === 0) return 0
+    const count = Math.min(samples, this.size)
+    let sum = 0
+    for (let i = 0; i < count; i++) sum += Math.max(0, this.time(i) - now)
+    return Math.round(sum / count)
+  }
+
+  overheadBytes(): number {
+    return this.times.length * CHUNK_SIZE * 12
+  }
+
+  reset(): void {
+    this.times = []
+    this.rows = []
+    this.size = 0
+  }
+
+  private time(position: number): number {
+    return this.times[position >>> CHUNK_SHIFT]![position & CHUNK_MASK]!
+  }
+
+  private row(position: number): number {
+    return this.rows[position >>> CHUNK_SHIFT]![position & CHUNK_MASK]!
+  }
+
+  private put(position: number, time: number, row: number): void {
+    this.times[position >>> CHUNK_SHIFT]![position & CHUNK_MASK] = time
+    this.rows[position >>> CHUNK_SHIFT]![position & CHUNK_MASK] = row
+    this.keys.setAux(row, position + 1)
+  }
+
+  private siftUp(position: number, time: number, row: number): void {
+    while (position > 0) {
+      const parent = (position - 1) >> 2
+      const parentTime = this.time(parent)
+      if (parentTime <= time) break
+      this.put(position, parentTime, this.row(parent))
+      position = parent
+    }
+    this.put(position, time, row)
+  }
+
+  private siftDown(position: number, time: number, row: number): void {
+    for (;;) {
+      const first = position * ARITY + 1
+      if (first >= this.size) break
+      let least = first
+      let leastTime = this.time(first)
+      const end = Math.min(first + ARITY, this.size)
+      for (let child = first + 1; child < end; child++) {
+        const childTime = this.time(child)
+        if (childTime < leastTime) {
+          least = child
+          leastTime = childTime
+        }
+      }
+      if (leastTime >= time) break
+      this.put(position, leastTime, this.row(least))
+      position = least
+    }
+    this.put(position, time, row)
+  }
+}

@@ -1,0 +1,140 @@
+/**
+ * The keyspace: all databases, and the one place where a change of a key is announced. Hot path.
+ *
+ * Every change of a key calls `touched` once; WATCH and blocked clients hang on it here, further listeners (client-side
+ * caching, snapshot pre-images, eviction) join here. Deletions by expiry are told to `onExpired`, so that the journal
+ * can record them.
+ */
+import { Arena, type Ref } from '../storage/arena.ts'
+import { BlockedKeys } from './blocked.ts'
+import { Database } from './database.ts'
+import type { Collection } from './kind.ts'
+import { Limits } from './limits.ts'
+
+/** A client that watches keys (WATCH). `isDirty` is set when one of them changed. */
+export interface Watcher {
+  watchDirty: boolean
+}
+
+/** A key that changed while a client was blocked on it. */
+export interface ReadyKey {
+  readonly db: Database
+  readonly key: string
+}
+
+/** Counters that INFO reports. */
+export class KeyspaceStats {
+  hits = 0
+  misses = 0
+  expired = 0
+  /** Changes since the last snapshot; also what `dirty` counts. */
+  changes = 0
+}
+
+export class Keyspace {
+  readonly arena: Arena = new Arena()
+  readonly databases: Database[] = []
+  readonly stats = new KeyspaceStats()
+  /** Settings that structures need. */
+  readonly limits = new Limits()
+  /** Current time in ms; set once per loop turn and before timers run, never read from the system in handlers. */
+  now = 0
+  /** Keys that changed while somebody was blocked on them, in order. */
+  readonly readyKeys: ReadyKey[] = []
+  /** Whether the active expire cycle runs (DEBUG SET-ACTIVE-EXPIRE). */
+  activeExpire: boolean = true
+  /** Told about each key that is deleted because its time is over, before it is freed. */
+  onExpired: (db: Database, row: number) => void = () => {}
+  /** Told when a reading command finds no key (event class `m`). */
+  onMiss: ((db: Database, source: Buffer, start: number, length: number) => void) | null = null
+  /** Objects of big collections; a key's value is an index here. */
+  private readonly objects: (Collection | null)[] = []
+  private readonly freeObjects: number[] = []
+
+  /** @param seed of the hash functions, 32 bits; random in production. */
+  constructor(databaseCount: number, seed: number) {
+    for (let i = 0; i < databaseCount; i++) this.databases.push(new Database(this, i, seed))
+    this.seed = seed
+  }
+
+  readonly seed: number
+
+  /** Registers a big collection; the returned index is the key's value. */
+  addObject(object: Collection): number {
+    const index = this.freeObjects.pop() ?? this.objects.length
+    this.objects[index] = object
+    return index
+  }
+
+  object(index: number): Collection {
+    return this.objects[index]!
+  }
+
+  /** Forgets an object without freeing it (its blocks have another owner now). */
+  dropObject(index: number): void {
+    this.objects[index] = null
+    this.freeObjects.push(index)
+  }
+
+  /** Announces that a key changed: watchers become dirty, clients blocked on it are looked at after the command. */
+  touched(db: Database, source: Buffer, start: number, length: number): void {
+    this.stats.changes++
+    if (db.watchers.size === 0 && db.blocked.size === 0) return
+    this.touchedSlow(db, source.latin1Slice(start, start + length))
+  }
+
+  /** As `touched`, for a key given as a byte string. */
+  touchedText(db: Database, key: string): void {
+    this.stats.changes++
+    this.touchedSlow(db, key)
+  }
+
+  /** Announces a change of every key of a database (FLUSHDB, SWAPDB). */
+  touchedAll(db: Database, existsBefore: (key: string) => boolean): void {
+    for (const [key, watchers] of db.watchers) {
+      if (existsBefore(key)) for (const watcher of watchers) watcher.watchDirty = true
+    }
+    for (const key of db.blocked.keys()) this.ready(db, key)
+  }
+
+  /** Marks a key ready: after the running command, clients blocked on it try again. */
+  ready(db: Database, key: string): void {
+    for (const ready of this.readyKeys) if (ready.db === db && ready.key === key) return
+    this.readyKeys.push({ db, key })
+  }
+
+  private touchedSlow(db: Database, key: string): void {
+    const watchers = db.watchers.get(key)
+    if (watchers !== undefined) for (const watcher of watchers) watcher.watchDirty = true
+    if (db.blocked.has(key)) this.ready(db, key)
+  }
+
+  /** Arena bytes, blocks and overhead that the structures account for, for the accounting check. */
+  account(): { bytes: number; blocks: number } {
+    let bytes = 0
+    let blocks = 0
+    for (const db of this.databases) {
+      const sum = db.account()
+      bytes += sum.bytes
+      blocks += sum.blocks
+    }
+    return { bytes, blocks }
+  }
+
+  /** Bytes outside the arena's segments: typed arrays of indexes and collections. */
+  overheadBytes(): number {
+    let bytes = 0
+    for (const db of this.databases) bytes += db.keys.overheadBytes() + db.expires.overheadBytes()
+    for (const object of this.objects) if (object !== null) bytes += object.overheadBytes()
+    return bytes
+  }
+
+  /** Creates the queue of clients blocked on keys; here so that Database needs no import of it. */
+  newBlocked(): BlockedKeys {
+    return new BlockedKeys()
+  }
+
+  blockText(ref: Ref): string {
+    return this.arena.text(ref)
+  }
+}

@@ -1,0 +1,188 @@
+/**
+ * The journal: effects of writes, as RESP commands, in order. Hot path.
+ *
+ * A handler's change is recorded by default as the command itself; a handler that is not deterministic, or whose call
+ * says more than it did, writes its effect instead (`begin(db, argc)` and then argc values). Effects that belong
+ * together (a transaction, a script, a command with several effects) form a unit, which is framed by MULTI and EXEC
+ * when it holds more than one. SELECT is inserted where the database changes.
+ *
+ * The bytes gather in one buffer until `drain`, which the server calls once per loop turn before it sends replies.
+ * Subscribers (append-only file; later replicas and change feeds) receive the bytes; while there is none, nothing is encoded.
+ */
+import type { Args } from '../resp/args.ts'
+import { integerLength, writeInteger } from '../bytes/integer.ts'
+import { type Arena, copyBytes, type Ref } from '../storage/arena.ts'
+
+/** Receives journal bytes, whole units only. The buffer is valid during the call. */
+export type JournalSubscriber = (buffer: Buffer, start: number, end: number) => void
+
+const FIRST_BYTES = 256 * 1024
+const KEEP_BYTES_MAX = 4 * 1024 * 1024
+const SLACK_BYTES = 64
+const MULTI = Buffer.from('*1\r\n$5\r\nMULTI\r\n')
+const EXEC = Buffer.from('*1\r\n$4\r\nEXEC\r\n')
+const CR = 13
+const LF = 10
+
+export class Journal {
+  private readonly arena: Arena
+  private readonly subscribers: JournalSubscriber[] = []
+  private buffer: Buffer = Buffer.allocUnsafeSlow(FIRST_BYTES)
+  private at = 0
+  private selectedDb = -1
+  private unitDepth = 0
+  private unitStart = 0
+  private unitEffects = 0
+  /** False while nobody listens or while a log is replayed: effects are not encoded. */
+  enabled: boolean = false
+  /** Effects begun so far; the pipeline compares it to see whether a handler wrote its own. */
+  effectCount = 0
+  /** Units encoded since the last drain and bytes handed out in all. */
+  totalBytes = 0
+
+  constructor(arena: Arena) {
+    this.arena = arena
+  }
+
+  subscribe(subscriber: JournalSubscriber): void {
+    this.subscribers.push(subscriber)
+    this.enabled = true
+    // The new subscriber knows of no SELECT.
+    this.selectedDb = -1
+  }
+
+  unsubscribe(subscriber: JournalSubscriber): void {
+    const index = this.subscribers.indexOf(subscriber)
+    if (index >= 0) this.subscribers.splice(index, 1)
+    this.enabled = this.subscribers.length > 0
+  }
+
+  /** Makes the next effect name its database, as the first one of a new file must. */
+  forgetSelected(): void {
+    this.selectedDb = -1
+  }
+
+  get pendingBytes(): number {
+    return this.at
+  }
+
+  /** Starts a unit. Units nest; the outermost counts. */
+  beginUnit(): void {
+    if (this.unitDepth++ > 0) return
+    this.unitStart = this.at
+    this.unitEffects = 0
+  }
+
+  endUnit(): void {
+    if (--this.unitDepth > 0 || this.unitEffects < 2) return
+    this.raw(EXEC)
+  }
+
+  /** Records a command as it came. */
+  command(db: number, args: Args): void {
+    if (!this.enabled) return
+    const count = args.count
+    this.begin(db, count)
+    for (let i = 0; i < count; i++) this.bytes(args.buffer, args.start(i), args.length(i))
+  }
+
+  /** Starts an effect of `argc` values, which must follow. */
+  begin(db: number, argc: number): void {
+    this.effectCount++
+    if (!this.enabled) return
+    if (this.unitDepth > 0 && ++this.unitEffects === 2) this.insertMulti()
+    if (db !== this.selectedDb) this.select(db)
+    this.header(42, argc)
+  }
+
+  /** A byte string. */
+  text(text: string): void {
+    if (!this.enabled) return
+    const length = text.length
+    this.header(36, length)
+    this.room(length)
+    const buffer = this.buffer
+    const at = this.at
+    if (length <= 32) for (let i = 0; i < length; i++) buffer[at + i] = text.charCodeAt(i)
+    else buffer.latin1Write(text, at, length)
+    this.finish(at + length)
+  }
+
+  /** Argument `i` of a request. */
+  arg(args: Args, i: number): void {
+    this.bytes(args.buffer, args.start(i), args.length(i))
+  }
+
+  bytes(source: Uint8Array, start: number, length: number): void {
+    if (!this.enabled) return
+    this.header(36, length)
+    this.room(length)
+    copyBytes(source, start, this.buffer, this.at, length)
+    this.finish(this.at + length)
+  }
+
+  /** The payload of an arena block. */
+  ref(ref: Ref): void {
+    this.bytes(this.arena.segment(ref), this.arena.offset(ref), this.arena.length(ref))
+  }
+
+  /** A safe integer. */
+  integer(value: number): void {
+    if (!this.enabled) return
+    this.header(36, integerLength(value))
+    this.room(0)
+    this.finish(writeInteger(this.buffer, this.at, value))
+  }
+
+  /** Hands all bytes to the subscribers and starts afresh. */
+  drain(): void {
+    if (this.at === 0 || this.unitDepth > 0) return
+    const end = this.at
+    this.at = 0
+    this.totalBytes += end
+    for (const subscriber of this.subscribers) subscriber(this.buffer, 0, end)
+    if (this.buffer.length > KEEP_BYTES_MAX) this.buffer = Buffer.allocUnsafeSlow(FIRST_BYTES)
+  }
+
+  private select(db: number): void {
+    this.selectedDb = db
+    this.header(42, 2)
+    this.header(36, 6)
+    this.room(8)
+    this.finish(this.at + this.buffer.latin1Write('SELECT', this.at, 6))
+    this.header(36, integerLength(db))
+    this.finish(writeInteger(this.buffer, this.at, db))
+  }
+
+  private insertMulti(): void {
+    this.room(MULTI.length)
+    this.buffer.copyWithin(this.unitStart + MULTI.length, this.unitStart, this.at)
+    MULTI.copy(this.buffer, this.unitStart)
+    this.at += MULTI.length
+  }
+
+  private raw(bytes: Buffer): void {
+    this.room(bytes.length)
+    bytes.copy(this.buffer, this.at)
+    this.at += bytes.length
+  }
+
+  private header(type: number, value: number): void {
+    this.room(0)
+    this.buffer[this.at] = type
+    this.finish(writeInteger(this.buffer, this.at + 1, value))
+  }
+
+  private finish(at: number): void {
+    this.buffer[at] = CR
+    this.buffer[at + 1] = LF
+    this.at = at + 2
+  }
+
+  private room(bytes: number): void {
+    if (this.at + bytes + SLACK_BYTES <= this.buffer.length) return
+    const grown = Buffer.allocUnsafeSlow(Math.max(this.buffer.length * 2, this.at + bytes + SLACK_BYTES))
+    this.buffer.copy(grown, 0, 0, this.at)
+    this.buffer = grown
+  }
+}
