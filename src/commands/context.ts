@@ -17,6 +17,8 @@ import type { Args } from '../resp/args.ts'
 import type { ReplySink } from '../resp/reply.ts'
 import type { Arena } from '../storage/arena.ts'
 import { PackedCursor } from '../storage/packed.ts'
+import { HashView } from '../structures/hash-view.ts'
+import { SetView } from '../structures/set-view.ts'
 import type { Registry } from './registry.ts'
 import type { Session } from './session.ts'
 
@@ -75,6 +77,11 @@ export class CommandContext {
   /** Reusable cursors over packed blocks, for handlers. No handler keeps them. */
   readonly cursor: PackedCursor
   readonly cursor2: PackedCursor
+  /** Reusable views of the hash or set that a handler works on. No handler keeps them. */
+  readonly hash: HashView
+  readonly set: SetView
+  /** Source of random members, in [0, 1). A test may put a seeded one in its place. */
+  random: () => number = Math.random
 
   constructor(
     keyspace: Keyspace,
@@ -96,6 +103,8 @@ export class CommandContext {
     this.db = session.db
     this.cursor = new PackedCursor(keyspace.arena)
     this.cursor2 = new PackedCursor(keyspace.arena)
+    this.hash = new HashView(keyspace.arena, keyspace.seed)
+    this.set = new SetView(keyspace.arena, keyspace.seed)
   }
 
   /** Prepares for the next command. */
