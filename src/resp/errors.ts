@@ -35,6 +35,12 @@ export const INCR_OVERFLOW = new ReplyError('ERR increment or decrement would ov
 export const DECR_OVERFLOW = new ReplyError('ERR decrement would overflow')
 export const INCR_NAN_OR_INFINITY = new ReplyError('ERR increment would produce NaN or Infinity')
 export const VALUE_NAN_OR_INFINITY = new ReplyError('ERR value is NaN or Infinity')
+export const HASH_VALUE_NOT_AN_INTEGER = new ReplyError('ERR hash value is not an integer')
+export const HASH_VALUE_NOT_A_FLOAT = new ReplyError('ERR hash value is not a float')
+/** A count that is the least 64-bit integer, which has no positive counterpart. */
+export const COUNT_OUT_OF_RANGE = new ReplyError(
+  'ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807',
+)
 export const NO_SUCH_KEY = new ReplyError('ERR no such key')
 export const INDEX_OUT_OF_RANGE = new ReplyError('ERR index out of range')
 export const OFFSET_OUT_OF_RANGE = new ReplyError('ERR offset is out of range')
@@ -50,6 +56,7 @@ export const TIMEOUT_NOT_AN_INTEGER = new ReplyError('ERR timeout is not an inte
 export const TIMEOUT_OUT_OF_RANGE = new ReplyError('ERR timeout is out of range')
 export const TIMEOUT_NEGATIVE = new ReplyError('ERR timeout is negative')
 export const NUMKEYS_NOT_POSITIVE = new ReplyError('ERR numkeys should be greater than 0')
+export const NUMKEYS_EXCEED_ARGS = new ReplyError("ERR Number of keys can't be greater than number of args")
 export const COUNT_NOT_POSITIVE = new ReplyError('ERR count should be greater than 0')
 export const LIMIT_NEGATIVE = new ReplyError("ERR LIMIT can't be negative")
 
