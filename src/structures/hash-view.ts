@@ -22,6 +22,7 @@ import {
   replaceValue,
   seekField,
 } from './packed-hash.ts'
+import { packedPositions } from './packed-positions.ts'
 
 /** Text of an integer field or value that is being converted: a sign and 16 digits at most. */
 const INTEGER_TEXT_BYTES = 17
@@ -36,12 +37,14 @@ export class HashView {
   readonly arena: Arena
   private readonly seed: number
   private readonly cursor: PackedCursor
+  private readonly walker: HashCursor
 
   /** @param seed for the HashDicts that conversions make. */
   constructor(arena: Arena, seed: number) {
     this.arena = arena
     this.seed = seed
     this.cursor = new PackedCursor(arena)
+    this.walker = new HashCursor(arena)
   }
 
   openPacked(ref: Ref): void {
@@ -72,6 +75,12 @@ export class HashView {
   size(): number {
     if (this.kind === Kind.HashPacked) return packedHashSize(this.arena, this.ref)
     return this.dict === null ? 0 : this.dict.size
+  }
+
+  /** The cursor of this view, before the first pair. It stays on this hash when the view is opened on another. */
+  walk(): HashCursor {
+    this.walker.open(this)
+    return this.walker
   }
 
   has(field: Uint8Array, start: number, length: number): boolean {
@@ -192,6 +201,9 @@ export class HashCursor {
   private dict: HashDict | null = null
   private next = 0
   private count = 0
+  /** Where each pair of a packed hash starts, if `isIndexed`. */
+  private positions = new Int32Array(0)
+  private isIndexed = false
 
   constructor(arena: Arena) {
     this.arena = arena
@@ -203,6 +215,7 @@ export class HashCursor {
     this.dict = hash.dict
     this.next = 0
     this.count = hash.size()
+    this.isIndexed = false
     if (hash.kind === Kind.HashPacked) this.packed.open(hash.ref)
   }
 
@@ -225,13 +238,23 @@ export class HashCursor {
   /** Moves so that `advance` shows the pair at `index`, which must be in range. O(distance) in a packed hash. */
   moveTo(index: number): void {
     if (this.dict === null) {
-      if (index < this.next) {
-        this.packed.open(this.packed.ref)
-        this.next = 0
+      if (this.isIndexed) this.packed.next = this.positions[index]!
+      else {
+        if (index < this.next) {
+          this.packed.open(this.packed.ref)
+          this.next = 0
+        }
+        for (let entries = (index - this.next) * 2; entries > 0; entries--) this.packed.skip()
       }
-      for (let entries = (index - this.next) * 2; entries > 0; entries--) this.packed.skip()
     }
     this.next = index
+  }
+
+  /** Makes each further `moveTo` O(1), at the cost of one walk. */
+  prepareRandomAccess(): void {
+    if (this.dict !== null) return
+    this.positions = packedPositions(this.packed, this.count, 2, this.positions)
+    this.isIndexed = true
   }
 }
 

@@ -16,6 +16,7 @@ import { createPacked, PackedCursor, packedAppend, packedCount, packedRemove } f
 import type { Element } from './element.ts'
 import { createIntset, intsetAt, intsetCount, intsetInsert, intsetRemoveAt, intsetSearch } from './intset.ts'
 import { hasPackedRoom, PACKED_BYTES_MAX } from './packed-hash.ts'
+import { packedPositions } from './packed-positions.ts'
 import { packedFromIntset, type SetLimits, seekMember } from './packed-set.ts'
 import { SetDict } from './set.ts'
 
@@ -35,12 +36,14 @@ export class SetView {
   readonly arena: Arena
   private readonly seed: number
   private readonly cursor: PackedCursor
+  private readonly walker: SetCursor
 
   /** @param seed for the SetDicts that conversions make. */
   constructor(arena: Arena, seed: number) {
     this.arena = arena
     this.seed = seed
     this.cursor = new PackedCursor(arena)
+    this.walker = new SetCursor(arena)
   }
 
   /** Looks at an intset or packed set. */
@@ -94,6 +97,12 @@ export class SetView {
       default:
         return 0
     }
+  }
+
+  /** The cursor of this view, before the first member. It stays on this set when the view is opened on another. */
+  walk(): SetCursor {
+    this.walker.open(this)
+    return this.walker
   }
 
   has(member: Uint8Array, start: number, length: number): boolean {
@@ -334,6 +343,9 @@ export class SetCursor {
   private dict: SetDict | null = null
   private next = 0
   private count = 0
+  /** Where each member of a packed set starts, if `isIndexed`. */
+  private positions = new Int32Array(0)
+  private isIndexed = false
 
   constructor(arena: Arena) {
     this.arena = arena
@@ -347,6 +359,7 @@ export class SetCursor {
     this.dict = set.dict
     this.next = 0
     this.count = set.size()
+    this.isIndexed = false
     if (set.kind === Kind.SetPacked) this.packed.open(set.ref)
   }
 
@@ -368,13 +381,23 @@ export class SetCursor {
   /** Moves so that `advance` shows the member at `index`, which must be in range. O(distance) in a packed set. */
   moveTo(index: number): void {
     if (this.kind === Kind.SetPacked) {
-      if (index < this.next) {
-        this.packed.open(this.ref)
-        this.next = 0
+      if (this.isIndexed) this.packed.next = this.positions[index]!
+      else {
+        if (index < this.next) {
+          this.packed.open(this.ref)
+          this.next = 0
+        }
+        for (let entries = index - this.next; entries > 0; entries--) this.packed.skip()
       }
-      for (let entries = index - this.next; entries > 0; entries--) this.packed.skip()
     }
     this.next = index
+  }
+
+  /** Makes each further `moveTo` O(1), at the cost of one walk. */
+  prepareRandomAccess(): void {
+    if (this.kind !== Kind.SetPacked) return
+    this.positions = packedPositions(this.packed, this.count, 1, this.positions)
+    this.isIndexed = true
   }
 }
 

@@ -129,12 +129,15 @@ test('a clone of a HashDict has the same pairs in blocks of its own', () => {
 test('moveTo makes the cursor show the pair at an index, forwards and backwards, in both encodings', () => {
   for (const hash of [hashOf(10), hashOf(30)]) {
     const all = pairs(hash)
-    const cursor = new HashCursor(hash.arena)
-    cursor.open(hash)
-    for (const index of [0, 3, 3, 7, 1, 5, all.length - 1, 0]) {
-      cursor.moveTo(index)
-      expect(cursor.advance(field, value)).toBe(true)
-      expect([field.text(), value.text()]).toEqual(all[index])
+    const cursor = hash.walk()
+    for (const isPrepared of [false, true]) {
+      cursor.open(hash)
+      if (isPrepared) cursor.prepareRandomAccess()
+      for (const index of [0, 3, 3, 7, 1, 5, all.length - 1, 0]) {
+        cursor.moveTo(index)
+        expect(cursor.advance(field, value)).toBe(true)
+        expect([field.text(), value.text()]).toEqual(all[index])
+      }
     }
   }
 })

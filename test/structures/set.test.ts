@@ -173,12 +173,15 @@ test('a clone of a SetDict has the same members in blocks of its own', () => {
 test('moveTo makes the cursor show the member at an index, forwards and backwards, in every encoding', () => {
   for (const set of [setOf(...numbers(8)), setOf('a', ...numbers(8)), setOf(...numbers(20))]) {
     const all = members(set)
-    const cursor = new SetCursor(set.arena)
-    cursor.open(set)
-    for (const index of [0, 3, 3, 7, 1, 5, all.length - 1, 0]) {
-      cursor.moveTo(index)
-      expect(cursor.advance(element)).toBe(true)
-      expect(element.text()).toBe(all[index])
+    const cursor = set.walk()
+    for (const isPrepared of [false, true]) {
+      cursor.open(set)
+      if (isPrepared) cursor.prepareRandomAccess()
+      for (const index of [0, 3, 3, 7, 1, 5, all.length - 1, 0]) {
+        cursor.moveTo(index)
+        expect(cursor.advance(element)).toBe(true)
+        expect(element.text()).toBe(all[index])
+      }
     }
   }
 })
