@@ -1,0 +1,130 @@
+/** Directives about memory: limits and eviction, encodings of small collections, freeing, defragmentation. */
+
+import { bool, DirectiveFlag, inert, int, later, memory, oneOf } from '../directive.ts'
+import { INT_MAX, INT_MIN, LONG_MAX, ULONG_MAX } from '../number-text.ts'
+
+const { Hidden } = DirectiveFlag
+const NO_EVICTION = 'memory is not limited yet: no key is evicted and no write refused'
+const FREED_IN_SLICES = 'large values are always freed in bounded slices between commands; nothing blocks'
+const NO_DEFRAG = 'the arena reuses memory by size class and needs no defragmentation'
+
+function refuseDefrag(value: boolean): string | null {
+  if (!value) return null
+  return (
+    'Active defragmentation cannot be enabled: it requires a Redis server compiled with a modified Jemalloc ' +
+    'like the one shipped by default with the Redis source distribution'
+  )
+}
+
+export const memoryDirectives = {
+  maxmemory: memory(0, 0n, ULONG_MAX, 'Memory for data. 0: no limit.', { effect: later(NO_EVICTION) }),
+  'maxmemory-policy': oneOf(
+    [
+      'volatile-lru',
+      'volatile-lfu',
+      'volatile-random',
+      'volatile-ttl',
+      'allkeys-lru',
+      'allkeys-lfu',
+      'allkeys-random',
+      'noeviction',
+    ],
+    'noeviction',
+    'Which keys go when memory is full.',
+    { effect: later(NO_EVICTION) },
+  ),
+  'maxmemory-samples': int(5, 1n, INT_MAX, 'Keys that are looked at to find the one to evict.', {
+    effect: later(NO_EVICTION),
+  }),
+  'maxmemory-eviction-tenacity': int(10, 0n, 100n, 'How long eviction may hold up clients.', {
+    effect: later(NO_EVICTION),
+  }),
+  'lfu-log-factor': int(10, 0n, INT_MAX, 'How slowly the counter of uses of a key grows.', {
+    effect: later(NO_EVICTION),
+  }),
+  'lfu-decay-time': int(1, 0n, INT_MAX, 'After how long the counter of uses is halved.', {
+    unit: 'minutes',
+    effect: later(NO_EVICTION),
+  }),
+  'active-expire-effort': int(1, 1n, 10n, 'How much time goes into looking for expired keys.'),
+  activerehashing: bool(true, 'Spends idle time on growing tables.', {
+    effect: inert('tables always grow in bounded steps'),
+  }),
+
+  'hash-max-listpack-entries': int(512, 0n, LONG_MAX, 'Fields up to which a hash is stored as one block.', {
+    alias: 'hash-max-ziplist-entries',
+  }),
+  'hash-max-listpack-value': memory(64, 0n, LONG_MAX, 'Length of fields and values up to which it is one block.', {
+    alias: 'hash-max-ziplist-value',
+  }),
+  'list-max-listpack-size': int(
+    -2,
+    INT_MIN,
+    INT_MAX,
+    'Elements in one block of a list; -1 to -5: bytes, 4 KiB to 64 KiB.',
+    { alias: 'list-max-ziplist-size' },
+  ),
+  'list-compress-depth': int(0, 0n, INT_MAX, 'Blocks at each end of a list that stay uncompressed. 0: all.', {
+    effect: inert('lists are never compressed'),
+  }),
+  'set-max-intset-entries': int(512, 0n, LONG_MAX, 'Members up to which a set of integers is stored as such.'),
+  'set-max-listpack-entries': int(128, 0n, LONG_MAX, 'Members up to which a set is stored as one block.'),
+  'set-max-listpack-value': int(64, 0n, LONG_MAX, 'Length of members up to which a set is one block.'),
+  'zset-max-listpack-entries': int(128, 0n, LONG_MAX, 'Members up to which a sorted set is stored as one block.', {
+    alias: 'zset-max-ziplist-entries',
+  }),
+  'zset-max-listpack-value': memory(64, 0n, LONG_MAX, 'Length of members up to which a sorted set is one block.', {
+    alias: 'zset-max-ziplist-value',
+  }),
+  'stream-node-max-bytes': memory(4096, 0n, LONG_MAX, 'Size of one block of a stream. 0: no limit.'),
+  'stream-node-max-entries': int(100, 0n, LONG_MAX, 'Entries in one block of a stream. 0: no limit.'),
+  'hll-sparse-max-bytes': memory(3000, 0n, LONG_MAX, 'Size up to which a HyperLogLog is stored sparsely.'),
+
+  'lazyfree-lazy-eviction': bool(false, 'Frees evicted values in the background.', { effect: inert(FREED_IN_SLICES) }),
+  'lazyfree-lazy-expire': bool(false, 'Frees expired values in the background.', { effect: inert(FREED_IN_SLICES) }),
+  'lazyfree-lazy-server-del': bool(false, 'Frees overwritten values in the background.', {
+    effect: inert(FREED_IN_SLICES),
+  }),
+  'lazyfree-lazy-user-del': bool(false, 'Makes DEL work as UNLINK.', { effect: inert(FREED_IN_SLICES) }),
+  'lazyfree-lazy-user-flush': bool(false, 'Makes FLUSHALL and FLUSHDB asynchronous by default.', {
+    effect: inert(FREED_IN_SLICES),
+  }),
+
+  activedefrag: bool(false, 'Moves values together in memory. `yes` is refused, as by a Redis built without it.', {
+    effect: inert(NO_DEFRAG),
+    check: refuseDefrag,
+  }),
+  'active-defrag-ignore-bytes': memory(100 * 1024 * 1024, 1n, LONG_MAX, 'Waste below which nothing is moved.', {
+    effect: inert(NO_DEFRAG),
+  }),
+  'active-defrag-threshold-lower': int(10, 0n, 1000n, 'Waste at which moving starts.', {
+    unit: 'percent',
+    effect: inert(NO_DEFRAG),
+  }),
+  'active-defrag-threshold-upper': int(100, 0n, 1000n, 'Waste at which moving is fastest.', {
+    unit: 'percent',
+    effect: inert(NO_DEFRAG),
+  }),
+  'active-defrag-cycle-min': int(1, 1n, 99n, 'Least share of the processor.', {
+    unit: 'percent',
+    effect: inert(NO_DEFRAG),
+  }),
+  'active-defrag-cycle-max': int(25, 1n, 99n, 'Largest share of the processor.', {
+    unit: 'percent',
+    effect: inert(NO_DEFRAG),
+  }),
+  'active-defrag-max-scan-fields': int(1000, 1n, LONG_MAX, 'Fields of a value that are moved in one go.', {
+    effect: inert(NO_DEFRAG),
+  }),
+  'jemalloc-bg-thread': bool(true, 'Lets jemalloc purge memory in the background.', {
+    effect: inert('there is no jemalloc'),
+  }),
+  'disable-thp': bool(true, 'Switches transparent huge pages off for the process.', {
+    flags: DirectiveFlag.Immutable,
+    effect: inert('snapshots do not fork, so huge pages are not copied'),
+  }),
+  'use-exit-on-panic': bool(false, 'Exits instead of aborting when an assertion fails.', {
+    flags: Hidden,
+    effect: inert('a switch for tests of Redis itself'),
+  }),
+}

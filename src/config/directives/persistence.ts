@@ -1,0 +1,110 @@
+/** Directives about files: append-only file, snapshots, directories. */
+
+import { bool, DirectiveFlag, inert, int, later, memory, oneOf, text } from '../directive.ts'
+import { INT_MAX, INT_MIN, LONG_MAX } from '../number-text.ts'
+import { directory, savePoints } from '../special-directives.ts'
+
+const { DenyLoading, Hidden, Immutable, MultiArg, Protected } = DirectiveFlag
+const MIB = 1024 * 1024
+const NO_RDB = 'snapshots (RDB files) are not built yet; the append-only file keeps the data'
+const NO_AOF_REWRITE = 'rewriting of the append-only file is not built yet'
+const FOR_TESTS = 'a switch for tests of Redis itself'
+
+function refusePath(name: string, what: string): (value: string) => string | null {
+  return (value) => (/[/\\]/.test(value) ? `${name} can't be a path, just a ${what}` : null)
+}
+
+function refuseEmptyOrPath(name: string, what: string): (value: string) => string | null {
+  const refuse = refusePath(name, what)
+  return (value) => (value === '' ? `${name} can't be empty` : refuse(value))
+}
+
+export const persistenceDirectives = {
+  dir: directory('./data', 'Directory of all files. The default is created if it is missing, others must exist.', {
+    flags: Protected | DenyLoading,
+    differsFromRedis: 'with `appendonly yes` files are written at the first start; they get a directory of their own',
+  }),
+  appendonly: bool(true, 'Writes every change to the append-only file.', {
+    flags: DenyLoading,
+    differsFromRedis: 'a broker must not lose its queues at a restart',
+  }),
+  appendfilename: text('appendonly.aof', 'Base name of the append-only files.', {
+    flags: Immutable,
+    check: refuseEmptyOrPath('appendfilename', 'filename'),
+  }),
+  appenddirname: text('appendonlydir', 'Directory of the append-only files, inside `dir`.', {
+    flags: Immutable,
+    check: refuseEmptyOrPath('appenddirname', 'dirname'),
+  }),
+  appendfsync: oneOf(
+    ['everysec', 'always', 'no'],
+    'everysec',
+    'When changes are forced to the disk: once a second, before each reply, or when the system likes.',
+  ),
+  'aof-load-truncated': bool(true, 'Starts with an append-only file whose last command was cut off.'),
+  'no-appendfsync-on-rewrite': bool(false, 'Does not force changes to the disk while a rewrite is running.', {
+    effect: later(NO_AOF_REWRITE),
+  }),
+  'auto-aof-rewrite-percentage': int(100, 0n, INT_MAX, 'Growth that starts a rewrite. 0: no automatic rewrite.', {
+    unit: 'percent',
+    effect: later(NO_AOF_REWRITE),
+    neutral: ['0'],
+  }),
+  'auto-aof-rewrite-min-size': memory(64 * MIB, 0n, LONG_MAX, 'Size below which no rewrite starts by itself.', {
+    effect: later(NO_AOF_REWRITE),
+  }),
+  'aof-rewrite-incremental-fsync': bool(true, 'Forces the rewritten file to the disk piece by piece.', {
+    effect: inert('files are always written in bounded pieces'),
+  }),
+  'aof-use-rdb-preamble': bool(true, 'Whether the base of the append-only file is in RDB format.', {
+    effect: later(NO_RDB),
+  }),
+  'aof-timestamp-enabled': bool(false, 'Writes time stamps into the append-only file.', {
+    effect: later('time stamps are read past, but not written yet'),
+  }),
+  'aof-disable-auto-gc': bool(false, 'Keeps append-only files that are no longer needed.', {
+    flags: Hidden,
+    effect: inert(FOR_TESTS),
+  }),
+  save: savePoints(
+    [
+      { seconds: 3600, changes: 1 },
+      { seconds: 300, changes: 100 },
+      { seconds: 60, changes: 10000 },
+    ],
+    'When to write a snapshot: after so many seconds with at least so many changes. `""`: never.',
+    { flags: MultiArg, effect: later(NO_RDB), neutral: [''] },
+  ),
+  dbfilename: text('dump.rdb', 'Name of the snapshot inside `dir`.', {
+    flags: Protected,
+    effect: later(NO_RDB),
+    check: refusePath('dbfilename', 'filename'),
+  }),
+  rdbcompression: bool(true, 'Compresses strings in snapshots.', { effect: later(NO_RDB) }),
+  rdbchecksum: bool(true, 'Ends snapshots with a checksum.', { flags: Immutable, effect: later(NO_RDB) }),
+  'rdb-save-incremental-fsync': bool(true, 'Forces snapshots to the disk piece by piece.', {
+    effect: inert('files are always written in bounded pieces'),
+  }),
+  'rdb-del-sync-files': bool(false, 'Deletes snapshots that were made for replication.', { effect: later(NO_RDB) }),
+  'rdb-key-save-delay': int(0, INT_MIN, INT_MAX, 'Pause between keys while saving.', {
+    unit: 'microseconds',
+    flags: Hidden,
+    effect: inert(FOR_TESTS),
+  }),
+  'key-load-delay': int(0, INT_MIN, INT_MAX, 'Pause between keys while loading.', {
+    unit: 'microseconds',
+    flags: Hidden,
+    effect: inert(FOR_TESTS),
+  }),
+  'loading-process-events-interval-bytes': int(2 * MIB, 1024n, INT_MAX, 'How often clients are served while loading.', {
+    unit: 'bytes',
+    flags: Hidden,
+    effect: inert('loading gives way to clients by time, not by bytes'),
+  }),
+  'stop-writes-on-bgsave-error': bool(true, 'Refuses writes after a snapshot could not be written.', {
+    effect: later(NO_RDB),
+  }),
+  'sanitize-dump-payload': oneOf(['no', 'yes', 'clients'], 'no', 'Whether values from RESTORE are checked in depth.', {
+    effect: inert('values from outside are always checked in depth'),
+  }),
+}

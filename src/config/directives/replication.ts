@@ -1,0 +1,86 @@
+/** Directives about replication. Those that would make this server part of a group are refused until it can be one. */
+
+import { bool, DirectiveFlag, int, later, memory, oneOf, optionalText, unsupported } from '../directive.ts'
+import { INT_MAX, LONG_MAX } from '../number-text.ts'
+import { replicaOf } from '../special-directives.ts'
+
+const { DenyLoading, Immutable, MultiArg, Sensitive } = DirectiveFlag
+const NO_REPLICATION = 'replication is not built yet'
+
+const tuning = later(NO_REPLICATION)
+
+export const replicationDirectives = {
+  replicaof: replicaOf('The primary to replicate from.', {
+    alias: 'slaveof',
+    flags: Immutable | MultiArg,
+    effect: unsupported(NO_REPLICATION),
+  }),
+  masterauth: optionalText('Password for the primary.', { flags: Sensitive, effect: tuning }),
+  masteruser: optionalText('User for the primary.', { flags: Sensitive, effect: tuning }),
+  'replica-serve-stale-data': bool(true, 'Answers while the primary is out of reach.', {
+    alias: 'slave-serve-stale-data',
+    effect: tuning,
+  }),
+  'replica-read-only': bool(true, 'Refuses writes on a replica.', { alias: 'slave-read-only', effect: tuning }),
+  'replica-ignore-maxmemory': bool(true, 'Leaves eviction to the primary.', {
+    alias: 'slave-ignore-maxmemory',
+    effect: tuning,
+  }),
+  'replica-lazy-flush': bool(false, 'Frees the old data in the background.', {
+    alias: 'slave-lazy-flush',
+    effect: tuning,
+  }),
+  'replica-priority': int(100, 0n, INT_MAX, 'Order in which Sentinel promotes replicas.', {
+    alias: 'slave-priority',
+    effect: tuning,
+  }),
+  'replica-announced': bool(true, 'Whether Sentinel lists this replica.', { effect: tuning }),
+  'replica-announce-ip': optionalText('Address that is told to the primary.', {
+    alias: 'slave-announce-ip',
+    effect: tuning,
+  }),
+  'replica-announce-port': int(0, 0n, 65535n, 'Port that is told to the primary.', {
+    alias: 'slave-announce-port',
+    effect: tuning,
+  }),
+  'replica-ignore-disk-write-errors': bool(false, 'Goes on when a replica cannot write its files.', { effect: tuning }),
+  'repl-diskless-sync': bool(true, 'Sends snapshots without a file in between.', { effect: tuning }),
+  'repl-diskless-sync-delay': int(5, 0n, INT_MAX, 'Wait for more replicas before a snapshot starts.', {
+    unit: 'seconds',
+    effect: tuning,
+  }),
+  'repl-diskless-sync-max-replicas': int(0, 0n, INT_MAX, 'Replicas that end the wait.', { effect: tuning }),
+  'repl-diskless-load': oneOf(['disabled', 'on-empty-db', 'swapdb'], 'disabled', 'Loads from the socket.', {
+    flags: DenyLoading,
+    effect: tuning,
+  }),
+  'repl-disable-tcp-nodelay': bool(false, 'Lets the system delay small packets to replicas.', { effect: tuning }),
+  'repl-backlog-size': memory(1024 * 1024, 1n, LONG_MAX, 'Size of the backlog for partial resyncs.', {
+    effect: tuning,
+  }),
+  'repl-backlog-ttl': int(3600, 0n, LONG_MAX, 'How long the backlog is kept without replicas.', {
+    unit: 'seconds',
+    effect: tuning,
+  }),
+  'repl-timeout': int(60, 1n, INT_MAX, 'When a silent link counts as broken.', { unit: 'seconds', effect: tuning }),
+  'repl-ping-replica-period': int(10, 1n, INT_MAX, 'Interval of pings to replicas.', {
+    alias: 'repl-ping-slave-period',
+    unit: 'seconds',
+    effect: tuning,
+  }),
+  'min-replicas-to-write': int(0, 0n, INT_MAX, 'Replicas that must be in step for writes to be accepted.', {
+    alias: 'min-slaves-to-write',
+    effect: unsupported(NO_REPLICATION),
+  }),
+  'min-replicas-max-lag': int(10, 0n, INT_MAX, 'How far behind a replica in step may be.', {
+    alias: 'min-slaves-max-lag',
+    unit: 'seconds',
+    effect: tuning,
+  }),
+  'propagation-error-behavior': oneOf(
+    ['ignore', 'panic', 'panic-on-replicas'],
+    'ignore',
+    'What happens when a command from the primary fails.',
+    { effect: tuning },
+  ),
+}

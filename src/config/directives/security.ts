@@ -1,0 +1,56 @@
+/** Directives about who may do what: passwords, ACL, guarded commands, TLS. */
+
+import { bool, DirectiveFlag, int, later, oneOf, optionalText, text, unsupported } from '../directive.ts'
+import { INT_MAX, LONG_MAX } from '../number-text.ts'
+
+const { Immutable, Sensitive } = DirectiveFlag
+const NO_TLS = 'TLS is not built yet; put a TLS proxy in front'
+const NO_ACL_FILE = 'users other than the default one cannot be configured yet'
+
+const tls = unsupported(NO_TLS)
+
+export const securityDirectives = {
+  requirepass: optionalText('Password of the default user.', { flags: Sensitive }),
+  aclfile: text('', 'File with users and their rights.', { flags: Immutable, effect: unsupported(NO_ACL_FILE) }),
+  'acl-pubsub-default': oneOf(
+    ['allchannels', 'resetchannels'],
+    'resetchannels',
+    'Channels that a new user may use: all or none.',
+    { effect: later(NO_ACL_FILE) },
+  ),
+  'acllog-max-len': int(128, 0n, LONG_MAX, 'Entries that ACL LOG keeps.'),
+  'enable-protected-configs': oneOf(
+    ['no', 'yes', 'local'],
+    'no',
+    'Who may change protected directives with CONFIG SET: nobody, everybody, clients on this machine.',
+    { flags: Immutable },
+  ),
+  'enable-debug-command': oneOf(['no', 'yes', 'local'], 'no', 'Who may use DEBUG.', { flags: Immutable }),
+  'enable-module-command': oneOf(['no', 'yes', 'local'], 'no', 'Who may use MODULE LOAD.', { flags: Immutable }),
+
+  'tls-port': int(0, 0n, 65535n, 'TCP port for TLS. 0: none.', { effect: tls }),
+  'tls-cert-file': optionalText('Certificate of the server.', { effect: tls }),
+  'tls-key-file': optionalText('Key of the server.', { effect: tls }),
+  'tls-key-file-pass': optionalText('Password of the key of the server.', { effect: tls }),
+  'tls-client-cert-file': optionalText('Certificate for connections to other servers.', { effect: tls }),
+  'tls-client-key-file': optionalText('Key for connections to other servers.', { effect: tls }),
+  'tls-client-key-file-pass': optionalText('Password of that key.', { effect: tls }),
+  'tls-dh-params-file': optionalText('Diffie-Hellman parameters.', { effect: tls }),
+  'tls-ca-cert-file': optionalText('Certificates of trusted authorities, in one file.', { effect: tls }),
+  'tls-ca-cert-dir': optionalText('Certificates of trusted authorities, in a directory.', { effect: tls }),
+  'tls-auth-clients': oneOf(['no', 'yes', 'optional'], 'yes', 'Whether clients must show a certificate.', {
+    effect: tls,
+  }),
+  'tls-replication': bool(false, 'TLS to the primary.', { effect: tls }),
+  'tls-cluster': bool(false, 'TLS between the nodes of a cluster.', { effect: tls }),
+  'tls-protocols': optionalText('Versions of TLS to accept.', { effect: tls }),
+  'tls-ciphers': optionalText('Ciphers up to TLS 1.2.', { effect: tls }),
+  'tls-ciphersuites': optionalText('Ciphers of TLS 1.3.', { effect: tls }),
+  'tls-prefer-server-ciphers': bool(false, 'Whether the order of the server decides on the cipher.', { effect: tls }),
+  'tls-session-caching': bool(true, 'Lets clients resume TLS sessions.', { effect: later(NO_TLS) }),
+  'tls-session-cache-size': int(20480, 0n, INT_MAX, 'TLS sessions to remember.', { effect: later(NO_TLS) }),
+  'tls-session-cache-timeout': int(300, 0n, INT_MAX, 'How long a TLS session is remembered.', {
+    unit: 'seconds',
+    effect: later(NO_TLS),
+  }),
+}
