@@ -1,0 +1,191 @@
+/**
+ * The pending entries list (PEL) of a consumer group: what was delivered and not acknowledged yet. Hot path.
+ *
+ * One IdTable holds the entries of the group in the order of their IDs, with delivery time, delivery count and owner;
+ * each consumer has an IdTable with just the IDs that it owns. Both change together, here and nowhere else: an ID is in
+ * the table of exactly one consumer of the group.
+ *
+ *     group row     | ID (4 words) | delivery time (float64, ms) | delivery count (float64) | consumer | – |
+ *     consumer row  | ID (4 words) |
+ *
+ * By delivery time the list is ordered chunk-wise: each chunk of the group's table knows a lower bound of its delivery
+ * times, so that a search for idle entries skips the chunks in which all were delivered recently.
+ */
+import { IdTable, NO_POSITION } from './id-table.ts'
+import type { StreamId } from './stream-id.ts'
+
+const GROUP_STRIDE = 10
+const CONSUMER_STRIDE = 4
+const TIME_WORD = 4
+const COUNT_WORD = 6
+const CONSUMER_WORD = 8
+
+/** Active time of a consumer that never got an entry. */
+export const NEVER_ACTIVE = -1
+
+/** A consumer of a group. */
+export class Consumer {
+  /** Byte string. */
+  readonly name: string
+  /** Its number in the group, as the pending entries hold it. */
+  readonly index: number
+  /** When it last tried to read or claim, in ms. */
+  seenTime: number
+  /** When it last got an entry, in ms, or NEVER_ACTIVE. */
+  activeTime: number = NEVER_ACTIVE
+  /** The IDs it owns. Changed by PendingEntries only. */
+  readonly pending: IdTable = new IdTable(CONSUMER_STRIDE)
+
+  constructor(name: string, index: number, now: number) {
+    this.name = name
+    this.index = index
+    this.seenTime = now
+  }
+}
+
+export class PendingEntries {
+  private readonly table = new IdTable(GROUP_STRIDE)
+  /** The group's consumers by their index; null where one was deleted. */
+  private readonly consumers: (Consumer | null)[]
+
+  constructor(consumers: (Consumer | null)[]) {
+    this.consumers = consumers
+  }
+
+  get size(): number {
+    return this.table.size
+  }
+
+  /** Position of an entry, NO_POSITION when it is not pending. Valid until an entry is added or removed. */
+  find(id: StreamId): number {
+    return this.table.find(id)
+  }
+
+  /** Position of the first entry whose ID is at least `id`, or NO_POSITION. */
+  ceiling(id: StreamId): number {
+    return this.table.ceiling(id)
+  }
+
+  first(): number {
+    return this.table.first()
+  }
+
+  last(): number {
+    return this.table.last()
+  }
+
+  next(position: number): number {
+    return this.table.next(position)
+  }
+
+  readId(position: number, id: StreamId): void {
+    this.table.readId(position, 0, id)
+  }
+
+  /** When the entry was last delivered, in ms. */
+  deliveryTime(position: number): number {
+    return this.table.double(position, TIME_WORD)
+  }
+
+  deliveryCount(position: number): number {
+    return this.table.double(position, COUNT_WORD)
+  }
+
+  owner(position: number): Consumer {
+    return this.consumers[this.table.word(position, CONSUMER_WORD)]!
+  }
+
+  setDelivery(position: number, timeMs: number, count: number): void {
+    this.table.setDouble(position, TIME_WORD, timeMs)
+    this.table.setDouble(position, COUNT_WORD, count)
+    this.table.lowerTo(position, timeMs)
+  }
+
+  /** Adds an entry that is not pending. Returns its position. */
+  add(id: StreamId, consumer: Consumer, timeMs: number, count: number): number {
+    const position = this.table.insert(id)
+    this.table.setWord(position, CONSUMER_WORD, consumer.index)
+    this.setDelivery(position, timeMs, count)
+    consumer.pending.insert(id)
+    return position
+  }
+
+  /**
+   * Records a delivery of an entry by XREADGROUP: pending for `consumer`, delivered once, now; taken from another
+   * consumer if it was pending there, which is possible after XGROUP SETID. Returns its position.
+   */
+  deliver(id: StreamId, consumer: Consumer, nowMs: number): number {
+    const last = this.table.last()
+    if (last === NO_POSITION || this.table.compareAt(last, id) < 0) return this.add(id, consumer, nowMs, 1)
+    const position = this.table.find(id)
+    if (position === NO_POSITION) return this.add(id, consumer, nowMs, 1)
+    this.assign(position, id, consumer)
+    this.setDelivery(position, nowMs, 1)
+    return position
+  }
+
+  /** Gives the entry at `position`, whose ID is `id`, to a consumer. */
+  assign(position: number, id: StreamId, consumer: Consumer): void {
+    const owner = this.owner(position)
+    if (owner === consumer) return
+    owner.pending.remove(owner.pending.find(id))
+    consumer.pending.insert(id)
+    this.table.setWord(position, CONSUMER_WORD, consumer.index)
+  }
+
+  /** Removes the entry at `position`, whose ID is `id`. */
+  remove(position: number, id: StreamId): void {
+    const owner = this.owner(position)
+    owner.pending.remove(owner.pending.find(id))
+    this.table.remove(position)
+  }
+
+  /** Removes an entry. Returns whether it was pending. O(log n). */
+  acknowledge(id: StreamId): boolean {
+    const position = this.table.find(id)
+    if (position === NO_POSITION) return false
+    this.remove(position, id)
+    return true
+  }
+
+  /** Removes all entries of a consumer. O(m log n) for its m entries. */
+  removeAllOf(consumer: Consumer, scratch: StreamId): void {
+    const pending = consumer.pending
+    for (let at = pending.first(); at !== NO_POSITION; at = pending.next(at)) {
+      pending.readId(at, 0, scratch)
+      this.table.remove(this.table.find(scratch))
+    }
+    pending.clear()
+  }
+
+  /**
+   * The first entry from `position` on that was delivered at `timeMs` or before, or NO_POSITION. `position` may be
+   * NO_POSITION. Chunks without such an entry are skipped.
+   */
+  nextDeliveredBy(position: number, timeMs: number): number {
+    const table = this.table
+    let at = position
+    while (at !== NO_POSITION) {
+      const following = table.nextChunk(at)
+      if (table.lowerBound(at) <= timeMs) {
+        const first = at
+        for (; at !== NO_POSITION && at !== following; at = table.next(at)) {
+          if (table.double(at, TIME_WORD) <= timeMs) return at
+        }
+        // The bound had promised more than there is from here on: it may be outdated.
+        table.tightenBound(first, TIME_WORD)
+      }
+      at = following
+    }
+    return NO_POSITION
+  }
+
+  /** Copies all entries into the empty list of another group whose consumers have the same indices. */
+  copyTo(target: PendingEntries): void {
+    target.table.copyFrom(this.table)
+  }
+
+  overheadBytes(): number {
+    return this.table.overheadBytes()
+  }
+}
