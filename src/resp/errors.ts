@@ -60,6 +60,97 @@ export const NUMKEYS_EXCEED_ARGS = new ReplyError("ERR Number of keys can't be g
 export const COUNT_NOT_POSITIVE = new ReplyError('ERR count should be greater than 0')
 export const LIMIT_NEGATIVE = new ReplyError("ERR LIMIT can't be negative")
 
+// Streams
+export const INVALID_STREAM_ID = new ReplyError('ERR Invalid stream ID specified as stream command argument')
+export const INVALID_START_ID = new ReplyError('ERR invalid start ID for the interval')
+export const INVALID_END_ID = new ReplyError('ERR invalid end ID for the interval')
+export const TRIM_STRATEGY_TWICE = new ReplyError(
+  'ERR syntax error, MAXLEN and MINID options at the same time are not compatible',
+)
+export const TRIM_STRATEGY_MISSING = new ReplyError('ERR syntax error, XTRIM must be called with a trimming strategy')
+export const MAXLEN_NEGATIVE = new ReplyError('ERR The MAXLEN argument must be >= 0.')
+export const TRIM_LIMIT_NEGATIVE = new ReplyError('ERR The LIMIT argument must be >= 0.')
+export const TRIM_LIMIT_WITHOUT_STRATEGY = new ReplyError(
+  'ERR syntax error, LIMIT cannot be used without specifying a trimming strategy',
+)
+export const TRIM_LIMIT_WITHOUT_APPROXIMATE = new ReplyError(
+  'ERR syntax error, LIMIT cannot be used without the special ~ option',
+)
+export const XADD_ID_ZERO = new ReplyError('ERR The ID specified in XADD must be greater than 0-0')
+export const XADD_ID_TOO_SMALL = new ReplyError(
+  'ERR The ID specified in XADD is equal or smaller than the target stream top item',
+)
+export const STREAM_IDS_EXHAUSTED = new ReplyError(
+  'ERR The stream has exhausted the last possible ID, unable to add more items',
+)
+export const STREAM_ENTRY_TOO_LARGE = new ReplyError('ERR Elements are too large to be stored')
+export const XSETID_BELOW_TOP = new ReplyError('ERR The ID specified in XSETID is smaller than the target stream top item')
+export const XSETID_BELOW_DELETED = new ReplyError(
+  'ERR The ID specified in XSETID is smaller than current max_deleted_entry_id',
+)
+export const XSETID_BELOW_GIVEN_DELETED = new ReplyError(
+  'ERR The ID specified in XSETID is smaller than the provided max_deleted_entry_id',
+)
+export const ENTRIES_ADDED_NEGATIVE = new ReplyError('ERR entries_added must be positive')
+export const ENTRIES_ADDED_BELOW_LENGTH = new ReplyError(
+  'ERR The entries_added specified in XSETID is smaller than the target stream length',
+)
+export const ENTRIES_READ_NEGATIVE = new ReplyError('ERR value for ENTRIESREAD must be positive or -1')
+export const BUSYGROUP = new ReplyError('BUSYGROUP Consumer Group name already exists')
+export const XGROUP_KEY_MISSING = new ReplyError(
+  'ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use the MKSTREAM option to create an empty stream automatically.',
+)
+export const GROUP_ONLY_IN_XREADGROUP = new ReplyError(
+  'ERR The GROUP option is only supported by XREADGROUP. You called XREAD instead.',
+)
+export const NOACK_ONLY_IN_XREADGROUP = new ReplyError(
+  'ERR The NOACK option is only supported by XREADGROUP. You called XREAD instead.',
+)
+export const GROUP_OPTION_MISSING = new ReplyError('ERR Missing GROUP option for XREADGROUP')
+export const DOLLAR_IN_XREADGROUP = new ReplyError(
+  'ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by specifying a proper ID, or use the > ID to get new messages. The $ ID would just return an empty result set.',
+)
+export const NEW_ENTRIES_IN_XREAD = new ReplyError(
+  'ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option.',
+)
+export const XCLAIM_MIN_IDLE = new ReplyError('ERR Invalid min-idle-time argument for XCLAIM')
+export const XCLAIM_IDLE = new ReplyError('ERR Invalid IDLE option argument for XCLAIM')
+export const XCLAIM_TIME = new ReplyError('ERR Invalid TIME option argument for XCLAIM')
+export const XCLAIM_RETRYCOUNT = new ReplyError('ERR Invalid RETRYCOUNT option argument for XCLAIM')
+export const XAUTOCLAIM_MIN_IDLE = new ReplyError('ERR Invalid min-idle-time argument for XAUTOCLAIM')
+export const XAUTOCLAIM_COUNT = new ReplyError('ERR COUNT must be > 0')
+
+/** XREAD and XREADGROUP: keys and IDs do not pair up; `symbol` is what stands for new entries, `$` or `>`. */
+export function unbalancedStreams(fullName: string, symbol: string): ReplyError {
+  return new ReplyError(
+    `ERR Unbalanced '${fullName}' list of streams: for each stream key an ID or '${symbol}' must be specified.`,
+  )
+}
+
+export function blockInScript(name: string): ReplyError {
+  return new ReplyError(oneLine(`ERR ${name} command is not allowed with BLOCK option from scripts`))
+}
+
+/** XGROUP and XINFO, where the key exists. */
+export function noGroup(group: string, key: string): ReplyError {
+  return new ReplyError(oneLine(`NOGROUP No such consumer group '${group}' for key name '${key}'`))
+}
+
+/** XPENDING, XCLAIM and XAUTOCLAIM. */
+export function noKeyOrGroup(key: string, group: string): ReplyError {
+  return new ReplyError(oneLine(`NOGROUP No such key '${key}' or consumer group '${group}'`))
+}
+
+export function noGroupInXreadgroup(key: string, group: string): ReplyError {
+  return new ReplyError(
+    oneLine(`NOGROUP No such key '${key}' or consumer group '${group}' in XREADGROUP with GROUP option`),
+  )
+}
+
+export function unknownXclaimOption(option: string): ReplyError {
+  return new ReplyError(oneLine(`ERR Unrecognized XCLAIM option '${option}'`))
+}
+
 // Connection and transactions
 export const NOAUTH = new ReplyError('NOAUTH Authentication required.')
 export const WRONGPASS = new ReplyError('WRONGPASS invalid username-password pair or user is disabled.')
@@ -74,6 +165,11 @@ export const COMMAND_NOT_IN_TRANSACTION = new ReplyError('ERR Command not allowe
 export const MAX_CLIENTS_REACHED = new ReplyError('ERR max number of clients reached')
 export const NOSCRIPT = new ReplyError('NOSCRIPT No matching script. Please use EVAL.')
 export const LOADING = new ReplyError('LOADING Redis is loading the dataset in memory')
+
+/** A refused EXEC ends its transaction. */
+export function execAborted(reason: string): ReplyError {
+  return new ReplyError(`EXECABORT Transaction discarded because of: ${reason}`)
+}
 
 /** `ERR wrong number of arguments for 'xgroup|create' command`; the full name, lower case. */
 export function wrongArity(fullName: string): ReplyError {
@@ -93,6 +189,14 @@ export function unknownCommand(name: string, args: readonly string[]): ReplyErro
 export function unknownSubcommand(name: string, container: string): ReplyError {
   return new ReplyError(
     oneLine(`ERR unknown subcommand '${name.slice(0, MAX_QUOTED_BYTES)}'. Try ${container.toUpperCase()} HELP.`),
+  )
+}
+
+/** A container that knows the subcommand, but not with these arguments; names as the client gave them. */
+export function subcommandSyntax(subcommand: string, container: string): ReplyError {
+  const quoted = subcommand.slice(0, MAX_QUOTED_BYTES)
+  return new ReplyError(
+    oneLine(`ERR unknown subcommand or wrong number of arguments for '${quoted}'. Try ${container.toUpperCase()} HELP.`),
   )
 }
 
