@@ -5,7 +5,8 @@
  * after it (of any key) rows are asked again. A key whose time is over is absent for every lookup; it is removed
  * physically by the active cycle, by `add` on the same key, or after the command that met it (`reapMet`).
  *
- * Meta word of a row: kind in the low 4 bits, access clock (seconds, 24 bits) above.
+ * Meta word of a row: kind in the low 4 bits, access clock (seconds, 24 bits) above, then one bit for strings that were
+ * changed in place, which OBJECT ENCODING calls raw however short they are.
  */
 import { WRONGTYPE } from '../resp/errors.ts'
 import type { Args } from '../resp/args.ts'
@@ -19,6 +20,8 @@ import { type Collection, isObjectKind, Kind } from './kind.ts'
 const KIND_BITS = 4
 const KIND_MASK = (1 << KIND_BITS) - 1
 const CLOCK_MASK = 0xffffff
+const CLOCK_BITS_MASK = CLOCK_MASK << KIND_BITS
+const RAW_BIT = 1 << 28
 /** Keys met expired and not yet removed are remembered up to this number; the others wait for the active cycle. */
 const MET_EXPIRED_MAX = 128
 
@@ -80,6 +83,13 @@ export class Database {
 
   /** As `find`, for a reading command: counts hits and misses and renews the access time. */
   read(args: Args, i: number): number {
+    const row = this.peek(args, i)
+    if (row !== NO_ROW) this.touch(row)
+    return row
+  }
+
+  /** As `read`, but the access time stays as it is (EXISTS, TTL, TYPE). */
+  peek(args: Args, i: number): number {
     const row = this.find(args, i)
     if (row === NO_ROW) {
       this.keyspace.stats.misses++
@@ -87,8 +97,14 @@ export class Database {
       return NO_ROW
     }
     this.keyspace.stats.hits++
-    this.touch(row)
     return row
+  }
+
+  /** Whether the key of a row is not expired, for who walks the rows; one that is will be removed as if `find` met it. */
+  isLive(row: number): boolean {
+    if (this.keys.aux(row) === 0 || this.expires.timeOf(row) > this.keyspace.now) return true
+    this.meetExpired(row)
+    return false
   }
 
   /** As `find`, for a key of one type. @throws WRONGTYPE */
@@ -134,6 +150,7 @@ export class Database {
     const row = this.keys.insert(source, start, length)
     this.keys.setMeta(row, kind | (this.clock() << KIND_BITS))
     this.keys.setValue(row, value)
+    if (this.keyspace.onAdded !== null) this.keyspace.onAdded(this, row)
     return row
   }
 
@@ -149,8 +166,24 @@ export class Database {
 
   /** Points the row to another value without freeing the old one: a packed block that moved, or one converted. */
   setValue(row: number, kind: number, value: number): void {
-    this.keys.setMeta(row, kind | (this.keys.meta(row) & ~KIND_MASK))
+    this.keys.setMeta(row, kind | (this.keys.meta(row) & CLOCK_BITS_MASK))
     this.keys.setValue(row, value)
+  }
+
+  /** As `setValue`, and renews the access time: a string that is overwritten. */
+  overwrite(row: number, kind: number, value: number): void {
+    this.keys.setMeta(row, kind | (this.clock() << KIND_BITS))
+    this.keys.setValue(row, value)
+  }
+
+  /** Whether a string was changed in place (see the layout of the meta word). */
+  isRaw(row: number): boolean {
+    return (this.keys.meta(row) & RAW_BIT) !== 0
+  }
+
+  /** Notes that a string was changed in place; setting a new value forgets it. */
+  markRaw(row: number): void {
+    this.keys.setMeta(row, this.keys.meta(row) | RAW_BIT)
   }
 
   /** As `setValue` when the kind stays: a block that may have moved. */
@@ -201,7 +234,7 @@ export class Database {
 
   /** Renews the access time. */
   touch(row: number): void {
-    this.keys.setMeta(row, (this.keys.meta(row) & KIND_MASK) | (this.clock() << KIND_BITS))
+    this.keys.setMeta(row, (this.keys.meta(row) & ~CLOCK_BITS_MASK) | (this.clock() << KIND_BITS))
   }
 
   /** Seconds since the last access. */
@@ -212,7 +245,7 @@ export class Database {
   /** Sets the access time `seconds` back (RESTORE IDLETIME). */
   setIdleSeconds(row: number, seconds: number): void {
     const clock = (this.clock() - seconds) & CLOCK_MASK
-    this.keys.setMeta(row, (this.keys.meta(row) & KIND_MASK) | (clock << KIND_BITS))
+    this.keys.setMeta(row, (this.keys.meta(row) & ~CLOCK_BITS_MASK) | (clock << KIND_BITS))
   }
 
   /** Removes up to `limit` keys whose time is over. Returns how many; fewer than `limit` means none is left. */

@@ -47,6 +47,8 @@ export class Keyspace {
   onExpired: (db: Database, row: number) => void = () => {}
   /** Told when a reading command finds no key (event class `m`). */
   onMiss: ((db: Database, source: Buffer, start: number, length: number) => void) | null = null
+  /** Told about each key that is added (event class `n`); null while nobody wants to know. */
+  onAdded: ((db: Database, row: number) => void) | null = null
   /** Objects of big collections; a key's value is an index here. */
   private readonly objects: (Collection | null)[] = []
   private readonly freeObjects: number[] = []
