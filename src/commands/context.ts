@@ -18,6 +18,7 @@ import type { ReplySink } from '../resp/reply.ts'
 import type { Arena } from '../storage/arena.ts'
 import { PackedCursor } from '../storage/packed.ts'
 import { HashView } from '../structures/hash-view.ts'
+import { ListView } from '../structures/list-view.ts'
 import { SetView } from '../structures/set-view.ts'
 import type { Registry } from './registry.ts'
 import type { Session } from './session.ts'
@@ -80,6 +81,9 @@ export class CommandContext {
   /** Reusable views of the hash or set that a handler works on. No handler keeps them. */
   readonly hash: HashView
   readonly set: SetView
+  /** The list a handler works on, and the one it moves elements to. */
+  readonly list: ListView
+  readonly targetList: ListView
   /** Source of random members, in [0, 1). A test may put a seeded one in its place. */
   random: () => number = Math.random
 
@@ -105,6 +109,8 @@ export class CommandContext {
     this.cursor2 = new PackedCursor(keyspace.arena)
     this.hash = new HashView(keyspace.arena, keyspace.seed)
     this.set = new SetView(keyspace.arena, keyspace.seed)
+    this.list = new ListView(keyspace.arena)
+    this.targetList = new ListView(keyspace.arena)
   }
 
   /** Prepares for the next command. */
@@ -149,9 +155,13 @@ export class CommandContext {
     if ((this.notifyFlags & type) !== 0) this.notifySink(type, event, db, key)
   }
 
-  /** Marks a change that has no key to announce, e.g. a script that was loaded; the command is recorded. */
+  /**
+   * Counts changes beyond those announced: elements pushed or popped after the first, or a change that has no key to
+   * announce, e.g. a script that was loaded. Negative where Redis counts fewer changes than keys changed (LMOVE).
+   */
   markDirty(changes: number): void {
     this.dirty += changes
+    this.keyspace.stats.changes += changes
   }
 
   /** The running command is not recorded in the journal although it is dirty. */

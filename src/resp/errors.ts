@@ -151,6 +151,13 @@ export function unknownXclaimOption(option: string): ReplyError {
   return new ReplyError(oneLine(`ERR Unrecognized XCLAIM option '${option}'`))
 }
 
+// Lists
+export const RANK_ZERO = new ReplyError(
+  "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use negative to start from the end of the list",
+)
+export const COUNT_NEGATIVE = new ReplyError("ERR COUNT can't be negative")
+export const MAXLEN_NEGATIVE = new ReplyError("ERR MAXLEN can't be negative")
+
 // Connection and transactions
 export const NOAUTH = new ReplyError('NOAUTH Authentication required.')
 export const WRONGPASS = new ReplyError('WRONGPASS invalid username-password pair or user is disabled.')
