@@ -41,6 +41,10 @@ export const HASH_VALUE_NOT_A_FLOAT = new ReplyError('ERR hash value is not a fl
 export const COUNT_OUT_OF_RANGE = new ReplyError(
   'ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807',
 )
+/** A number that must fit a C int (a database's index). */
+export const INT_OUT_OF_RANGE = new ReplyError(
+  'ERR value is out of range, value must between -2147483648 and 2147483647',
+)
 export const NO_SUCH_KEY = new ReplyError('ERR no such key')
 export const INDEX_OUT_OF_RANGE = new ReplyError('ERR index out of range')
 export const OFFSET_OUT_OF_RANGE = new ReplyError('ERR offset is out of range')
@@ -157,6 +161,24 @@ export const RANK_ZERO = new ReplyError(
 )
 export const COUNT_NEGATIVE = new ReplyError("ERR COUNT can't be negative")
 export const MAXLEN_NEGATIVE = new ReplyError("ERR MAXLEN can't be negative")
+
+// Strings and keys
+export const LCS_NOT_STRINGS = new ReplyError('ERR The specified keys must contain string values')
+export const LCS_LENGTH_AND_INDEXES = new ReplyError(
+  'ERR If you want both the length and indexes, please just use IDX.',
+)
+export const LCS_TABLE_TOO_LARGE = new ReplyError(
+  'ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len',
+)
+export const EXPIRE_NX_WITH_OTHERS = new ReplyError('ERR NX and XX, GT or LT options at the same time are not compatible')
+export const EXPIRE_GT_AND_LT = new ReplyError('ERR GT and LT options at the same time are not compatible')
+export const LFU_POLICY_SELECTED = new ReplyError(
+  'ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.',
+)
+export const LFU_POLICY_NOT_SELECTED = new ReplyError(
+  'ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.',
+)
+export const SORT_SCORE_NOT_A_DOUBLE = new ReplyError("ERR One or more scores can't be converted into double")
 
 // Connection and transactions
 export const NOAUTH = new ReplyError('NOAUTH Authentication required.')
