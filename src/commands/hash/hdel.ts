@@ -1,0 +1,49 @@
+/**
+ * HDEL key field [field ...]
+ *
+ * Removes fields from a hash, and the hash with its last field.
+ *
+ * Reply: how many fields were there. Errors: WRONGTYPE.
+ * Source: Valkey src/t_hash.c `hdelCommand`. Hot path.
+ */
+import { Notify } from '../../keyspace/notify.ts'
+import type { Args } from '../../resp/args.ts'
+import type { ReplySink } from '../../resp/reply.ts'
+import { NO_ROW } from '../../storage/dict.ts'
+import type { CommandContext } from '../context.ts'
+import { AclCategory, CommandFlag, defineCommand, keyAt } from '../define.ts'
+import { findHash, storeHash } from './hash-access.ts'
+
+export const hdel = defineCommand({
+  name: 'hdel',
+  summary: 'Removes fields from a hash, and the hash with its last field.',
+  group: 'hash',
+  since: '2.0.0',
+  complexity: 'O(N) where N is the number of fields to remove.',
+  arity: -3,
+  flags: CommandFlag.Write | CommandFlag.Fast,
+  categories: AclCategory.Hash,
+  keys: keyAt(1, 'RW', 'delete'),
+  handler: hdelHandler,
+})
+
+function hdelHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
+  const row = findHash(ctx, args, 1)
+  if (row === NO_ROW) {
+    reply.integer(0)
+    return
+  }
+  const hash = ctx.hash
+  let deleted = 0
+  for (let i = 2; i < args.count && hash.size() > 0; i++) {
+    if (hash.remove(args.buffer, args.start(i), args.length(i))) deleted++
+  }
+  if (deleted > 0) {
+    storeHash(ctx.db, row, hash)
+    const isEmpty = hash.size() === 0
+    if (isEmpty) ctx.db.remove(row)
+    ctx.changed(args, 1, Notify.Hash, 'hdel')
+    if (isEmpty) ctx.notify(args, 1, Notify.Generic, 'del')
+  }
+  reply.integer(deleted)
+}

@@ -1,0 +1,103 @@
+/**
+ * SDIFF key [key ...]
+ * SDIFFSTORE destination key [key ...]
+ *
+ * Members of the first set that are in no other one: returned or stored.
+ *
+ * Reply: SDIFF a set, SDIFFSTORE an integer. An empty result of SDIFFSTORE deletes the destination.
+ * Errors: WRONGTYPE of any key.
+ * Source: Valkey src/t_set.c `sunionDiffGenericCommand`.
+ */
+import type { Args } from '../../resp/args.ts'
+import type { ReplySink } from '../../resp/reply.ts'
+import { NO_ROW } from '../../storage/dict.ts'
+import { Element } from '../../structures/element.ts'
+import { SetView } from '../../structures/set-view.ts'
+import type { CommandContext } from '../context.ts'
+import { AclCategory, CommandFlag, defineCommand, keyRange } from '../define.ts'
+import { replyElement } from '../reply-element.ts'
+import { openSet } from './set-access.ts'
+import { type Operand, operandHas, readOperands, storeResult } from './set-operands.ts'
+
+export const sdiff = defineCommand({
+  name: 'sdiff',
+  summary: 'Returns the difference between the first set and all others.',
+  group: 'set',
+  since: '1.0.0',
+  complexity: 'O(N) where N is the number of members of all sets.',
+  arity: -2,
+  flags: CommandFlag.ReadOnly,
+  categories: AclCategory.Set,
+  keys: [keyRange(1, -1, 1, 'RO', 'access')],
+  tips: ['nondeterministic_output_order'],
+  handler: sdiffHandler,
+})
+
+export const sdiffstore = defineCommand({
+  name: 'sdiffstore',
+  summary: 'Stores the difference between the first set and all others in a key.',
+  group: 'set',
+  since: '1.0.0',
+  complexity: 'O(N) where N is the number of members of all sets.',
+  arity: -3,
+  flags: CommandFlag.Write | CommandFlag.DenyOom,
+  categories: AclCategory.Set,
+  keys: [keyRange(1, 0, 1, 'OW', 'update'), keyRange(2, -1, 1, 'RO', 'access')],
+  handler: sdiffstoreHandler,
+})
+
+const member = new Element()
+
+function sdiffHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
+  const result = subtract(ctx, readOperands(ctx, args, 1, args.count - 1))
+  reply.set(result.size())
+  const cursor = result.walk()
+  while (cursor.advance(member)) replyElement(reply, member)
+  result.free()
+}
+
+function sdiffstoreHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
+  const result = subtract(ctx, readOperands(ctx, args, 2, args.count - 2))
+  storeResult(ctx, args, result, 'sdiffstore', reply)
+}
+
+/** The difference as a set of its own, which the caller stores or frees. */
+function subtract(ctx: CommandContext, operands: readonly Operand[]): SetView {
+  const result = new SetView(ctx.arena, ctx.keyspace.seed)
+  result.createIntset()
+  const first = operands[0]!
+  const others = operands.slice(1).filter((other) => other.size > 0)
+  if (first.row === NO_ROW || others.some((other) => other.row === first.row)) return result
+
+  // Looking each member up in every other set costs about half of removing all other members from a copy.
+  let total = first.size
+  for (const other of others) total += other.size
+  if ((first.size * (others.length + 1)) / 2 <= total) keepUnlisted(ctx, result, first, others)
+  else removeListed(ctx, result, first, others)
+  return result
+}
+
+/** Looks each member of the first set up in the others, the largest ones first. O(first × others) */
+function keepUnlisted(ctx: CommandContext, result: SetView, first: Operand, others: Operand[]): void {
+  others.sort((a, b) => b.size - a.size)
+  openSet(ctx.db, first.row, ctx.set)
+  const cursor = ctx.set.walk()
+  while (cursor.advance(member)) {
+    let isListed = false
+    for (let i = 0; i < others.length && !isListed; i++) isListed = operandHas(ctx, others[i]!.row, member)
+    if (!isListed) result.addElement(member, ctx.keyspace.limits)
+  }
+}
+
+/** Copies the first set and removes the members of the others. O(members) */
+function removeListed(ctx: CommandContext, result: SetView, first: Operand, others: readonly Operand[]): void {
+  openSet(ctx.db, first.row, ctx.set)
+  const copied = ctx.set.walk()
+  while (copied.advance(member)) result.addElement(member, ctx.keyspace.limits)
+  for (const { row } of others) {
+    if (result.size() === 0) return
+    openSet(ctx.db, row, ctx.set)
+    const cursor = ctx.set.walk()
+    while (cursor.advance(member)) result.removeElement(member)
+  }
+}

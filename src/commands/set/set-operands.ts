@@ -1,0 +1,61 @@
+/**
+ * The sets that SINTER, SUNION, SDIFF and their relatives work on: looked up in order, as rows of the database.
+ */
+import { KindMask } from '../../keyspace/database.ts'
+import { Notify } from '../../keyspace/notify.ts'
+import type { Args } from '../../resp/args.ts'
+import type { ReplySink } from '../../resp/reply.ts'
+import { NO_ROW } from '../../storage/dict.ts'
+import type { Element } from '../../structures/element.ts'
+import type { SetView } from '../../structures/set-view.ts'
+import type { CommandContext } from '../context.ts'
+import { openSet, replaceBySet } from './set-access.ts'
+
+/** A set of an operation; rows stay valid, as nothing is removed before the result is complete. */
+export interface Operand {
+  /** NO_ROW for a missing key, which is an empty set. */
+  readonly row: number
+  readonly size: number
+}
+
+/**
+ * Looks up `count` keys from argument `first` on. All of them are looked up before an empty one may end the command: a
+ * key of another type is an error even behind a missing one.
+ *
+ * @throws WRONGTYPE
+ */
+export function readOperands(ctx: CommandContext, args: Args, first: number, count: number): Operand[] {
+  const operands: Operand[] = []
+  for (let i = first; i < first + count; i++) {
+    const row = ctx.db.readKind(args, i, KindMask.Set)
+    openSet(ctx.db, row, ctx.set)
+    operands.push({ row, size: ctx.set.size() })
+  }
+  return operands
+}
+
+/** Whether the set at `row` has the element. Uses `ctx.set`. */
+export function operandHas(ctx: CommandContext, row: number, element: Element): boolean {
+  openSet(ctx.db, row, ctx.set)
+  return ctx.set.hasElement(element)
+}
+
+/**
+ * Makes the result the value of the destination in argument 1 and replies its size; an empty result deletes the
+ * destination.
+ */
+export function storeResult(ctx: CommandContext, args: Args, result: SetView, event: string, reply: ReplySink): void {
+  const size = result.size()
+  if (size > 0) {
+    replaceBySet(ctx, args, 1, result)
+    ctx.changed(args, 1, Notify.Set, event)
+  } else {
+    result.free()
+    const row = ctx.db.find(args, 1)
+    if (row !== NO_ROW) {
+      ctx.db.remove(row)
+      ctx.changed(args, 1, Notify.Generic, 'del')
+    }
+  }
+  reply.integer(size)
+}
