@@ -112,7 +112,8 @@ class Reader {
     const path = resolve(base, decodePath(pattern))
     this.#depth++
     const files = isGlob(pattern) ? expandGlob(path) : [path]
-    this.read(files.map(readConfigFile).join(''))
+    // A last line without its end must not run into the first line of the next file, as it does in Redis.
+    this.read(files.map((file) => readConfigFile(file).replace(/[^\n]$/, '$&\n')).join(''))
     this.#depth--
   }
 }

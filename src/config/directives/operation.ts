@@ -1,18 +1,6 @@
 /** Directives about running the server: process, logs, timing, scripts, monitoring, shutdown. */
 
-import {
-  anyOf,
-  bool,
-  DirectiveFlag,
-  EFFECTIVE,
-  inert,
-  int,
-  later,
-  oneOf,
-  optionalText,
-  text,
-  unsupported,
-} from '../directive.ts'
+import { anyOf, bool, DirectiveFlag, inert, int, later, oneOf, optionalText, text, unsupported } from '../directive.ts'
 import { INT_MAX, LONG_MAX } from '../number-text.ts'
 import { keyspaceEvents, oomScoreMode, oomScores, percentiles, refuseTitleTemplate } from '../special-directives.ts'
 
@@ -22,6 +10,7 @@ const HZ_MAX = 500
 const NO_SYSLOG = 'logs go to stdout or to `logfile`; both can be sent to syslog from there'
 const NO_TITLE = 'Node sets the title of the process'
 const NO_CPU_LIST = 'use taskset or the service manager to choose processors'
+const ONE_SHUTDOWN = 'a signal always ends the server in the same way: the append-only file is completed and closed'
 const NO_CRASH_LOG = 'Node prints its own report when it fails'
 const NO_OOM_SCORE = 'use the service manager to set the score of the process'
 
@@ -109,12 +98,12 @@ export const operationDirectives = {
   'shutdown-timeout': int(10, 0n, INT_MAX, 'How long a shutdown waits for replicas.', { unit: 'seconds' }),
   'shutdown-on-sigint': anyOf(['default', 'save', 'nosave', 'now', 'force'], 'How SIGINT ends the server.', {
     flags: MultiArg,
-    effect: EFFECTIVE,
+    effect: later(ONE_SHUTDOWN),
     check: refuseSaveAndNosave,
   }),
   'shutdown-on-sigterm': anyOf(['default', 'save', 'nosave', 'now', 'force'], 'How SIGTERM ends the server.', {
     flags: MultiArg,
-    effect: EFFECTIVE,
+    effect: later(ONE_SHUTDOWN),
     check: refuseSaveAndNosave,
   }),
 

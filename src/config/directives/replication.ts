@@ -7,6 +7,8 @@ import { replicaOf } from '../special-directives.ts'
 const { DenyLoading, Immutable, MultiArg, Sensitive } = DirectiveFlag
 const NO_REPLICATION = 'replication is not built yet'
 
+const BACKLOG_BYTES_MIN = 16 * 1024
+
 const tuning = later(NO_REPLICATION)
 
 export const replicationDirectives = {
@@ -55,8 +57,9 @@ export const replicationDirectives = {
     effect: tuning,
   }),
   'repl-disable-tcp-nodelay': bool(false, 'Lets the system delay small packets to replicas.', { effect: tuning }),
-  'repl-backlog-size': memory(1024 * 1024, 1n, LONG_MAX, 'Size of the backlog for partial resyncs.', {
+  'repl-backlog-size': memory(1024 * 1024, 1n, LONG_MAX, 'Size of the backlog for partial resyncs, at least 16 KiB.', {
     effect: tuning,
+    clamp: (value) => Math.max(value, BACKLOG_BYTES_MIN),
   }),
   'repl-backlog-ttl': int(3600, 0n, LONG_MAX, 'How long the backlog is kept without replicas.', {
     unit: 'seconds',

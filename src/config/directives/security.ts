@@ -18,7 +18,9 @@ export const securityDirectives = {
     'Channels that a new user may use: all or none.',
     { effect: later(NO_ACL_FILE) },
   ),
-  'acllog-max-len': int(128, 0n, LONG_MAX, 'Entries that ACL LOG keeps.'),
+  'acllog-max-len': int(128, 0n, LONG_MAX, 'Entries that ACL LOG keeps.', {
+    effect: later('ACL LOG is not built yet'),
+  }),
   'enable-protected-configs': oneOf(
     ['no', 'yes', 'local'],
     'no',
