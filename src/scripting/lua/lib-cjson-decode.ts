@@ -16,6 +16,8 @@ import { type LuaError, type LuaValue, libError } from './value.ts'
 const DEPTH_DEFAULT = 1000
 /** Strings up to about this length are searched char by char, longer ones by `indexOf`. */
 const SHORT_STRING = 24
+/** Strings with escapes from this length on are left to native code if possible. */
+const NATIVE_LENGTH = 100
 /** Digits of an integer that is exact in a double whatever they are. */
 const EXACT_DIGITS_MAX = 15
 
@@ -198,6 +200,14 @@ export class JsonDecoder {
   /** Goes on at `at` with a string that starts at `start` and has escapes, or no end. */
   private escapedString(start: number, at: number): string | null {
     const text = this.text
+    const end = endOfString(text, at)
+    if (end - start >= NATIVE_LENGTH) {
+      const native = nativeString(text.slice(start - 1, end + 1))
+      if (native !== null) {
+        this.at = end + 1
+        return native
+      }
+    }
     let out = ''
     let runStart = start
     for (;;) {
@@ -323,6 +333,30 @@ function startsInvalidNumber(text: string, start: number): boolean {
   const at = text[start] === '-' ? start + 1 : start
   if (text[at] === '0') return /[xX0-9]/.test(text[at + 1] ?? '')
   return /^(?:inf|nan)/i.test(text.slice(at, at + 3))
+}
+
+/** The index of the quote that ends a string, from a place at or before its first escape on; -1 when there is none. */
+function endOfString(text: string, from: number): number {
+  for (let end = text.indexOf('"', from); end !== -1; end = text.indexOf('"', end + 1)) {
+    let backslashes = 0
+    while (text.charCodeAt(end - 1 - backslashes) === BACKSLASH) backslashes++
+    if ((backslashes & 1) === 0) return end
+  }
+  return -1
+}
+
+/**
+ * A quoted string with escapes as `JSON.parse` reads it; `null` when it might read it differently (`\u` means UTF-8 bytes
+ * here) or refuses it, as it does raw control bytes, which cjson accepts.
+ */
+function nativeString(quoted: string): string | null {
+  if (quoted.includes('\\u')) return null
+  try {
+    return String(JSON.parse(quoted))
+  } catch {
+    // Malformed or just unusual: the loop decides, and it knows the error's place.
+    return null
+  }
 }
 
 /** The value of four hexadecimal digits, -1 when they are not. */

@@ -6,97 +6,137 @@
  * that have no form, become nil. Strings use the `str` headers.
  */
 
-import { BYTE_STRINGS, floatToBytes } from './lib-bytes.ts'
+import { ByteWriter, floatToBytes } from './lib-bytes.ts'
 import { LuaTable } from './table.ts'
 import type { LuaValue } from './value.ts'
 
 /** Tables at this nesting level are packed as nil, which also ends circular references (`LUACMSGPACK_MAX_NESTING`). */
-const NESTING_MAX = 16
+const NESTING_LEVELS = 16
 const WORD = 2 ** 32
 const INT64_MIN = -(2 ** 63)
 const INT64_END = 2 ** 63
 
-const NIL = '\xc0'
+const NIL = 0xc0
+const FALSE = 0xc2
+const TRUE = 0xc3
+const SINGLE = 0xca
+const DOUBLE = 0xcb
 
-/** The bytes of a value that is nested in `level` tables. */
-export function packValue(value: LuaValue, level: number): string {
+const writer = new ByteWriter()
+
+/** The MessagePack bytes of all values, one after the other. */
+export function packAll(values: readonly LuaValue[]): string {
+  writer.length = 0
+  for (let i = 0; i < values.length; i++) packValue(values[i], 0)
+  return writer.finish()
+}
+
+/** Writes a value that is nested in `level` tables. */
+function packValue(value: LuaValue, level: number): void {
   switch (typeof value) {
     case 'string':
-      return stringHeader(value.length) + value
+      packStringHeader(value.length)
+      writer.text(value)
+      return
     case 'number':
-      return packNumber(value)
+      packNumber(value)
+      return
     case 'boolean':
-      return value ? '\xc3' : '\xc2'
+      writer.byte(value ? TRUE : FALSE)
+      return
     default:
-      return value instanceof LuaTable && level < NESTING_MAX ? packTable(value, level) : NIL
+      if (value instanceof LuaTable && level < NESTING_LEVELS) packTable(value, level)
+      else writer.byte(NIL)
   }
 }
 
-function stringHeader(size: number): string {
-  if (size <= 31) return BYTE_STRINGS[0xa0 | size]!
-  return size <= 0xff ? `\xd9${BYTE_STRINGS[size]}` : packSize(size, 0xda)
+function packStringHeader(size: number): void {
+  if (size <= 31) writer.byte(0xa0 | size)
+  else if (size <= 0xff) packCoded(0xd9, size, 1)
+  else packSize(size, 0xda)
 }
 
 /** The header of an array or map. */
-function packCount(count: number, fixCode: number, code16: number): string {
-  return count <= 15 ? BYTE_STRINGS[fixCode | count]! : packSize(count, code16)
+function packCount(count: number, fixCode: number, code16: number): void {
+  if (count <= 15) writer.byte(fixCode | count)
+  else packSize(count, code16)
 }
 
 /** A size in 2 bytes after `code16`, or in 4 bytes after the next code. */
-function packSize(size: number, code16: number): string {
-  if (size <= 0xffff) return String.fromCharCode(code16, size >>> 8, size & 0xff)
-  return BYTE_STRINGS[code16 + 1]! + word(size)
+function packSize(size: number, code16: number): void {
+  if (size <= 0xffff) packCoded(code16, size, 2)
+  else packCoded(code16 + 1, size, 4)
 }
 
-function word(value: number): string {
-  return String.fromCharCode(value >>> 24, (value >>> 16) & 0xff, (value >>> 8) & 0xff, value & 0xff)
+/** A code byte and the low `size` bytes of an integer. */
+function packCoded(code: number, value: number, size: 1 | 2 | 4): void {
+  writer.reserve(5)
+  const bytes = writer.bytes
+  let at = writer.length
+  bytes[at++] = code
+  for (let shift = 8 * size - 8; shift >= 0; shift -= 8) bytes[at++] = value >>> shift
+  writer.length = at
 }
 
-function packNumber(value: number): string {
-  if (value >= INT64_MIN && value < INT64_END && Math.floor(value) === value) return packInteger(value)
-  return Math.fround(value) === value ? `\xca${floatToBytes(value, 4)}` : `\xcb${floatToBytes(value, 8)}`
-}
-
-function packInteger(value: number): string {
-  if (value >= 0) {
-    if (value <= 0x7f) return BYTE_STRINGS[value | 0]!
-    if (value <= 0xff) return `\xcc${BYTE_STRINGS[value]}`
-    if (value <= 0xffff) return String.fromCharCode(0xcd, value >>> 8, value & 0xff)
-    if (value < WORD) return `\xce${word(value)}`
-    return `\xcf${word(Math.floor(value / WORD))}${word(value >>> 0)}`
+function packNumber(value: number): void {
+  if (value >= INT64_MIN && value < INT64_END && Math.floor(value) === value) {
+    packInteger(value)
+    return
   }
-  if (value >= -0x20) return BYTE_STRINGS[value & 0xff]!
-  if (value >= -0x80) return `\xd0${BYTE_STRINGS[value & 0xff]}`
-  if (value >= -0x8000) return String.fromCharCode(0xd1, (value >>> 8) & 0xff, value & 0xff)
-  if (value >= -0x80000000) return `\xd2${word(value)}`
-  return `\xd3${word(Math.floor(value / WORD))}${word(value >>> 0)}`
+  const size = Math.fround(value) === value ? 4 : 8
+  writer.byte(size === 4 ? SINGLE : DOUBLE)
+  writer.text(floatToBytes(value, size))
 }
 
-function packTable(table: LuaTable, level: number): string {
+function packInteger(value: number): void {
+  if (value >= 0) {
+    if (value <= 0x7f) writer.byte(value)
+    else if (value <= 0xff) packCoded(0xcc, value, 1)
+    else if (value <= 0xffff) packCoded(0xcd, value, 2)
+    else if (value < WORD) packCoded(0xce, value, 4)
+    else packInteger64(0xcf, value)
+  } else if (value >= -0x20) writer.byte(value)
+  else if (value >= -0x80) packCoded(0xd0, value, 1)
+  else if (value >= -0x8000) packCoded(0xd1, value, 2)
+  else if (value >= -0x80000000) packCoded(0xd2, value, 4)
+  else packInteger64(0xd3, value)
+}
+
+function packInteger64(code: number, value: number): void {
+  packCoded(code, Math.floor(value / WORD), 4)
+  const low = value >>> 0
+  writer.reserve(4)
+  const bytes = writer.bytes
+  let at = writer.length
+  for (let shift = 24; shift >= 0; shift -= 8) bytes[at++] = low >>> shift
+  writer.length = at
+}
+
+function packTable(table: LuaTable, level: number): void {
   const hash = table.hash
   // A table whose keys are exactly 1..n keeps all of them in its dense part.
-  if ((hash === null || hash.size === 0) && !table.arr.includes(undefined)) return packArray(table.arr, level)
-  return packMap(table, level)
+  if ((hash === null || hash.size === 0) && !table.arr.includes(undefined)) packArray(table.arr, level)
+  else packMap(table, level)
 }
 
-function packArray(values: readonly LuaValue[], level: number): string {
-  let out = packCount(values.length, 0x90, 0xdc)
-  for (let i = 0; i < values.length; i++) out += packValue(values[i], level + 1)
-  return out
+function packArray(values: readonly LuaValue[], level: number): void {
+  packCount(values.length, 0x90, 0xdc)
+  for (let i = 0; i < values.length; i++) packValue(values[i], level + 1)
 }
 
-function packMap(table: LuaTable, level: number): string {
-  let count = table.hash === null ? 0 : table.hash.size
-  let out = ''
+function packMap(table: LuaTable, level: number): void {
   const arr = table.arr
+  let count = table.hash === null ? 0 : table.hash.size
+  for (let i = 0; i < arr.length; i++) if (arr[i] !== undefined) count++
+  packCount(count, 0x80, 0xde)
   for (let i = 0; i < arr.length; i++) {
-    const value = arr[i]
-    if (value === undefined) continue
-    count++
-    out += packInteger(i + 1) + packValue(value, level + 1)
+    if (arr[i] === undefined) continue
+    packInteger(i + 1)
+    packValue(arr[i], level + 1)
   }
-  if (table.hash !== null) {
-    for (const [key, value] of table.hash) out += packValue(key, level + 1) + packValue(value, level + 1)
+  if (table.hash === null) return
+  for (const [key, value] of table.hash) {
+    packValue(key, level + 1)
+    packValue(value, level + 1)
   }
-  return packCount(count, 0x80, 0xde) + out
 }

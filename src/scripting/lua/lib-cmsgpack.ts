@@ -4,7 +4,7 @@
  */
 
 import { checkInteger, checkString, optionalInteger, STACK_SLOTS_MAX } from './lib-arguments.ts'
-import { packValue } from './lib-cmsgpack-pack.ts'
+import { packAll } from './lib-cmsgpack-pack.ts'
 import { TOO_MANY_RESULTS, Unpacker } from './lib-cmsgpack-unpack.ts'
 import { LuaTable } from './table.ts'
 import { argumentError, type LuaResult, type LuaValue, libError, NO_RESULTS } from './value.ts'
@@ -37,9 +37,7 @@ export function createCmsgpackLib(): LuaTable {
 
 function pack(args: readonly LuaValue[]): string {
   if (args.length === 0) throw argumentError(0, 'pack', 'MessagePack pack needs input.')
-  let out = packValue(args[0], 0)
-  for (let i = 1; i < args.length; i++) out += packValue(args[i], 0)
-  return out
+  return packAll(args)
 }
 
 function unpackAll(unpacker: Unpacker, args: readonly LuaValue[]): LuaResult {

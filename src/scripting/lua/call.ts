@@ -1,0 +1,74 @@
+/**
+ * Calling Lua values from host code: metamethods, callbacks of library functions, protected calls.
+ *
+ * Calls from host code nest in the JavaScript stack without the caller counting, so their depth is limited here, as Lua
+ * limits nested C calls.
+ */
+
+import { LuaTable } from './table.ts'
+import {
+  LuaError,
+  type LuaFunction,
+  type LuaResult,
+  type LuaValue,
+  libError,
+  ScriptAborted,
+  typeName,
+} from './value.ts'
+
+/** Nested calls of Lua functions by host functions (LUAI_MAXCCALLS). */
+const HOST_CALLS_MAX = 195
+
+let hostCalls = 0
+
+/** The first result of a call, or nil. */
+export function first(result: LuaResult): LuaValue {
+  return result instanceof Array ? result[0] : (result as LuaValue)
+}
+
+/** The results of a call as a list. */
+export function listOf(result: LuaResult): readonly LuaValue[] {
+  return result instanceof Array ? result : [result as LuaValue]
+}
+
+/** The handler of an event for a value, or nil. Only tables have metatables that scripts can set. */
+export function metamethod(value: LuaValue, event: string): LuaValue {
+  return value instanceof LuaTable && value.meta !== null ? value.meta.getString(event) : undefined
+}
+
+/** Calls any value as a function. */
+export function callValue(value: LuaValue, ...args: LuaValue[]): LuaResult {
+  const fn = typeof value === 'function' ? value : callHandler(value)
+  if (++hostCalls > HOST_CALLS_MAX) {
+    hostCalls--
+    throw libError('C stack overflow')
+  }
+  try {
+    return typeof value === 'function' ? fn(...args) : fn(value, ...args)
+  } finally {
+    hostCalls--
+  }
+}
+
+function callHandler(value: LuaValue): LuaFunction {
+  const handler = metamethod(value, '__call')
+  if (typeof handler === 'function') return handler
+  throw libError(`attempt to call a ${typeName(value)} value`)
+}
+
+/**
+ * The error value of something caught, for `pcall`: Lua errors and the two limits of the JavaScript engine that a script
+ * can reach. Everything else, above all `ScriptAborted`, is thrown on.
+ */
+export function caughtValue(error: unknown): LuaValue {
+  if (error instanceof LuaError) return error.value
+  const message = limitReached(error)
+  if (message !== null) return message
+  throw error
+}
+
+/** Lua's wording when a JavaScript error means that a limit was reached, or null. */
+export function limitReached(error: unknown): string | null {
+  if (error instanceof ScriptAborted || !(error instanceof RangeError)) return null
+  return error.message.startsWith('Maximum call stack') ? 'stack overflow' : 'not enough memory'
+}

@@ -1,0 +1,659 @@
+/**
+ * Recursive-descent parser for Lua 5.1 (lparser.c), with its error wording, limits and name resolution. A script that
+ * carries its values in its text is parsed anew each time, so this is warm code: no regular expressions, no backtracking.
+ */
+
+import type {
+  Block,
+  CallExpression,
+  Chunk,
+  Expression,
+  FunctionBody,
+  FunctionExpression,
+  MethodExpression,
+  ReturnStatement,
+  Statement,
+  TableItem,
+  Variable,
+} from './ast.ts'
+import { Lexer, type LuaCompileError, Token, tokenName } from './lexer.ts'
+
+/** Nested syntax levels that Lua accepts (LUAI_MAXCCALLS). */
+const LEVELS_MAX = 200
+/** Local variables in one function (LUAI_MAXVARS). */
+const LOCALS_MAX = 200
+
+// [left, right] binding power of binary operators, by token.
+const PRIORITY = new Map<number, readonly [number, number, string]>([
+  [43, [6, 6, '+']],
+  [45, [6, 6, '-']],
+  [42, [7, 7, '*']],
+  [47, [7, 7, '/']],
+  [37, [7, 7, '%']],
+  [94, [10, 9, '^']],
+  [Token.Concat, [5, 4, '..']],
+  [Token.Ne, [3, 3, '~=']],
+  [Token.Eq, [3, 3, '==']],
+  [60, [3, 3, '<']],
+  [Token.Le, [3, 3, '<=']],
+  [62, [3, 3, '>']],
+  [Token.Ge, [3, 3, '>=']],
+  [Token.And, [2, 2, 'and']],
+  [Token.Or, [1, 1, 'or']],
+])
+const UNARY_PRIORITY = 8
+
+interface Scope {
+  readonly parent: Scope | null
+  readonly names: Map<string, Variable>
+  readonly fn: FunctionBody
+  readonly isLoop: boolean
+  localCount: number
+}
+
+/** Parses a chunk; throws `LuaCompileError`. */
+export function parseChunk(source: string, chunkName: string): Chunk {
+  return new Parser(source, chunkName).chunk()
+}
+
+class Parser {
+  private readonly lexer: Lexer
+  private readonly functions: FunctionBody[] = []
+  private readonly variables: Variable[] = []
+  private readonly globals = new Set<string>()
+  private fn: FunctionBody
+  private scope: Scope
+  private level = 0
+  private activeLocals = 0
+
+  constructor(source: string, chunkName: string) {
+    this.lexer = new Lexer(source, chunkName)
+    this.fn = this.newFunction(null, 0)
+    this.fn.isVararg = true
+    this.scope = { parent: null, names: new Map(), fn: this.fn, isLoop: false, localCount: 0 }
+  }
+
+  chunk(): Chunk {
+    this.lexer.next()
+    this.fn.body = this.block()
+    if (this.lexer.kind !== Token.Eof) throw this.expected(Token.Eof)
+    this.fn.endLine = this.lexer.line
+    return { main: this.fn, functions: this.functions, variables: this.variables, globals: this.globals }
+  }
+
+  private newFunction(parent: FunctionBody | null, line: number): FunctionBody {
+    const fn: FunctionBody = {
+      params: [],
+      parent,
+      body: [],
+      isVararg: false,
+      usesVararg: false,
+      arg: null,
+      usesArg: false,
+      calls: [],
+      returns: [],
+      localCount: 0,
+      hasCapturedLocals: false,
+      isSingle: false,
+      line,
+      endLine: line,
+    }
+    this.functions.push(fn)
+    return fn
+  }
+
+  // Tokens
+
+  private expected(kind: number): LuaCompileError {
+    return this.lexer.errorNear(`'${tokenName(kind)}' expected`)
+  }
+
+  private isAt(kind: number): boolean {
+    return this.lexer.kind === kind
+  }
+
+  private accept(kind: number): boolean {
+    if (this.lexer.kind !== kind) return false
+    this.lexer.next()
+    return true
+  }
+
+  private expect(kind: number): void {
+    if (this.lexer.kind !== kind) throw this.expected(kind)
+    this.lexer.next()
+  }
+
+  private expectClosing(kind: number, opening: number, line: number): void {
+    if (this.lexer.kind === kind) {
+      this.lexer.next()
+      return
+    }
+    if (line === this.lexer.line) throw this.expected(kind)
+    throw this.lexer.errorNear(`'${tokenName(kind)}' expected (to close '${tokenName(opening)}' at line ${line})`)
+  }
+
+  private name(): string {
+    // Lua names the token kind here, not the text that should stand there.
+    if (this.lexer.kind !== Token.Name) throw this.expected(Token.Name)
+    const name = this.lexer.text
+    this.lexer.next()
+    return name
+  }
+
+  private enter(): void {
+    if (++this.level > LEVELS_MAX) throw this.lexer.error('chunk has too many syntax levels', null)
+  }
+
+  // Scopes
+
+  private open(isLoop: boolean): void {
+    this.scope = { parent: this.scope, names: new Map(), fn: this.fn, isLoop, localCount: 0 }
+  }
+
+  private close(): void {
+    this.activeLocals -= this.scope.localCount
+    this.scope = this.scope.parent!
+  }
+
+  private isInLoop(): boolean {
+    for (let scope: Scope | null = this.scope; scope !== null && scope.fn === this.fn; scope = scope.parent) {
+      if (scope.isLoop) return true
+    }
+    return false
+  }
+
+  private newVariable(name: string, role: Variable['role'], init: Expression | null): Variable {
+    const variable: Variable = {
+      name,
+      js: `${name}_${this.variables.length}`,
+      owner: this.fn,
+      role,
+      isInLoop: this.isInLoop(),
+      isCaptured: false,
+      isReassigned: false,
+      init,
+      assigned: [],
+      type: '',
+    }
+    this.variables.push(variable)
+    return variable
+  }
+
+  /** Makes a variable visible from here on. */
+  private activate(variable: Variable): void {
+    this.scope.names.set(variable.name, variable)
+    this.scope.localCount++
+    this.fn.localCount++
+    if (++this.activeLocals > LOCALS_MAX) {
+      const where = this.fn.parent === null ? 'main function' : `function at line ${this.fn.line}`
+      throw this.lexer.error(`${where} has more than ${LOCALS_MAX} local variables`, null)
+    }
+  }
+
+  private resolve(name: string, line: number): Expression {
+    for (let scope: Scope | null = this.scope; scope !== null; scope = scope.parent) {
+      const variable = scope.names.get(name)
+      if (variable === undefined) continue
+      if (variable === variable.owner.arg) variable.owner.usesArg = true
+      if (variable.owner !== this.fn) {
+        variable.isCaptured = true
+        variable.owner.hasCapturedLocals = true
+      }
+      return { kind: 'variable', variable, user: this.fn, line }
+    }
+    this.globals.add(name)
+    return { kind: 'global', name, line }
+  }
+
+  // Statements
+
+  private block(): Block {
+    const statements: Statement[] = []
+    for (;;) {
+      switch (this.lexer.kind) {
+        case Token.Eof:
+        case Token.End:
+        case Token.Else:
+        case Token.Elseif:
+        case Token.Until:
+          return statements
+        default:
+      }
+      this.enter()
+      const statement = this.statement()
+      this.level--
+      statements.push(statement)
+      this.accept(59)
+      if (statement.kind === 'return' || statement.kind === 'break') return statements
+    }
+  }
+
+  private scopedBlock(isLoop: boolean): Block {
+    this.open(isLoop)
+    const body = this.block()
+    this.close()
+    return body
+  }
+
+  private statement(): Statement {
+    const line = this.lexer.line
+    switch (this.lexer.kind) {
+      case Token.If:
+        return this.ifStatement(line)
+      case Token.While: {
+        this.lexer.next()
+        const condition = this.expression()
+        this.expect(Token.Do)
+        const body = this.scopedBlock(true)
+        this.expectClosing(Token.End, Token.While, line)
+        return { kind: 'while', condition, body, line }
+      }
+      case Token.Do: {
+        this.lexer.next()
+        const body = this.scopedBlock(false)
+        this.expectClosing(Token.End, Token.Do, line)
+        return { kind: 'do', body, line }
+      }
+      case Token.For:
+        return this.forStatement(line)
+      case Token.Repeat: {
+        this.lexer.next()
+        this.open(true)
+        const body = this.block()
+        this.expectClosing(Token.Until, Token.Repeat, line)
+        const condition = this.expression() // sees the locals of the body
+        this.close()
+        return { kind: 'repeat', body, condition, line }
+      }
+      case Token.Function:
+        return this.functionStatement(line)
+      case Token.Local:
+        this.lexer.next()
+        return this.accept(Token.Function) ? this.localFunction(line) : this.localStatement(line)
+      case Token.Return:
+        return this.returnStatement(line)
+      case Token.Break:
+        this.lexer.next()
+        if (!this.isInLoop()) throw this.lexer.errorNear('no loop to break')
+        return { kind: 'break', line }
+      default:
+        return this.expressionStatement(line)
+    }
+  }
+
+  private ifStatement(line: number): Statement {
+    const conditions: Expression[] = []
+    const blocks: Block[] = []
+    let otherwise: Block | null = null
+    do {
+      this.lexer.next()
+      conditions.push(this.expression())
+      this.expect(Token.Then)
+      blocks.push(this.scopedBlock(false))
+    } while (this.lexer.kind === Token.Elseif)
+    if (this.accept(Token.Else)) otherwise = this.scopedBlock(false)
+    this.expectClosing(Token.End, Token.If, line)
+    return { kind: 'if', conditions, blocks, otherwise, line }
+  }
+
+  private forStatement(line: number): Statement {
+    this.lexer.next()
+    const first = this.name()
+    switch (this.lexer.kind) {
+      case EQUALS:
+        return this.numericFor(first, line)
+      case COMMA:
+      case Token.In:
+        return this.genericFor(first, line)
+      default:
+        throw this.lexer.errorNear("'=' or 'in' expected")
+    }
+  }
+
+  private numericFor(name: string, line: number): Statement {
+    this.lexer.next()
+    const start = this.expression()
+    this.expect(COMMA)
+    const limit = this.expression()
+    const step = this.accept(COMMA) ? this.expression() : null
+    this.expect(Token.Do)
+    this.open(true)
+    const variable = this.newVariable(name, 'loop', null)
+    variable.type = 'n'
+    this.activate(variable)
+    const body = this.block()
+    this.close()
+    this.expectClosing(Token.End, Token.For, line)
+    return { kind: 'numericFor', variable, start, limit, step, body, line }
+  }
+
+  private genericFor(first: string, line: number): Statement {
+    const names = [first]
+    while (this.accept(COMMA)) names.push(this.name())
+    this.expect(Token.In)
+    const callLine = this.lexer.line
+    const values = this.expressionList()
+    this.expect(Token.Do)
+    this.open(true)
+    const vars = names.map((name) => this.newVariable(name, 'loop', null))
+    this.fn.calls.push(null)
+    for (const variable of vars) this.activate(variable)
+    const body = this.block()
+    this.close()
+    this.expectClosing(Token.End, Token.For, line)
+    return { kind: 'genericFor', vars, values, body, line: callLine }
+  }
+
+  private functionStatement(line: number): Statement {
+    this.lexer.next()
+    let target: Expression = this.resolve(this.name(), line)
+    let isMethod = false
+    while (this.lexer.kind === DOT || this.lexer.kind === COLON) {
+      isMethod = this.lexer.kind === COLON
+      this.lexer.next()
+      target = { kind: 'index', object: target, key: { kind: 'string', value: this.name(), line }, line }
+      if (isMethod) break
+    }
+    const fn = this.functionBody(isMethod, line)
+    this.noteAssignment(target, fn)
+    return { kind: 'assign', targets: [target], values: [fn], line, endLine: line }
+  }
+
+  private localFunction(line: number): Statement {
+    const variable = this.newVariable(this.name(), 'function', null)
+    this.activate(variable)
+    const fn = this.functionBody(false, this.lexer.line)
+    variable.init = fn
+    return { kind: 'localFunction', variable, fn, line }
+  }
+
+  private localStatement(line: number): Statement {
+    const names = [this.name()]
+    while (this.accept(COMMA)) names.push(this.name())
+    const values = this.accept(EQUALS) ? this.expressionList() : []
+    const vars = names.map((name, i) => this.newVariable(name, 'local', firstValue(values, i, line)))
+    for (const variable of vars) this.activate(variable)
+    return { kind: 'local', vars, values, line }
+  }
+
+  private returnStatement(line: number): ReturnStatement {
+    this.lexer.next()
+    const kind = this.lexer.kind
+    const isEmpty =
+      kind === 59 ||
+      kind === Token.Eof ||
+      kind === Token.End ||
+      kind === Token.Else ||
+      kind === Token.Elseif ||
+      kind === Token.Until
+    const statement: ReturnStatement = { kind: 'return', values: isEmpty ? [] : this.expressionList(), line }
+    this.fn.returns.push(statement)
+    return statement
+  }
+
+  private expressionStatement(line: number): Statement {
+    const first = this.suffixedExpression()
+    if (first.kind === 'call' || first.kind === 'method') return { kind: 'call', call: first, line }
+    const targets: Expression[] = [first]
+    this.checkTarget(first)
+    while (this.accept(COMMA)) {
+      const target = this.suffixedExpression()
+      this.checkTarget(target)
+      targets.push(target)
+    }
+    this.expect(EQUALS)
+    const values = this.expressionList()
+    for (let i = 0; i < targets.length; i++) this.noteAssignment(targets[i]!, firstValue(values, i, line))
+    return { kind: 'assign', targets, values, line, endLine: this.lexer.lastLine }
+  }
+
+  private checkTarget(target: Expression): void {
+    if (target.kind !== 'variable' && target.kind !== 'global' && target.kind !== 'index') {
+      throw this.lexer.errorNear('syntax error')
+    }
+  }
+
+  private noteAssignment(target: Expression, value: Expression | null): void {
+    if (target.kind !== 'variable') return
+    target.variable.isReassigned = true
+    target.variable.assigned.push(value)
+  }
+
+  // Expressions
+
+  private expressionList(): Expression[] {
+    const list = [this.expression()]
+    while (this.accept(COMMA)) list.push(this.expression())
+    return list
+  }
+
+  private expression(limit = 0): Expression {
+    this.enter()
+    let left = this.unaryExpression()
+    for (;;) {
+      const priority = PRIORITY.get(this.lexer.kind)
+      if (priority === undefined || priority[0] <= limit) break
+      this.lexer.next()
+      const right = this.expression(priority[1])
+      left = { kind: 'binary', operator: priority[2], left, right, line: this.lexer.lastLine }
+    }
+    this.level--
+    return left
+  }
+
+  private unaryExpression(): Expression {
+    const kind = this.lexer.kind
+    const operator = kind === Token.Not ? 'not' : kind === 45 ? '-' : kind === 35 ? '#' : null
+    if (operator === null) return this.simpleExpression()
+    this.lexer.next()
+    const operand = this.expression(UNARY_PRIORITY)
+    return { kind: 'unary', operator, operand, line: this.lexer.lastLine }
+  }
+
+  private simpleExpression(): Expression {
+    const lexer = this.lexer
+    const line = lexer.line
+    let result: Expression
+    switch (lexer.kind) {
+      case Token.Number:
+        result = { kind: 'number', value: lexer.number, line }
+        break
+      case Token.String:
+        result = { kind: 'string', value: lexer.text, line }
+        break
+      case Token.Nil:
+        result = { kind: 'nil', line }
+        break
+      case Token.True:
+        result = { kind: 'true', line }
+        break
+      case Token.False:
+        result = { kind: 'false', line }
+        break
+      case Token.Dots:
+        if (!this.fn.isVararg) throw lexer.errorNear("cannot use '...' outside a vararg function")
+        this.fn.usesVararg = true
+        result = { kind: 'vararg', line }
+        break
+      case OPEN_BRACE:
+        return this.tableConstructor()
+      case Token.Function:
+        lexer.next()
+        return this.functionBody(false, line)
+      default:
+        return this.suffixedExpression()
+    }
+    lexer.next()
+    return result
+  }
+
+  private primaryExpression(): Expression {
+    const line = this.lexer.line
+    if (this.lexer.kind === OPEN_PAREN) {
+      this.lexer.next()
+      const inner = this.expression()
+      this.expectClosing(CLOSE_PAREN, OPEN_PAREN, line)
+      return { kind: 'paren', inner, line }
+    }
+    if (this.lexer.kind === Token.Name) return this.resolve(this.name(), line)
+    throw this.lexer.errorNear('unexpected symbol')
+  }
+
+  private suffixedExpression(): Expression {
+    let expression = this.primaryExpression()
+    for (;;) {
+      switch (this.lexer.kind) {
+        case DOT: {
+          this.lexer.next()
+          const line = this.lexer.line
+          const key: Expression = { kind: 'string', value: this.name(), line }
+          expression = { kind: 'index', object: expression, key, line }
+          break
+        }
+        case OPEN_BRACKET: {
+          this.lexer.next()
+          const key = this.expression()
+          this.expect(CLOSE_BRACKET)
+          expression = { kind: 'index', object: expression, key, line: this.lexer.lastLine }
+          break
+        }
+        case COLON: {
+          this.lexer.next()
+          const name = this.name()
+          expression = this.callArguments(expression, name)
+          break
+        }
+        case OPEN_PAREN:
+        case Token.String:
+        case OPEN_BRACE:
+          expression = this.callArguments(expression, null)
+          break
+        default:
+          return expression
+      }
+    }
+  }
+
+  private callArguments(callee: Expression, method: string | null): CallExpression | MethodExpression {
+    const lexer = this.lexer
+    const line = lexer.line
+    let args: Expression[]
+    switch (lexer.kind) {
+      case OPEN_PAREN:
+        if (line !== lexer.lastLine) throw lexer.errorNear('ambiguous syntax (function call x new statement)')
+        lexer.next()
+        args = this.isAt(CLOSE_PAREN) ? [] : this.expressionList()
+        this.expectClosing(CLOSE_PAREN, OPEN_PAREN, line)
+        break
+      case OPEN_BRACE:
+        args = [this.tableConstructor()]
+        break
+      case Token.String:
+        args = [{ kind: 'string', value: lexer.text, line }]
+        lexer.next()
+        break
+      default:
+        throw lexer.errorNear('function arguments expected')
+    }
+    const call: CallExpression | MethodExpression =
+      method === null
+        ? { kind: 'call', callee, args, line }
+        : { kind: 'method', object: callee, name: method, args, line }
+    this.fn.calls.push(call)
+    return call
+  }
+
+  private tableConstructor(): Expression {
+    const lexer = this.lexer
+    const line = lexer.line
+    this.expect(OPEN_BRACE)
+    const items: TableItem[] = []
+    while (lexer.kind !== CLOSE_BRACE) {
+      items.push(this.tableItem())
+      if (!this.accept(COMMA) && !this.accept(59)) break
+    }
+    this.expectClosing(CLOSE_BRACE, OPEN_BRACE, line)
+    return { kind: 'table', items, line }
+  }
+
+  private tableItem(): TableItem {
+    const lexer = this.lexer
+    if (lexer.kind === Token.Name && lexer.peek() === EQUALS) {
+      const key: Expression = { kind: 'string', value: lexer.text, line: lexer.line }
+      lexer.next()
+      lexer.next()
+      return { key, value: this.expression() }
+    }
+    if (lexer.kind === OPEN_BRACKET) {
+      lexer.next()
+      const key = this.expression()
+      this.expect(CLOSE_BRACKET)
+      this.expect(EQUALS)
+      return { key, value: this.expression() }
+    }
+    return { key: null, value: this.expression() }
+  }
+
+  private functionBody(hasSelf: boolean, line: number): FunctionExpression {
+    const fn = this.newFunction(this.fn, line)
+    const activeLocals = this.activeLocals
+    this.activeLocals = 0
+    this.fn = fn
+    this.open(false)
+    if (hasSelf) this.parameter('self')
+    this.expect(OPEN_PAREN)
+    if (this.lexer.kind !== CLOSE_PAREN) this.parameterList()
+    this.expect(CLOSE_PAREN)
+    fn.body = this.block()
+    fn.endLine = this.lexer.line
+    this.expectClosing(Token.End, Token.Function, line)
+    this.close()
+    this.fn = fn.parent!
+    this.activeLocals = activeLocals
+    return { kind: 'function', fn, line }
+  }
+
+  private parameterList(): void {
+    do {
+      if (this.lexer.kind === Token.Dots) {
+        this.lexer.next()
+        this.fn.isVararg = true
+        this.fn.arg = this.newVariable('arg', 'loop', null)
+        this.activate(this.fn.arg)
+        return
+      }
+      if (this.lexer.kind !== Token.Name) throw this.lexer.errorNear("<name> or '...' expected")
+      this.parameter(this.name())
+    } while (this.accept(COMMA))
+  }
+
+  private parameter(name: string): void {
+    const variable = this.newVariable(name, 'param', null)
+    this.activate(variable)
+    this.fn.params.push(variable)
+  }
+}
+
+const COMMA = 44
+const EQUALS = 61
+const DOT = 46
+const COLON = 58
+const OPEN_PAREN = 40
+const CLOSE_PAREN = 41
+const OPEN_BRACKET = 91
+const CLOSE_BRACKET = 93
+const OPEN_BRACE = 123
+const CLOSE_BRACE = 125
+
+/** The expression whose (first) value variable `i` of a list gets, or null when a later result of a call fills it. */
+function firstValue(values: readonly Expression[], i: number, line: number): Expression | null {
+  const value = values[i]
+  if (value !== undefined) return value
+  const last = values.at(-1)
+  return last !== undefined && isMulti(last) ? null : { kind: 'nil', line }
+}
+
+/** Whether an expression may give any number of values. */
+export function isMulti(expression: Expression): boolean {
+  return expression.kind === 'call' || expression.kind === 'method' || expression.kind === 'vararg'
+}

@@ -1,0 +1,57 @@
+/**
+ * The globals that scripts see: Lua's libraries as far as Redis offers them, all read-only. The embedder adds `redis`.
+ */
+
+import { builtinInfo, describeBuiltin } from './builtins.ts'
+import { coroutineYield, createCoroutineLib } from './coroutine.ts'
+import { type ChunkLoader, installBaseLib } from './lib-base.ts'
+import { createBitLib } from './lib-bit.ts'
+import { createCjsonLib } from './lib-cjson.ts'
+import { createCmsgpackLib } from './lib-cmsgpack.ts'
+import { createMathLib } from './lib-math.ts'
+import { createStringLib } from './lib-string.ts'
+import { createStructLib } from './lib-struct.ts'
+import { createTableLib } from './lib-table.ts'
+import { LuaTable } from './table.ts'
+
+/** Functions of the data libraries that give exactly one value. */
+const SINGLE_RESULT = [
+  ['cjson', 'encode'],
+  ['cjson', 'decode'],
+  ['cmsgpack', 'pack'],
+  ['struct', 'pack'],
+  ['struct', 'size'],
+] as const
+const NUMBER_RESULT = ['tobit', 'band', 'bor', 'bxor', 'bnot', 'lshift', 'rshift', 'arshift', 'rol', 'ror', 'bswap']
+
+/** A new global table with all libraries; still writable, so that the embedder can add its own. */
+export function createGlobals(load: ChunkLoader): LuaTable {
+  const globals = new LuaTable()
+  installBaseLib(globals, load)
+  const coroutine = createCoroutineLib()
+  describeBuiltin(coroutineYield, { inline: 'yield' })
+  globals
+    .init('bit', createBitLib())
+    .init('cjson', createCjsonLib())
+    .init('cmsgpack', createCmsgpackLib())
+    .init('coroutine', coroutine)
+    .init('math', createMathLib())
+    .init('string', createStringLib())
+    .init('struct', createStructLib())
+    .init('table', createTableLib())
+  for (const [library, name] of SINGLE_RESULT) describeMember(globals, library, name, '')
+  for (const name of NUMBER_RESULT) describeMember(globals, 'bit', name, 'n')
+  return globals
+}
+
+function describeMember(globals: LuaTable, library: string, name: string, type: '' | 'n'): void {
+  const table = globals.getString(library)
+  const fn = table instanceof LuaTable ? table.getString(name) : undefined
+  if (typeof fn === 'function') describeBuiltin(fn, { ...builtinInfo(fn), isSingle: true, type })
+}
+
+/** Makes the globals and all libraries in them read-only, which lets the compiler bind them as constants. */
+export function sealGlobals(globals: LuaTable): void {
+  for (const value of globals.hash?.values() ?? []) if (value instanceof LuaTable) value.readonly = true
+  globals.readonly = true
+}

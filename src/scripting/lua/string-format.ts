@@ -1,0 +1,162 @@
+/** `string.format`. Source: lstrlib.c str_format, and printf for the conversions. */
+
+import { numberArg, stringArg } from './args.ts'
+import { formatE, formatF, formatG, formatNonFinite } from './number-format.ts'
+import { type LuaFunction, type LuaValue, libError } from './value.ts'
+
+interface Spec {
+  readonly flags: string
+  readonly width: number
+  readonly precision: number | null
+}
+
+export const format: LuaFunction = (...args) => {
+  const template = stringArg(args, 0, 'format')
+  let out = ''
+  let from = 0
+  let argument = 0
+  for (;;) {
+    const at = template.indexOf('%', from)
+    if (at < 0) return out + template.slice(from)
+    out += template.slice(from, at)
+    if (template[at + 1] === '%') {
+      out += '%'
+      from = at + 2
+      continue
+    }
+    const { spec, end } = parseSpec(template, at + 1)
+    argument++
+    out += convert(template[end] ?? '', spec, args, argument)
+    from = end + 1
+  }
+}
+
+function parseSpec(template: string, start: number): { spec: Spec; end: number } {
+  let i = start
+  while (i < template.length && '-+ #0'.includes(template[i]!)) i++
+  if (i - start > 5) throw libError('invalid format (repeated flags)')
+  const flags = template.slice(start, i)
+  const widthStart = i
+  while (isDigit(template[i]) && i - widthStart < 2) i++
+  const width = Number(template.slice(widthStart, i))
+  let precision: number | null = null
+  if (template[i] === '.') {
+    const precisionStart = ++i
+    while (isDigit(template[i]) && i - precisionStart < 2) i++
+    precision = Number(template.slice(precisionStart, i))
+  }
+  if (isDigit(template[i])) throw libError('invalid format (width or precision too long)')
+  return { spec: { flags, width, precision }, end: i }
+}
+
+function isDigit(char: string | undefined): boolean {
+  return char !== undefined && char >= '0' && char <= '9'
+}
+
+function convert(conversion: string, spec: Spec, args: readonly LuaValue[], i: number): string {
+  switch (conversion) {
+    case 'c':
+      return pad(String.fromCharCode(numberArg(args, i, 'format') & 255), spec)
+    case 'd':
+    case 'i':
+      return signed(toInt64(numberArg(args, i, 'format')), spec)
+    case 'o':
+      return unsigned(toInt64(numberArg(args, i, 'format')), spec, 8, '0')
+    case 'u':
+      return unsigned(toInt64(numberArg(args, i, 'format')), spec, 10, '')
+    case 'x':
+      return unsigned(toInt64(numberArg(args, i, 'format')), spec, 16, '0x')
+    case 'X':
+      return unsigned(toInt64(numberArg(args, i, 'format')), spec, 16, '0X').toUpperCase()
+    case 'e':
+    case 'E':
+    case 'f':
+    case 'g':
+    case 'G':
+      return float(conversion, numberArg(args, i, 'format'), spec)
+    case 'q':
+      return quoted(stringArg(args, i, 'format'))
+    case 's':
+      return text(stringArg(args, i, 'format'), spec)
+    default:
+      throw libError(`invalid option '%${conversion}' to 'format'`)
+  }
+}
+
+/** C's cast to a 64-bit integer, as x86 does it. */
+function toInt64(n: number): bigint {
+  if (!(n < 2 ** 63 && n >= -(2 ** 63))) return -(2n ** 63n)
+  return BigInt(Math.trunc(n))
+}
+
+function signed(value: bigint, spec: Spec): string {
+  const digits = minimumDigits((value < 0n ? -value : value).toString(), spec)
+  const sign = value < 0n ? '-' : spec.flags.includes('+') ? '+' : spec.flags.includes(' ') ? ' ' : ''
+  return padNumber(sign, digits, spec, spec.precision === null)
+}
+
+function unsigned(value: bigint, spec: Spec, base: number, prefix: string): string {
+  const digits = minimumDigits(BigInt.asUintN(64, value).toString(base), spec)
+  const isMarked = spec.flags.includes('#') && value !== 0n
+  return padNumber(isMarked ? prefix : '', digits, spec, spec.precision === null)
+}
+
+function minimumDigits(digits: string, spec: Spec): string {
+  if (spec.precision === 0 && digits === '0') return ''
+  return digits.padStart(spec.precision ?? 1, '0')
+}
+
+function float(conversion: string, value: number, spec: Spec): string {
+  const precision = spec.precision ?? 6
+  let body: string
+  if (!Number.isFinite(value)) body = formatNonFinite(value)
+  else if (conversion === 'f') body = formatF(value, precision)
+  else if (conversion === 'e' || conversion === 'E') body = formatE(value, precision)
+  else body = formatG(value, precision, spec.flags.includes('#'))
+  const isNegative = body.startsWith('-')
+  const sign = isNegative ? '-' : spec.flags.includes('+') ? '+' : spec.flags.includes(' ') ? ' ' : ''
+  if (isNegative) body = body.slice(1)
+  if (conversion === 'E' || conversion === 'G') body = body.toUpperCase()
+  return padNumber(sign, body, spec, Number.isFinite(value))
+}
+
+function padNumber(sign: string, digits: string, spec: Spec, mayZeroPad: boolean): string {
+  if (mayZeroPad && spec.flags.includes('0') && !spec.flags.includes('-')) {
+    return sign + digits.padStart(spec.width - sign.length, '0')
+  }
+  return pad(sign + digits, spec)
+}
+
+function pad(body: string, spec: Spec): string {
+  return spec.flags.includes('-') ? body.padEnd(spec.width, ' ') : body.padStart(spec.width, ' ')
+}
+
+function text(value: string, spec: Spec): string {
+  // A long string without precision is taken as it is, also with its zero bytes; else C's printf ends at the first.
+  if (spec.precision === null && value.length >= 100) return value
+  const zero = value.indexOf('\0')
+  const visible = zero < 0 ? value : value.slice(0, zero)
+  return pad(spec.precision === null ? visible : visible.slice(0, spec.precision), spec)
+}
+
+function quoted(value: string): string {
+  let out = '"'
+  for (const char of value) {
+    switch (char) {
+      case '"':
+      case '\\':
+      case '\n':
+        out += `\\${char}`
+        break
+      case '\r':
+        out += '\\r'
+        break
+      case '\0':
+        out += '\\000'
+        break
+      default:
+        out += char
+    }
+  }
+  return `${out}"`
+}
