@@ -156,11 +156,11 @@ export function unknownXclaimOption(option: string): ReplyError {
 }
 
 // Lists
-export const RANK_ZERO = new ReplyError(
+export const LPOS_RANK_ZERO = new ReplyError(
   "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use negative to start from the end of the list",
 )
-export const COUNT_NEGATIVE = new ReplyError("ERR COUNT can't be negative")
-export const MAXLEN_NEGATIVE = new ReplyError("ERR MAXLEN can't be negative")
+export const LPOS_COUNT_NEGATIVE = new ReplyError("ERR COUNT can't be negative")
+export const LPOS_MAXLEN_NEGATIVE = new ReplyError("ERR MAXLEN can't be negative")
 
 // Strings and keys
 export const LCS_NOT_STRINGS = new ReplyError('ERR The specified keys must contain string values')
@@ -192,6 +192,7 @@ export const EXEC_WITHOUT_MULTI = new ReplyError('ERR EXEC without MULTI')
 export const DISCARD_WITHOUT_MULTI = new ReplyError('ERR DISCARD without MULTI')
 export const COMMAND_NOT_IN_TRANSACTION = new ReplyError('ERR Command not allowed inside a transaction')
 export const MAX_CLIENTS_REACHED = new ReplyError('ERR max number of clients reached')
+export const UNBLOCKED = new ReplyError('UNBLOCKED client unblocked via CLIENT UNBLOCK')
 export const NOSCRIPT = new ReplyError('NOSCRIPT No matching script. Please use EVAL.')
 export const LOADING = new ReplyError('LOADING Redis is loading the dataset in memory')
 
