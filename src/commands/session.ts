@@ -36,6 +36,8 @@ export const ClientFlag = {
   Closed: 1 << 15,
   /** Runs a blocked command again because a key became ready. */
   Reexecuting: 1 << 16,
+  /** Set while re-executing when the command blocks again: it keeps its place. */
+  StillBlocked: 1 << 17,
 } as const
 
 /** Commands queued by MULTI. */
@@ -71,4 +73,24 @@ export interface Session extends Watcher, BlockedClient, Subscriber {
   queueBytes: number
   /** Watched keys: database and key text. */
   readonly watched: { db: Database; key: string }[]
+}
+
+/** Ends MULTI without running anything: the queue is emptied and watched keys are let go. */
+export function discardTransaction(session: Session): void {
+  session.queue.length = 0
+  session.queueBytes = 0
+  session.flags &= ~(ClientFlag.Multi | ClientFlag.DirtyExec)
+  unwatchAll(session)
+}
+
+/** Lets go of all watched keys. */
+export function unwatchAll(session: Session): void {
+  for (const { db, key } of session.watched) {
+    const watchers = db.watchers.get(key)
+    if (watchers === undefined) continue
+    watchers.delete(session)
+    if (watchers.size === 0) db.watchers.delete(key)
+  }
+  session.watched.length = 0
+  session.watchDirty = false
 }

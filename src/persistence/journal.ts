@@ -95,6 +95,15 @@ export class Journal {
     this.header(42, argc)
   }
 
+  /** Records that a key was deleted because its time was over. Not an effect of the running command. */
+  expired(db: number, key: Ref): void {
+    const effects = this.effectCount
+    this.begin(db, 2)
+    this.text('DEL')
+    this.ref(key)
+    this.effectCount = effects
+  }
+
   /** A byte string. */
   text(text: string): void {
     if (!this.enabled) return

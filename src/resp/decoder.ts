@@ -10,8 +10,8 @@
  * Source of limits and texts: Valkey 7.2 src/networking.c processMultibulkBuffer, processInlineBuffer.
  */
 import { parseSafeInteger } from '../bytes/integer.ts'
+import { splitQuoted } from '../bytes/quoting.ts'
 import { Args } from './args.ts'
-import { splitInline } from './inline.ts'
 
 /** Longest line of a header or an inline request, in bytes (PROTO_INLINE_MAX_SIZE). */
 export const INLINE_BYTES_MAX = 64 * 1024
@@ -174,7 +174,7 @@ export class Decoder {
     }
     this.next = lineEnd + 1
     const textEnd = lineEnd > start && buffer[lineEnd - 1] === CR ? lineEnd - 1 : lineEnd
-    const words = splitInline(buffer.latin1Slice(start, textEnd))
+    const words = splitQuoted(buffer.latin1Slice(start, textEnd))
     if (words === null) return this.fail('unbalanced quotes in request')
     if (words.length === 0) return Decoded.Empty
     const args = this.args

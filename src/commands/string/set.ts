@@ -1,25 +1,31 @@
 /**
- * SET key value [NX | XX] [GET] [EX seconds | PX ms | EXAT s | PXAT ms | KEEPTTL] and its older relatives SETNX, SETEX, PSETEX.
+ * SET key value [NX | XX] [GET] [EX seconds | PX ms | EXAT s | PXAT ms | KEEPTTL] and its older relatives SETNX,
+ * SETEX, PSETEX and GETSET.
  *
  * Reply: OK; null when NX or XX kept the value; with GET the old value or null. Errors: syntax, WRONGTYPE (with GET),
  * invalid expire time.
  * Source: Valkey src/t_string.c `setGenericCommand`, `parseExtendedStringArgumentsOrReply`. Hot path.
  */
-import { type Database, KindMask } from '../../keyspace/database.ts'
+import { KindMask } from '../../keyspace/database.ts'
 import { Kind } from '../../keyspace/kind.ts'
 import { Notify } from '../../keyspace/notify.ts'
 import type { Args } from '../../resp/args.ts'
-import { NOT_AN_INTEGER, SYNTAX_ERROR, WRONGTYPE, invalidExpireTime } from '../../resp/errors.ts'
+import { SYNTAX_ERROR } from '../../resp/errors.ts'
 import type { ReplySink } from '../../resp/reply.ts'
 import { NO_ROW } from '../../storage/dict.ts'
 import type { CommandContext } from '../context.ts'
-import { AclCategory, CommandFlag, defineCommand, keyAt } from '../define.ts'
+import { AclCategory, CommandFlag, defineCommand, keyAt, keyRange } from '../define.ts'
+import { positiveExpireTime, TimeUnit } from '../expire-time.ts'
 import { replyString } from './get.ts'
+import { ExpireOption, expireOptionAt, timeOfOption } from './expire-option.ts'
+import { storeString } from './string-value.ts'
 
 const Condition = { None: 0, IfAbsent: 1, IfPresent: 2 } as const
+/** What a SET does with the expire time that the key has. */
+const SetTtl = { Drop: 0, Keep: 1 } as const
+type SetTtl = (typeof SetTtl)[keyof typeof SetTtl]
 /** No expire time was given. */
 const NO_TIME = -1
-const TIME_MAX = 2 ** 63
 
 /** Parsed options, reused by every call. */
 const options = { condition: 0 as number, get: false, keepTtl: false, expireAt: NO_TIME as number }
@@ -33,7 +39,12 @@ export const set = defineCommand({
   arity: -3,
   flags: CommandFlag.Write | CommandFlag.DenyOom,
   categories: AclCategory.String,
-  keys: keyAt(1, 'RW', 'access', 'update', 'variable_flags'),
+  keys: [
+    {
+      ...keyRange(1, 0, 1, 'RW', 'access', 'update', 'variable_flags'),
+      notes: 'Read (RW, access) only because of the `GET` argument',
+    },
+  ],
   handler: setHandler,
 })
 
@@ -62,7 +73,7 @@ export const setex = defineCommand({
   categories: AclCategory.String,
   keys: keyAt(1, 'OW', 'update'),
   deprecated: { since: '2.6.12', replacedBy: '`SET` with the `EX` argument' },
-  handler: (ctx, args, reply) => setWithLifetime(ctx, args, reply, 1000, 'setex'),
+  handler: (ctx, args, reply) => setWithLifetime(ctx, args, reply, TimeUnit.Seconds, 'setex'),
 })
 
 export const psetex = defineCommand({
@@ -76,53 +87,60 @@ export const psetex = defineCommand({
   categories: AclCategory.String,
   keys: keyAt(1, 'OW', 'update'),
   deprecated: { since: '2.6.12', replacedBy: '`SET` with the `PX` argument' },
-  handler: (ctx, args, reply) => setWithLifetime(ctx, args, reply, 1, 'psetex'),
+  handler: (ctx, args, reply) => setWithLifetime(ctx, args, reply, TimeUnit.Milliseconds, 'psetex'),
+})
+
+export const getset = defineCommand({
+  name: 'getset',
+  summary: 'Sets the value of a key and returns the one it had.',
+  group: 'string',
+  since: '1.0.0',
+  complexity: 'O(1)',
+  arity: 3,
+  flags: CommandFlag.Write | CommandFlag.DenyOom | CommandFlag.Fast,
+  categories: AclCategory.String,
+  keys: keyAt(1, 'RW', 'access', 'update'),
+  deprecated: { since: '6.2.0', replacedBy: '`SET` with the `GET` argument' },
+  handler: getsetHandler,
 })
 
 function setHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
   if (args.count === 3) {
-    storeString(ctx, args, 1, 2, NO_TIME, 0)
+    const db = ctx.db
+    const row = db.find(args, 1)
+    if (row !== NO_ROW) db.clearExpire(row)
+    storeString(db, row, args, 1, 2)
+    ctx.changed(args, 1, Notify.String, 'set')
     reply.ok()
     return
   }
   parseOptions(ctx, args)
+  setWithOptions(ctx, args, reply)
+}
+
+function setWithOptions(ctx: CommandContext, args: Args, reply: ReplySink): void {
+  const { condition, get, keepTtl, expireAt } = options
   const db = ctx.db
-  let row = db.find(args, 1)
-  if (options.get) {
-    if (row === NO_ROW) {
-      ctx.keyspace.stats.misses++
-      reply.nil()
-    } else {
-      // GET answers for strings only, and before the condition is looked at (since 7.0 NX and GET go together).
-      if ((KindMask.String & (1 << db.kind(row))) === 0) throw WRONGTYPE
-      ctx.keyspace.stats.hits++
-      replyString(db, row, reply)
-    }
-  }
-  if ((options.condition === Condition.IfAbsent && row !== NO_ROW) || (options.condition === Condition.IfPresent && row === NO_ROW)) {
-    if (!options.get) reply.nil()
+  let row: number
+  if (get) {
+    // GET answers for strings only, and before the condition is looked at (since 7.0 NX and GET go together).
+    row = db.readKind(args, 1, KindMask.String)
+    if (row === NO_ROW) reply.nil()
+    else replyString(db, row, reply)
+  } else row = db.find(args, 1)
+  if ((condition === Condition.IfAbsent && row !== NO_ROW) || (condition === Condition.IfPresent && row === NO_ROW)) {
+    if (!get) reply.nil()
     return
   }
-  const keepTtl = options.keepTtl ? 1 : 0
-  const expireAt = options.expireAt
-  const withGet = options.get
-  if (expireAt !== NO_TIME && expireAt <= ctx.now && !ctx.session.isReplay) {
-    // A time in the past deletes the key instead, and is recorded as that.
-    row = db.find(args, 1)
-    if (row !== NO_ROW) {
-      db.remove(row)
-      ctx.changed(args, 1, Notify.Generic, 'del')
-      ctx.journal.begin(db.index, 2)
-      ctx.journal.text('DEL')
-      ctx.journal.arg(args, 1)
-    }
-    if (!withGet) reply.ok()
-    return
+  if (expireAt !== NO_TIME) {
+    storeWithTime(ctx, row, args, 2, expireAt)
+  } else {
+    if (row !== NO_ROW && !keepTtl) db.clearExpire(row)
+    storeString(db, row, args, 1, 2)
+    ctx.changed(args, 1, Notify.String, 'set')
+    if (get) recordPlainSet(ctx, args, keepTtl ? SetTtl.Keep : SetTtl.Drop)
   }
-  storeString(ctx, args, 1, 2, expireAt, keepTtl)
-  if (expireAt !== NO_TIME) recordSetWithTime(ctx, args, 2, expireAt)
-  else if (withGet) recordPlainSet(ctx, args, keepTtl)
-  if (!withGet) reply.ok()
+  if (!get) reply.ok()
 }
 
 function setnxHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
@@ -130,47 +148,37 @@ function setnxHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
     reply.integer(0)
     return
   }
-  storeString(ctx, args, 1, 2, NO_TIME, 0)
+  storeString(ctx.db, NO_ROW, args, 1, 2)
+  ctx.changed(args, 1, Notify.String, 'set')
   reply.integer(1)
 }
 
 function setWithLifetime(ctx: CommandContext, args: Args, reply: ReplySink, unitMs: number, name: string): void {
-  const expireAt = absoluteTime(ctx, args, 2, unitMs, name)
-  storeString(ctx, args, 1, 3, expireAt, 0)
-  recordSetWithTime(ctx, args, 3, expireAt)
+  const expireAt = positiveExpireTime(args, 2, unitMs, ctx.now, name)
+  storeWithTime(ctx, ctx.db.find(args, 1), args, 3, expireAt)
   reply.ok()
 }
 
-/**
- * Stores argument `value` under the key in argument `key`, whatever the key held. `expireAt` in ms or NO_TIME;
- * `keepTtl` 1 leaves an expire time as it is. Announces the change.
- */
-function storeString(ctx: CommandContext, args: Args, key: number, value: number, expireAt: number, keepTtl: number): void {
+function getsetHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
   const db = ctx.db
-  const arena = db.arena
-  const integer = args.safeInteger(value)
-  let row = db.find(args, key)
-  if (row === NO_ROW) {
-    row = Number.isNaN(integer)
-      ? db.add(args, key, Kind.StringBytes, arena.store(args.buffer, args.start(value), args.length(value)))
-      : db.add(args, key, Kind.StringInteger, integer)
-    if (expireAt !== NO_TIME) db.setExpire(row, expireAt)
-    ctx.changed(args, key, Notify.String, 'set')
-    if (expireAt !== NO_TIME) ctx.notify(args, key, Notify.Generic, 'expire')
-    return
+  const row = db.readKind(args, 1, KindMask.String)
+  if (row === NO_ROW) reply.nil()
+  else {
+    replyString(db, row, reply)
+    db.clearExpire(row)
   }
-  if (!Number.isNaN(integer)) {
-    db.replaceValue(row, Kind.StringInteger, integer)
-  } else if (db.kind(row) === Kind.StringBytes) {
-    db.setRef(row, arena.overwrite(db.ref(row), args.buffer, args.start(value), args.length(value)))
-  } else {
-    db.replaceValue(row, Kind.StringBytes, arena.store(args.buffer, args.start(value), args.length(value)))
-  }
-  db.touch(row)
-  if (expireAt !== NO_TIME) db.setExpire(row, expireAt)
-  else if (keepTtl === 0) db.clearExpire(row)
-  ctx.changed(args, key, Notify.String, 'set')
-  if (expireAt !== NO_TIME) ctx.notify(args, key, Notify.Generic, 'expire')
+  storeString(db, row, args, 1, 2)
+  ctx.changed(args, 1, Notify.String, 'set')
+  recordPlainSet(ctx, args, SetTtl.Drop)
+}
+
+/** Stores argument `value` in the key of argument 1, which is at `row` or NO_ROW, until `expireAt`. */
+function storeWithTime(ctx: CommandContext, row: number, args: Args, value: number, expireAt: number): void {
+  const db = ctx.db
+  db.setExpire(storeString(db, row, args, 1, value), expireAt)
+  ctx.changed(args, 1, Notify.String, 'set')
+  ctx.notify(args, 1, Notify.Generic, 'expire')
+  recordSetWithTime(ctx, args, value, expireAt)
 }
 
 function parseOptions(ctx: CommandContext, args: Args): void {
@@ -179,38 +187,22 @@ function parseOptions(ctx: CommandContext, args: Args): void {
   options.keepTtl = false
   options.expireAt = NO_TIME
   let timeArgument = 0
-  let timeUnit = ''
+  let timeOption: ExpireOption = ExpireOption.None
   for (let i = 3; i < args.count; i++) {
     if (args.is(i, 'NX') && options.condition !== Condition.IfPresent) options.condition = Condition.IfAbsent
     else if (args.is(i, 'XX') && options.condition !== Condition.IfAbsent) options.condition = Condition.IfPresent
     else if (args.is(i, 'GET')) options.get = true
     else if (args.is(i, 'KEEPTTL') && timeArgument === 0) options.keepTtl = true
     else {
-      const unit = args.is(i, 'EX') ? 'EX' : args.is(i, 'PX') ? 'PX' : args.is(i, 'EXAT') ? 'EXAT' : args.is(i, 'PXAT') ? 'PXAT' : ''
-      if (unit === '' || options.keepTtl || timeArgument !== 0 || i + 1 >= args.count) throw SYNTAX_ERROR
-      timeUnit = unit
+      const option = expireOptionAt(args, i)
+      // The same unit may come again, and the last time counts; two units exclude each other.
+      const isTaken = options.keepTtl || (timeArgument !== 0 && option !== timeOption)
+      if (option === ExpireOption.None || isTaken || i + 1 >= args.count) throw SYNTAX_ERROR
+      timeOption = option
       timeArgument = ++i
     }
   }
-  if (timeArgument === 0) return
-  const unitMs = timeUnit.startsWith('E') ? 1000 : 1
-  options.expireAt = timeUnit.endsWith('AT')
-    ? pointInTime(args, timeArgument, unitMs, 'set')
-    : absoluteTime(ctx, args, timeArgument, unitMs, 'set')
-}
-
-/** A lifetime in argument `i`, in units of `unitMs`, as a point in time. @throws invalid expire time */
-export function absoluteTime(ctx: CommandContext, args: Args, i: number, unitMs: number, name: string): number {
-  const time = pointInTime(args, i, unitMs, name) + ctx.now
-  if (time >= TIME_MAX) throw invalidExpireTime(name)
-  return time
-}
-
-/** A point in time in argument `i`, in ms. @throws invalid expire time when it is not positive or overflows */
-export function pointInTime(args: Args, i: number, unitMs: number, name: string): number {
-  const time = args.integer(i, NOT_AN_INTEGER) * unitMs
-  if (time <= 0 || time >= TIME_MAX) throw invalidExpireTime(name)
-  return time
+  if (timeArgument !== 0) options.expireAt = timeOfOption(args, timeArgument, timeOption, ctx.now, 'set')
 }
 
 function recordSetWithTime(ctx: CommandContext, args: Args, value: number, expireAt: number): void {
@@ -223,11 +215,12 @@ function recordSetWithTime(ctx: CommandContext, args: Args, value: number, expir
   journal.integer(expireAt)
 }
 
-function recordPlainSet(ctx: CommandContext, args: Args, keepTtl: number): void {
+/** Records a SET without its GET. */
+function recordPlainSet(ctx: CommandContext, args: Args, ttl: SetTtl): void {
   const journal = ctx.journal
-  journal.begin(ctx.db.index, keepTtl === 1 ? 4 : 3)
+  journal.begin(ctx.db.index, ttl === SetTtl.Keep ? 4 : 3)
   journal.text('SET')
   journal.arg(args, 1)
   journal.arg(args, 2)
-  if (keepTtl === 1) journal.text('KEEPTTL')
+  if (ttl === SetTtl.Keep) journal.text('KEEPTTL')
 }

@@ -1,0 +1,134 @@
+/**
+ * Blocked clients on the server's side: parking, deadlines in one ordered structure, waking.
+ *
+ * A parked client keeps a copy of its command. Whoever changes a key that clients wait for makes it ready
+ * (keyspace/blocked.ts); after the command `serve` runs the waiting commands again, in order of arrival, as long as
+ * keys are ready. Deadlines are a binary heap of (time, client); entries of clients that were woken are skipped when they
+ * come up. Source: Valkey 7.2 src/blocked.c handleClientsBlockedOnKeys.
+ */
+import type { Database } from '../keyspace/database.ts'
+import { TYPE_OF_KIND } from '../keyspace/kind.ts'
+import { BlockedOn } from '../keyspace/blocked.ts'
+import type { Keyspace } from '../keyspace/keyspace.ts'
+import { ClientFlag } from '../commands/session.ts'
+import { NO_ROW } from '../storage/dict.ts'
+import type { Client } from './client.ts'
+
+interface Deadline {
+  readonly timeMs: number
+  readonly client: Client
+}
+
+const TYPE_NAMES: Readonly<Record<number, string>> = {
+  [BlockedOn.List]: 'list',
+  [BlockedOn.Zset]: 'zset',
+  [BlockedOn.Stream]: 'stream',
+}
+
+export class Blocking {
+  private readonly keyspace: Keyspace
+  private deadlines: Deadline[] = []
+  /** Number of clients that are parked. */
+  count = 0
+
+  constructor(keyspace: Keyspace) {
+    this.keyspace = keyspace
+  }
+
+  /** Parks a client on keys of its database. `deadlineMs` 0: for ever. A client that blocks again keeps its place. */
+  park(client: Client, keys: readonly string[], type: number, deadlineMs: number, unblockOnNoKey: boolean, nowMs: number): void {
+    if ((client.flags & ClientFlag.Blocked) !== 0) return
+    client.flags |= ClientFlag.Blocked
+    client.blockedOn = type
+    client.blockedUnblocksOnNoKey = unblockOnNoKey
+    client.blockedKeys = [...new Set(keys)]
+    client.blockedDb = client.db
+    client.deadlineMs = deadlineMs
+    client.blockedSinceMs = nowMs
+    this.count++
+    for (const key of client.blockedKeys) client.db.blocked.add(key, client)
+    if (deadlineMs > 0) this.pushDeadline({ timeMs: deadlineMs, client })
+  }
+
+  /** Takes a client out of all queues. */
+  unpark(client: Client): void {
+    if ((client.flags & ClientFlag.Blocked) === 0) return
+    client.flags &= ~ClientFlag.Blocked
+    for (const key of client.blockedKeys) client.blockedDb.blocked.remove(key, client)
+    client.blockedKeys = []
+    client.blockedCommand = null
+    client.blockedArgs = null
+    client.deadlineMs = 0
+    this.count--
+    if (this.count === 0) this.deadlines = []
+  }
+
+  /** Runs `retry` for each client that waits for a ready key, until no key is ready. */
+  serve(retry: (client: Client) => void): void {
+    const ready = this.keyspace.readyKeys
+    while (ready.length > 0) {
+      const batch = ready.splice(0, ready.length)
+      for (const { db, key } of batch) {
+        for (const waiting of db.blocked.waiting(key)) {
+          const client = waiting as Client
+          // An earlier client of the queue may have been woken, closed or unblocked meanwhile.
+          if ((client.flags & ClientFlag.Blocked) === 0) continue
+          if (!this.isWanted(db, key, client)) continue
+          retry(client)
+        }
+      }
+    }
+  }
+
+  /** The clients whose deadline has passed; the caller replies and unparks them. */
+  takeDue(nowMs: number): Client[] {
+    const due: Client[] = []
+    while (this.deadlines.length > 0 && this.deadlines[0]!.timeMs <= nowMs) {
+      const { client, timeMs } = this.popDeadline()
+      if ((client.flags & ClientFlag.Blocked) !== 0 && client.deadlineMs === timeMs) due.push(client)
+    }
+    return due
+  }
+
+  /** Time of the next deadline in ms, Infinity when there is none. */
+  nextDeadline(): number {
+    return this.deadlines.length === 0 ? Number.POSITIVE_INFINITY : this.deadlines[0]!.timeMs
+  }
+
+  private isWanted(db: Database, key: string, client: Client): boolean {
+    if (client.blockedUnblocksOnNoKey) return true
+    const row = db.findText(key)
+    return row !== NO_ROW && TYPE_OF_KIND[db.kind(row)] === TYPE_NAMES[client.blockedOn]
+  }
+
+  private pushDeadline(deadline: Deadline): void {
+    const heap = this.deadlines
+    let at = heap.length
+    heap.push(deadline)
+    while (at > 0) {
+      const parent = (at - 1) >> 1
+      if (heap[parent]!.timeMs <= deadline.timeMs) break
+      heap[at] = heap[parent]!
+      at = parent
+    }
+    heap[at] = deadline
+  }
+
+  private popDeadline(): Deadline {
+    const heap = this.deadlines
+    const first = heap[0]!
+    const last = heap.pop()!
+    if (heap.length === 0) return first
+    let at = 0
+    for (;;) {
+      let child = at * 2 + 1
+      if (child >= heap.length) break
+      if (child + 1 < heap.length && heap[child + 1]!.timeMs < heap[child]!.timeMs) child++
+      if (heap[child]!.timeMs >= last.timeMs) break
+      heap[at] = heap[child]!
+      at = child
+    }
+    heap[at] = last
+    return first
+  }
+}

@@ -1,0 +1,153 @@
+/**
+ * A broker: a server with its data loaded, its log open and its endpoints listening. What `main.ts` runs and
+ * `createBroker` returns.
+ */
+import { existsSync, fstatSync } from 'node:fs'
+import { resolve } from 'node:path'
+import type { Command } from '../commands/registry.ts'
+import { ClientFlag, discardTransaction } from '../commands/session.ts'
+import type { Config } from '../config/config.ts'
+import type { Log } from '../observe/log.ts'
+import { Aof, type AofFiles, type AofOptions, aofPath, openForAppend, openManifest } from '../persistence/aof.ts'
+import { AofLoadError, loadAofFile } from '../persistence/aof-load.ts'
+import { RespSink } from '../resp/reply.ts'
+import type { Endpoint } from '../transport/contract.ts'
+import { listenTcp, listenUnix } from '../transport/node.ts'
+import { type Clock, Server } from './server.ts'
+import { fsyncPolicy } from './settings.ts'
+
+export interface BrokerOptions {
+  readonly config: Config
+  readonly log: Log
+  readonly clock?: Clock
+  /** File operations of the log, replaced in fault tests. */
+  readonly aofFiles?: AofFiles
+}
+
+/** An endpoint that could not be opened. */
+export class ListenError extends Error {}
+
+export class Broker {
+  readonly server: Server
+  readonly config: Config
+  readonly log: Log
+  private readonly aofFiles: AofFiles | undefined
+  private endpoints: Endpoint[] = []
+  private isClosed: boolean = false
+
+  constructor(options: BrokerOptions) {
+    this.config = options.config
+    this.log = options.log
+    this.aofFiles = options.aofFiles
+    this.server = new Server({ config: options.config, log: options.log, clock: options.clock ?? { now: Date.now } })
+  }
+
+  /** Loads the data, then listens. @throws AofLoadError, ManifestError, ListenError */
+  async start(): Promise<void> {
+    this.renameCommands()
+    if (this.config.bool('appendonly')) this.openAof()
+    this.server.start()
+    await this.listen()
+    this.log.notice('Ready to accept connections')
+  }
+
+  /** Ports and sockets that are open. */
+  get port(): number {
+    return this.endpoints.find((endpoint) => endpoint.port > 0)?.port ?? 0
+  }
+
+  /** Stops accepting, sends what is due, syncs and closes the log. Returns false when data could not be written. */
+  async close(): Promise<boolean> {
+    if (this.isClosed) return true
+    this.isClosed = true
+    const closing = this.endpoints.map((endpoint) => endpoint.close())
+    const isComplete = this.server.close()
+    await Promise.all(closing)
+    return isComplete
+  }
+
+  private renameCommands(): void {
+    for (const { from, to } of this.config.renamedCommands) this.server.registry.rename(from, to)
+  }
+
+  private openAof(): void {
+    this.config.createDefaultDirectory()
+    const options: AofOptions = {
+      directory: this.config.directory,
+      folder: this.config.text('appenddirname'),
+      fileName: this.config.text('appendfilename'),
+      log: this.log,
+    }
+    const found = openManifest(options)
+    if (found !== null) this.load(options, found.base === null ? found.incremental : [found.base, ...found.incremental])
+    const { fd } = openForAppend(options, found)
+    const aof = new Aof(options, fd, fstatSync(fd).size, fsyncPolicy(this.config.text('appendfsync')), this.aofFiles)
+    aof.onSynced = this.server.releaseHeld
+    this.server.aof = aof
+    this.server.journal.subscribe((buffer, start, end) => aof.append(buffer, start, end))
+  }
+
+  private load(options: AofOptions, files: readonly { readonly name: string }[]): void {
+    const started = performance.now()
+    let commands = 0
+    files.forEach((file, index) => {
+      const path = aofPath(options, file.name)
+      if (!existsSync(path)) throw new AofLoadError(`Cannot load append-only file: ${path}, which the manifest names, is missing`)
+      const isLast = index === files.length - 1
+      commands += this.loadFile(path, isLast && this.config.bool('aof-load-truncated'))
+    })
+    const keys = this.server.keyspace.databases.reduce((sum, db) => sum + db.size, 0)
+    const seconds = ((performance.now() - started) / 1000).toFixed(3)
+    this.log.notice(`DB loaded from append only file: ${commands} commands, ${keys} keys, ${seconds} seconds`)
+  }
+
+  private loadFile(path: string, truncates: boolean): number {
+    const { server } = this
+    const client = server.createInternalClient(ClientFlag.Replay)
+    const sink = new RespSink(server.keyspace.arena)
+    return loadAofFile({
+      path,
+      truncates,
+      log: this.log,
+      run: (args) => {
+        sink.reset()
+        const resolved = server.pipeline.resolve(args)
+        if (!isCommand(resolved)) return resolved.text
+        server.pipeline.replay(client, resolved, args, sink)
+        return null
+      },
+      isInTransaction: () => (client.flags & ClientFlag.Multi) !== 0,
+      discard: () => discardTransaction(client),
+    })
+  }
+
+  private async listen(): Promise<void> {
+    const backlog = this.config.number('tcp-backlog')
+    const port = this.config.number('port')
+    const path = this.config.text('unixsocket')
+    if (port > 0) for (const host of this.config.list('bind')) await this.listenOn(host, port, backlog)
+    if (path !== '') {
+      const mode = this.config.number('unixsocketperm')
+      this.endpoints.push(await listenUnix(resolve(this.config.directory, path), mode === 0 ? null : mode, backlog, this.server.accept))
+    }
+  }
+
+  private async listenOn(bind: string, port: number, backlog: number): Promise<void> {
+    // A `-` in front of an address: go on without it when it does not exist here.
+    const isOptional = bind.startsWith('-')
+    const address = isOptional ? bind.slice(1) : bind
+    const host = address === '*' ? '0.0.0.0' : address === '::*' ? '::' : address
+    try {
+      this.endpoints.push(await listenTcp({ host, port, backlog }, this.server.accept))
+    } catch (error) {
+      const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+      if (isOptional && (code === 'EADDRNOTAVAIL' || code === 'EAFNOSUPPORT')) return
+      throw new ListenError(`Failed listening on port ${port} (TCP), address ${address}: ${error instanceof Error ? error.message : String(error)}`)
+    }
+  }
+}
+
+function isCommand(resolved: Command | { readonly text: string }): resolved is Command {
+  return 'handler' in resolved
+}
+

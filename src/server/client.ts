@@ -1,0 +1,155 @@
+/**
+ * A client: the state of one connection. Hot path.
+ *
+ * Input that is not complete, or that waits because the client is blocked or paused, is kept in `input`. Output goes
+ * out at the end of the loop turn; what is pushed to the client from elsewhere gathers in `output` until then.
+ */
+import type { Command } from '../commands/registry.ts'
+import { ClientFlag, type QueuedCommand, type Session } from '../commands/session.ts'
+import type { Database } from '../keyspace/database.ts'
+import type { Args } from '../resp/args.ts'
+import type { Decoder } from '../resp/decoder.ts'
+import type { Connection, Receiver } from '../transport/contract.ts'
+
+/** What a client needs of the server. */
+export interface ClientHost {
+  clientReceived(client: Client, buffer: Buffer, start: number, end: number): void
+  clientDrained(client: Client): void
+  clientClosed(client: Client): void
+  deliver(client: Client, kind: string, pattern: string | null, channel: string, message: Buffer, start: number, length: number): void
+}
+
+const EMPTY = Buffer.alloc(0)
+
+export class Client implements Session, Receiver {
+  private readonly host: ClientHost
+  readonly connection: Connection
+  readonly id: number
+  readonly isReplay: boolean
+  flags: number
+  db: Database
+  respVersion: number = 2
+  name: string = ''
+  libName: string = ''
+  libVersion: string = ''
+  user: string = 'default'
+  readonly address: string
+  readonly localAddress: string
+  readonly createdMs: number
+  lastCommandMs: number
+  lastCommandName: string = 'NULL'
+  readonly queue: QueuedCommand[] = []
+  queueBytes: number = 0
+  readonly watched: { db: Database; key: string }[] = []
+  watchDirty: boolean = false
+  readonly channels: Set<string> = new Set()
+  readonly patterns: Set<string> = new Set()
+  readonly shardChannels: Set<string> = new Set()
+  /** Bytes received and not executed yet, in [0, inputLength). */
+  input: Buffer = EMPTY
+  inputLength: number = 0
+  /** Holds the state of a request that is not complete; null when it is cheap to read it again. */
+  decoder: Decoder | null = null
+  /** Bytes to send after what this turn has written, in [0, outputLength). */
+  output: Buffer = EMPTY
+  outputLength: number = 0
+  /** Whether the server has this client in its list of those with output. */
+  isOutputListed: boolean = false
+  /** Wall time since which the output is over its soft limit; 0 when it is not. */
+  softLimitSinceMs: number = 0
+  /** Blocked state: what the client waits for, its command and its place in the deadline order. */
+  blockedOn: number = 0
+  blockedUnblocksOnNoKey: boolean = false
+  blockedCommand: Command | null = null
+  blockedArgs: Args | null = null
+  blockedKeys: string[] = []
+  blockedDb: Database
+  deadlineMs: number = 0
+  blockedSinceMs: number = 0
+  /** Total bytes in and out, for CLIENT LIST. */
+  bytesIn: number = 0
+  bytesOut: number = 0
+  commandCount: number = 0
+
+  constructor(host: ClientHost, connection: Connection, id: number, db: Database, flags: number, nowMs: number) {
+    this.host = host
+    this.connection = connection
+    this.id = id
+    this.isReplay = (flags & ClientFlag.Replay) !== 0
+    this.flags = flags
+    this.db = db
+    this.blockedDb = db
+    this.address = connection.address
+    this.localAddress = connection.localAddress
+    this.createdMs = nowMs
+    this.lastCommandMs = nowMs
+  }
+
+  received(buffer: Buffer, start: number, end: number): void {
+    this.host.clientReceived(this, buffer, start, end)
+  }
+
+  drained(): void {
+    this.host.clientDrained(this)
+  }
+
+  closed(): void {
+    this.host.clientClosed(this)
+  }
+
+  deliver(kind: string, pattern: string | null, channel: string, message: Buffer, start: number, length: number): void {
+    this.host.deliver(this, kind, pattern, channel, message, start, length)
+  }
+
+  get isSubscribed(): boolean {
+    return this.channels.size + this.patterns.size + this.shardChannels.size > 0
+  }
+
+  /** Keeps input for later. */
+  keepInput(buffer: Buffer, start: number, end: number): void {
+    const length = end - start
+    const needed = this.inputLength + length
+    if (needed > this.input.length) {
+      // A long argument announces its length: room for it at once, but never much more than has come already.
+      const announced = this.decoder === null ? 0 : this.decoder.neededBytes
+      const size = Math.max(1024, needed, Math.min(announced, needed * 4), this.input.length * 2)
+      const grown = Buffer.allocUnsafeSlow(size)
+      this.input.copy(grown, 0, 0, this.inputLength)
+      this.input = grown
+    }
+    buffer.copy(this.input, this.inputLength, start, end)
+    this.inputLength = needed
+  }
+
+  /** Forgets the first `bytes` of the kept input. */
+  dropInput(bytes: number): void {
+    this.inputLength -= bytes
+    if (this.inputLength === 0) this.input = EMPTY
+    else if (bytes > 0) this.input.copyWithin(0, bytes, bytes + this.inputLength)
+  }
+
+  /** Adds to what is sent after this turn's replies. */
+  queueOutput(buffer: Buffer, start: number, end: number): void {
+    const needed = this.outputLength + end - start
+    if (needed > this.output.length) {
+      const grown = Buffer.allocUnsafeSlow(Math.max(1024, needed, this.output.length * 2))
+      this.output.copy(grown, 0, 0, this.outputLength)
+      this.output = grown
+    }
+    buffer.copy(this.output, this.outputLength, start, end)
+    this.outputLength = needed
+  }
+
+  /** Takes the queued output away; the caller owns the buffer. */
+  takeOutput(): Buffer {
+    const taken = this.output.subarray(0, this.outputLength)
+    this.output = EMPTY
+    this.outputLength = 0
+    return taken
+  }
+
+  /** Bytes waiting to be sent, wherever they are. */
+  get pendingOutputBytes(): number {
+    return this.outputLength + this.connection.queuedBytes
+  }
+}

@@ -1,0 +1,214 @@
+/**
+ * The execute pipeline: every command from every door passes here. Hot path.
+ *
+ * Order (Valkey src/server.c processCommand): resolve → arity → authentication → gates (disk error) → subscribed context → transaction queue → handler → effects → reply.
+ * Errors are thrown by handlers and caught in `run`, which takes back what the command had written.
+ *
+ * When a gate is added, it goes into `refusal`, in Redis' order.
+ */
+import type { CommandContext } from '../commands/context.ts'
+import { CommandFlag } from '../commands/define.ts'
+import type { Command, Registry } from '../commands/registry.ts'
+import { ClientFlag, discardTransaction } from '../commands/session.ts'
+import type { Args } from '../resp/args.ts'
+import {
+  COMMAND_NOT_IN_TRANSACTION,
+  execAborted,
+  misconfAof,
+  NOAUTH,
+  ReplyError,
+  subscribedContext,
+  unknownCommand,
+  unknownSubcommand,
+  wrongArity,
+} from '../resp/errors.ts'
+import type { ReplySink } from '../resp/reply.ts'
+import type { Client } from './client.ts'
+import type { ErrorStats } from './stats.ts'
+
+/** Answers what the pipeline asks of the server. */
+export interface PipelineGates {
+  /** Why writes are refused (the AOF cannot be written), null when they are not. */
+  readonly diskError: string | null
+  /** Whether clients must authenticate. */
+  readonly needsAuthentication: boolean
+  /** Called when a handler failed with something that is no ReplyError: a defect. */
+  internalError(command: Command, error: unknown): void
+}
+
+/** Flags that take a client off the fast path. */
+const SLOW_FLAGS = ClientFlag.Multi | ClientFlag.ReplyOff | ClientFlag.ReplySkip | ClientFlag.ReplySkipNext
+
+export class Pipeline {
+  private readonly ctx: CommandContext
+  private readonly registry: Registry
+  private readonly gates: PipelineGates
+  private readonly errors: ErrorStats
+  /** Commands executed, for INFO. */
+  commandsProcessed = 0
+
+  constructor(ctx: CommandContext, registry: Registry, gates: PipelineGates, errors: ErrorStats) {
+    this.ctx = ctx
+    this.registry = registry
+    this.gates = gates
+    this.errors = errors
+  }
+
+  /** The command of a request with its subcommand; null (and an error reply in `refused`) when there is none. */
+  resolve(args: Args): Command | ReplyError {
+    const command = this.registry.find(args)
+    if (command === null) return unknownCommandError(args)
+    if (command.subcommands === null || args.count < 2) return command
+    const sub = command.subcommands.get(args.text(1).toLowerCase())
+    return sub ?? unknownSubcommand(args.text(1), command.name)
+  }
+
+  /** Executes one request of a door. */
+  execute(client: Client, args: Args, reply: ReplySink): void {
+    const mark = reply.position()
+    const command = this.resolve(args)
+    if (command instanceof ReplyError) this.refuse(client, null, command, reply)
+    else {
+      const refusal = this.refusal(client, command, args)
+      if (refusal !== null) this.refuse(client, command, refusal, reply)
+      else if ((client.flags & ClientFlag.Multi) !== 0 && !runsInMulti(command)) this.enqueue(client, command, args, reply)
+      else this.run(client, command, args, reply)
+    }
+    if ((client.flags & SLOW_FLAGS) !== 0) dropReply(client, mark, reply)
+  }
+
+  /** Runs one command of the log: queued inside MULTI, without gates. */
+  replay(client: Client, command: Command, args: Args, reply: ReplySink): void {
+    if ((client.flags & ClientFlag.Multi) !== 0 && !runsInMulti(command)) this.enqueue(client, command, args, reply)
+    else this.run(client, command, args, reply)
+  }
+
+  /** Runs a handler, records its effect and turns what it throws into a reply. */
+  run(client: Client, command: Command, args: Args, reply: ReplySink): void {
+    const ctx = this.ctx
+    const journal = ctx.journal
+    const db = client.db.index
+    const mark = reply.position()
+    const effects = journal.effectCount
+    const outerDb = ctx.db
+    const outerSession = ctx.session
+    const outerDirty = ctx.dirty
+    ctx.enter(client)
+    this.commandsProcessed++
+    command.calls++
+    journal.beginUnit()
+    try {
+      command.handler(ctx, args, reply)
+    } catch (error) {
+      reply.takeBack(mark)
+      command.failedCalls++
+      if (error instanceof ReplyError) {
+        this.errors.count(error.code)
+        reply.error(error.text)
+      } else {
+        this.gates.internalError(command, error)
+        reply.error('ERR internal error')
+      }
+    }
+    if (ctx.dirty > 0 && journal.effectCount === effects && !ctx.isRecordingOff) journal.command(db, args)
+    if (client.db.hasMetExpired) client.db.reapMet()
+    journal.endUnit()
+    // A call inside EXEC or a script gives the context back to the outer command.
+    ctx.session = outerSession
+    ctx.db = outerDb
+    ctx.dirty = outerDirty
+  }
+
+  private refusal(client: Client, command: Command, args: Args): ReplyError | null {
+    if (!command.accepts(args.count)) return wrongArity(command.fullName)
+    const flags = command.flags
+    if ((client.flags & ClientFlag.Authenticated) === 0 && (flags & CommandFlag.NoAuth) === 0 && this.gates.needsAuthentication) {
+      return NOAUTH
+    }
+    if ((client.flags & ClientFlag.Multi) !== 0 && (flags & CommandFlag.NoMulti) !== 0) return COMMAND_NOT_IN_TRANSACTION
+    if (this.gates.diskError !== null && this.isDeniedByDiskError(client, command)) return misconfAof(this.gates.diskError)
+    if (client.respVersion === 2 && client.isSubscribed && !isAllowedWhileSubscribed(command)) {
+      return subscribedContext(command.fullName)
+    }
+    return null
+  }
+
+  /** Writes, and PING as the health check that it is, are refused; a transaction is if it holds a write. */
+  private isDeniedByDiskError(client: Client, command: Command): boolean {
+    if ((command.flags & CommandFlag.Write) !== 0 || command.name === 'ping') return true
+    return command.name === 'exec' && client.queue.some((queued) => (queued.command.flags & CommandFlag.Write) !== 0)
+  }
+
+  /** CLIENT PAUSE: whether a command waits. Writes, and what may write or publish, always; all others unless only writes do. */
+  isPausable(client: Client, command: Command, writesOnly: boolean): boolean {
+    if (!writesOnly) return true
+    const mask = CommandFlag.Write | CommandFlag.MayReplicate
+    if ((command.flags & mask) !== 0) return (client.flags & ClientFlag.Multi) === 0
+    return command.name === 'exec' && client.queue.some((queued) => (queued.command.flags & mask) !== 0)
+  }
+
+  private refuse(client: Client, command: Command | null, error: ReplyError, reply: ReplySink): void {
+    if ((client.flags & ClientFlag.Multi) !== 0) client.flags |= ClientFlag.DirtyExec
+    if (command !== null) command.rejectedCalls++
+    this.errors.count(error.code)
+    if (command !== null && command.name === 'exec' && (client.flags & ClientFlag.Multi) !== 0) {
+      discardTransaction(client)
+      error = execAborted(error.text)
+    }
+    reply.error(error.text)
+  }
+
+  private enqueue(client: Client, command: Command, args: Args, reply: ReplySink): void {
+    const copied = args.copy()
+    client.queue.push({ command, args: copied })
+    client.queueBytes += copied.buffer.length
+    reply.status('QUEUED')
+  }
+}
+
+/** Commands that act at once inside MULTI. */
+function runsInMulti(command: Command): boolean {
+  switch (command.name) {
+    case 'exec':
+    case 'discard':
+    case 'multi':
+    case 'watch':
+    case 'quit':
+    case 'reset':
+      return true
+    default:
+      return false
+  }
+}
+
+function isAllowedWhileSubscribed(command: Command): boolean {
+  switch (command.name) {
+    case 'subscribe':
+    case 'ssubscribe':
+    case 'psubscribe':
+    case 'unsubscribe':
+    case 'sunsubscribe':
+    case 'punsubscribe':
+    case 'ping':
+    case 'quit':
+    case 'reset':
+      return true
+    default:
+      return false
+  }
+}
+
+function unknownCommandError(args: Args): ReplyError {
+  const rest: string[] = []
+  for (let i = 1; i < args.count && i <= 16; i++) rest.push(args.text(i))
+  return unknownCommand(args.text(0), rest)
+}
+
+/** CLIENT REPLY OFF and SKIP: the command ran, its reply is dropped. */
+function dropReply(client: Client, mark: number, reply: ReplySink): void {
+  if ((client.flags & (ClientFlag.ReplyOff | ClientFlag.ReplySkip)) !== 0) reply.takeBack(mark)
+  client.flags &= ~ClientFlag.ReplySkip
+  if ((client.flags & ClientFlag.ReplySkipNext) !== 0) {
+    client.flags = (client.flags & ~ClientFlag.ReplySkipNext) | ClientFlag.ReplySkip
+  }
+}

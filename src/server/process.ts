@@ -1,0 +1,106 @@
+/**
+ * The server as a process: command line, configuration, log, signals, exit codes. Cold.
+ *
+ * Exit codes: 0 after a graceful stop, 1 when it cannot start or when data could not be written at the end.
+ */
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { parseCommandLine, USAGE } from '../config/command-line.ts'
+import { ConfigError } from '../config/config-error.ts'
+import { type LoadedConfig, loadConfig } from '../config/redis-conf.ts'
+import { REDIS_VERSION } from '../config/version.ts'
+import { ServerLog } from '../observe/log.ts'
+import { AofLoadError } from '../persistence/aof-load.ts'
+import { ManifestError } from '../persistence/manifest.ts'
+import { Broker, ListenError } from './broker.ts'
+import { decodePath } from '../config/path-text.ts'
+
+/** Runs the server until a signal or SHUTDOWN ends it. */
+export async function runProcess(argv: readonly string[]): Promise<void> {
+  const commandLine = parseCommandLine(argv)
+  switch (commandLine.action) {
+    case 'version':
+      process.stdout.write(`Millrace server, compatible with Redis v=${REDIS_VERSION}, Node ${process.versions.node}\n`)
+      return
+    case 'help':
+      process.stderr.write(USAGE)
+      process.exitCode = 1
+      return
+    case 'refuse':
+      process.stderr.write(`${commandLine.reason}\n`)
+      process.exitCode = 1
+      return
+  }
+  const stdin = commandLine.readsStdin ? readFileSync(0, 'latin1') : null
+  try {
+    const loaded = loadConfig({ configFile: commandLine.configFile, stdin, options: commandLine.options })
+    await runBroker(loaded)
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    process.stderr.write(`${error.lines.join('\n')}\n`)
+    process.exit(1)
+  }
+}
+
+async function runBroker({ config, warnings }: LoadedConfig): Promise<void> {
+  const log = new ServerLog({
+    file: config.text('logfile'),
+    level: config.text('loglevel'),
+    isTerminal: process.stdout.isTTY === true,
+  })
+  config.onChange('loglevel', (level) => {
+    log.setLevel(level)
+    return null
+  })
+  config.onWarning((text) => log.warning(text))
+  for (const warning of warnings) log.warning(warning)
+  log.notice(`Millrace starts, compatible with Redis ${REDIS_VERSION}, Node ${process.versions.node}, PID: ${process.pid}`)
+
+  const broker = new Broker({ config, log })
+  const stop = createStop(broker, log)
+  broker.server.onShutdown = () => stop('SHUTDOWN')
+  process.on('SIGTERM', () => stop('SIGTERM'))
+  process.on('SIGINT', () => stop('SIGINT'))
+  process.on('SIGHUP', () => log.reopen())
+  try {
+    await broker.start()
+  } catch (error) {
+    if (!(error instanceof AofLoadError || error instanceof ManifestError || error instanceof ListenError)) {
+      if (!(error instanceof Error && 'code' in error)) throw error
+    }
+    log.warning(error.message)
+    process.stderr.write(`${error.message}\n`)
+    process.exit(1)
+  }
+  writePidFile(config.text('pidfile'), log)
+}
+
+function createStop(broker: Broker, log: ServerLog): (reason: string) => void {
+  let isStopping = false
+  return (reason) => {
+    if (isStopping) return
+    isStopping = true
+    log.notice(`${reason} received, shutting down`)
+    const pidFile = broker.config.text('pidfile')
+    broker.close().then(
+      (isComplete) => {
+        if (pidFile !== '') rmSync(decodePath(pidFile), { force: true })
+        if (isComplete) log.notice('Millrace is now ready to exit, bye bye...')
+        else log.warning('Data could not be written at shutdown')
+        process.exit(isComplete ? 0 : 1)
+      },
+      (error: unknown) => {
+        log.warning(`Shutdown failed: ${String(error)}`)
+        process.exit(1)
+      },
+    )
+  }
+}
+
+function writePidFile(path: string, log: ServerLog): void {
+  if (path === '') return
+  try {
+    writeFileSync(decodePath(path), `${process.pid}\n`)
+  } catch (error) {
+    log.warning(`Cannot write the PID file: ${error instanceof Error ? error.message : String(error)}`)
+  }
+}

@@ -1,0 +1,766 @@
+/**
+ * The server: composition root of the engine. Takes bytes from transports, runs them through the pipeline and sends
+ * the replies of a loop turn together. Hot path: clientReceived, endTurn.
+ *
+ * A turn: transports deliver input (any number of times); replies gather in one shared sink, as segments (client, from,
+ * to). `endTurn` (setImmediate) hands the journal to the AOF first, then sends each segment; what was pushed to clients
+ * meanwhile follows. With `appendfsync always` output is held until the data it stands for is synced.
+ */
+import { randomBytes } from 'node:crypto'
+import { CommandContext, type ServerControl } from '../commands/context.ts'
+import { commandFamilies } from '../commands/index.ts'
+import { type Command, Registry } from '../commands/registry.ts'
+import { ClientFlag, discardTransaction, type Session } from '../commands/session.ts'
+import type { Config } from '../config/config.ts'
+import type { OutputBufferLimits } from '../config/special-directives.ts'
+import { Keyspace } from '../keyspace/keyspace.ts'
+import { Notify } from '../keyspace/notify.ts'
+import type { Log } from '../observe/log.ts'
+import { type Aof, FsyncPolicy } from '../persistence/aof.ts'
+import { Journal } from '../persistence/journal.ts'
+import { Channels } from '../pubsub/channels.ts'
+import type { Args } from '../resp/args.ts'
+import { Decoded, Decoder, type DecoderLimits } from '../resp/decoder.ts'
+import { MAX_CLIENTS_REACHED, UNBLOCKED } from '../resp/errors.ts'
+import { type ReplySink, RespSink } from '../resp/reply.ts'
+import type { Connection, Receiver } from '../transport/contract.ts'
+import { Blocking } from './blocking.ts'
+import { Client, type ClientHost } from './client.ts'
+import { Pipeline, type PipelineGates } from './execute.ts'
+import { isOverOutputLimit } from './output-limits.ts'
+import { applySettings } from './settings.ts'
+import { ErrorStats, ServerStats } from './stats.ts'
+
+/** Keys removed by one slice of the active expire cycle; the rest follows in the next turn. */
+const EXPIRE_SLICE_KEYS = 500
+/** Housekeeping (timeouts, limits, statistics) runs this often, in ms. */
+const CRON_MS = 100
+/** Longest sleep of the precise timer, in ms; setTimeout takes 31 bits. */
+const TIMER_MAX_MS = 0x7fffffff
+/** A half-read request above this is continued instead of read again, in bytes. */
+const CONTINUE_MIN_BYTES = 4096
+/** Output gathered in one turn is sent before more is executed, in bytes. */
+const TURN_OUTPUT_MAX_BYTES = 4 * 1024 * 1024
+
+/** Output that waits for an fdatasync. */
+interface Held {
+  readonly client: Client
+  readonly bytes: Buffer
+  /** Journal bytes that must be durable first. */
+  readonly after: number
+}
+
+/** The clock of a server; replaced in tests. */
+export interface Clock {
+  /** Wall time in ms. */
+  now(): number
+}
+
+export interface ServerOptions {
+  readonly config: Config
+  readonly log: Log
+  readonly clock: Clock
+}
+
+export class Server implements ClientHost, ServerControl, PipelineGates {
+  readonly config: Config
+  readonly log: Log
+  readonly keyspace: Keyspace
+  readonly registry: Registry
+  readonly journal: Journal
+  readonly channels = new Channels()
+  readonly ctx: CommandContext
+  readonly pipeline: Pipeline
+  readonly errors = new ErrorStats()
+  readonly stats = new ServerStats()
+  readonly startedMs: number
+  readonly runId = randomBytes(20).toString('hex')
+  readonly limits: DecoderLimits = { bulkBytesMax: 0 }
+  outputLimits: OutputBufferLimits
+  readonly blocking: Blocking
+  readonly clients = new Map<number, Client>()
+  aof: Aof | null = null
+  /** Asked to stop by SHUTDOWN; set by whoever runs the process. */
+  onShutdown: (mode: string) => void = () => {}
+  queryBufferMax = 0
+  maxClients = 0
+  idleTimeoutMs = 0
+  keepAliveSeconds = 0
+  password = ''
+  /** CLIENT PAUSE: until when (ms), and whether only writes wait. */
+  pausedUntilMs = 0
+  pausesWritesOnly: boolean = false
+  private readonly clock: Clock
+  private readonly sink: RespSink
+  private readonly pushSink: RespSink
+  private readonly decoder: Decoder
+  private nextClientId = 1
+  // Segments of the turn, as parallel arrays that are reused.
+  private readonly segmentClients: Client[] = []
+  private segmentStarts = new Int32Array(64)
+  private segmentEnds = new Int32Array(64)
+  private segmentCount = 0
+  private segmentStart = 0
+  private running: Client | null = null
+  private isTurnScheduled: boolean = false
+  private readonly outputListed: Client[] = []
+  private readonly resumable: Client[] = []
+  private held: Held[] = []
+  private heldAt = 0
+  private timer: NodeJS.Timeout | null = null
+  private timerAt = Number.POSITIVE_INFINITY
+  private cronTimer: NodeJS.Timeout | null = null
+  private cronRuns = 0
+  private isClosing: boolean = false
+
+  constructor(options: ServerOptions) {
+    this.config = options.config
+    this.outputLimits = options.config.value('client-output-buffer-limit')
+    this.log = options.log
+    this.clock = options.clock
+    this.startedMs = options.clock.now()
+    this.keyspace = new Keyspace(options.config.number('databases'), randomBytes(4).readInt32LE())
+    this.keyspace.now = this.startedMs
+    this.registry = new Registry(commandFamilies)
+    this.journal = new Journal(this.keyspace.arena)
+    this.blocking = new Blocking(this.keyspace)
+    this.sink = new RespSink(this.keyspace.arena)
+    this.pushSink = new RespSink(this.keyspace.arena)
+    this.decoder = new Decoder(this.limits)
+    const internal = this.createInternalClient(ClientFlag.Replay)
+    this.ctx = new CommandContext(this.keyspace, this.journal, this.config, this.registry, this.channels, this, internal)
+    this.ctx.notifySink = (type, event, db, key) => this.publishEvent(event, db.index, key, type)
+    this.keyspace.onExpired = (db, row) => {
+      const key = db.keys.keyRef(row)
+      this.journal.expired(db.index, key)
+      const text = db.keyText(row)
+      this.keyspace.touchedText(db, text)
+      this.ctx.notifyText(db, text, Notify.Expired, 'expired')
+    }
+    this.pipeline = new Pipeline(this.ctx, this.registry, this, this.errors)
+    applySettings(this)
+  }
+
+  // ---- clients -------------------------------------------------------------------------------------------------
+
+  /** Takes a new connection; null when it was refused. */
+  readonly accept = (connection: Connection): Receiver | null => {
+    this.stats.connectionsReceived++
+    if (this.isClosing) {
+      connection.destroy()
+      return null
+    }
+    if (this.clients.size >= this.maxClients) {
+      this.stats.connectionsRejected++
+      this.refuse(connection, MAX_CLIENTS_REACHED.text)
+      return null
+    }
+    if (this.isProtected(connection)) {
+      this.stats.connectionsRejected++
+      this.refuse(connection, PROTECTED_MODE_TEXT)
+      return null
+    }
+    if (!connection.isUnixSocket) connection.setKeepAlive(this.keepAliveSeconds)
+    const flags = connection.isUnixSocket ? ClientFlag.UnixSocket : 0
+    const client = new Client(this, connection, this.nextClientId++, this.keyspace.databases[0]!, flags, this.clock.now())
+    this.clients.set(client.id, client)
+    return client
+  }
+
+  /** A client without a connection: runs commands for the log and for the process itself. */
+  createInternalClient(flags: number): Client {
+    const db = this.keyspace.databases[0]!
+    return new Client(this, NO_CONNECTION, 0, db, flags | ClientFlag.Authenticated, this.startedMs)
+  }
+
+  sessions(): IterableIterator<Client> {
+    return this.clients.values()
+  }
+
+  clientReceived(client: Client, buffer: Buffer, start: number, end: number): void {
+    this.stats.bytesIn += end - start
+    client.bytesIn += end - start
+    this.beginTurn()
+    if (client.inputLength > 0 || this.isStalled(client)) {
+      client.keepInput(buffer, start, end)
+      if (client.inputLength > this.queryBufferMax) this.queryLimitReached(client)
+      else if (!this.isStalled(client)) this.readKept(client)
+      else if (client.inputLength > CONTINUE_MIN_BYTES * 16) client.connection.pause()
+      return
+    }
+    const at = this.process(client, this.decoder, buffer, start, end)
+    if (at < end && (client.flags & ClientFlag.Closed) === 0) {
+      this.keepPartial(client, buffer, at, end)
+      if (client.inputLength > this.queryBufferMax) this.queryLimitReached(client)
+    }
+  }
+
+  clientDrained(client: Client): void {
+    if (client.outputLength > 0) this.listOutput(client)
+    else if ((client.flags & ClientFlag.CloseAfterReply) !== 0) client.connection.end()
+  }
+
+  clientClosed(client: Client): void {
+    if ((client.flags & ClientFlag.Closed) !== 0 && !this.clients.has(client.id)) return
+    client.flags |= ClientFlag.Closed
+    this.clients.delete(client.id)
+    this.blocking.unpark(client)
+    discardTransaction(client)
+    this.channels.unsubscribeAll(client)
+    client.input = EMPTY
+    client.inputLength = 0
+    client.output = EMPTY
+    client.outputLength = 0
+  }
+
+  /** Closes a client: at once, or after its output has gone out when it is the one that is running. */
+  closeClient(client: Client): void {
+    if (client === this.running) {
+      client.flags |= ClientFlag.CloseAfterReply
+      return
+    }
+    client.flags |= ClientFlag.Closed
+    client.connection.destroy()
+    this.clientClosed(client)
+  }
+
+  /** Puts a pub/sub message into a client's output. */
+  deliver(
+    client: Client,
+    kind: string,
+    pattern: string | null,
+    channel: string,
+    message: Buffer,
+    start: number,
+    length: number,
+  ): void {
+    if ((client.flags & ClientFlag.Closed) !== 0) return
+    const sink = this.pushSink
+    sink.version = client.respVersion
+    sink.push(pattern === null ? 3 : 4)
+    sink.bulkText(kind)
+    if (pattern !== null) sink.bulkText(pattern)
+    sink.bulkText(channel)
+    sink.bulk(message, start, length)
+    this.pushOutput(client, sink)
+  }
+
+  /** Moves what a sink holds to the end of a client's output. */
+  pushOutput(client: Client, sink: RespSink): void {
+    client.queueOutput(sink.buffer, 0, sink.at)
+    sink.reset()
+    this.listOutput(client)
+    this.checkOutputLimit(client)
+  }
+
+  // ---- execution -----------------------------------------------------------------------------------------------
+
+  call(session: Session, command: Command, args: Args, reply: ReplySink): void {
+    this.pipeline.run(session as Client, command, args, reply)
+  }
+
+  get diskError(): string | null {
+    return this.aof === null ? null : this.aof.error
+  }
+
+  get needsAuthentication(): boolean {
+    return this.password !== ''
+  }
+
+  internalError(command: Command, error: unknown): void {
+    const detail = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    this.log.warning(`Command '${command.fullName}' failed with a defect of the server: ${detail}`)
+  }
+
+  block(
+    session: Session,
+    args: Args,
+    firstKey: number,
+    count: number,
+    type: number,
+    deadlineMs: number,
+    unblockOnNoKey: boolean,
+  ): void {
+    const client = session as Client
+    if ((client.flags & ClientFlag.Blocked) !== 0) {
+      client.flags |= ClientFlag.StillBlocked
+      return
+    }
+    const keys: string[] = []
+    for (let i = 0; i < count; i++) keys.push(args.text(firstKey + i))
+    client.blockedArgs = args.copy()
+    const resolved = this.pipeline.resolve(args)
+    client.blockedCommand = 'handler' in resolved ? resolved : null
+    this.blocking.park(client, keys, type, deadlineMs, unblockOnNoKey, this.ctx.now)
+    this.schedule(deadlineMs > 0 ? deadlineMs : Number.POSITIVE_INFINITY)
+  }
+
+  /** Ends a client's wait without an element: by timeout, or by CLIENT UNBLOCK with an error. */
+  unblock(client: Client, withError: boolean): void {
+    this.blocking.unpark(client)
+    this.withSegment(client, () => {
+      this.sink.version = client.respVersion
+      if (withError) this.sink.error(UNBLOCKED.text)
+      else this.sink.nilArray()
+    })
+    this.resume(client)
+  }
+
+  /** Lets a client's kept input be executed again, at the end of the turn. */
+  resume(client: Client): void {
+    client.connection.resume()
+    this.resumable.push(client)
+    this.scheduleTurn()
+  }
+
+  /** Ends CLIENT PAUSE. */
+  unpause(): void {
+    this.pausedUntilMs = 0
+    for (const client of this.clients.values()) {
+      if ((client.flags & ClientFlag.Paused) === 0) continue
+      client.flags &= ~ClientFlag.Paused
+      this.resume(client)
+    }
+  }
+
+  /** Starts CLIENT PAUSE until a time in ms. */
+  pause(untilMs: number, writesOnly: boolean): void {
+    // A longer or stricter pause that is in force is not shortened (Valkey src/networking.c pauseActions).
+    const isActive = this.pausedUntilMs > this.keyspace.now
+    this.pausesWritesOnly = isActive ? this.pausesWritesOnly && writesOnly : writesOnly
+    this.pausedUntilMs = isActive ? Math.max(this.pausedUntilMs, untilMs) : untilMs
+    this.schedule(this.pausedUntilMs)
+  }
+
+  // ---- turns ---------------------------------------------------------------------------------------------------
+
+  private beginTurn(): void {
+    if (this.isTurnScheduled) return
+    this.readClock()
+    this.scheduleTurn()
+  }
+
+  private readClock(): void {
+    const now = this.clock.now()
+    this.keyspace.now = now
+    this.ctx.now = now
+  }
+
+  private scheduleTurn(): void {
+    if (this.isTurnScheduled) return
+    this.isTurnScheduled = true
+    setImmediate(this.endTurn)
+  }
+
+  private readonly endTurn = (): void => {
+    this.expireSlice()
+    for (let i = 0; i < this.resumable.length; i++) {
+      const client = this.resumable[i]!
+      if (!this.isStalled(client) && client.inputLength > 0) this.readKept(client)
+    }
+    this.resumable.length = 0
+    this.flush()
+    this.isTurnScheduled = false
+    this.schedule(this.nextEvent())
+  }
+
+  /** Journal to the AOF, then replies to the sockets. */
+  private flush(): void {
+    this.journal.drain()
+    const aof = this.aof
+    const holds = aof !== null && aof.policy === FsyncPolicy.Always && !aof.isDurable
+    if (holds) aof.sync()
+    this.sendSegments(holds ? aof.acceptedBytes : 0)
+    this.sendListed(holds ? aof.acceptedBytes : 0)
+  }
+
+  private sendSegments(after: number): void {
+    const buffer = this.sink.buffer
+    let isKept = false
+    for (let i = 0; i < this.segmentCount; i++) {
+      const client = this.segmentClients[i]!
+      if ((client.flags & ClientFlag.Closed) !== 0) continue
+      const start = this.segmentStarts[i]!
+      const end = this.segmentEnds[i]!
+      this.stats.bytesOut += end - start
+      client.bytesOut += end - start
+      if (after > 0) this.hold(client, Buffer.from(buffer.subarray(start, end)), after)
+      else if (client.outputLength > 0 || client.connection.queuedBytes > 0) {
+        client.queueOutput(buffer, start, end)
+        this.listOutput(client)
+        this.checkOutputLimit(client)
+      } else if (!client.connection.send(buffer, start, end)) {
+        isKept = true
+        this.checkOutputLimit(client)
+      }
+      if ((client.flags & ClientFlag.CloseAfterReply) !== 0) this.listOutput(client)
+    }
+    this.segmentCount = 0
+    this.segmentClients.length = 0
+    if (isKept) this.sink.replaceBuffer()
+    else this.sink.reset()
+  }
+
+  private sendListed(after: number): void {
+    const listed = this.outputListed.splice(0, this.outputListed.length)
+    for (const client of listed) {
+      client.isOutputListed = false
+      if ((client.flags & ClientFlag.Closed) !== 0) continue
+      if (client.outputLength > 0 && client.connection.queuedBytes === 0) {
+        const bytes = client.takeOutput()
+        this.stats.bytesOut += bytes.length
+        if (after > 0) this.hold(client, bytes, after)
+        else client.connection.send(bytes, 0, bytes.length)
+      }
+      if ((client.flags & ClientFlag.CloseAfterReply) !== 0 && after === 0 && client.outputLength === 0) client.connection.end()
+    }
+  }
+
+  private hold(client: Client, bytes: Buffer, after: number): void {
+    this.held.push({ client, bytes, after })
+  }
+
+  /** Sends held output whose data is durable now. */
+  readonly releaseHeld = (): void => {
+    const synced = this.aof === null ? Number.POSITIVE_INFINITY : this.aof.syncedBytes
+    while (this.heldAt < this.held.length && this.held[this.heldAt]!.after <= synced) {
+      const { client, bytes } = this.held[this.heldAt++]!
+      if ((client.flags & ClientFlag.Closed) !== 0) continue
+      if (client.connection.queuedBytes > 0) {
+        client.queueOutput(bytes, 0, bytes.length)
+        this.listOutput(client)
+      } else client.connection.send(bytes, 0, bytes.length)
+      if ((client.flags & ClientFlag.CloseAfterReply) !== 0) this.listOutput(client)
+    }
+    if (this.heldAt === this.held.length) {
+      this.held = []
+      this.heldAt = 0
+    }
+  }
+
+  private listOutput(client: Client): void {
+    if (client.isOutputListed) return
+    client.isOutputListed = true
+    this.outputListed.push(client)
+    this.scheduleTurn()
+  }
+
+  // ---- input ---------------------------------------------------------------------------------------------------
+
+  private isStalled(client: Client): boolean {
+    return (client.flags & (ClientFlag.Blocked | ClientFlag.Paused | ClientFlag.CloseAfterReply | ClientFlag.Closed)) !== 0
+  }
+
+  /** Goes on with input that was kept. */
+  private readKept(client: Client): void {
+    const decoder = client.decoder
+    if (decoder !== null && client.inputLength < decoder.neededBytes) return
+    const buffer = client.input
+    const end = client.inputLength
+    const at = this.process(client, decoder ?? this.decoder, buffer, 0, end)
+    if ((client.flags & ClientFlag.Closed) !== 0) return
+    // `process` may have finished a long request and begun another one; what is left is read again from its start.
+    client.dropInput(at)
+    if (at === 0 && client.decoder !== null) return
+    client.decoder = null
+    this.notePartial(client)
+  }
+
+  private keepPartial(client: Client, buffer: Buffer, at: number, end: number): void {
+    client.keepInput(buffer, at, end)
+    if (!this.isStalled(client) && this.decoder.isPartial && end - at > CONTINUE_MIN_BYTES) {
+      client.decoder = new Decoder(this.limits)
+      client.decoder.continueFrom(this.decoder, at)
+    }
+  }
+
+  /** After kept input was executed: a long request that is still not whole gets a decoder of its own. */
+  private notePartial(client: Client): void {
+    if (this.isStalled(client) || client.inputLength <= CONTINUE_MIN_BYTES) return
+    const decoder = new Decoder(this.limits)
+    decoder.begin(0)
+    if (decoder.decode(client.input, client.inputLength, this.isAuthenticated(client)) === Decoded.Incomplete && decoder.isPartial) {
+      client.decoder = decoder
+    }
+  }
+
+  private isAuthenticated(client: Client): number {
+    return this.password === '' || (client.flags & ClientFlag.Authenticated) !== 0 ? 1 : 0
+  }
+
+  /** Executes the requests in `buffer[at, end)`. Returns the offset of the first one that was not executed. */
+  private process(client: Client, decoder: Decoder, buffer: Buffer, at: number, end: number): number {
+    const sink = this.sink
+    let continuing = decoder === client.decoder
+    this.openSegment(client)
+    while (at < end) {
+      if (!continuing) decoder.begin(at)
+      continuing = false
+      const outcome = decoder.decode(buffer, end, this.isAuthenticated(client))
+      if (outcome === Decoded.Incomplete) break
+      if (outcome === Decoded.Malformed) {
+        sink.error(`ERR Protocol error: ${decoder.error}`)
+        this.log.verbose(`Protocol error (${decoder.error}) from client ${client.address}`)
+        client.flags |= ClientFlag.CloseAfterReply
+        at = end
+        break
+      }
+      if (outcome === Decoded.Request) {
+        if (this.pausedUntilMs > 0 && this.mustWait(client, decoder.args)) break
+        sink.version = client.respVersion
+        client.lastCommandMs = this.keyspace.now
+        client.commandCount++
+        this.pipeline.execute(client, decoder.args, sink)
+        if (this.keyspace.readyKeys.length > 0) this.serveReady(client)
+        if (client.outputLength > 0) this.appendOwnOutput(client)
+      }
+      at = decoder.next
+      if (decoder !== this.decoder) {
+        // The long request is done; those behind it are read by the shared decoder.
+        client.decoder = null
+        decoder = this.decoder
+      }
+      if (this.isStalled(client)) break
+      if (sink.at > TURN_OUTPUT_MAX_BYTES) this.flushMidTurn(client)
+    }
+    this.closeSegment(client)
+    return at
+  }
+
+  /** What was pushed to the running client follows its reply. */
+  private appendOwnOutput(client: Client): void {
+    if (client.connection.queuedBytes > 0) return
+    this.sink.raw(client.output, 0, client.outputLength)
+    client.takeOutput()
+  }
+
+  private flushMidTurn(client: Client): void {
+    this.closeSegment(client)
+    this.flush()
+    this.openSegment(client)
+  }
+
+  private openSegment(client: Client): void {
+    this.running = client
+    this.segmentStart = this.sink.at
+    if (client.outputLength > 0) this.appendOwnOutput(client)
+  }
+
+  private closeSegment(client: Client): void {
+    this.running = null
+    const end = this.sink.at
+    if (end === this.segmentStart) {
+      if ((client.flags & ClientFlag.CloseAfterReply) !== 0) this.listOutput(client)
+      return
+    }
+    if (this.segmentCount === this.segmentStarts.length) this.growSegments()
+    this.segmentClients.push(client)
+    this.segmentStarts[this.segmentCount] = this.segmentStart
+    this.segmentEnds[this.segmentCount] = end
+    this.segmentCount++
+  }
+
+  private growSegments(): void {
+    const starts = new Int32Array(this.segmentStarts.length * 2)
+    const ends = new Int32Array(this.segmentStarts.length * 2)
+    starts.set(this.segmentStarts)
+    ends.set(this.segmentEnds)
+    this.segmentStarts = starts
+    this.segmentEnds = ends
+  }
+
+  /** Writes something for a client that is not the running one. */
+  private withSegment(client: Client, write: () => void): void {
+    const outer = this.running
+    if (outer !== null) this.closeSegment(outer)
+    this.openSegment(client)
+    write()
+    this.closeSegment(client)
+    if (outer !== null) this.openSegment(outer)
+    this.scheduleTurn()
+  }
+
+  /** Runs the commands of clients that wait for keys which are ready now. */
+  private serveReady(outer: Client | null): void {
+    if (this.blocking.count === 0) {
+      this.keyspace.readyKeys.length = 0
+      return
+    }
+    if (outer !== null) this.closeSegment(outer)
+    this.blocking.serve((client) => {
+      const args = client.blockedArgs!
+      const command = client.blockedCommand!
+      this.openSegment(client)
+      const mark = this.sink.position()
+      this.sink.version = client.respVersion
+      client.flags |= ClientFlag.Reexecuting
+      client.flags &= ~ClientFlag.StillBlocked
+      this.pipeline.run(client, command, args, this.sink)
+      client.flags &= ~ClientFlag.Reexecuting
+      if ((client.flags & ClientFlag.StillBlocked) !== 0) {
+        client.flags &= ~ClientFlag.StillBlocked
+        this.sink.takeBack(mark)
+      } else {
+        this.blocking.unpark(client)
+        this.resume(client)
+      }
+      this.closeSegment(client)
+    })
+    if (outer !== null) this.openSegment(outer)
+    this.scheduleTurn()
+  }
+
+  /** CLIENT PAUSE: whether this request has to wait. */
+  private mustWait(client: Client, args: Args): boolean {
+    if (this.pausedUntilMs <= this.keyspace.now) {
+      this.unpause()
+      return false
+    }
+    const resolved = this.pipeline.resolve(args)
+    if (!('handler' in resolved) || !this.pipeline.isPausable(client, resolved, this.pausesWritesOnly)) return false
+    client.flags |= ClientFlag.Paused
+    return true
+  }
+
+  private queryLimitReached(client: Client): void {
+    this.stats.queryLimitDisconnections++
+    this.log.warning(`Closing client ${client.address} that reached max query buffer length`)
+    this.closeClient(client)
+  }
+
+  private checkOutputLimit(client: Client): void {
+    if (!isOverOutputLimit(this.outputLimits, client, this.keyspace.now)) return
+    this.stats.outputLimitDisconnections++
+    this.log.warning(`Closing client ${client.address} for overcoming of output buffer limits`)
+    this.closeClient(client)
+  }
+
+  // ---- time ----------------------------------------------------------------------------------------------------
+
+  /** Starts timers. */
+  start(): void {
+    this.cronTimer = setInterval(this.cron, CRON_MS)
+    this.schedule(this.nextEvent())
+  }
+
+  private expireSlice(): void {
+    if (!this.keyspace.activeExpire) return
+    if (this.pausedUntilMs > this.keyspace.now) return
+    let budget = EXPIRE_SLICE_KEYS
+    for (const db of this.keyspace.databases) {
+      if (db.expires.size === 0 || db.expires.firstTime() > this.keyspace.now) continue
+      budget -= db.expireDue(budget)
+      if (budget <= 0) break
+    }
+    if (this.keyspace.readyKeys.length > 0) this.serveReady(null)
+  }
+
+  /** Time of the next thing to do: a key that expires, a blocked client's deadline, the end of a pause. */
+  private nextEvent(): number {
+    let next = this.blocking.nextDeadline()
+    if (this.keyspace.activeExpire) {
+      for (const db of this.keyspace.databases) if (db.expires.size > 0) next = Math.min(next, db.expires.firstTime())
+    }
+    // Nothing expires during a pause, so its end is all there is to wait for besides deadlines.
+    return this.pausedUntilMs > 0 ? Math.min(this.pausedUntilMs, this.blocking.nextDeadline()) : next
+  }
+
+  private schedule(at: number): void {
+    if (at >= this.timerAt) return
+    if (this.timer !== null) clearTimeout(this.timer)
+    this.timerAt = at
+    const delay = Math.min(TIMER_MAX_MS, Math.max(0, at - this.clock.now()))
+    this.timer = setTimeout(this.onTimer, delay)
+  }
+
+  private readonly onTimer = (): void => {
+    this.timer = null
+    this.timerAt = Number.POSITIVE_INFINITY
+    this.readClock()
+    if (this.pausedUntilMs > 0 && this.pausedUntilMs <= this.keyspace.now) this.unpause()
+    for (const client of this.blocking.takeDue(this.keyspace.now)) {
+      this.stats.unblockedByTimeout++
+      this.unblock(client, false)
+    }
+    this.scheduleTurn()
+  }
+
+  private readonly cron = (): void => {
+    this.readClock()
+    this.cronRuns++
+    const now = this.keyspace.now
+    if (this.cronRuns % 10 === 0) {
+      this.aof?.tick()
+      for (const client of this.clients.values()) {
+        if (this.idleTimeoutMs > 0 && this.isIdle(client, now)) this.closeClient(client)
+        else if (client.softLimitSinceMs > 0) this.checkOutputLimit(client)
+      }
+    }
+    for (const db of this.keyspace.databases) if (db.keys.isRehashing) db.keys.rehash(1000)
+    this.scheduleTurn()
+  }
+
+  private isIdle(client: Client, now: number): boolean {
+    if ((client.flags & (ClientFlag.Blocked | ClientFlag.InProcess)) !== 0 || client.isSubscribed) return false
+    return now - client.lastCommandMs > this.idleTimeoutMs
+  }
+
+  // ---- events, refusal, shutdown -------------------------------------------------------------------------------
+
+  private publishEvent(event: string, db: number, key: string, type: number): void {
+    const flags = this.ctx.notifyFlags
+    if ((flags & type) === 0 || this.channels.isEmpty) return
+    if ((flags & Notify.Keyspace) !== 0) this.publishText(`__keyspace@${db}__:${key}`, event)
+    if ((flags & Notify.Keyevent) !== 0) this.publishText(`__keyevent@${db}__:${event}`, key)
+  }
+
+  private publishText(channel: string, message: string): void {
+    const bytes = Buffer.from(message, 'latin1')
+    this.channels.publish(channel, bytes, 0, bytes.length)
+  }
+
+  private refuse(connection: Connection, text: string): void {
+    const bytes = Buffer.from(`-${text}\r\n`, 'latin1')
+    connection.send(bytes, 0, bytes.length)
+    connection.end()
+  }
+
+  private isProtected(connection: Connection): boolean {
+    return this.config.bool('protected-mode') && this.password === '' && !connection.isLocal
+  }
+
+  /** Sends what is due, closes clients and the log. Endpoints are the caller's to close first. */
+  close(): boolean {
+    this.isClosing = true
+    if (this.timer !== null) clearTimeout(this.timer)
+    if (this.cronTimer !== null) clearInterval(this.cronTimer)
+    this.flush()
+    const isComplete = this.aof === null || this.aof.close()
+    // Everything accepted is durable now: replies that waited for it may go out.
+    if (isComplete && this.aof !== null) this.aof.syncedBytes = this.aof.acceptedBytes
+    this.releaseHeld()
+    this.sendListed(0)
+    for (const client of [...this.clients.values()]) client.connection.end()
+    return isComplete
+  }
+}
+
+const EMPTY = Buffer.alloc(0)
+
+const PROTECTED_MODE_TEXT =
+  'DENIED Millrace is running in protected mode because protected mode is enabled and no password is set for the default user. In this mode connections are only accepted from the loopback interface. To connect from elsewhere, set a password (requirepass), or turn protected mode off with CONFIG SET protected-mode no on a local connection or in the configuration file, and make sure that the port cannot be reached from the internet.'
+
+/** Stands for the connection of clients that have none. */
+const NO_CONNECTION: Connection = {
+  address: '',
+  localAddress: '',
+  isUnixSocket: false,
+  isLocal: true,
+  queuedBytes: 0,
+  send: () => true,
+  pause: () => {},
+  resume: () => {},
+  setKeepAlive: () => {},
+  end: () => {},
+  destroy: () => {},
+}

@@ -1,0 +1,69 @@
+/**
+ * Copies settings that are read often into plain fields, at start and when CONFIG SET changes them.
+ *
+ * When you add a directive that the server reads while it runs, add it here.
+ */
+import type { NameFor } from '../config/directives.ts'
+import { FsyncPolicy } from '../persistence/aof.ts'
+import type { Server } from './server.ts'
+
+/** Fsync policy of an `appendfsync` value. */
+export function fsyncPolicy(text: string): number {
+  return text === 'always' ? FsyncPolicy.Always : text === 'no' ? FsyncPolicy.No : FsyncPolicy.EverySecond
+}
+
+/** Applies all settings and follows their changes. */
+export function applySettings(server: Server): void {
+  const { config, keyspace } = server
+  const limits = keyspace.limits
+
+  const number = (name: NameFor<number>, apply: (value: number) => void): void => {
+    apply(config.number(name))
+    config.onChange(name, (value) => {
+      apply(value)
+      return null
+    })
+  }
+  const numbers: readonly (readonly [NameFor<number>, (value: number) => void])[] = [
+    ['hash-max-listpack-entries', (value) => (limits.hashMaxListpackEntries = value)],
+    ['hash-max-listpack-value', (value) => (limits.hashMaxListpackValue = value)],
+    ['set-max-intset-entries', (value) => (limits.setMaxIntsetEntries = value)],
+    ['set-max-listpack-entries', (value) => (limits.setMaxListpackEntries = value)],
+    ['set-max-listpack-value', (value) => (limits.setMaxListpackValue = value)],
+    ['zset-max-listpack-entries', (value) => (limits.zsetMaxListpackEntries = value)],
+    ['zset-max-listpack-value', (value) => (limits.zsetMaxListpackValue = value)],
+    ['list-max-listpack-size', (value) => (limits.listMaxListpackSize = value)],
+    ['stream-node-max-bytes', (value) => (limits.streamNodeMaxBytes = value)],
+    ['stream-node-max-entries', (value) => (limits.streamNodeMaxEntries = value)],
+    [
+      'proto-max-bulk-len',
+      (value) => {
+        limits.protoMaxBulkLen = value
+        server.limits.bulkBytesMax = value
+      },
+    ],
+    ['client-query-buffer-limit', (value) => (server.queryBufferMax = value)],
+    ['maxclients', (value) => (server.maxClients = value)],
+    ['timeout', (value) => (server.idleTimeoutMs = value * 1000)],
+    ['tcp-keepalive', (value) => (server.keepAliveSeconds = value)],
+  ]
+  for (const [name, apply] of numbers) number(name, apply)
+
+  number('notify-keyspace-events', (bits) => (server.ctx.notifyFlags = bits))
+
+  server.password = config.text('requirepass')
+  config.onChange('requirepass', (value) => {
+    server.password = value
+    return null
+  })
+
+  config.onChange('client-output-buffer-limit', (value) => {
+    server.outputLimits = value
+    return null
+  })
+
+  config.onChange('appendfsync', (value) => {
+    if (server.aof !== null) server.aof.policy = fsyncPolicy(value)
+    return null
+  })
+}

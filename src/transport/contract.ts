@@ -1,0 +1,51 @@
+/**
+ * The transport contract: bytes in, bytes out, nothing else.
+ *
+ * A transport accepts connections and hands their bytes to a receiver, synchronously. The receiver does not answer
+ * from within `received`: replies of all connections of a loop turn are sent at its end, with one `send` each.
+ */
+
+export interface Connection {
+  /** Peer and own address: `ip:port`, `[ip]:port`, or `path:0` of a unix socket. */
+  readonly address: string
+  readonly localAddress: string
+  readonly isUnixSocket: boolean
+  /** Whether the peer is on this machine (protected mode, `local` settings). */
+  readonly isLocal: boolean
+  /** Bytes handed to `send` that the system has not taken yet. */
+  readonly queuedBytes: number
+  /**
+   * Sends `buffer[start, end)`. Returns true when the system has taken all of it, so that the buffer may be reused;
+   * false when the transport keeps reading from it until `drained`.
+   */
+  send(buffer: Buffer, start: number, end: number): boolean
+  /** Stops and resumes delivery of input. */
+  pause(): void
+  resume(): void
+  /** TCP keep-alive probes after `seconds` of silence; 0 turns them off. Nothing to do where there is no TCP. */
+  setKeepAlive(seconds: number): void
+  /** Closes after everything that was sent has gone out. */
+  end(): void
+  /** Closes at once. */
+  destroy(): void
+}
+
+export interface Receiver {
+  /** Input; the buffer is valid during the call. */
+  received(buffer: Buffer, start: number, end: number): void
+  /** Everything handed to `send` has been taken by the system. */
+  drained(): void
+  /** The connection is gone; no call follows. */
+  closed(): void
+}
+
+/** Decides about a new connection; null refuses it (it has been closed by the listener). */
+export type Accept = (connection: Connection) => Receiver | null
+
+/** A listening endpoint. */
+export interface Endpoint {
+  /** Port bound to, 0 for a unix socket. */
+  readonly port: number
+  /** Stops accepting. Open connections stay. */
+  close(): Promise<void>
+}

@@ -1,0 +1,161 @@
+/**
+ * The `node` transport: TCP and unix sockets by node:net. Runs everywhere. Hot path.
+ *
+ * Accepted handles are wrapped in sockets that read into one shared buffer (`onread`), so no buffer is made per read.
+ * A write that the kernel takes at once leaves the output buffer free; else Node keeps reading from it.
+ */
+import { chmodSync, rmSync } from 'node:fs'
+import net from 'node:net'
+import type { Accept, Connection, Endpoint, Receiver } from './contract.ts'
+
+const INPUT_BYTES = 64 * 1024
+
+export interface TcpOptions {
+  readonly host: string
+  readonly port: number
+  readonly backlog: number
+}
+
+/** Listens on a TCP address. Rejects with the system's error. */
+export function listenTcp(options: TcpOptions, accept: Accept): Promise<Endpoint> {
+  return listen({ host: options.host, port: options.port, backlog: options.backlog, ipv6Only: true }, accept, false)
+}
+
+/** Listens on a unix socket; a stale socket file is replaced. `mode` null leaves permissions as they come. */
+export async function listenUnix(path: string, mode: number | null, backlog: number, accept: Accept): Promise<Endpoint> {
+  rmSync(path, { force: true })
+  const endpoint = await listen({ path, backlog }, accept, true)
+  if (mode !== null) chmodSync(path, mode)
+  return endpoint
+}
+
+/** Options of a socket that takes over an accepted handle; Node's own types know only handles of another kind. */
+interface HandleOptions extends Omit<net.SocketConstructorOpts, 'handle'> {
+  readonly handle: unknown
+}
+
+function listen(options: net.ListenOptions, accept: Accept, isUnixSocket: boolean): Promise<Endpoint> {
+  const input = Buffer.allocUnsafeSlow(INPUT_BYTES)
+  const server = net.createServer({ pauseOnConnect: true, noDelay: true }, (accepted) => {
+    const handle: unknown = Reflect.get(accepted, '_handle')
+    if (handle === null || handle === undefined) {
+      accepted.destroy()
+      return
+    }
+    const address = { remoteAddress: accepted.remoteAddress, remotePort: accepted.remotePort, localAddress: accepted.localAddress, localPort: accepted.localPort }
+    let connection: NodeConnection | null = null
+    const socketOptions: HandleOptions = {
+      handle,
+      onread: {
+        buffer: input,
+        callback: (bytes) => {
+          connection?.deliver(input, bytes)
+          return connection !== null && !connection.isPaused
+        },
+      },
+    }
+    // The accepted socket gives its handle to one that reads into the shared buffer.
+    Reflect.set(accepted, '_handle', null)
+    const socket = new net.Socket(socketOptions as net.SocketConstructorOpts)
+    socket.setNoDelay(true)
+    connection = new NodeConnection(socket, isUnixSocket, address)
+    connection.start(accept)
+  })
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(options, () => {
+      server.off('error', reject)
+      const bound = server.address()
+      resolve({
+        port: bound !== null && typeof bound === 'object' ? bound.port : 0,
+        close: () => new Promise((done) => server.close(() => done())),
+      })
+    })
+  })
+}
+
+interface Addresses {
+  readonly remoteAddress: string | undefined
+  readonly remotePort: number | undefined
+  readonly localAddress: string | undefined
+  readonly localPort: number | undefined
+}
+
+class NodeConnection implements Connection {
+  private readonly socket: net.Socket
+  private receiver: Receiver | null = null
+  readonly isUnixSocket: boolean
+  readonly isLocal: boolean
+  readonly address: string
+  readonly localAddress: string
+  isPaused: boolean = false
+
+  constructor(socket: net.Socket, isUnixSocket: boolean, addresses: Addresses) {
+    this.socket = socket
+    this.isUnixSocket = isUnixSocket
+    this.address = formatAddress(addresses.remoteAddress, addresses.remotePort)
+    this.localAddress = formatAddress(addresses.localAddress, addresses.localPort)
+    this.isLocal = isUnixSocket || isLoopback(addresses.remoteAddress ?? '')
+  }
+
+  start(accept: Accept): void {
+    const receiver = accept(this)
+    if (receiver === null) return
+    this.receiver = receiver
+    const socket = this.socket
+    socket.on('drain', () => receiver.drained())
+    // A half-closed peer gets what is due to it and is closed: Redis answers nothing after end of input either.
+    socket.on('end', () => socket.destroySoon())
+    socket.on('error', () => socket.destroy())
+    socket.on('close', () => receiver.closed())
+    socket.resume()
+  }
+
+  deliver(buffer: Buffer, bytes: number): void {
+    if (bytes > 0) this.receiver?.received(buffer, 0, bytes)
+  }
+
+  get queuedBytes(): number {
+    return this.socket.writableLength
+  }
+
+  send(buffer: Buffer, start: number, end: number): boolean {
+    const socket = this.socket
+    if (socket.destroyed || socket.writableEnded) return true
+    socket.write(buffer.subarray(start, end))
+    return socket.writableLength === 0
+  }
+
+  pause(): void {
+    this.isPaused = true
+    this.socket.pause()
+  }
+
+  resume(): void {
+    this.isPaused = false
+    this.socket.resume()
+  }
+
+  end(): void {
+    this.socket.destroySoon()
+  }
+
+  destroy(): void {
+    this.socket.destroy()
+  }
+
+  /** Turns on TCP keep-alive probes after `seconds` of silence; 0 turns them off. */
+  setKeepAlive(seconds: number): void {
+    if (!this.isUnixSocket) this.socket.setKeepAlive(seconds > 0, seconds * 1000)
+  }
+}
+
+function formatAddress(address: string | undefined, port: number | undefined): string {
+  if (address === undefined) return ':0'
+  const plain = address.startsWith('::ffff:') ? address.slice(7) : address
+  return plain.includes(':') ? `[${plain}]:${port}` : `${plain}:${port}`
+}
+
+function isLoopback(address: string): boolean {
+  return address === '::1' || address.startsWith('127.') || address.startsWith('::ffff:127.')
+}
