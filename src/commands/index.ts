@@ -1,7 +1,13 @@
 /** All command families. A new family is listed here. */
 import type { CommandDefinition } from './define.ts'
 import { hashCommands } from './hash/index.ts'
+import { listCommands } from './list/index.ts'
 import { setCommands } from './set/index.ts'
 import { stringCommands } from './string/index.ts'
 
-export const commandFamilies: readonly (readonly CommandDefinition[])[] = [stringCommands, hashCommands, setCommands]
+export const commandFamilies: readonly (readonly CommandDefinition[])[] = [
+  stringCommands,
+  hashCommands,
+  listCommands,
+  setCommands,
+]
