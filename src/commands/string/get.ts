@@ -6,7 +6,7 @@
  * Reply: bulk string; null when the key is missing. Errors: WRONGTYPE.
  * Source: Valkey src/t_string.c `getCommand`. Hot path.
  */
-import { KindMask, type Database } from '../../keyspace/database.ts'
+import { type Database, KindMask } from '../../keyspace/database.ts'
 import { Kind } from '../../keyspace/kind.ts'
 import type { Args } from '../../resp/args.ts'
 import type { ReplySink } from '../../resp/reply.ts'

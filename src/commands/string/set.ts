@@ -7,7 +7,6 @@
  * Source: Valkey src/t_string.c `setGenericCommand`, `parseExtendedStringArgumentsOrReply`. Hot path.
  */
 import { KindMask } from '../../keyspace/database.ts'
-import { Kind } from '../../keyspace/kind.ts'
 import { Notify } from '../../keyspace/notify.ts'
 import type { Args } from '../../resp/args.ts'
 import { SYNTAX_ERROR } from '../../resp/errors.ts'
@@ -16,8 +15,9 @@ import { NO_ROW } from '../../storage/dict.ts'
 import type { CommandContext } from '../context.ts'
 import { AclCategory, CommandFlag, defineCommand, keyAt, keyRange } from '../define.ts'
 import { positiveExpireTime, TimeUnit } from '../expire-time.ts'
-import { replyString } from './get.ts'
+import { recordTime } from '../record-expire-time.ts'
 import { ExpireOption, expireOptionAt, timeOfOption } from './expire-option.ts'
+import { replyString } from './get.ts'
 import { storeString } from './string-value.ts'
 
 const Condition = { None: 0, IfAbsent: 1, IfPresent: 2 } as const
@@ -212,7 +212,7 @@ function recordSetWithTime(ctx: CommandContext, args: Args, value: number, expir
   journal.arg(args, 1)
   journal.arg(args, value)
   journal.text('PXAT')
-  journal.integer(expireAt)
+  recordTime(journal, expireAt)
 }
 
 /** Records a SET without its GET. */

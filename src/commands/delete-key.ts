@@ -1,0 +1,18 @@
+/** Deleting one key, with its event. Hot path. */
+import { Notify } from '../keyspace/notify.ts'
+import type { Args } from '../resp/args.ts'
+import type { CommandContext } from './context.ts'
+
+/** Deletes the key in argument `i`, which is at `row`. Rows are invalid afterwards. */
+export function deleteKey(ctx: CommandContext, args: Args, i: number, row: number): void {
+  ctx.db.remove(row)
+  ctx.changed(args, i, Notify.Generic, 'del')
+}
+
+/** As `deleteKey`, for a command that is recorded as the DEL that it amounts to. */
+export function deleteKeyAsEffect(ctx: CommandContext, args: Args, i: number, row: number): void {
+  deleteKey(ctx, args, i, row)
+  ctx.journal.begin(ctx.db.index, 2)
+  ctx.journal.text('DEL')
+  ctx.journal.arg(args, i)
+}
