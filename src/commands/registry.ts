@@ -85,19 +85,19 @@ export class Registry {
     return null
   }
 
-  /** Gives a command another name, or none ('') as rename-command does. Returns false when `from` is unknown or `to` is taken. */
-  rename(from: string, to: string): boolean {
+  /** Gives a command another name, or none (''), as rename-command does. Returns why that cannot be, null on success. */
+  rename(from: string, to: string): string | null {
     const command = this.byName.get(from.toLowerCase())
-    if (command === undefined) return false
+    if (command === undefined) return 'No such command in rename-command'
     const name = to.toLowerCase()
-    if (name !== '' && this.byName.has(name)) return false
-    this.byName.delete(from.toLowerCase())
-    const remaining = [...this.byName.entries()]
+    this.byName.delete(command.name)
+    if (this.byName.has(name)) return 'Target command name already exists'
+    const remaining = [...this.byName.values()]
     this.byName.clear()
     this.buckets = this.buckets.map(() => [])
-    for (const [known, other] of remaining) this.register(known, other)
+    for (const other of remaining) this.register(other.name, other)
     if (name !== '') this.register(name, new Command({ ...command.definition, name }, null))
-    return true
+    return null
   }
 
   private register(name: string, command: Command): void {

@@ -7,7 +7,9 @@ import { resolve } from 'node:path'
 import type { Command } from '../commands/registry.ts'
 import { ClientFlag, discardTransaction } from '../commands/session.ts'
 import type { Config } from '../config/config.ts'
+import { fatalConfigError } from '../config/config-error.ts'
 import type { Log } from '../observe/log.ts'
+import { decodePath } from '../config/path-text.ts'
 import { Aof, type AofFiles, type AofOptions, aofPath, openForAppend, openManifest } from '../persistence/aof.ts'
 import { AofLoadError, loadAofFile } from '../persistence/aof-load.ts'
 import { RespSink } from '../resp/reply.ts'
@@ -67,7 +69,10 @@ export class Broker {
   }
 
   private renameCommands(): void {
-    for (const { from, to } of this.config.renamedCommands) this.server.registry.rename(from, to)
+    for (const { line, from, to } of this.config.renamedCommands) {
+      const outcome = this.server.registry.rename(from, to)
+      if (outcome !== null) throw fatalConfigError(line, outcome)
+    }
   }
 
   private openAof(): void {
@@ -128,7 +133,7 @@ export class Broker {
     if (port > 0) for (const host of this.config.list('bind')) await this.listenOn(host, port, backlog)
     if (path !== '') {
       const mode = this.config.number('unixsocketperm')
-      this.endpoints.push(await listenUnix(resolve(this.config.directory, path), mode === 0 ? null : mode, backlog, this.server.accept))
+      this.endpoints.push(await listenUnix(resolve(this.config.directory, decodePath(path)), mode === 0 ? null : mode, backlog, this.server.accept))
     }
   }
 

@@ -4,6 +4,8 @@
  * Exit codes: 0 after a graceful stop, 1 when it cannot start or when data could not be written at the end.
  */
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import type { Config } from '../config/config.ts'
 import { parseCommandLine, USAGE } from '../config/command-line.ts'
 import { ConfigError } from '../config/config-error.ts'
 import { type LoadedConfig, loadConfig } from '../config/redis-conf.ts'
@@ -43,7 +45,7 @@ export async function runProcess(argv: readonly string[]): Promise<void> {
 
 async function runBroker({ config, warnings }: LoadedConfig): Promise<void> {
   const log = new ServerLog({
-    file: config.text('logfile'),
+    file: inDirectory(config, config.text('logfile')),
     level: config.text('loglevel'),
     isTerminal: process.stdout.isTTY === true,
   })
@@ -71,7 +73,7 @@ async function runBroker({ config, warnings }: LoadedConfig): Promise<void> {
     process.stderr.write(`${error.message}\n`)
     process.exit(1)
   }
-  writePidFile(config.text('pidfile'), log)
+  writePidFile(inDirectory(config, config.text('pidfile')), log)
 }
 
 function createStop(broker: Broker, log: ServerLog): (reason: string) => void {
@@ -80,10 +82,10 @@ function createStop(broker: Broker, log: ServerLog): (reason: string) => void {
     if (isStopping) return
     isStopping = true
     log.notice(`${reason} received, shutting down`)
-    const pidFile = broker.config.text('pidfile')
+    const pidFile = inDirectory(broker.config, broker.config.text('pidfile'))
     broker.close().then(
       (isComplete) => {
-        if (pidFile !== '') rmSync(decodePath(pidFile), { force: true })
+        if (pidFile !== '') rmSync(pidFile, { force: true })
         if (isComplete) log.notice('Millrace is now ready to exit, bye bye...')
         else log.warning('Data could not be written at shutdown')
         process.exit(isComplete ? 0 : 1)
@@ -99,8 +101,15 @@ function createStop(broker: Broker, log: ServerLog): (reason: string) => void {
 function writePidFile(path: string, log: ServerLog): void {
   if (path === '') return
   try {
-    writeFileSync(decodePath(path), `${process.pid}\n`)
+    writeFileSync(path, `${process.pid}\n`)
   } catch (error) {
     log.warning(`Cannot write the PID file: ${error instanceof Error ? error.message : String(error)}`)
   }
+}
+
+/** A path of the configuration as an absolute one; relative paths count from `dir`. '' stays ''. */
+function inDirectory(config: Config, path: string): string {
+  if (path === '') return ''
+  config.createDefaultDirectory()
+  return resolve(config.directory, decodePath(path))
 }
