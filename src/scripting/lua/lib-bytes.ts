@@ -16,7 +16,7 @@ const BUFFER_BYTES_KEPT = 1024 * 1024
 /** V8 has no longer strings. */
 const TEXT_BYTES_MAX = 2 ** 29 - 24
 /** Strings from this length on are copied by native code, shorter ones faster by ours. */
-const NATIVE_COPY_LENGTH = 40
+const NATIVE_COPY_LENGTH = 24
 
 const floatBytes = new Uint8Array(8)
 const floatView = new DataView(floatBytes.buffer)
@@ -49,6 +49,14 @@ export class ByteWriter {
     this.length = at + count
   }
 
+  /** Appends a big-endian single (`size` 4) or double (`size` 8). */
+  float(value: number, size: 4 | 8): void {
+    this.reserve(size)
+    setFloat(value, size)
+    for (let i = 0; i < size; i++) this.bytes[this.length + i] = floatBytes[i]!
+    this.length += size
+  }
+
   /** The text from the start, which is also the new start. */
   finish(): string {
     const text = this.bytes.latin1Slice(0, this.length)
@@ -67,11 +75,15 @@ export class ByteWriter {
 
 /** The number as the bytes of a big-endian single (`size` 4) or double (`size` 8). */
 export function floatToBytes(value: number, size: 4 | 8): string {
-  if (size === 4) floatView.setFloat32(0, value)
-  else floatView.setFloat64(0, value)
+  setFloat(value, size)
   let bytes = ''
   for (let i = 0; i < size; i++) bytes += BYTE_STRINGS[floatBytes[i]!]
   return bytes
+}
+
+function setFloat(value: number, size: 4 | 8): void {
+  if (size === 4) floatView.setFloat32(0, value)
+  else floatView.setFloat64(0, value)
 }
 
 /** The big-endian single (`size` 4) or double (`size` 8) at `at`, which the caller has checked to be inside. */
@@ -85,4 +97,30 @@ export function reverseBytes(text: string): string {
   let reversed = ''
   for (let i = text.length - 1; i >= 0; i--) reversed += text[i]
   return reversed
+}
+
+/** How many names are remembered; a power of two. */
+const NAME_COUNT = 512
+/** V8 copies slices below this length; a longer one would keep the whole text that it was cut from alive. */
+const NAME_LENGTH_MAX = 12
+
+const names: string[] = Array.from({ length: NAME_COUNT }, () => '')
+
+/**
+ * `text.slice(start, end)` for table keys. The same few names come again and again: a remembered string saves the new
+ * one and the computation of its hash.
+ */
+export function sliceName(text: string, start: number, end: number): string {
+  const length = end - start
+  if (length > NAME_LENGTH_MAX) return text.slice(start, end)
+  let hash = length
+  for (let i = start; i < end; i++) hash = (Math.imul(hash, 31) + text.charCodeAt(i)) | 0
+  const slot = (hash ^ (hash >>> 9)) & (NAME_COUNT - 1)
+  const name = names[slot]!
+  if (name.length === length) {
+    let i = 0
+    while (i < length && name.charCodeAt(i) === text.charCodeAt(start + i)) i++
+    if (i === length) return name
+  }
+  return (names[slot] = text.slice(start, end))
 }

@@ -8,6 +8,7 @@
  */
 
 import { NESTING_MAX } from './lib-arguments.ts'
+import { sliceName } from './lib-bytes.ts'
 import { CJSON_NULL } from './lib-cjson-encode.ts'
 import { type ScanEnd, scanNumber } from './lib-cjson-number.ts'
 import { LuaTable } from './table.ts'
@@ -131,7 +132,7 @@ export class JsonDecoder {
       const hash = new Map<LuaValue, LuaValue>()
       table.hash = hash
       for (;;) {
-        const key = code === QUOTE ? this.string() : null
+        const key = code === QUOTE ? this.name() : null
         if (key === null) throw this.unexpected('object key string')
         if (this.peek() !== 0x3a) throw this.unexpected('colon')
         this.at++
@@ -171,6 +172,22 @@ export class JsonDecoder {
     this.depth++
     if (this.depth > this.maxDepth || this.depth > NESTING_MAX)
       throw this.fail(`Found too many nested data structures (${this.depth}) at character ${this.at}`)
+  }
+
+  /** As `string`, for a key. */
+  private name(): string | null {
+    const text = this.text
+    const start = this.at + 1
+    const shortEnd = start + SHORT_STRING
+    for (let at = start; at < shortEnd; at++) {
+      const code = text.charCodeAt(at)
+      if (code === BACKSLASH) break
+      if (code === QUOTE) {
+        this.at = at + 1
+        return sliceName(text, start, at)
+      }
+    }
+    return this.string()
   }
 
   /** Reads the string whose opening quote is next; `null` leaves the reason in `problem`. */

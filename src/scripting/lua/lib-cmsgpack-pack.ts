@@ -6,7 +6,7 @@
  * that have no form, become nil. Strings use the `str` headers.
  */
 
-import { ByteWriter, floatToBytes } from './lib-bytes.ts'
+import { ByteWriter } from './lib-bytes.ts'
 import { LuaTable } from './table.ts'
 import type { LuaValue } from './value.ts'
 
@@ -85,7 +85,7 @@ function packNumber(value: number): void {
   }
   const size = Math.fround(value) === value ? 4 : 8
   writer.byte(size === 4 ? SINGLE : DOUBLE)
-  writer.text(floatToBytes(value, size))
+  writer.float(value, size)
 }
 
 function packInteger(value: number): void {

@@ -6,7 +6,7 @@
  */
 
 import { NESTING_MAX } from './lib-arguments.ts'
-import { bytesToFloat } from './lib-bytes.ts'
+import { bytesToFloat, sliceName } from './lib-bytes.ts'
 import { LuaTable } from './table.ts'
 import { LuaError, type LuaResult, type LuaValue, libError } from './value.ts'
 
@@ -157,13 +157,23 @@ export class Unpacker {
     if (++this.depth > NESTING_MAX) throw this.fail(TOO_MANY_RESULTS)
     const table = new LuaTable()
     for (let i = 0; i < count; i++) {
-      const key = this.value()
+      const key = this.key()
       const value = this.value()
       if (typeof key === 'string') table.setString(key, value)
       else this.setAny(table, key, value)
     }
     this.depth--
     return table
+  }
+
+  /** A value, by the short way for short strings. */
+  private key(): LuaValue {
+    const code = this.text.charCodeAt(this.at)
+    const start = this.at + 1
+    const end = start + (code & 0x1f)
+    if (code < 0xa0 || code > 0xbf || end > this.text.length) return this.value()
+    this.at = end
+    return sliceName(this.text, start, end)
   }
 
   private setAny(table: LuaTable, key: LuaValue, value: LuaValue): void {
