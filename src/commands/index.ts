@@ -3,6 +3,7 @@ import type { CommandDefinition } from './define.ts'
 import { hashCommands } from './hash/index.ts'
 import { listCommands } from './list/index.ts'
 import { setCommands } from './set/index.ts'
+import { streamCommands } from './stream/index.ts'
 import { stringCommands } from './string/index.ts'
 
 export const commandFamilies: readonly (readonly CommandDefinition[])[] = [
@@ -10,4 +11,5 @@ export const commandFamilies: readonly (readonly CommandDefinition[])[] = [
   hashCommands,
   listCommands,
   setCommands,
+  streamCommands,
 ]

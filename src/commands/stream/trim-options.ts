@@ -1,0 +1,176 @@
+/**
+ * MAXLEN and MINID: the trimming options that XADD and XTRIM share. Hot path.
+ *
+ *     [MAXLEN | MINID] [= | ~] threshold [LIMIT count]
+ *
+ * Approximate trimming depends on settings and on where blocks end, so what it did is recorded as exact trimming to the
+ * result. Source: Valkey src/t_stream.c streamParseAddOrTrimArgsOrReply, streamRewriteTrimArgument.
+ */
+import type { Journal } from '../../persistence/journal.ts'
+import type { Args } from '../../resp/args.ts'
+import {
+  INVALID_STREAM_ID,
+  MAXLEN_NEGATIVE,
+  SYNTAX_ERROR,
+  TRIM_LIMIT_NEGATIVE,
+  TRIM_LIMIT_WITHOUT_APPROXIMATE,
+  TRIM_LIMIT_WITHOUT_STRATEGY,
+  TRIM_STRATEGY_MISSING,
+  TRIM_STRATEGY_TWICE,
+} from '../../resp/errors.ts'
+import { type Stream, TrimMode } from '../../structures/stream.ts'
+import { IdSyntax, ParsedId, parseStreamId, StreamId } from '../../structures/stream-id.ts'
+import type { CommandContext } from '../context.ts'
+import { parseId } from './stream-access.ts'
+import { recordId } from './stream-effects.ts'
+
+const STAR = 42
+const TILDE = 126
+const EQUALS = 61
+/** Approximate trimming removes this many full blocks at most, so that one call stays short. */
+const BLOCKS_PER_TRIM = 100
+const LIMIT_WITHOUT_SETTING = 10000
+const LIMIT_MAX = 1000000
+
+const Strategy = { None: 0, MaxLength: 1, MinId: 2 } as const
+
+/** Which command's options are parsed. */
+export const TrimCaller = { Xadd: 0, Xtrim: 1 } as const
+
+/** How XADD gives the ID. */
+export const AddId = { Auto: 0, AutoSequence: 1, Given: 2 } as const
+
+/** Parsed options. One object, reused by every call. */
+export class TrimOptions {
+  /** XADD: argument of the ID, and one of AddId; `id` holds what was given of it. */
+  idArgument = 0
+  addId: number = AddId.Auto
+  readonly id: StreamId = new StreamId()
+  isNoCreate = false
+  mode: number = TrimMode.Exact
+  private strategy: number = Strategy.None
+  private lengthMax = 0
+  private readonly minId = new StreamId()
+  private limit = 0
+  /** Argument of the threshold; the sign, if any, stands before it. */
+  private thresholdArgument = 0
+  private readonly firstStored = new StreamId()
+
+  /** Parses from argument 2 on. @throws the error of the option that is wrong */
+  parse(ctx: CommandContext, args: Args, caller: number): void {
+    this.isNoCreate = false
+    this.strategy = Strategy.None
+    this.mode = TrimMode.Exact
+    this.limit = 0
+    this.idArgument = args.count
+    this.addId = AddId.Auto
+    let isLimitGiven = false
+    const isXadd = caller === TrimCaller.Xadd
+    let i = 2
+    for (; i < args.count; i++) {
+      const hasMore = i + 1 < args.count
+      if (isXadd && args.isByte(i, STAR)) {
+        this.idArgument = i
+        break
+      }
+      if (hasMore && args.is(i, 'MAXLEN')) {
+        i = this.parseThreshold(args, i, Strategy.MaxLength)
+      } else if (hasMore && args.is(i, 'MINID')) {
+        i = this.parseThreshold(args, i, Strategy.MinId)
+      } else if (hasMore && args.is(i, 'LIMIT')) {
+        this.limit = args.integer(++i)
+        if (this.limit < 0) throw TRIM_LIMIT_NEGATIVE
+        isLimitGiven = true
+      } else if (isXadd && args.is(i, 'NOMKSTREAM')) {
+        this.isNoCreate = true
+      } else if (isXadd) {
+        this.parseAddId(args, i)
+        break
+      } else {
+        throw SYNTAX_ERROR
+      }
+    }
+    if (this.limit > 0 && this.strategy === Strategy.None) throw TRIM_LIMIT_WITHOUT_STRATEGY
+    if (!isXadd && this.strategy === Strategy.None) throw TRIM_STRATEGY_MISSING
+    this.settleLimit(ctx, isLimitGiven)
+  }
+
+  get isTrimming(): boolean {
+    return this.strategy !== Strategy.None
+  }
+
+  get isApproximate(): boolean {
+    return this.mode === TrimMode.Approximate
+  }
+
+  /** Trims the stream. Returns how many entries were removed. */
+  trim(stream: Stream): number {
+    if (this.strategy === Strategy.MaxLength) return stream.trimByLength(this.lengthMax, this.mode, this.limit)
+    return stream.trimByMinId(this.minId, this.mode, this.limit)
+  }
+
+  /** Records the command with approximate trimming made exact, and XADD's ID replaced by `id` unless that is null. */
+  record(ctx: CommandContext, args: Args, stream: Stream, id: StreamId | null): void {
+    const journal = ctx.journal
+    if (!journal.enabled) return
+    journal.begin(ctx.db.index, args.count)
+    for (let i = 0; i < args.count; i++) {
+      if (id !== null && i === this.idArgument) recordId(journal, id)
+      else if (!this.isApproximate || i < this.thresholdArgument - 1 || i > this.thresholdArgument) journal.arg(args, i)
+      else if (i === this.thresholdArgument) this.recordThreshold(journal, stream)
+      else journal.text('=')
+    }
+  }
+
+  private recordThreshold(journal: Journal, stream: Stream): void {
+    if (this.strategy === Strategy.MaxLength) {
+      journal.integer(stream.length)
+      return
+    }
+    stream.firstStoredId(this.firstStored)
+    recordId(journal, this.firstStored)
+  }
+
+  /** Returns the argument of the threshold. */
+  private parseThreshold(args: Args, i: number, strategy: number): number {
+    if (this.strategy !== Strategy.None) throw TRIM_STRATEGY_TWICE
+    this.mode = TrimMode.Exact
+    if (i + 2 < args.count) {
+      if (args.isByte(i + 1, TILDE)) {
+        this.mode = TrimMode.Approximate
+        i++
+      } else if (args.isByte(i + 1, EQUALS)) {
+        i++
+      }
+    }
+    i++
+    if (strategy === Strategy.MaxLength) {
+      this.lengthMax = args.integer(i)
+      if (this.lengthMax < 0) throw MAXLEN_NEGATIVE
+    } else {
+      parseId(args, i, this.minId)
+    }
+    this.strategy = strategy
+    this.thresholdArgument = i
+    return i
+  }
+
+  private parseAddId(args: Args, i: number): void {
+    const found = parseStreamId(args.buffer, args.start(i), args.length(i), this.id, IdSyntax.Add, 0)
+    if (found === ParsedId.Invalid) throw INVALID_STREAM_ID
+    this.addId = found === ParsedId.AutoSequence ? AddId.AutoSequence : AddId.Given
+    this.idArgument = i
+  }
+
+  private settleLimit(ctx: CommandContext, isLimitGiven: boolean): void {
+    if (ctx.session.isReplay) {
+      // What is replayed was made exact when it was recorded; its LIMIT has been applied.
+      this.limit = 0
+    } else if (isLimitGiven) {
+      if (!this.isApproximate) throw TRIM_LIMIT_WITHOUT_APPROXIMATE
+    } else if (this.isApproximate) {
+      const blockEntries = ctx.keyspace.limits.streamNodeMaxEntries
+      this.limit = blockEntries > 0 ? Math.min(BLOCKS_PER_TRIM * blockEntries, LIMIT_MAX) : LIMIT_WITHOUT_SETTING
+    }
+  }
+}

@@ -1,0 +1,341 @@
+/**
+ * XREAD [COUNT count] [BLOCK ms] STREAMS key [key ...] id [id ...]
+ * XREADGROUP GROUP group consumer [COUNT count] [BLOCK ms] [NOACK] STREAMS key [key ...] id [id ...]
+ *
+ * Entries behind an ID of each stream, `$` being the last one. XREADGROUP reads for a consumer: `>` delivers entries that
+ * no consumer of the group has got and makes them pending, an ID repeats what is pending for this consumer.
+ *
+ * Reply: RESP2 array of [key, entries], RESP3 map of them, with the streams that have something; null array for none.
+ * A history entry that was deleted has null for fields. Errors: options, then for each stream WRONGTYPE, NOGROUP, ID.
+ *
+ * A blocked client runs the command again when a key is ready, so `$` is settled when it blocks; XREADGROUP also when the
+ * key is gone, to get NOGROUP. What is recorded: XCLAIM for each delivered entry; with NOACK, XGROUP CREATECONSUMER
+ * and SETID. Source: Valkey src/t_stream.c `xreadCommand`, `streamReplyWithRange`; src/commands/xread.json,
+ * xreadgroup.json. Hot path.
+ */
+import { BlockedOn } from '../../keyspace/blocked.ts'
+import { type Args, ArgsBuilder } from '../../resp/args.ts'
+import {
+  blockInScript,
+  DOLLAR_IN_XREADGROUP,
+  GROUP_ONLY_IN_XREADGROUP,
+  GROUP_OPTION_MISSING,
+  NEW_ENTRIES_IN_XREAD,
+  NOACK_ONLY_IN_XREADGROUP,
+  noGroupInXreadgroup,
+  SYNTAX_ERROR,
+  TIMEOUT_NEGATIVE,
+  TIMEOUT_NOT_AN_INTEGER,
+  TIMEOUT_OUT_OF_RANGE,
+  unbalancedStreams,
+} from '../../resp/errors.ts'
+import type { ReplySink } from '../../resp/reply.ts'
+import type { ConsumerGroup } from '../../structures/consumer-group.ts'
+import { NO_POSITION } from '../../structures/id-table.ts'
+import type { Consumer } from '../../structures/pending-entries.ts'
+import type { Stream } from '../../structures/stream.ts'
+import { StreamCursor } from '../../structures/stream-cursor.ts'
+import { StreamId } from '../../structures/stream-id.ts'
+import type { CommandContext } from '../context.ts'
+import { AclCategory, CommandFlag, defineCommand, keysAfter } from '../define.ts'
+import { findGroup, IdList, parseId, readStream } from './stream-access.ts'
+import { createConsumer, findConsumer, recordClaim, recordConsumer, recordGroupPosition } from './stream-effects.ts'
+import { MAX_ID, replyEntry, replyEntryOf, replyId } from './stream-reply.ts'
+
+const DOLLAR = 36
+const GREATER = 62
+const NO_BLOCK = -1
+const INT64_LIMIT = 2 ** 63
+
+/** Which of the two commands runs. */
+const Reader = { Plain: 0, Group: 1 } as const
+
+/** Parsed options, reused by every call. */
+const options = {
+  /** When to stop waiting, in ms; 0: never; NO_BLOCK: do not wait. */
+  deadlineMs: NO_BLOCK as number,
+  /** 0: all. */
+  count: 0,
+  isNoAck: false,
+  /** Argument of the group's name, the consumer's follows; 0: not given. */
+  group: 0,
+  /** First key. */
+  keys: 0,
+  streamCount: 0,
+}
+
+/** IDs behind which is read, by stream. MAX_ID stands for `>`. */
+const ids = new IdList()
+const streams: (Stream | null)[] = []
+const groups: (ConsumerGroup | null)[] = []
+const cursor = new StreamCursor()
+const after = new StreamId()
+const newest = new StreamId()
+const pendingId = new StreamId()
+const rewritten = new ArgsBuilder()
+
+export const xread = defineCommand({
+  name: 'xread',
+  summary: 'Returns entries of streams behind given IDs, or waits for them.',
+  group: 'stream',
+  since: '5.0.0',
+  complexity: 'O(N) in the entries returned, for each stream.',
+  arity: -4,
+  flags: CommandFlag.ReadOnly | CommandFlag.Blocking,
+  categories: AclCategory.Stream,
+  keys: [keysAfter('STREAMS', 1, -1, 1, 2, 'RO', 'access')],
+  handler: (ctx, args, reply) => read(ctx, args, reply, Reader.Plain),
+})
+
+export const xreadgroup = defineCommand({
+  name: 'xreadgroup',
+  summary: 'Returns new entries of streams, or those pending, to a consumer of a group, or waits for them.',
+  group: 'stream',
+  since: '5.0.0',
+  complexity: 'O(N) in the entries returned, for each stream.',
+  arity: -7,
+  flags: CommandFlag.Write | CommandFlag.Blocking,
+  categories: AclCategory.Stream,
+  keys: [keysAfter('STREAMS', 4, -1, 1, 2, 'RO', 'access')],
+  handler: (ctx, args, reply) => read(ctx, args, reply, Reader.Group),
+})
+
+function read(ctx: CommandContext, args: Args, reply: ReplySink, reader: number): void {
+  parseOptions(ctx, args, reader)
+  try {
+    resolveStreams(ctx, args, reader)
+    // What was delivered is recorded as its effects.
+    if (reader === Reader.Group) ctx.recordNothing()
+    if (replyStreams(ctx, args, reply) > 0) return
+  } finally {
+    streams.length = 0
+    groups.length = 0
+  }
+  if (options.deadlineMs === NO_BLOCK || !ctx.mayBlock) {
+    reply.nilArray()
+    return
+  }
+  ctx.server.block(
+    ctx.session,
+    withSettledIds(args),
+    options.keys,
+    options.streamCount,
+    BlockedOn.Stream,
+    options.deadlineMs,
+    reader === Reader.Group,
+  )
+}
+
+function parseOptions(ctx: CommandContext, args: Args, reader: number): void {
+  options.deadlineMs = NO_BLOCK
+  options.count = 0
+  options.isNoAck = false
+  options.group = 0
+  options.keys = 0
+  options.streamCount = 0
+  for (let i = 1; i < args.count && options.keys === 0; i++) {
+    const more = args.count - i - 1
+    if (more > 0 && args.is(i, 'BLOCK')) {
+      if (ctx.inScript) throw blockInScript(args.text(0))
+      options.deadlineMs = parseDeadline(ctx, args, ++i)
+    } else if (more > 0 && args.is(i, 'COUNT')) {
+      options.count = Math.max(0, args.integer(++i))
+    } else if (more > 0 && args.is(i, 'STREAMS')) {
+      if (more % 2 !== 0) {
+        throw reader === Reader.Group ? unbalancedStreams('xreadgroup', '>') : unbalancedStreams('xread', '$')
+      }
+      options.keys = i + 1
+      options.streamCount = more / 2
+    } else if (more >= 2 && args.is(i, 'GROUP')) {
+      if (reader === Reader.Plain) throw GROUP_ONLY_IN_XREADGROUP
+      options.group = i + 1
+      i += 2
+    } else if (args.is(i, 'NOACK')) {
+      if (reader === Reader.Plain) throw NOACK_ONLY_IN_XREADGROUP
+      options.isNoAck = true
+    } else {
+      throw SYNTAX_ERROR
+    }
+  }
+  if (options.keys === 0) throw SYNTAX_ERROR
+  if (reader === Reader.Group && options.group === 0) throw GROUP_OPTION_MISSING
+}
+
+function parseDeadline(ctx: CommandContext, args: Args, i: number): number {
+  const timeoutMs = args.integer(i, TIMEOUT_NOT_AN_INTEGER)
+  if (timeoutMs < 0) throw TIMEOUT_NEGATIVE
+  if (timeoutMs === 0) return 0
+  if (timeoutMs + ctx.now >= INT64_LIMIT) throw TIMEOUT_OUT_OF_RANGE
+  return timeoutMs + ctx.now
+}
+
+/** Looks up each stream and its group, and settles the ID behind which it is read. */
+function resolveStreams(ctx: CommandContext, args: Args, reader: number): void {
+  ids.clear()
+  for (let n = 0; n < options.streamCount; n++) {
+    const key = options.keys + n
+    const idArgument = key + options.streamCount
+    const stream = readStream(ctx, args, key)
+    let group: ConsumerGroup | null = null
+    if (reader === Reader.Group) {
+      group = stream === null ? null : findGroup(stream, args, options.group)
+      if (group === null) throw noGroupInXreadgroup(args.text(key), args.text(options.group))
+    }
+    streams.push(stream)
+    groups.push(group)
+    if (args.isByte(idArgument, DOLLAR)) {
+      if (reader === Reader.Group) throw DOLLAR_IN_XREADGROUP
+      if (stream === null) after.setMin()
+      else after.copy(stream.lastId)
+    } else if (args.isByte(idArgument, GREATER)) {
+      if (reader === Reader.Plain) throw NEW_ENTRIES_IN_XREAD
+      after.setMax()
+    } else {
+      parseId(args, idArgument, after)
+    }
+    ids.push(after)
+  }
+}
+
+/** Replies the streams that have something. Returns how many; nothing is replied for 0. */
+function replyStreams(ctx: CommandContext, args: Args, reply: ReplySink): number {
+  // One stream is the usual case: its header needs no room to be made for it afterwards.
+  const isSingle = options.streamCount === 1
+  const mark = isSingle ? 0 : reply.begin()
+  let replied = 0
+  for (let n = 0; n < options.streamCount; n++) {
+    const stream = streams[n]!
+    if (stream === null) continue
+    const group = groups[n]!
+    ids.get(n, after)
+    const isHistory = group !== null && !after.isMax()
+    let consumer: Consumer | null = null
+    if (group !== null) {
+      consumer = seenConsumer(ctx, args, options.keys + n, group)
+      if (!isHistory) after.copy(group.lastId)
+    }
+    if (!isHistory && (!stream.newestEntryId(newest) || newest.compare(after) <= 0)) continue
+    replied++
+    if (isSingle) replySize(reply, 1)
+    if (reply.version === 2) reply.array(2)
+    reply.bulk(args.buffer, args.start(options.keys + n), args.length(options.keys + n))
+    after.increment()
+    if (group === null || consumer === null) replyBehind(reply, stream)
+    else if (isHistory) replyHistory(ctx, reply, stream, group, consumer)
+    else deliver(ctx, args, options.keys + n, reply, stream, group, consumer)
+    if (group !== null) ctx.markDirty(1)
+  }
+  if (isSingle || replied === 0) return replied
+  if (reply.version === 2) reply.closeArray(mark, replied)
+  else reply.closeMap(mark, replied)
+  return replied
+}
+
+function replySize(reply: ReplySink, streamCount: number): void {
+  if (reply.version === 2) reply.array(streamCount)
+  else reply.map(streamCount)
+}
+
+/** The reading consumer, created if it is new; seen now. */
+function seenConsumer(ctx: CommandContext, args: Args, key: number, group: ConsumerGroup): Consumer {
+  let consumer = findConsumer(group, args, options.group + 1)
+  if (consumer === null) {
+    consumer = createConsumer(ctx, args, key, group, options.group + 1)
+    // Otherwise the XCLAIM of the first delivery creates it.
+    if (options.isNoAck) recordConsumer(ctx, args, key, options.group, consumer)
+  }
+  consumer.seenTime = ctx.now
+  return consumer
+}
+
+/** Replies the entries from `after` on. */
+function replyBehind(reply: ReplySink, stream: Stream): void {
+  cursor.openForward(stream, after, MAX_ID, stream.hint)
+  // There is one at least: the newest one is not before `after`.
+  if (options.count === 1 && cursor.next()) {
+    reply.array(1)
+    replyEntry(reply, cursor)
+    return
+  }
+  const mark = reply.begin()
+  let count = 0
+  while (cursor.next()) {
+    replyEntry(reply, cursor)
+    if (++count === options.count) break
+  }
+  reply.closeArray(mark, count)
+}
+
+/** Delivers the entries from `after` on to a consumer. */
+function deliver(
+  ctx: CommandContext,
+  args: Args,
+  key: number,
+  reply: ReplySink,
+  stream: Stream,
+  group: ConsumerGroup,
+  consumer: Consumer,
+): void {
+  cursor.openForward(stream, after, MAX_ID, group.hint)
+  const isSingle = options.count === 1
+  if (isSingle) reply.array(1)
+  const mark = isSingle ? 0 : reply.begin()
+  let count = 0
+  let hasAdvanced = false
+  while (cursor.next()) {
+    if (stream.advanceGroup(group, cursor.id)) hasAdvanced = true
+    replyEntry(reply, cursor)
+    if (!options.isNoAck) {
+      const position = group.pending.deliver(cursor.id, consumer, ctx.now)
+      consumer.activeTime = ctx.now
+      recordClaim(ctx, args, key, options.group, group, position, cursor.id)
+    }
+    if (++count === options.count) break
+  }
+  if (!isSingle) reply.closeArray(mark, count)
+  if (options.isNoAck && hasAdvanced) recordGroupPosition(ctx, args, key, options.group, group)
+}
+
+/** Replies what is pending for a consumer, from `after` on; each entry counts as delivered once more. */
+function replyHistory(
+  ctx: CommandContext,
+  reply: ReplySink,
+  stream: Stream,
+  group: ConsumerGroup,
+  consumer: Consumer,
+): void {
+  const mark = reply.begin()
+  const owned = consumer.pending
+  let count = 0
+  for (let at = owned.ceiling(after); at !== NO_POSITION; at = owned.next(at)) {
+    owned.readId(at, 0, pendingId)
+    if (replyEntryOf(reply, stream, pendingId)) {
+      const position = group.pending.find(pendingId)
+      group.pending.setDelivery(position, ctx.now, group.pending.deliveryCount(position) + 1)
+    } else {
+      reply.array(2)
+      replyId(reply, pendingId)
+      reply.nilArray()
+    }
+    if (++count === options.count) break
+  }
+  reply.closeArray(mark, count)
+}
+
+/** The arguments with each `$` replaced by the ID that it stood for. */
+function withSettledIds(args: Args): Args {
+  const firstId = options.keys + options.streamCount
+  let hasDollar = false
+  for (let i = firstId; i < args.count; i++) if (args.isByte(i, DOLLAR)) hasDollar = true
+  if (!hasDollar) return args
+  rewritten.clear()
+  for (let i = 0; i < args.count; i++) {
+    if (i >= firstId && args.isByte(i, DOLLAR)) {
+      ids.get(i - firstId, after)
+      rewritten.text(after.text())
+    } else {
+      rewritten.bytes(args.buffer, args.start(i), args.length(i))
+    }
+  }
+  return rewritten.args
+}
