@@ -1,0 +1,117 @@
+/**
+ * SortedSet: a sorted set above the packed thresholds (Kind.ZsetBig). Hot path.
+ *
+ * A Dict finds the score of a member, a ScoreOrder the members in order; both refer to the one block of each member,
+ * which the Dict owns. Rows of the Dict are dense, so a random member is a random row, and a scan walks the rows from
+ * the top down (see storage/dict.ts). A row number is valid until the next removal.
+ *
+ * `memberBytes` follows the arena around each change, so that the accounting costs two additions and no walk. Whoever
+ * moves member blocks has to tell both the Dict and the order.
+ */
+import type { Collection } from '../keyspace/kind.ts'
+import type { Arena, Ref } from '../storage/arena.ts'
+import { Dict, DictStride } from '../storage/dict.ts'
+import { REMOVE_RUN_MAX, ScoreOrder } from './score-order.ts'
+
+/** Estimated bytes of the objects themselves: this class, its Dict and order, and their arrays' headers. */
+const OBJECT_BYTES = 500
+
+/** Members of one run of `removeRange`. */
+const removed = new Float64Array(REMOVE_RUN_MAX)
+
+export class SortedSet implements Collection {
+  readonly arena: Arena
+  readonly order: ScoreOrder
+  private readonly dict: Dict
+  private memberBytes = 0
+
+  /** @param seed of the hash function; secret, so that clients cannot choose colliding members. */
+  constructor(arena: Arena, seed: number) {
+    this.arena = arena
+    this.order = new ScoreOrder(arena)
+    this.dict = new Dict(arena, DictStride.Map, seed)
+  }
+
+  /** Number of members; rows are 0 … size - 1. */
+  get size(): number {
+    return this.dict.size
+  }
+
+  /** The hash of a member, for `find` and `insert`. */
+  hash(member: Uint8Array, start: number, length: number): number {
+    return this.dict.hash(member, start, length)
+  }
+
+  /** The row of a member, NO_ROW when it is absent. */
+  find(hash: number, member: Uint8Array, start: number, length: number): number {
+    return this.dict.findHashed(hash, member, start, length)
+  }
+
+  score(row: number): number {
+    return this.dict.value(row)
+  }
+
+  /** The block of the member of a row. */
+  memberRef(row: number): Ref {
+    return this.dict.keyRef(row)
+  }
+
+  /** The rank of the member of a row; 0 is the lowest. O(log n). */
+  rank(row: number): number {
+    return this.order.rankOf(this.dict.value(row), this.dict.keyRef(row))
+  }
+
+  /** Adds a member that is absent. O(log n). */
+  insert(hash: number, member: Uint8Array, start: number, length: number, score: number): void {
+    const ref = this.arena.store(member, start, length)
+    this.memberBytes += this.arena.capacity(ref)
+    this.dict.setValue(this.dict.insertRef(hash, ref), score)
+    this.order.insert(score, ref)
+  }
+
+  /** Gives the member of a row another score. O(log n). */
+  setScore(row: number, score: number): void {
+    this.order.move(this.dict.value(row), this.dict.keyRef(row), score)
+    this.dict.setValue(row, score)
+  }
+
+  /** Removes the member of a row; the last row moves into its place. O(log n). */
+  removeRow(row: number): void {
+    const ref = this.dict.keyRef(row)
+    this.order.remove(this.dict.value(row), ref)
+    this.memberBytes -= this.arena.capacity(ref)
+    this.dict.remove(row)
+  }
+
+  /** Removes `count` members from `rank` on, which must exist. O(log n + count). */
+  removeRange(rank: number, count: number): void {
+    const { arena, dict } = this
+    while (count > 0) {
+      const run = this.order.removeRun(rank, count, removed)
+      for (let i = 0; i < run; i++) {
+        const ref: Ref = removed[i]!
+        this.memberBytes -= arena.capacity(ref)
+        dict.remove(dict.find(arena.segment(ref), arena.offset(ref), arena.length(ref)))
+      }
+      count -= run
+    }
+  }
+
+  free(): void {
+    this.order.clear()
+    this.dict.clear()
+    this.memberBytes = 0
+  }
+
+  arenaBytes(): number {
+    return this.memberBytes + this.order.nodeBytes
+  }
+
+  arenaBlocks(): number {
+    return this.dict.size + this.order.nodeCount
+  }
+
+  overheadBytes(): number {
+    return OBJECT_BYTES + this.dict.overheadBytes()
+  }
+}
