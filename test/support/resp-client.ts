@@ -2,7 +2,8 @@
  * A plain RESP client for tests: pipelines raw commands, decodes RESP2 and RESP3 so that types stay apart.
  *
  * Strings are byte strings (one char is one byte). A simple string is `{ status }`, an error `{ error }`, a RESP3 type
- * a tagged object. Push messages are collected in `pushes`.
+ * a tagged object. Push messages are collected in `pushes`; replies that nobody asked for (messages of RESP2
+ * subscriptions, MONITOR) wait for `next()`.
  */
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
@@ -38,6 +39,8 @@ export function encodeCommand(words: readonly string[]): string {
 
 export class RespClient {
   readonly pushes: Reply[][] = []
+  /** Replies that came without being waited for, oldest first. */
+  private readonly unasked: Reply[] = []
   private readonly socket: Socket
   private text = ''
   private readonly waiting: { resolve: (reply: Reply) => void; reject: (error: Error) => void }[] = []
@@ -86,6 +89,40 @@ export class RespClient {
     return Promise.all(replies)
   }
 
+  /** Sends one command whose replies are taken by `next()`, if there are any. */
+  write(...words: string[]): void {
+    this.socket.write(Buffer.from(encodeCommand(words), 'latin1'))
+  }
+
+  /** The next reply that is not a push message. */
+  next(): Promise<Reply> {
+    const reply = this.unasked.shift()
+    if (reply !== undefined) return Promise.resolve(reply)
+    return new Promise((resolve, reject) => {
+      if (this.closedError !== null) reject(this.closedError)
+      else this.waiting.push({ resolve, reject })
+    })
+  }
+
+  /** The next push message. */
+  async nextPush(): Promise<Reply[]> {
+    while (this.pushes.length === 0) await once(this.socket, 'data')
+    return this.pushes.shift()!
+  }
+
+  get isClosed(): boolean {
+    return this.closedError !== null
+  }
+
+  /** Stops and resumes reading, so that the server's output piles up. */
+  pause(): void {
+    this.socket.pause()
+  }
+
+  resume(): void {
+    this.socket.resume()
+  }
+
   /** Resolves when the server has closed the connection. */
   async closed(): Promise<void> {
     if (this.closedError === null) await once(this.socket, 'close')
@@ -106,7 +143,8 @@ export class RespClient {
         return
       }
       if (typeof reply === 'object' && reply !== null && 'push' in reply) this.pushes.push(reply.push)
-      else this.waiting.shift()?.resolve(reply)
+      else if (this.waiting.length > 0) this.waiting.shift()!.resolve(reply)
+      else this.unasked.push(reply)
     }
   }
 

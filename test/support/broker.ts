@@ -1,0 +1,86 @@
+/**
+ * A broker in the test's own process: no log, no append-only file unless asked for, a free TCP port, and (on wish) a
+ * clock that the test moves.
+ */
+import { type ConfigOptions, configFromOptions } from '../../src/config/config.ts'
+import type { Log } from '../../src/observe/log.ts'
+import { Broker } from '../../src/server/broker.ts'
+import type { Clock, Server } from '../../src/server/server.ts'
+import type { Endpoint } from '../../src/transport/contract.ts'
+import { listenTcp } from '../../src/transport/node.ts'
+import { RespClient } from './resp-client.ts'
+
+/** A log that keeps its warnings, for tests that look at them. */
+export class TestLog implements Log {
+  readonly warnings: string[] = []
+
+  debug(): void {}
+  verbose(): void {}
+  notice(): void {}
+
+  warning(message: string): void {
+    this.warnings.push(message)
+  }
+}
+
+/** A clock that stands still until it is moved; timers of the server still run in real time. */
+export class TestClock implements Clock {
+  nowMs: number
+
+  constructor(nowMs = 1_700_000_000_000) {
+    this.nowMs = nowMs
+  }
+
+  now(): number {
+    return this.nowMs
+  }
+
+  pass(ms: number): void {
+    this.nowMs += ms
+  }
+}
+
+export class TestBroker {
+  readonly broker: Broker
+  readonly log: TestLog
+  readonly #endpoint: Endpoint
+  readonly #clients: RespClient[] = []
+
+  private constructor(broker: Broker, log: TestLog, endpoint: Endpoint) {
+    this.broker = broker
+    this.log = log
+    this.#endpoint = endpoint
+  }
+
+  static async start(options: ConfigOptions = {}, clock: Clock = { now: Date.now }): Promise<TestBroker> {
+    const log = new TestLog()
+    const config = configFromOptions({ port: 0, appendonly: 'no', save: '', 'enable-debug-command': 'yes', ...options })
+    const broker = new Broker({ config, log, clock })
+    await broker.start()
+    // The directive's port 0 means no TCP at all, so a free port is opened beside the broker's own endpoints.
+    const endpoint = await listenTcp({ host: '127.0.0.1', port: 0, backlog: 128 }, broker.server.accept)
+    return new TestBroker(broker, log, endpoint)
+  }
+
+  get server(): Server {
+    return this.broker.server
+  }
+
+  get port(): number {
+    return this.#endpoint.port
+  }
+
+  /** A new client; closed with the broker. */
+  async connect(): Promise<RespClient> {
+    const client = await RespClient.connect({ port: this.port })
+    this.#clients.push(client)
+    return client
+  }
+
+  async stop(): Promise<void> {
+    for (const client of this.#clients) client.close()
+    const closing = this.#endpoint.close()
+    await this.broker.close()
+    await closing
+  }
+}
