@@ -160,6 +160,8 @@ export class PackedCursor {
    */
   find(source: Uint8Array, start: number, length: number, stride: number): boolean {
     const wanted = parseSafeInteger(source, start, length)
+    // Keys of one hash often differ in their ends only. The last byte of an empty entry is its header.
+    const last = length === 0 ? 0x80 : source[start + length - 1]!
     const buffer = this.buffer
     const base = this.base
     const end = base + this.end
@@ -171,7 +173,9 @@ export class PackedCursor {
         at += 2
       } else if (first < 0xc0) {
         const size = first & 0x3f
-        if (size === length && equalBytes(buffer, at + 1, source, start, length)) return this.found(at - base)
+        if (size === length && buffer[at + size] === last && equalBytes(buffer, at + 1, source, start, length)) {
+          return this.found(at - base)
+        }
         at += size + 2
       } else {
         this.decode(at - base)
@@ -181,8 +185,13 @@ export class PackedCursor {
         at = base + this.next
       }
       for (let i = 1; i < stride && at < end; i++) {
-        const encoded = encodedLength(buffer, at)
-        at += encoded + backLengthBytes(encoded)
+        const header = buffer[at]!
+        if (header < 0x80) at += 2
+        else if (header < 0xc0) at += (header & 0x3f) + 2
+        else {
+          const encoded = encodedLength(buffer, at)
+          at += encoded + backLengthBytes(encoded)
+        }
       }
     }
     return this.leave()
