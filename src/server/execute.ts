@@ -24,7 +24,7 @@ import {
 } from '../resp/errors.ts'
 import type { ReplySink } from '../resp/reply.ts'
 import type { Client } from './client.ts'
-import type { ErrorStats } from './stats.ts'
+import type { ErrorStats } from '../observe/stats.ts'
 
 /** Answers what the pipeline asks of the server. */
 export interface PipelineGates {

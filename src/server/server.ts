@@ -29,7 +29,7 @@ import { Client, type ClientHost } from './client.ts'
 import { Pipeline, type PipelineGates } from './execute.ts'
 import { isOverOutputLimit } from './output-limits.ts'
 import { applySettings } from './settings.ts'
-import { ErrorStats, ServerStats } from './stats.ts'
+import { ErrorStats, ServerStats } from '../observe/stats.ts'
 
 /** Keys removed by one slice of the active expire cycle; the rest follows in the next turn. */
 const EXPIRE_SLICE_KEYS = 500

@@ -16,7 +16,7 @@ import { ArgsBuilder } from '../../src/resp/args.ts'
 import { RespSink } from '../../src/resp/reply.ts'
 import { Client } from '../../src/server/client.ts'
 import { Pipeline } from '../../src/server/execute.ts'
-import { ErrorStats } from '../../src/server/stats.ts'
+import { ErrorStats } from '../../src/observe/stats.ts'
 import type { Connection } from '../../src/transport/contract.ts'
 import { decodeAll, type Reply } from './resp-decode.ts'
 
