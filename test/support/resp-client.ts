@@ -142,7 +142,7 @@ export class RespClient {
         this.text = this.text.slice(start)
         return
       }
-      if (typeof reply === 'object' && reply !== null && 'push' in reply) this.pushes.push(reply.push)
+      if (isPush(reply)) this.pushes.push(reply.push)
       else if (this.waiting.length > 0) this.waiting.shift()!.resolve(reply)
       else this.unasked.push(reply)
     }
@@ -228,4 +228,8 @@ export class Decoder {
     }
     return items
   }
+}
+
+function isPush(reply: Reply): reply is { push: Reply[] } {
+  return typeof reply === 'object' && reply !== null && !Array.isArray(reply) && 'push' in reply
 }

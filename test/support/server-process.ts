@@ -58,7 +58,11 @@ export class ServerProcess {
   }
 
   /** Starts Millrace on a free port with its data in `directory` (a temporary one by default) and waits until it answers. */
-  static async millrace(args: readonly string[] = [], directory: string | null = null, port = 0): Promise<ServerProcess> {
+  static async millrace(
+    args: readonly string[] = [],
+    directory: string | null = null,
+    port = 0,
+  ): Promise<ServerProcess> {
     return ServerProcess.start(process.execPath, [MAIN], args, directory, port)
   }
 
