@@ -1,0 +1,177 @@
+/** Blocked list commands on a whole server: who is woken, in which order, and what is left afterwards. */
+import { once } from 'node:events'
+import type { Duplex } from 'node:stream'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { configFromOptions } from '../../../src/config/config.ts'
+import type { Log } from '../../../src/observe/log.ts'
+import { Server } from '../../../src/server/server.ts'
+import { connectMemory } from '../../../src/transport/memory.ts'
+import { decodeAll, decodeFirst, type Reply } from '../resp-decode.ts'
+
+const silent: Log = { debug() {}, verbose() {}, notice() {}, warning() {} }
+
+/** An in-process connection that keeps replies until they are asked for. */
+class MemoryClient {
+  readonly stream: Duplex
+  #text = ''
+
+  constructor(server: Server) {
+    this.stream = connectMemory(server.accept)
+    this.stream.setEncoding('latin1')
+    this.stream.on('data', (chunk: string) => {
+      this.#text += chunk
+    })
+  }
+
+  /** Sends one command and does not wait. */
+  send(...words: string[]): void {
+    const request = words.map((word) => `$${word.length}\r\n${word}\r\n`).join('')
+    this.stream.write(Buffer.from(`*${words.length}\r\n${request}`, 'latin1'))
+  }
+
+  /** The next reply. */
+  async next(): Promise<Reply> {
+    for (;;) {
+      const first = decodeFirst(this.#text)
+      if (first !== null) {
+        this.#text = this.#text.slice(first.length)
+        return first.reply
+      }
+      await once(this.stream, 'data')
+    }
+  }
+
+  call(...words: string[]): Promise<Reply> {
+    this.send(...words)
+    return this.next()
+  }
+
+  /** Whether a reply has come that nobody asked for. */
+  get hasReply(): boolean {
+    return this.#text.length > 0
+  }
+}
+
+let server: Server
+let pusher: MemoryClient
+let effects: string[]
+
+beforeEach(() => {
+  server = new Server({ config: configFromOptions({}), log: silent, clock: { now: Date.now } })
+  server.start()
+  effects = []
+  server.journal.subscribe((buffer, start, end) => {
+    for (const effect of decodeAll(buffer.latin1Slice(start, end))) effects.push((effect as string[]).join(' '))
+  })
+  pusher = new MemoryClient(server)
+})
+
+afterEach(() => {
+  const { arena } = server.keyspace
+  expect({ bytes: arena.liveBytes, blocks: arena.liveBlocks }).toEqual(server.keyspace.account())
+  server.close()
+})
+
+/** A client whose command has blocked. */
+async function blocked(...words: string[]): Promise<MemoryClient> {
+  const before = server.blocking.count
+  const client = new MemoryClient(server)
+  client.send(...words)
+  while (server.blocking.count === before) await new Promise((resolve) => setImmediate(resolve))
+  expect(client.hasReply).toBe(false)
+  return client
+}
+
+test('clients blocked on a key are served in the order in which they came, one element each', async () => {
+  const first = await blocked('BLPOP', 'l', '0')
+  const second = await blocked('BRPOP', 'other', 'l', '0')
+  const third = await blocked('BLPOP', 'l', '0')
+  expect(await pusher.call('RPUSH', 'l', 'a', 'b', 'c', 'd')).toBe(4)
+  expect(await first.next()).toEqual(['l', 'a'])
+  expect(await second.next()).toEqual(['l', 'd'])
+  expect(await third.next()).toEqual(['l', 'b'])
+  expect(await pusher.call('LRANGE', 'l', '0', '-1')).toEqual(['c'])
+  expect(server.blocking.count).toBe(0)
+})
+
+test('a push that blocked clients empty again leaves no key, and is recorded before their pops', async () => {
+  const first = await blocked('BLPOP', 'l', '0')
+  const second = await blocked('BLMPOP', '0', '1', 'l', 'RIGHT', 'COUNT', '5')
+  expect(await pusher.call('RPUSH', 'l', 'a', 'b', 'c')).toBe(3)
+  expect(await first.next()).toEqual(['l', 'a'])
+  expect(await second.next()).toEqual(['l', ['c', 'b']])
+  expect(await pusher.call('LLEN', 'l')).toBe(0)
+  expect(effects).toEqual(['SELECT 0', 'RPUSH l a b c', 'LPOP l', 'RPOP l 2'])
+})
+
+test('a client blocked on the same key twice is served once', async () => {
+  const client = await blocked('BLPOP', 'l', 'l', 'l', '0')
+  expect(await pusher.call('RPUSH', 'l', 'a', 'b')).toBe(2)
+  expect(await client.next()).toEqual(['l', 'a'])
+  expect(await pusher.call('LRANGE', 'l', '0', '-1')).toEqual(['b'])
+})
+
+test('a value of another type wakes nobody', async () => {
+  const client = await blocked('BLPOP', 'l', '0')
+  expect(await pusher.call('SET', 'l', 'x')).toBe('OK')
+  expect(await pusher.call('LLEN', 'l')).toMatch(/^-WRONGTYPE/)
+  expect(client.hasReply).toBe(false)
+  expect(server.blocking.count).toBe(1)
+})
+
+test('BLMOVE passes an element on to a client that is blocked on the destination', async () => {
+  const consumer = await blocked('BLPOP', 'target', '0')
+  const mover = await blocked('BLMOVE', 'source', 'target', 'LEFT', 'RIGHT', '0')
+  expect(await pusher.call('RPUSH', 'source', 'job')).toBe(1)
+  expect(await mover.next()).toBe('job')
+  expect(await consumer.next()).toEqual(['target', 'job'])
+  expect(effects).toEqual(['SELECT 0', 'RPUSH source job', 'LMOVE source target LEFT RIGHT', 'LPOP target'])
+})
+
+test('BRPOPLPUSH to a key of another type replies the error and leaves the element to the next client', async () => {
+  await pusher.call('SET', 'target', 'x')
+  const mover = await blocked('BRPOPLPUSH', 'source', 'target', '0')
+  const consumer = await blocked('BLPOP', 'source', '0')
+  await pusher.call('RPUSH', 'source', 'job')
+  expect(await mover.next()).toMatch(/^-WRONGTYPE/)
+  expect(await consumer.next()).toEqual(['source', 'job'])
+})
+
+test('a list moved within itself by a blocked BLMOVE stays', async () => {
+  const mover = await blocked('BLMOVE', 'l', 'l', 'LEFT', 'RIGHT', '0')
+  await pusher.call('RPUSH', 'l', 'a', 'b')
+  expect(await mover.next()).toBe('a')
+  expect(await pusher.call('LRANGE', 'l', '0', '-1')).toEqual(['b', 'a'])
+})
+
+test('commands sent behind a blocked one run after it', async () => {
+  const client = await blocked('BLPOP', 'l', '0')
+  client.send('RPUSH', 'l', 'second')
+  client.send('LLEN', 'l')
+  await pusher.call('RPUSH', 'l', 'first')
+  expect(await client.next()).toEqual(['l', 'first'])
+  expect(await client.next()).toBe(1)
+  expect(await client.next()).toBe(1)
+})
+
+test('the time of a blocked command ends with an array that is null', async () => {
+  for (const words of [
+    ['BLPOP', 'l', '0.01'],
+    ['BRPOP', 'l', '0.01'],
+    ['BLMOVE', 'l', 'm', 'LEFT', 'LEFT', '0.01'],
+    ['BRPOPLPUSH', 'l', 'm', '0.01'],
+    ['BLMPOP', '0.01', '1', 'l', 'LEFT'],
+  ]) {
+    expect([words, await pusher.call(...words)]).toEqual([words, null])
+  }
+  expect(server.blocking.count).toBe(0)
+  expect(server.keyspace.databases[0]?.blocked.size).toBe(0)
+})
+
+test('a client that disconnects while it is blocked takes no element', async () => {
+  const client = await blocked('BLPOP', 'l', '0')
+  client.stream.end()
+  while (server.blocking.count > 0) await new Promise((resolve) => setImmediate(resolve))
+  expect(await pusher.call('RPUSH', 'l', 'a')).toBe(1)
+  expect(await pusher.call('LRANGE', 'l', '0', '-1')).toEqual(['a'])
+})
