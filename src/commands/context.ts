@@ -20,6 +20,7 @@ import { PackedCursor } from '../storage/packed.ts'
 import { HashView } from '../structures/hash-view.ts'
 import { ListView } from '../structures/list-view.ts'
 import { SetView } from '../structures/set-view.ts'
+import { ZsetView } from '../structures/zset-view.ts'
 import type { Registry } from './registry.ts'
 import type { Session } from './session.ts'
 
@@ -84,6 +85,9 @@ export class CommandContext {
   /** The list a handler works on, and the one it moves elements to. */
   readonly list: ListView
   readonly targetList: ListView
+  /** The sorted set a handler works on, and the one it builds. */
+  readonly zset: ZsetView
+  readonly targetZset: ZsetView
   /** Source of random members, in [0, 1). A test may put a seeded one in its place. */
   random: () => number = Math.random
 
@@ -111,6 +115,8 @@ export class CommandContext {
     this.set = new SetView(keyspace.arena, keyspace.seed)
     this.list = new ListView(keyspace.arena)
     this.targetList = new ListView(keyspace.arena)
+    this.zset = new ZsetView(keyspace.arena, keyspace.seed)
+    this.targetZset = new ZsetView(keyspace.arena, keyspace.seed)
   }
 
   /** Prepares for the next command. */

@@ -162,6 +162,26 @@ export const LPOS_RANK_ZERO = new ReplyError(
 export const LPOS_COUNT_NEGATIVE = new ReplyError("ERR COUNT can't be negative")
 export const LPOS_MAXLEN_NEGATIVE = new ReplyError("ERR MAXLEN can't be negative")
 
+// Sorted sets
+export const ZADD_XX_WITH_NX = new ReplyError('ERR XX and NX options at the same time are not compatible')
+export const ZADD_GT_LT_NX = new ReplyError('ERR GT, LT, and/or NX options at the same time are not compatible')
+export const ZADD_INCR_PAIRS = new ReplyError('ERR INCR option supports a single increment-element pair')
+export const SCORE_NAN = new ReplyError('ERR resulting score is not a number (NaN)')
+export const SCORE_RANGE_NOT_A_FLOAT = new ReplyError('ERR min or max is not a float')
+export const LEX_RANGE_INVALID = new ReplyError('ERR min or max not valid string range item')
+export const ZRANGE_LIMIT_BY_RANK = new ReplyError(
+  'ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX',
+)
+export const ZRANGE_LEX_WITH_SCORES = new ReplyError(
+  'ERR syntax error, WITHSCORES not supported in combination with BYLEX',
+)
+export const WEIGHT_NOT_A_FLOAT = new ReplyError('ERR weight value is not a float')
+
+/** ZUNION, ZINTER, ZDIFF and their relatives: numkeys is below 1. */
+export function inputKeyNeeded(fullName: string): ReplyError {
+  return new ReplyError(`ERR at least 1 input key is needed for '${fullName}' command`)
+}
+
 // Strings and keys
 export const LCS_NOT_STRINGS = new ReplyError('ERR The specified keys must contain string values')
 export const LCS_LENGTH_AND_INDEXES = new ReplyError(
@@ -172,9 +192,6 @@ export const LCS_TABLE_TOO_LARGE = new ReplyError(
 )
 export const EXPIRE_NX_WITH_OTHERS = new ReplyError('ERR NX and XX, GT or LT options at the same time are not compatible')
 export const EXPIRE_GT_AND_LT = new ReplyError('ERR GT and LT options at the same time are not compatible')
-export const LFU_POLICY_SELECTED = new ReplyError(
-  'ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.',
-)
 export const LFU_POLICY_NOT_SELECTED = new ReplyError(
   'ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.',
 )
