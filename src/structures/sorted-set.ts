@@ -11,7 +11,7 @@
 import type { Collection } from '../keyspace/kind.ts'
 import type { Arena, Ref } from '../storage/arena.ts'
 import { Dict, DictStride } from '../storage/dict.ts'
-import { REMOVE_RUN_MAX, ScoreOrder } from './score-order.ts'
+import { OrderCursor, REMOVE_RUN_MAX, ScoreOrder } from './score-order.ts'
 
 /** Estimated bytes of the objects themselves: this class, its Dict and order, and their arrays' headers. */
 const OBJECT_BYTES = 500
@@ -95,6 +95,21 @@ export class SortedSet implements Collection {
       }
       count -= run
     }
+  }
+
+  /** A copy with blocks of its own. O(n log n). */
+  clone(seed: number): SortedSet {
+    const { arena } = this
+    const copy = new SortedSet(arena, seed)
+    const cursor = new OrderCursor()
+    for (let more = cursor.open(this.order, 0); more; more = cursor.next()) {
+      const ref = cursor.member
+      const buffer = arena.segment(ref)
+      const start = arena.offset(ref)
+      const length = arena.length(ref)
+      copy.insert(copy.hash(buffer, start, length), buffer, start, length, cursor.score)
+    }
+    return copy
   }
 
   free(): void {
