@@ -1,0 +1,69 @@
+/**
+ * FLUSHDB [ASYNC | SYNC]
+ * FLUSHALL [ASYNC | SYNC]
+ *
+ * Removes all keys of the selected database, or of all. Both modes free the values at once: there is no thread to leave
+ * them to. Recorded even when there was no key.
+ *
+ * Reply: OK. Errors: syntax.
+ * Source: Valkey src/db.c `flushdbCommand`, `flushallCommand`, `signalFlushedDb`.
+ */
+import type { Database } from '../../keyspace/database.ts'
+import type { Args } from '../../resp/args.ts'
+import { SYNTAX_ERROR } from '../../resp/errors.ts'
+import type { ReplySink } from '../../resp/reply.ts'
+import { NO_ROW } from '../../storage/dict.ts'
+import type { CommandContext } from '../context.ts'
+import { AclCategory, CommandFlag, defineCommand } from '../define.ts'
+
+export const flushdb = defineCommand({
+  name: 'flushdb',
+  summary: 'Removes all keys of the selected database.',
+  group: 'server',
+  since: '1.0.0',
+  complexity: 'O(N), N being the number of keys and of the elements in their values.',
+  arity: -1,
+  flags: CommandFlag.Write,
+  categories: AclCategory.Keyspace | AclCategory.Dangerous,
+  tips: ['request_policy:all_shards', 'response_policy:all_succeeded'],
+  handler: flushdbHandler,
+})
+
+export const flushall = defineCommand({
+  name: 'flushall',
+  summary: 'Removes all keys of all databases.',
+  group: 'server',
+  since: '1.0.0',
+  complexity: 'O(N), N being the number of keys and of the elements in their values.',
+  arity: -1,
+  flags: CommandFlag.Write,
+  categories: AclCategory.Keyspace | AclCategory.Dangerous,
+  tips: ['request_policy:all_shards', 'response_policy:all_succeeded'],
+  handler: flushallHandler,
+})
+
+function flushdbHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
+  checkMode(args)
+  clearDatabase(ctx, ctx.db)
+  ctx.markDirty(1)
+  reply.ok()
+}
+
+function flushallHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
+  checkMode(args)
+  for (const db of ctx.keyspace.databases) clearDatabase(ctx, db)
+  ctx.markDirty(1)
+  reply.ok()
+}
+
+/** @throws SYNTAX_ERROR */
+function checkMode(args: Args): void {
+  if (args.count === 1) return
+  if (args.count !== 2 || !(args.is(1, 'SYNC') || args.is(1, 'ASYNC'))) throw SYNTAX_ERROR
+}
+
+function clearDatabase(ctx: CommandContext, db: Database): void {
+  ctx.keyspace.stats.changes += db.size
+  ctx.keyspace.touchedAll(db, (key) => db.findText(key) !== NO_ROW)
+  db.clear()
+}

@@ -1,0 +1,141 @@
+/**
+ * OBJECT ENCODING | FREQ | IDLETIME | REFCOUNT key, OBJECT HELP
+ *
+ * Tells how a value is stored. No LFU policy can be in effect, as nothing is evicted yet: idle times are always kept,
+ * access frequencies never, and FREQ answers as Redis does under other policies.
+ *
+ * Reply: encoding as bulk string, others as integer; null when the key is missing.
+ * Source: Valkey src/object.c `objectCommand`, `strEncoding`.
+ */
+import { parseInt64 } from '../../bytes/integer.ts'
+import type { Database } from '../../keyspace/database.ts'
+import { ENCODING_OF_KIND, Kind } from '../../keyspace/kind.ts'
+import type { Args } from '../../resp/args.ts'
+import { LFU_POLICY_NOT_SELECTED } from '../../resp/errors.ts'
+import type { ReplySink } from '../../resp/reply.ts'
+import { NO_ROW } from '../../storage/dict.ts'
+import type { CommandContext } from '../context.ts'
+import { AclCategory, type CommandDefinition, CommandFlag, defineCommand, type Handler, keyAt } from '../define.ts'
+import { replyHelp } from '../help.ts'
+
+/** Longest string that Redis keeps in one allocation with its object, in bytes. */
+const EMBSTR_BYTES_MAX = 44
+/** Redis shares the objects of the integers from 0 up to this one, and reports the greatest C int for them. */
+const SHARED_INTEGERS_END = 10000
+const SHARED_REFCOUNT = 2 ** 31 - 1
+
+const HELP_LINES: readonly string[] = [
+  'ENCODING <key>',
+  '    Tell how the value of a key is stored.',
+  'FREQ <key>',
+  '    Tell how often a key is used, as a logarithmic counter (LFU policies only).',
+  'IDLETIME <key>',
+  '    Tell for how many seconds a key has not been used.',
+  'REFCOUNT <key>',
+  '    Tell how many references there are to the value of a key.',
+]
+
+const encoding = keySubcommand('encoding', '2.2.3', 'Returns how the value of a key is stored.', encodingHandler)
+const freq = keySubcommand('freq', '4.0.0', 'Returns how often a key is used, as a logarithmic counter.', freqHandler)
+const idletime = keySubcommand(
+  'idletime',
+  '2.2.3',
+  'Returns for how many seconds a key has not been used.',
+  idletimeHandler,
+)
+const refcount = keySubcommand(
+  'refcount',
+  '2.2.3',
+  'Returns how many references there are to the value of a key.',
+  refcountHandler,
+)
+const help = defineCommand({
+  name: 'help',
+  summary: 'Returns a description of the subcommands.',
+  group: 'generic',
+  since: '6.2.0',
+  complexity: 'O(1)',
+  arity: 2,
+  flags: CommandFlag.Loading | CommandFlag.Stale,
+  categories: AclCategory.Keyspace,
+  handler: (_ctx, args, reply) => replyHelp(reply, args.text(0), HELP_LINES),
+})
+
+export const object = defineCommand({
+  name: 'object',
+  summary: 'Container of commands that tell how values are stored.',
+  group: 'generic',
+  since: '2.2.3',
+  complexity: 'Depends on the subcommand.',
+  arity: -2,
+  flags: 0,
+  categories: 0,
+  subcommands: [encoding, freq, help, idletime, refcount],
+  handler: () => {
+    throw new Error('A container is not called without a subcommand')
+  },
+})
+
+function keySubcommand(name: string, since: string, summary: string, handler: Handler): CommandDefinition {
+  return defineCommand({
+    name,
+    summary,
+    group: 'generic',
+    since,
+    complexity: 'O(1)',
+    arity: 3,
+    flags: CommandFlag.ReadOnly,
+    categories: AclCategory.Keyspace,
+    keys: keyAt(2, 'RO'),
+    tips: ['nondeterministic_output'],
+    handler,
+  })
+}
+
+function encodingHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
+  const row = look(ctx, args)
+  if (row === NO_ROW) reply.nil()
+  else reply.bulkText(encodingOf(ctx.db, row))
+}
+
+function freqHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
+  if (look(ctx, args) !== NO_ROW) throw LFU_POLICY_NOT_SELECTED
+  reply.nil()
+}
+
+function idletimeHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
+  const row = look(ctx, args)
+  if (row === NO_ROW) reply.nil()
+  else reply.integer(ctx.db.idleSeconds(row))
+}
+
+function refcountHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
+  const db = ctx.db
+  const row = look(ctx, args)
+  if (row === NO_ROW) {
+    reply.nil()
+    return
+  }
+  const value = db.value(row)
+  const isShared = db.kind(row) === Kind.StringInteger && value >= 0 && value < SHARED_INTEGERS_END
+  reply.integer(isShared ? SHARED_REFCOUNT : 1)
+}
+
+/** Finds the key without renewing its access time or telling of a miss; it counts in the statistics. */
+function look(ctx: CommandContext, args: Args): number {
+  const row = ctx.db.find(args, 2)
+  if (row === NO_ROW) ctx.keyspace.stats.misses++
+  else ctx.keyspace.stats.hits++
+  return row
+}
+
+function encodingOf(db: Database, row: number): string {
+  const kind = db.kind(row)
+  if (kind !== Kind.StringBytes) return ENCODING_OF_KIND[kind]!
+  if (db.isRaw(row)) return 'raw'
+  const ref = db.ref(row)
+  const length = db.arena.length(ref)
+  // Integers beyond ±2^53 are kept as text here; Redis keeps all of 64 bits as integers.
+  if (parseInt64(db.arena.segment(ref), db.arena.offset(ref), length) !== null) return 'int'
+  return length <= EMBSTR_BYTES_MAX ? 'embstr' : 'raw'
+}
