@@ -1,5 +1,6 @@
 /** All command families. A new family is listed here. */
 import type { CommandDefinition } from './define.ts'
+import { genericCommands } from './generic/index.ts'
 import { hashCommands } from './hash/index.ts'
 import { listCommands } from './list/index.ts'
 import { setCommands } from './set/index.ts'
@@ -8,6 +9,7 @@ import { stringCommands } from './string/index.ts'
 
 export const commandFamilies: readonly (readonly CommandDefinition[])[] = [
   stringCommands,
+  genericCommands,
   hashCommands,
   listCommands,
   setCommands,

@@ -4,6 +4,7 @@
  * When you add a directive that the server reads while it runs, add it here.
  */
 import type { NameFor } from '../config/directives.ts'
+import { Notify } from '../keyspace/notify.ts'
 import { FsyncPolicy } from '../persistence/aof.ts'
 import type { Server } from './server.ts'
 
@@ -49,7 +50,7 @@ export function applySettings(server: Server): void {
   ]
   for (const [name, apply] of numbers) number(name, apply)
 
-  number('notify-keyspace-events', (bits) => (server.ctx.notifyFlags = bits))
+  number('notify-keyspace-events', (bits) => applyNotifyFlags(server, bits))
 
   server.password = config.text('requirepass')
   config.onChange('requirepass', (value) => {
@@ -66,4 +67,18 @@ export function applySettings(server: Server): void {
     if (server.aof !== null) server.aof.policy = fsyncPolicy(value)
     return null
   })
+}
+
+/** Takes over the enabled event classes. Misses and new keys are told by the keyspace, which is not asked to for nothing. */
+function applyNotifyFlags(server: Server, bits: number): void {
+  const { ctx, keyspace } = server
+  ctx.notifyFlags = bits
+  keyspace.onMiss =
+    (bits & Notify.KeyMiss) === 0
+      ? null
+      : (db, source, start, length) => {
+          ctx.notifySink(Notify.KeyMiss, 'keymiss', db, source.latin1Slice(start, start + length))
+        }
+  keyspace.onAdded =
+    (bits & Notify.New) === 0 ? null : (db, row) => ctx.notifySink(Notify.New, 'new', db, db.keyText(row))
 }
