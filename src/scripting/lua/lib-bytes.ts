@@ -16,7 +16,7 @@ const BUFFER_BYTES_KEPT = 1024 * 1024
 /** V8 has no longer strings. */
 const TEXT_BYTES_MAX = 2 ** 29 - 24
 /** Strings from this length on are copied by native code, shorter ones faster by ours. */
-const NATIVE_COPY_LENGTH = 24
+const NATIVE_COPY_LENGTH = 16
 
 const floatBytes = new Uint8Array(8)
 const floatView = new DataView(floatBytes.buffer)

@@ -32,7 +32,7 @@ const ESCAPED = /[\x00-\x1f"\\/\x7f]/
 const ESCAPES: readonly string[] = Array.from({ length: 256 }, (_, code) => escapeOf(code))
 const LONGEST_ESCAPE = 6
 /** Strings from this length on are searched and escaped by native code, shorter ones in one loop. */
-const NATIVE_LENGTH = 24
+const NATIVE_LENGTH = 16
 /** Largest integer that is written digit by digit. */
 const PLAIN_INTEGER_END = 1e14
 const BILLION = 1e9
