@@ -1,7 +1,7 @@
 /**
  * The arena: all stored bytes, outside the V8 heap. Hot path.
  *
- * Memory is taken in segments of 16 MiB. A block is addressed by a reference: an unsigned 32-bit number of 8-byte
+ * Memory is taken in segments of 16 MiB (see outside.ts). A block is addressed by a reference: an unsigned 32-bit number of 8-byte
  * units, so 24 GiB of small blocks can be addressed; 0 is no block. A block is
  *
  *     | length: u32 | payload: length bytes | slack up to the size class |
@@ -16,6 +16,8 @@
  * A payload is read as (segment(ref), offset(ref), length(ref)). Segments never move; a large block may move when it
  * is resized, so segment() is asked again after any allocation through the same reference.
  */
+
+import { outsideMemory } from './outside.ts'
 
 const SEGMENT_BYTES = 16 * 1024 * 1024
 const UNIT_BYTES = 8
@@ -257,7 +259,7 @@ export class Arena {
     }
     const index = this.segments.length
     if ((index + 1) * UNITS_PER_SEGMENT > LARGE_BASE) throw new RangeError('Cannot store more than 24 GiB')
-    const backing = new ArrayBuffer(SEGMENT_BYTES)
+    const backing = outsideMemory(SEGMENT_BYTES)
     this.segments.push(Buffer.from(backing))
     this.headers.push(new Int32Array(backing))
     this.doubleViews.push(new Float64Array(backing))

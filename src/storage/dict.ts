@@ -17,6 +17,7 @@
  * moves down, from the part that is already scanned or within the part that is not.
  */
 import { type Arena, copyBytes, type Ref } from './arena.ts'
+import { outsideMemory } from './outside.ts'
 
 const CHUNK_SHIFT = 16
 const CHUNK_ROWS = 1 << CHUNK_SHIFT
@@ -278,7 +279,7 @@ export class Dict {
     this.oldIndex = this.index
     this.oldMask = this.mask
     this.oldNext = 0
-    this.index = new Int32Array(slots)
+    this.index = new Int32Array(outsideMemory(slots * 4))
     this.mask = slots - 1
     if (slots <= 256) while (this.oldIndex !== null) this.rehashStep()
   }
@@ -317,7 +318,7 @@ export class Dict {
   }
 
   private addChunk(chunk: number, rows: number): void {
-    const backing = new ArrayBuffer(rows * this.stride * 4)
+    const backing = outsideMemory(rows * this.stride * 4)
     this.words[chunk] = new Int32Array(backing)
     this.doubles[chunk] = new Float64Array(backing)
   }
