@@ -14,8 +14,7 @@
 
 import type { Ref } from '../storage/arena.ts'
 
-/** Word offsets within a node. */
-export const NODE_REF = 0
+/** Word offsets within a node; the block's reference comes first (`nodeRef`). */
 export const NODE_START = 1
 export const NODE_END = 2
 export const NODE_COUNT = 3
@@ -47,6 +46,15 @@ export class NodeChunk {
     this.words = words
     this.first = first
     this.last = last
+  }
+
+  /** Sets the node at a word offset. */
+  set(at: number, ref: Ref, start: number, end: number, count: number): void {
+    const words = this.words
+    words[at] = ref
+    words[at + NODE_START] = start
+    words[at + NODE_END] = end
+    words[at + NODE_COUNT] = count
   }
 }
 

@@ -23,8 +23,9 @@ import {
 } from '../storage/packed.ts'
 import { ListBig, ListEnd } from './list.ts'
 import { ListCursor } from './list-cursor.ts'
-import { EqualRemoval } from './list-equal.ts'
+import { ListEditor } from './list-editor.ts'
 import { LISTPACK_FRAME_BYTES, ListLimits } from './list-limits.ts'
+import { EqualRemoval } from './list-removal.ts'
 
 /** `list-max-listpack-size` as it is by default: nodes of 8 KiB. */
 const DEFAULT_SETTING = -2
@@ -44,11 +45,13 @@ export class ListView {
   readonly cursor: ListCursor
   private setting = DEFAULT_SETTING
   private limits = new ListLimits(DEFAULT_SETTING)
+  private readonly editor: ListEditor
   private readonly removal: EqualRemoval
 
   constructor(arena: Arena) {
     this.arena = arena
     this.cursor = new ListCursor(arena)
+    this.editor = new ListEditor(arena)
     this.removal = new EqualRemoval(new PackedCursor(arena))
   }
 
@@ -151,7 +154,7 @@ export class ListView {
   /** Replaces the element on which the cursor stands, which is invalid afterwards. Call `expect` before `seek`. */
   replace(source: Uint8Array, start: number, length: number): void {
     const { entry, chunkIndex, at } = this.cursor
-    if (this.big !== null) this.big.replaceEntry(chunkIndex, at, entry, source, start, length)
+    if (this.big !== null) this.editor.replace(this.big, chunkIndex, at, entry, source, start, length)
     else this.ref = packedReplace(this.arena, this.ref, entry.position, source, start, length)
   }
 
@@ -159,7 +162,7 @@ export class ListView {
   insert(side: ListEnd, source: Uint8Array, start: number, length: number): void {
     const { entry, chunkIndex, at } = this.cursor
     if (this.big !== null) {
-      this.big.insertAtEntry(side, chunkIndex, at, entry, source, start, length)
+      this.editor.insert(this.big, side, chunkIndex, at, entry, source, start, length)
       return
     }
     const position = side === ListEnd.Head ? entry.position : entry.next
@@ -168,8 +171,8 @@ export class ListView {
 
   /** Removes up to `limit` elements equal to `source[start, start + length)`, from one end. Returns how many. */
   removeEqual(from: ListEnd, limit: number, source: Uint8Array, start: number, length: number): number {
+    if (this.big !== null) return this.editor.removeEqual(this.big, from, limit, source, start, length)
     const removal = this.removal
-    if (this.big !== null) return this.big.removeEqual(from, limit, removal, source, start, length)
     const { arena, ref } = this
     const end = arena.length(ref)
     if (from === ListEnd.Head) removal.fromHead(ref, PACKED_HEADER_BYTES, end, limit, source, start, length)
