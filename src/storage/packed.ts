@@ -21,6 +21,7 @@ export const PACKED_HEADER_BYTES = 4
 export const NO_ENTRY = -1
 
 const TWO_32 = 4294967296
+const ENTRY_BYTES = entryBytesTable()
 
 /** Creates an empty block. */
 export function createPacked(arena: Arena): Ref {
@@ -160,38 +161,30 @@ export class PackedCursor {
    */
   find(source: Uint8Array, start: number, length: number, stride: number): boolean {
     const wanted = parseSafeInteger(source, start, length)
-    // Keys of one hash often differ in their ends only. The last byte of an empty entry is its header.
+    // Most keys are told from an entry by its header and last byte; the last byte of an empty entry is its header.
+    const stringHeader = length < 64 ? 0x80 | length : -1
     const last = length === 0 ? 0x80 : source[start + length - 1]!
+    const integerHeader = wanted >= 0 && wanted < 0x80 ? wanted : -1
+    const isWide = length >= 64 || (integerHeader < 0 && !Number.isNaN(wanted))
     const buffer = this.buffer
     const base = this.base
     const end = base + this.end
     let at = base + this.next
     while (at < end) {
-      const first = buffer[at]!
-      if (first < 0x80) {
-        if (first === wanted) return this.found(at - base)
-        at += 2
-      } else if (first < 0xc0) {
-        const size = first & 0x3f
-        if (size === length && buffer[at + size] === last && equalBytes(buffer, at + 1, source, start, length)) {
-          return this.found(at - base)
-        }
-        at += size + 2
-      } else {
+      const header = buffer[at]!
+      if (header === stringHeader) {
+        if (buffer[at + length] === last && equalBytes(buffer, at + 1, source, start, length)) return this.found(at - base)
+      } else if (header === integerHeader) {
+        return this.found(at - base)
+      } else if (isWide && header >= 0xc0) {
         this.decode(at - base)
         if (this.isInteger) {
           if (this.integer === wanted) return true
         } else if (this.length === length && equalBytes(buffer, this.start, source, start, length)) return true
-        at = base + this.next
       }
-      for (let i = 1; i < stride && at < end; i++) {
-        const header = buffer[at]!
-        if (header < 0x80) at += 2
-        else if (header < 0xc0) at += (header & 0x3f) + 2
-        else {
-          const encoded = encodedLength(buffer, at)
-          at += encoded + backLengthBytes(encoded)
-        }
+      for (let i = 0; i < stride && at < end; i++) {
+        const bytes = ENTRY_BYTES[buffer[at]!]!
+        at += bytes !== 0 ? bytes : wideEntryBytes(buffer, at)
       }
     }
     return this.leave()
@@ -461,6 +454,22 @@ function openGap(arena: Arena, ref: Ref, position: number, removed: number, inse
 
 function entryBytesAt(arena: Arena, ref: Ref, position: number): number {
   return packedBytesAt(arena.segment(ref), arena.offset(ref) + position)
+}
+
+/** Bytes of the whole entry at `at`, for a header that does not tell them. */
+function wideEntryBytes(buffer: Buffer, at: number): number {
+  const encoded = encodedLength(buffer, at)
+  return encoded + backLengthBytes(encoded)
+}
+
+/** Bytes of the whole entry by its header, 0 where the length follows it. */
+function entryBytesTable(): Uint8Array {
+  const bytes = new Uint8Array(256)
+  bytes.fill(2, 0, 0x80)
+  for (let length = 0; length < 64; length++) bytes[0x80 | length] = length + 2
+  bytes.fill(3, 0xc0, 0xe0)
+  bytes.set([4, 5, 6, 10], 0xf1)
+  return bytes
 }
 
 /** Bytes of header and value of the entry at `at` (without the length behind it). */
