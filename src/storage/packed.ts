@@ -173,7 +173,8 @@ export class PackedCursor {
     while (at < end) {
       const header = buffer[at]!
       if (header === stringHeader) {
-        if (buffer[at + length] === last && equalBytes(buffer, at + 1, source, start, length)) return this.found(at - base)
+        if (buffer[at + length] === last && equalBytes(buffer, at + 1, source, start, length))
+          return this.found(at - base)
       } else if (header === integerHeader) {
         return this.found(at - base)
       } else if (isWide && header >= 0xc0) {
