@@ -4,7 +4,7 @@
  */
 export class Limits {
   /** Entries and value bytes up to which a hash is one packed block. */
-  hashMaxListpackEntries = 128
+  hashMaxListpackEntries = 512
   hashMaxListpackValue = 64
   /** Members up to which a set of integers is an intset. */
   setMaxIntsetEntries = 512
