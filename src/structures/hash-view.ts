@@ -38,6 +38,8 @@ export class HashView {
   private readonly seed: number
   private readonly cursor: PackedCursor
   private readonly walker: HashCursor
+  /** Where `get` found its field: the position of a packed value, or a row. */
+  private found = 0
 
   /** @param seed for the HashDicts that conversions make. */
   constructor(arena: Arena, seed: number) {
@@ -93,11 +95,13 @@ export class HashView {
     if (this.kind === Kind.HashPacked) {
       if (seekField(this.cursor, this.ref, field, start, length) === NO_ENTRY) return false
       value.showEntry(this.cursor)
+      this.found = this.cursor.position
       return true
     }
     if (this.dict === null) return false
     const row = this.dict.find(field, start, length)
     if (row === NO_ROW) return false
+    this.found = row
     value.showBlock(this.arena, this.dict.valueRef(row))
     return true
   }
@@ -123,6 +127,19 @@ export class HashView {
       this.becomeDict()
     }
     return this.dict!.set(field, fieldStart, fieldLength, value, valueStart, valueLength)
+  }
+
+  /**
+   * Replaces the value that the last `get` has found in this hash, which must not have changed since. The new one must
+   * not lie in a block of this hash.
+   */
+  replaceFound(value: Uint8Array, start: number, length: number, limits: HashLimits): void {
+    if (this.dict !== null) {
+      this.dict.setValueAt(this.found, value, start, length)
+      return
+    }
+    this.ref = replaceValue(this.arena, this.ref, this.found, value, start, length)
+    if (length > limits.hashMaxListpackValue) this.becomeDict()
   }
 
   /** Removes a field. Returns false if it is absent. A hash that becomes empty is the caller's to free. */

@@ -62,6 +62,13 @@ export class HashDict implements Collection {
     return isNew
   }
 
+  /** Replaces the value of a row. The new one must not lie in a block of this hash. */
+  setValueAt(row: number, value: Uint8Array, start: number, length: number): void {
+    const before = this.arena.liveBytes
+    this.dict.setValue(row, this.arena.overwrite(this.dict.value(row), value, start, length))
+    this.bytes += this.arena.liveBytes - before
+  }
+
   /** Removes the field of a row; the last row moves into its place. */
   removeRow(row: number): void {
     const dict = this.dict

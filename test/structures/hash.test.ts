@@ -112,6 +112,21 @@ test('expect converts at once, and only for more pairs than a packed hash may ho
   expect(huge.kind).toBe(Kind.HashDict)
 })
 
+test('replaceFound changes the value that get has found, in both encodings, and keeps to the limits', () => {
+  for (const hash of [hashOf(10), hashOf(30)]) {
+    for (const text of ['x'.repeat(60), '1', 'y'.repeat(30)]) {
+      expect(get(hash, 'f7')).not.toBe(null)
+      hash.replaceFound(bytes(text), 0, text.length, LIMITS)
+      expect([get(hash, 'f6'), get(hash, 'f7'), get(hash, 'f8')]).toEqual(['6', text, '8'])
+    }
+    expect({ bytes: hash.arena.liveBytes, blocks: hash.arena.liveBlocks }).toEqual(owned(hash))
+  }
+  const long = hashOf(3)
+  get(long, 'f1')
+  long.replaceFound(bytes('z'.repeat(65)), 0, 65, LIMITS)
+  expect([long.kind, get(long, 'f1')]).toEqual([Kind.HashDict, 'z'.repeat(65)])
+})
+
 test('a clone of a HashDict has the same pairs in blocks of its own', () => {
   const hash = hashOf(20)
   const clone = hash.dict?.clone(7)

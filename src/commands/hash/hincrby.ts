@@ -74,7 +74,7 @@ function hincrbyHandler(ctx: CommandContext, args: Args, reply: ReplySink): void
   if (bigIncrement === null) {
     const sum = increment + (isOld ? safeValue() : 0)
     if (Number.isSafeInteger(sum)) {
-      storeNumber(ctx, args, row, digits, writeInteger(digits, 0, sum), 'hincrby')
+      storeNumber(ctx, args, row, isOld, digits, writeInteger(digits, 0, sum), 'hincrby')
       reply.integer(sum)
       return
     }
@@ -84,7 +84,7 @@ function hincrbyHandler(ctx: CommandContext, args: Args, reply: ReplySink): void
   const sum = addInt64(old, bigIncrement ?? BigInt(increment))
   if (sum === null) throw INCR_OVERFLOW
   const text = Buffer.from(sum.toString(), 'latin1')
-  storeNumber(ctx, args, row, text, text.length, 'hincrby')
+  storeNumber(ctx, args, row, isOld, text, text.length, 'hincrby')
   reply.bigInteger(sum)
 }
 
@@ -97,7 +97,7 @@ function hincrbyfloatHandler(ctx: CommandContext, args: Args, reply: ReplySink):
   const sum = isOld ? addLongDoubles(floatValue(), increment) : increment
   if (!isFiniteLongDouble(sum)) throw INCR_NAN_OR_INFINITY
   const text = formatLongDouble(sum)
-  storeNumber(ctx, args, row, Buffer.from(text, 'latin1'), text.length, 'hincrbyfloat')
+  storeNumber(ctx, args, row, isOld, Buffer.from(text, 'latin1'), text.length, 'hincrbyfloat')
   reply.bulkText(text)
   const journal = ctx.journal
   journal.begin(ctx.db.index, 4)
@@ -118,10 +118,21 @@ function floatValue(): LongDouble {
   return number
 }
 
-function storeNumber(ctx: CommandContext, args: Args, row: number, text: Buffer, length: number, event: string): void {
+/** Makes the text the value of the field: in place of the value that was found, or as a new field. */
+function storeNumber(
+  ctx: CommandContext,
+  args: Args,
+  row: number,
+  isOld: boolean,
+  text: Buffer,
+  length: number,
+  event: string,
+): void {
   const hash = ctx.hash
+  const limits = ctx.keyspace.limits
   if (row === NO_ROW) hash.create()
-  hash.set(args.buffer, args.start(2), args.length(2), text, 0, length, ctx.keyspace.limits)
+  if (isOld) hash.replaceFound(text, 0, length, limits)
+  else hash.set(args.buffer, args.start(2), args.length(2), text, 0, length, limits)
   if (row === NO_ROW) addHash(ctx, args, 1, hash)
   else storeHash(ctx.db, row, hash)
   ctx.changed(args, 1, Notify.Hash, event)

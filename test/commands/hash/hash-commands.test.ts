@@ -90,10 +90,10 @@ test('every command refuses a key of another type', () => {
 })
 
 test('HGETALL is a flat array in RESP2 and a map in RESP3, HKEYS and HVALS are arrays in both', () => {
-  for (const count of [2, 200]) {
+  for (const count of [2, 600]) {
     const bigger = new CommandBench([hashCommands])
     for (let n = 0; n < count; n++) bigger.call('HSET', 'h', `f${n}`, `v${n}`)
-    expect(bigger.encoding('h')).toBe(count > 128 ? 'hashtable' : 'listpack')
+    expect(bigger.encoding('h')).toBe(count > 512 ? 'hashtable' : 'listpack')
     const flat = bigger.call('HGETALL', 'h')
     bigger.speak(3)
     const map = bigger.call('HGETALL', 'h')
@@ -170,7 +170,7 @@ test('HINCRBYFLOAT checks the increment, then the type, then the value, then the
 })
 
 test('HRANDFIELD replies different fields for a positive count and repeats them for a negative one', () => {
-  for (const count of [10, 300]) {
+  for (const count of [10, 600]) {
     fill(`h${count}`, count)
     const fields = new Set(Array.from({ length: count }, (_, n) => `f${n}`))
     for (const wish of [1, 2, 5, count - 1, count, count + 10]) {
@@ -242,9 +242,9 @@ test('HSCAN checks the cursor, then the type, then the options', () => {
 
 test('a hash leaves the packed form by number, by value, and at once for a long call', () => {
   const { limits } = bench.keyspace
-  fill('h', 128)
+  fill('h', 512)
   expect(bench.encoding('h')).toBe('listpack')
-  fill('h', 129)
+  fill('h', 513)
   expect(bench.encoding('h')).toBe('hashtable')
   bench.call('HSET', 'v', 'f', 'x'.repeat(65))
   expect(bench.encoding('v')).toBe('hashtable')
