@@ -21,12 +21,21 @@ export interface BuiltinInfo {
    * A function to call in its place, without the first argument, where that is a string constant: lets a host look a
    * command up once per script instead of once per call.
    */
+  /** The variant for method calls, whose argument errors do not count the object; null when there is none. */
+  readonly asMethod: LuaFunction | null
   readonly specialize: ((first: string) => LuaFunction | null) | null
 }
 
 const known = new WeakMap<LuaFunction, BuiltinInfo>()
 
-const DEFAULTS: BuiltinInfo = { isSingle: false, type: '', inline: null, callsLua: false, specialize: null }
+const DEFAULTS: BuiltinInfo = {
+  isSingle: false,
+  type: '',
+  inline: null,
+  callsLua: false,
+  asMethod: null,
+  specialize: null,
+}
 
 /** Tells the compiler about a library function. */
 export function describeBuiltin(fn: LuaFunction, info: Partial<BuiltinInfo>): void {

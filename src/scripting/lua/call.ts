@@ -7,6 +7,7 @@
 
 import { LuaTable } from './table.ts'
 import {
+  hostError,
   LuaError,
   type LuaFunction,
   type LuaResult,
@@ -53,7 +54,7 @@ export function callValue(value: LuaValue, ...args: LuaValue[]): LuaResult {
 function callHandler(value: LuaValue): LuaFunction {
   const handler = metamethod(value, '__call')
   if (typeof handler === 'function') return handler
-  throw libError(`attempt to call a ${typeName(value)} value`)
+  throw hostError(`attempt to call a ${typeName(value)} value`)
 }
 
 /**

@@ -24,6 +24,11 @@ export type CompiledChunk = (keys: LuaValue, argv: LuaValue) => LuaResult
 
 let serial = 0
 
+/** A source URL must hold neither spaces nor quotes. */
+function sourceName(chunkName: string): string {
+  return encodeURIComponent(chunkName).replaceAll("'", '%27')
+}
+
 /** Compiles a chunk. Throws `LuaCompileError`. */
 export function compile(source: string, options: CompileOptions): CompiledChunk {
   const chunk = parseChunk(source, options.chunkName)
@@ -31,7 +36,7 @@ export function compile(source: string, options: CompileOptions): CompiledChunk 
   const isCoroutineMode = globals.has('coroutine') || globals.has('_G')
   const code = generate(chunk, { ...options, isCoroutineMode })
   const params: string[] = [...code.helpers, ...code.constants.map((_, i) => `$c${i}`), '$KEYS', '$ARGV']
-  const body = `${code.body}\n//# sourceURL=${SOURCE_PREFIX}${++serial}:${options.chunkName.replace(/\s/g, ' ')}`
+  const body = `${code.body}\n//# sourceURL=${SOURCE_PREFIX}${++serial}:${sourceName(options.chunkName)}`
   // The one place where text becomes code; the generator lets no script text through but escaped literals.
   const run = new Function(...params, body) as (...args: unknown[]) => LuaResult
   const values: unknown[] = [...code.helpers.map((name) => HELPERS[name]), ...code.constants, undefined, undefined]

@@ -3,11 +3,12 @@
  * function is a plain function that runs to its end, and has a generator function beside it for callers that can yield.
  */
 
-import { callValue, caughtValue, first, listOf } from './call.ts'
+import { callValue, caughtValue, listOf } from './call.ts'
 import { positionPrefix } from './position.ts'
 import { LuaTable } from './table.ts'
 import {
   argumentError,
+  hostError,
   LuaError,
   type LuaFunction,
   type LuaResult,
@@ -59,7 +60,7 @@ function callError(value: LuaValue, description: string): LuaError {
 }
 
 function yieldRefused(): LuaError {
-  return new LuaError('attempt to yield across metamethod/C-call boundary')
+  return hostError('attempt to yield across metamethod/C-call boundary')
 }
 
 class Coroutine extends LuaThread {
@@ -115,13 +116,13 @@ function create(body: LuaValue): Coroutine {
   return new Coroutine(body)
 }
 
-function threadArgument(value: LuaValue): Coroutine {
+function threadArgument(value: LuaValue, functionName: string): Coroutine {
   if (value instanceof Coroutine) return value
-  throw argumentError(1, 'coroutine', 'coroutine expected')
+  throw argumentError(1, functionName, 'coroutine expected')
 }
 
 function resume(co: LuaValue, ...args: LuaValue[]): LuaResult {
-  const thread = threadArgument(co)
+  const thread = threadArgument(co, 'resume')
   try {
     return [true, ...thread.resume(args)]
   } catch (error) {
@@ -137,7 +138,8 @@ function wrap(body: LuaValue): LuaFunction {
       return results.length === 1 ? results[0] : results
     } catch (error) {
       const value = caughtValue(error)
-      throw new LuaError(typeof value === 'string' ? positionPrefix().prefix + value : value)
+      const { prefix, line } = positionPrefix()
+      throw new LuaError(typeof value === 'string' ? prefix + value : value, line)
     }
   }
 }
@@ -148,7 +150,7 @@ export function createCoroutineLib(): LuaTable {
     .init('create', create)
     .init('resume', resume)
     .init('running', () => (current === null ? undefined : current))
-    .init('status', (co) => first(threadArgument(co).status()))
+    .init('status', (co) => threadArgument(co, 'status').status())
     .init('wrap', wrap)
     .init('yield', coroutineYield)
 }

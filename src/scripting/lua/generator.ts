@@ -406,14 +406,16 @@ class Generator {
       const code = this.expression(value)
       return `${code};${this.newline(line)}${this.globalWrite()}`
     }
+    // Lua emits the access when it has read the next token: the line of the key stands for the whole target.
+    const before = this.newline(target.line)
     const object = this.expression(target.object)
     if (target.key.kind === 'string') {
-      const text = `${this.use('$ss')}(${object},${quote(target.key.value)},`
+      const text = `${before}${this.use('$ss')}(${object},${quote(target.key.value)},`
       return `${text}${this.expression(value)},${this.describe(target.object)});`
     }
     const helper = this.use(this.analysis.typeOf(target.key) === 'n' ? '$sn' : '$sa')
     const key = this.expression(target.key)
-    return `${helper}(${object},${key},${this.expression(value)},${this.describe(target.object)});`
+    return `${before}${helper}(${object},${key},${this.expression(value)},${this.describe(target.object)});`
   }
 
   private returnStatement(values: readonly Expression[]): string {
@@ -665,8 +667,9 @@ class Generator {
     const method = this.options.stringMethods.getString(e.name)
     let callee = `${this.use('$mt')}(${object.isSimple ? t : evaluated},${name},${description})`
     if (typeof method === 'function') {
+      const asMethod = builtinInfo(method).asMethod ?? method
       const generic = `${this.use('$mt')}(${t},${name},${description})`
-      callee = `(typeof ${evaluated}==='string'?${this.constantName(method)}:${generic})`
+      callee = `(typeof ${evaluated}==='string'?${this.constantName(asMethod)}:${generic})`
     }
     const rest = e.args.length > 0
     let text: string
@@ -732,7 +735,7 @@ class Generator {
     if (globals === null) return `${this.newline(e.line)}${this.use('$gg')}(${quote(e.name)})`
     if (e.name === 'KEYS') return '$KEYS'
     if (e.name === 'ARGV') return '$ARGV'
-    const value = globals.getString(e.name)
+    const value = e.name === '_G' ? globals : globals.getString(e.name)
     if (value === undefined) return `${this.newline(e.line)}${this.use('$gx')}(${quote(e.name)})`
     if (typeof value === 'function') return this.constantName(value)
     return `${this.use('$gg')}(${quote(e.name)})`
@@ -770,7 +773,7 @@ class Generator {
       } else if (item.key.kind === 'string') text += `.init(${quote(item.key.value)},${this.expression(item.value)})`
       else {
         const key = this.expression(item.key)
-        text = `${this.use('$ti')}(${text},${key},${this.expression(item.value)})`
+        text = `${this.use(isMixed ? '$tk' : '$ti')}(${text},${key},${this.expression(item.value)})`
       }
     })
     return isMixed ? `${this.use('$td')}(${text})` : text

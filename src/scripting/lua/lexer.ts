@@ -137,11 +137,6 @@ export class Lexer {
   constructor(source: string, chunkName: string) {
     this.source = source
     this.chunkName = chunkName
-    // A first line that starts with # (a shebang) is skipped but counted.
-    if (source.charCodeAt(0) === 35) {
-      const end = source.indexOf('\n')
-      this.pos = end < 0 ? source.length : end
-    }
   }
 
   next(): void {
@@ -342,10 +337,6 @@ export class Lexer {
         text += source.slice(from, this.pos)
         this.pos += level + 2
         return text
-      }
-      if (c === OPEN && level === 0 && source.charCodeAt(this.pos + 1) === OPEN) {
-        this.pos += 1
-        throw this.error('nesting of [[...]] is deprecated', '[')
       }
       if (c === LF || c === CR) {
         text += `${source.slice(from, this.pos)}\n`

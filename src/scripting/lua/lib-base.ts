@@ -5,10 +5,11 @@ import { describeBuiltin } from './builtins.ts'
 import { callValue, caughtValue, first, listOf, metamethod } from './call.ts'
 import { numberToString, parseNumber } from './number-format.ts'
 import { positionPrefix } from './position.ts'
-import { hooks, rawSet } from './runtime.ts'
+import { hooks, rawSetFromHost } from './runtime.ts'
 import { LuaTable } from './table.ts'
 import {
   argumentError,
+  hostError,
   LuaError,
   type LuaFunction,
   type LuaResult,
@@ -87,7 +88,8 @@ const luaError: LuaFunction = (...args) => {
 
 /** Stack frames by this name mark a protected call (see `position.ts`). */
 function luaPcall(...args: LuaValue[]): LuaResult {
-  if (args.length === 0) throw argumentError(1, 'pcall', 'value expected')
+  // Redis' pcall puts a place holder where the function should be.
+  if (args.length === 0) return [false, 'attempt to call a boolean value']
   try {
     const fn = args[0]
     const result = typeof fn === 'function' && args.length === 1 ? callPlain(fn) : callRest(args)
@@ -123,7 +125,7 @@ const luaNext: LuaFunction = (...args) => {
     return table.next(args[1]) ?? undefined
   } catch {
     // The only thing `LuaTable.next` throws.
-    throw libError("invalid key to 'next'")
+    throw hostError("invalid key to 'next'")
   }
 }
 
@@ -173,7 +175,7 @@ const luaSetmetatable: LuaFunction = (...args) => {
   if (table.meta !== null && table.meta.getString('__metatable') !== undefined) {
     throw libError('cannot change a protected metatable')
   }
-  if (table.readonly) throw libError('Attempt to modify a readonly table')
+  if (table.readonly) throw hostError('Attempt to modify a readonly table')
   table.meta = meta ?? null
   return table
 }
@@ -220,7 +222,7 @@ const luaUnpack: LuaFunction = (...args) => {
 
 const luaRawset: LuaFunction = (...args) => {
   const table = tableArg(args, 0, 'rawset')
-  rawSet(table, anyArg(args, 1, 'rawset'), anyArg(args, 2, 'rawset'))
+  rawSetFromHost(table, anyArg(args, 1, 'rawset'), anyArg(args, 2, 'rawset'))
   return table
 }
 
@@ -293,7 +295,12 @@ function createLoadstring(load: ChunkLoader): LuaFunction {
 /** Puts the basic functions into a table of globals. */
 export function installBaseLib(globals: LuaTable, load: ChunkLoader): void {
   const luaType: LuaFunction = (...args) => typeName(anyArg(args, 0, 'type'))
-  const luaTostring: LuaFunction = (...args) => toText(anyArg(args, 0, 'tostring'))
+  const luaTostring: LuaFunction = (...args) => {
+    const value = anyArg(args, 0, 'tostring')
+    const handler = metamethod(value, '__tostring')
+    // The handler's result is not checked, whatever its type.
+    return handler === undefined ? toText(value) : first(callValue(handler, value))
+  }
   const rawequal: LuaFunction = (...args) => anyArg(args, 0, 'rawequal') === anyArg(args, 1, 'rawequal')
   const rawget: LuaFunction = (...args) => tableArg(args, 0, 'rawget').get(anyArg(args, 1, 'rawget'))
   globals
@@ -332,6 +339,6 @@ export function installBaseLib(globals: LuaTable, load: ChunkLoader): void {
   describeBuiltin(luaRawset, { isSingle: true, type: 't' })
   describeBuiltin(luaSetmetatable, { isSingle: true, type: 't' })
   describeBuiltin(luaTonumber, { isSingle: true })
-  describeBuiltin(luaTostring, { isSingle: true, type: 's', callsLua: true })
+  describeBuiltin(luaTostring, { isSingle: true, callsLua: true })
   describeBuiltin(luaType, { isSingle: true, type: 's' })
 }

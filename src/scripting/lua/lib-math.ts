@@ -15,11 +15,6 @@ const RANDOM_MAX = 0x7fffffff
 
 let randomState = LOW_SEED
 
-/** Puts the random generator into its initial state, which every script run starts from. */
-export function resetRandom(): void {
-  randomState = LOW_SEED
-}
-
 function seed(value: number): void {
   randomState = (BigInt(value >>> 0) << 16n) | LOW_SEED
 }

@@ -1,17 +1,29 @@
 /** The `string` library without `string.format`. Source: lstrlib.c. */
 
 import { integerArg, optionalInteger, stringArg } from './args.ts'
-import { describeBuiltin } from './builtins.ts'
+import { type BuiltinInfo, describeBuiltin } from './builtins.ts'
 import { first } from './call.ts'
 import { numberToString } from './number-format.ts'
 import { type Capture, compilePattern, compileUnanchored, type LuaPattern, type Match } from './patterns.ts'
 import { index } from './runtime.ts'
 import { format } from './string-format.ts'
 import { LuaTable } from './table.ts'
-import { argumentError, LuaError, type LuaFunction, type LuaValue, libError, NO_RESULTS, typeName } from './value.ts'
+import {
+  argumentError,
+  LuaError,
+  type LuaFunction,
+  type LuaResult,
+  type LuaValue,
+  libError,
+  NO_RESULTS,
+  typeName,
+} from './value.ts'
 
 /** Length of the longest string that V8 can hold. */
 const STRING_BYTES_MAX = 536_870_888
+
+/** A library function; errors name it by `name`, which has a colon in front for a method call. */
+type Implementation = (args: readonly LuaValue[], name: string) => LuaResult
 
 /** A relative string position, negative from the end, as posrelat. */
 function absolute(position: number, length: number): number {
@@ -19,16 +31,12 @@ function absolute(position: number, length: number): number {
   return result < 0 ? 0 : result
 }
 
-const sub: LuaFunction = (s, i, j) => {
+const sub: Implementation = (args, name) => {
+  const [s, i, j] = args
   if (typeof s === 'string' && typeof i === 'number' && (j === undefined || typeof j === 'number')) {
     return substring(s, Math.trunc(i), j === undefined ? -1 : Math.trunc(j))
   }
-  return subSlow(s, i, j)
-}
-
-function subSlow(...args: LuaValue[]): string {
-  const s = stringArg(args, 0, 'sub')
-  return substring(s, integerArg(args, 1, 'sub'), optionalInteger(args, 2, 'sub', -1))
+  return substring(stringArg(args, 0, name), integerArg(args, 1, name), optionalInteger(args, 2, name, -1))
 }
 
 function substring(s: string, i: number, j: number): string {
@@ -37,13 +45,13 @@ function substring(s: string, i: number, j: number): string {
   return from > to ? '' : s.substring(from - 1, to)
 }
 
-const len: LuaFunction = (...args) => stringArg(args, 0, 'len').length
+const len: Implementation = (args, name) => stringArg(args, 0, name).length
 
-const byte: LuaFunction = (...args) => {
-  const s = stringArg(args, 0, 'byte')
-  const i = optionalInteger(args, 1, 'byte', 1)
+const byte: Implementation = (args, name) => {
+  const s = stringArg(args, 0, name)
+  const i = optionalInteger(args, 1, name, 1)
   const from = absolute(i, s.length)
-  const to = args[2] === undefined ? from : absolute(integerArg(args, 2, 'byte'), s.length)
+  const to = args[2] === undefined ? from : absolute(integerArg(args, 2, name), s.length)
   const start = Math.max(1, from)
   const end = Math.min(s.length, to)
   if (start > end) return NO_RESULTS
@@ -54,41 +62,41 @@ const byte: LuaFunction = (...args) => {
   return codes
 }
 
-const char: LuaFunction = (...args) => {
+const char: Implementation = (args, name) => {
   let text = ''
   for (let i = 0; i < args.length; i++) {
-    const code = integerArg(args, i, 'char')
-    if (code < 0 || code > 255) throw argumentError(i + 1, 'char', 'invalid value')
+    const code = integerArg(args, i, name)
+    if (code < 0 || code > 255) throw argumentError(i + 1, name, 'invalid value')
     text += String.fromCharCode(code)
   }
   return text
 }
 
 // Only ASCII letters change: JavaScript's own functions would also change bytes above 127.
-const lower: LuaFunction = (...args) =>
-  stringArg(args, 0, 'lower').replace(/[A-Z]+/g, (letters) => letters.toLowerCase())
+const lower: Implementation = (args, name) =>
+  stringArg(args, 0, name).replace(/[A-Z]+/g, (letters) => letters.toLowerCase())
 
-const upper: LuaFunction = (...args) =>
-  stringArg(args, 0, 'upper').replace(/[a-z]+/g, (letters) => letters.toUpperCase())
+const upper: Implementation = (args, name) =>
+  stringArg(args, 0, name).replace(/[a-z]+/g, (letters) => letters.toUpperCase())
 
-const rep: LuaFunction = (...args) => {
-  const s = stringArg(args, 0, 'rep')
-  const n = integerArg(args, 1, 'rep')
+const rep: Implementation = (args, name) => {
+  const s = stringArg(args, 0, name)
+  const n = integerArg(args, 1, name)
   if (n <= 0 || s === '') return ''
   if (s.length * n > STRING_BYTES_MAX) throw new LuaError('not enough memory')
   return s.repeat(n)
 }
 
-const reverse: LuaFunction = (...args) => {
-  const s = stringArg(args, 0, 'reverse')
+const reverse: Implementation = (args, name) => {
+  const s = stringArg(args, 0, name)
   let text = ''
   for (let i = s.length - 1; i >= 0; i--) text += s[i]
   return text
 }
 
-const dump: LuaFunction = (...args) => {
+const dump: Implementation = (args, name) => {
   if (typeof args[0] !== 'function') {
-    throw argumentError(1, 'dump', `function expected, got ${args.length === 0 ? 'no value' : typeName(args[0])}`)
+    throw argumentError(1, name, `function expected, got ${args.length === 0 ? 'no value' : typeName(args[0])}`)
   }
   // Redis refuses to load bytecode, so the header is all that can be observed.
   return '\x1bLuaQ\0\x01\x04\x08\x04\x08\0'
@@ -105,36 +113,39 @@ function find(args: readonly LuaValue[], name: string): Match | null {
   return compilePattern(pattern).match(s, from)
 }
 
-const luaFind: LuaFunction = (...args) => {
-  if (args[3] !== undefined && args[3] !== false) return findPlain(args)
-  const match = find(args, 'find')
+const luaFind: Implementation = (args, name) => {
+  const pattern = args[1]
+  // Unlike everywhere else, a closing parenthesis alone does not make a pattern here.
+  const isPlain = typeof pattern === 'string' && pattern.includes(')') && !/[\^$*+?.([%-]/.test(pattern)
+  if (isPlain || (args[3] !== undefined && args[3] !== false)) return findPlain(args, name)
+  const match = find(args, name)
   if (match === null) return undefined
-  const { captures } = match
+  const captures = match.captures()
   if (captures.length === 0) return [match.start + 1, match.end]
   return [match.start + 1, match.end, ...captures]
 }
 
-function findPlain(args: readonly LuaValue[]): LuaValue[] | undefined {
-  const s = stringArg(args, 0, 'find')
-  const text = stringArg(args, 1, 'find')
-  const from = Math.min(s.length, Math.max(0, absolute(optionalInteger(args, 2, 'find', 1), s.length) - 1))
+function findPlain(args: readonly LuaValue[], name: string): LuaValue[] | undefined {
+  const s = stringArg(args, 0, name)
+  const text = stringArg(args, 1, name)
+  const from = Math.min(s.length, Math.max(0, absolute(optionalInteger(args, 2, name, 1), s.length) - 1))
   const start = s.indexOf(text, from)
   return start < 0 ? undefined : [start + 1, start + text.length]
 }
 
-const match: LuaFunction = (...args) => {
-  const found = find(args, 'match')
+const match: Implementation = (args, name) => {
+  const found = find(args, name)
   if (found === null) return undefined
-  const { captures } = found
-  if (captures.length === 0) return stringArg(args, 0, 'match').substring(found.start, found.end)
+  const captures = found.captures()
+  if (captures.length === 0) return stringArg(args, 0, name).substring(found.start, found.end)
   return captures.length === 1 ? captures[0] : captures
 }
 
-const gmatch: LuaFunction = (...args) => {
-  const s = stringArg(args, 0, 'gmatch')
-  const pattern = compileUnanchored(stringArg(args, 1, 'gmatch'))
+const gmatch: Implementation = (args, name) => {
+  const s = stringArg(args, 0, name)
+  const pattern = compileUnanchored(stringArg(args, 1, name))
   let from = 0
-  return () => {
+  const step: LuaFunction = () => {
     if (from > s.length) return undefined
     const found = pattern.match(s, from)
     if (found === null) {
@@ -143,19 +154,20 @@ const gmatch: LuaFunction = (...args) => {
     }
     // After an empty match the search goes on one char further.
     from = found.end === found.start ? found.end + 1 : found.end
-    const { captures } = found
+    const captures = found.captures()
     if (captures.length === 0) return s.substring(found.start, found.end)
     return captures.length === 1 ? captures[0] : captures
   }
+  return step
 }
 
-type Replacer = (whole: string, captures: readonly Capture[]) => string
+type Replacer = (whole: string, found: Match) => string
 
-const gsub: LuaFunction = (...args) => {
-  const s = stringArg(args, 0, 'gsub')
-  const pattern = compilePattern(stringArg(args, 1, 'gsub'))
-  const replace = replacer(args)
-  const max = args[3] === undefined ? s.length + 1 : integerArg(args, 3, 'gsub')
+const gsub: Implementation = (args, name) => {
+  const s = stringArg(args, 0, name)
+  const pattern = compilePattern(stringArg(args, 1, name))
+  const replace = replacer(args, name)
+  const max = args[3] === undefined ? s.length + 1 : integerArg(args, 3, name)
   return substitute(s, pattern, replace, max)
 }
 
@@ -167,9 +179,9 @@ function substitute(s: string, pattern: LuaPattern, replace: Replacer, max: numb
   while (count < max) {
     const found = pattern.match(s, from)
     if (found === null) break
-    const { start, end, captures } = found
+    const { start, end } = found
     count++
-    const text = replace(s.substring(start, end), captures)
+    const text = replace(s.substring(start, end), found)
     if (start > copied) out += s.substring(copied, start)
     out += text
     copied = end
@@ -183,7 +195,7 @@ function substitute(s: string, pattern: LuaPattern, replace: Replacer, max: numb
   return [copied === 0 && out === '' ? s : out + s.substring(copied), count]
 }
 
-function replacer(args: readonly LuaValue[]): Replacer {
+function replacer(args: readonly LuaValue[], name: string): Replacer {
   const replacement = args[2]
   switch (typeof replacement) {
     case 'string':
@@ -191,15 +203,16 @@ function replacer(args: readonly LuaValue[]): Replacer {
     case 'number':
       return templateReplacer(numberToString(replacement))
     case 'function':
-      return (whole, captures) => {
+      return (whole, found) => {
+        const captures = found.captures()
         const result = captures.length === 0 ? replacement(whole) : replacement(...captures)
         return replacementText(first(result), whole)
       }
     default:
       if (replacement instanceof LuaTable) {
-        return (whole, captures) => replacementText(index(replacement, captures[0] ?? whole), whole)
+        return (whole, found) => replacementText(index(replacement, found.captures()[0] ?? whole), whole)
       }
-      throw argumentError(3, 'gsub', 'string/function/table expected')
+      throw argumentError(3, name, 'string/function/table expected')
   }
 }
 
@@ -212,7 +225,7 @@ function replacementText(value: LuaValue, whole: string): string {
 
 /** A replacement text with `%0` … `%9`. */
 function templateReplacer(template: string): Replacer {
-  return (whole, captures) => {
+  return (whole, found) => {
     let out = ''
     for (let i = 0; i < template.length; i++) {
       const c = template[i]!
@@ -223,7 +236,7 @@ function templateReplacer(template: string): Replacer {
       const next = template[++i] ?? '\0'
       if (next < '0' || next > '9') out += next
       else if (next === '0') out += whole
-      else out += captureText(captures, Number(next), whole)
+      else out += captureText(found.captures(), Number(next), whole)
     }
     return out
   }
@@ -238,36 +251,34 @@ function captureText(captures: readonly Capture[], number: number, whole: string
   return typeof capture === 'number' ? numberToString(capture) : capture
 }
 
+const FUNCTIONS: readonly [name: string, implementation: Implementation, info: Partial<BuiltinInfo>][] = [
+  ['byte', byte, {}],
+  ['char', char, { isSingle: true, type: 's' }],
+  ['dump', dump, { isSingle: true, type: 's' }],
+  ['find', luaFind, {}],
+  ['format', format, { isSingle: true, type: 's' }],
+  ['gfind', gmatch, { isSingle: true }],
+  ['gmatch', gmatch, { isSingle: true }],
+  ['gsub', gsub, { callsLua: true }],
+  ['len', len, { isSingle: true, type: 'n' }],
+  ['lower', lower, { isSingle: true, type: 's' }],
+  ['match', match, {}],
+  ['rep', rep, { isSingle: true, type: 's' }],
+  ['reverse', reverse, { isSingle: true, type: 's' }],
+  ['sub', sub, { isSingle: true, type: 's' }],
+  ['upper', upper, { isSingle: true, type: 's' }],
+]
+
 /** The `string` library; it also is what methods of strings are looked up in. */
 export function createStringLib(): LuaTable {
-  const single: [LuaFunction, 'n' | 's' | ''][] = [
-    [char, 's'],
-    [dump, 's'],
-    [format, 's'],
-    [gmatch, ''],
-    [len, 'n'],
-    [lower, 's'],
-    [rep, 's'],
-    [reverse, 's'],
-    [sub, 's'],
-    [upper, 's'],
-  ]
-  for (const [fn, type] of single) describeBuiltin(fn, { isSingle: true, type })
-  describeBuiltin(gsub, { callsLua: true })
-  return new LuaTable()
-    .init('byte', byte)
-    .init('char', char)
-    .init('dump', dump)
-    .init('find', luaFind)
-    .init('format', format)
-    .init('gfind', gmatch)
-    .init('gmatch', gmatch)
-    .init('gsub', gsub)
-    .init('len', len)
-    .init('lower', lower)
-    .init('match', match)
-    .init('rep', rep)
-    .init('reverse', reverse)
-    .init('sub', sub)
-    .init('upper', upper)
+  const table = new LuaTable()
+  for (const [name, implementation, info] of FUNCTIONS) {
+    const methodName = `:${name}`
+    const fn: LuaFunction = (...args) => implementation(args, name)
+    const asMethod: LuaFunction = (...args) => implementation(args, methodName)
+    describeBuiltin(fn, { ...info, asMethod })
+    describeBuiltin(asMethod, info)
+    table.init(name, fn)
+  }
+  return table
 }

@@ -4,14 +4,14 @@ import { functionArg, integerArg, optionalInteger, stringArg, tableArg } from '.
 import { describeBuiltin } from './builtins.ts'
 import { callValue, first } from './call.ts'
 import { numberToString } from './number-format.ts'
-import { lessThan, rawSet } from './runtime.ts'
+import { lessThanFromHost, rawSetFromHost } from './runtime.ts'
 import { LuaTable } from './table.ts'
-import { type LuaFunction, type LuaValue, libError, NO_RESULTS, typeName } from './value.ts'
+import { hostError, type LuaFunction, type LuaValue, libError, NO_RESULTS, typeName } from './value.ts'
 
 const insert: LuaFunction = (...args) => {
   const table = tableArg(args, 0, 'insert')
   if (args.length === 2) {
-    if (table.readonly) throw libError('Attempt to modify a readonly table')
+    if (table.readonly) throw hostError('Attempt to modify a readonly table')
     table.push(args[1])
     return NO_RESULTS
   }
@@ -26,8 +26,8 @@ const insert: LuaFunction = (...args) => {
     return NO_RESULTS
   }
   const end = Math.max(arr.length + 1, position)
-  for (let i = end; i > position; i--) rawSet(table, i, table.getNumber(i - 1))
-  rawSet(table, position, value)
+  for (let i = end; i > position; i--) rawSetFromHost(table, i, table.getNumber(i - 1))
+  rawSetFromHost(table, position, value)
   return NO_RESULTS
 }
 
@@ -46,7 +46,7 @@ const remove: LuaFunction = (...args) => {
   const size = arr.length
   const position = optionalInteger(args, 1, 'remove', size)
   if (position < 1 || position > size) return NO_RESULTS
-  if (table.readonly) throw libError('Attempt to modify a readonly table')
+  if (table.readonly) throw hostError('Attempt to modify a readonly table')
   const removed = arr[position - 1]
   // Moving down leaves the last key nil; `setNumber` keeps the dense part free of nils at its end.
   if (position < size) arr.copyWithin(position - 1, position, size)
@@ -162,14 +162,14 @@ const sort: LuaFunction = (...args) => {
     const fn = functionArg(args, 1, 'sort')
     sortWith(table, (a, b) => isTrue(fn(a, b)))
   } else if (values.every((value) => typeof value === 'string')) {
-    if (table.readonly) throw libError('Attempt to modify a readonly table')
+    if (table.readonly) throw hostError('Attempt to modify a readonly table')
     values.sort()
-  } else sortWith(table, lessThan)
+  } else sortWith(table, lessThanFromHost)
   return NO_RESULTS
 }
 
 function sortWith(table: LuaTable, less: Less): void {
-  if (table.readonly && table.arr.length > 1) throw libError('Attempt to modify a readonly table')
+  if (table.readonly && table.arr.length > 1) throw hostError('Attempt to modify a readonly table')
   const values = table.arr
   const count = values.length
   quicksort(values, 0, count - 1, less)

@@ -22,7 +22,8 @@ export interface Match {
   start: number
   /** Index after the last matched char. */
   end: number
-  captures: readonly Capture[]
+  /** Taken when asked for: an open capture is only an error then. */
+  captures(): readonly Capture[]
 }
 
 export interface LuaPattern {
@@ -55,7 +56,7 @@ function remember(into: Map<string, LuaPattern>, pattern: string, compiled: LuaP
 }
 
 function compile(pattern: string, isAnchored: boolean): LuaPattern {
-  if (!/[\^$*+?.([%-]/.test(pattern)) return new LiteralPattern(pattern)
+  if (!/[\^$*+?.()[%-]/.test(pattern)) return new LiteralPattern(pattern)
   const source = translate(isAnchored ? pattern.slice(1) : pattern)
   if (source === null) return new BacktrackMatcher(pattern, isAnchored)
   return new RegExpPattern(source, isAnchored)
@@ -73,7 +74,7 @@ class LiteralPattern implements LuaPattern {
 
   constructor(text: string) {
     this.literal = text
-    this.found = { start: 0, end: 0, captures: NO_CAPTURES }
+    this.found = { start: 0, end: 0, captures: () => NO_CAPTURES }
   }
 
   match(subject: string, from: number): Match | null {
@@ -89,27 +90,28 @@ class RegExpPattern implements LuaPattern {
   readonly isAnchored: boolean
   readonly literal = null
   private readonly regexp: RegExp
+  private result: RegExpExecArray | null = null
   private readonly found: Match
 
   constructor(source: string, isAnchored: boolean) {
     this.isAnchored = isAnchored
     this.regexp = new RegExp(source, isAnchored ? 'y' : 'g')
-    this.found = { start: 0, end: 0, captures: NO_CAPTURES }
+    this.found = { start: 0, end: 0, captures: () => this.captures() }
+  }
+
+  private captures(): readonly Capture[] {
+    const result = this.result
+    return result === null || result.length === 1 ? NO_CAPTURES : result.slice(1)
   }
 
   match(subject: string, from: number): Match | null {
     const { regexp, found } = this
     regexp.lastIndex = from
     const result = regexp.exec(subject)
+    this.result = result
     if (result === null) return null
     found.start = result.index
     found.end = result.index + result[0].length
-    if (result.length === 1) found.captures = NO_CAPTURES
-    else {
-      const captures: Capture[] = []
-      for (let i = 1; i < result.length; i++) captures.push(result[i]!)
-      found.captures = captures
-    }
     return found
   }
 }
@@ -259,7 +261,7 @@ class BacktrackMatcher implements LuaPattern {
     do {
       this.level = 0
       const end = this.run(s, this.patternStart)
-      if (end >= 0) return { start: s, end, captures: this.captures() }
+      if (end >= 0) return { start: s, end, captures: () => this.captures() }
     } while (s++ < subject.length && !this.isAnchored)
     return null
   }

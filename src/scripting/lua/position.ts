@@ -2,7 +2,7 @@
  * Where in a script an error was raised, read from the JavaScript stack. Cold: only runs when an error is raised.
  *
  * Compiled chunks keep line numbers (JavaScript line = Lua line + a fixed offset) and carry a source URL
- * `lua:<serial>:<chunk name>`, so a V8 call site tells the chunk and the line, which costs nothing until it is asked.
+ * `lua:<serial>:<chunk name, URL-encoded>`, so a V8 call site tells the chunk and the line, which costs nothing until it is asked.
  */
 
 /** What every compiled chunk's source URL starts with. */
@@ -48,7 +48,7 @@ function findPosition(sites: readonly NodeJS.CallSite[], level: number): ScriptP
         continue
       }
       const line = (site.getLineNumber() ?? LINE_OFFSET) - LINE_OFFSET
-      const name = source.slice(source.indexOf(':', SOURCE_PREFIX.length) + 1)
+      const name = decodeURIComponent(source.slice(source.indexOf(':', SOURCE_PREFIX.length) + 1))
       return { prefix: isHidden ? '' : `${name}:${line}: `, line }
     }
     if (PROTECTED_CALLERS.has(site.getFunctionName() ?? '')) {

@@ -12,6 +12,7 @@ import { numberToString, parseNumber } from './number-format.ts'
 import { LuaTable } from './table.ts'
 import {
   argumentError,
+  hostError,
   LuaError,
   type LuaFunction,
   type LuaResult,
@@ -148,6 +149,14 @@ export function rawSet(table: LuaTable, key: LuaValue, value: LuaValue): void {
   if (table.readonly) throw libError('Attempt to modify a readonly table')
   if (key === undefined) throw libError('table index is nil')
   if (typeof key === 'number' && Number.isNaN(key)) throw libError('table index is NaN')
+  table.set(key, value)
+}
+
+/** As `rawSet`, for library functions: interpreter errors in C functions carry no position. */
+export function rawSetFromHost(table: LuaTable, key: LuaValue, value: LuaValue): void {
+  if (table.readonly) throw hostError('Attempt to modify a readonly table')
+  if (key === undefined) throw hostError('table index is nil')
+  if (typeof key === 'number' && Number.isNaN(key)) throw hostError('table index is NaN')
   table.set(key, value)
 }
 
@@ -308,13 +317,26 @@ function orderHandler(a: LuaValue, b: LuaValue, event: string): LuaValue {
   return handler !== undefined && metamethod(b, event) === handler ? handler : undefined
 }
 
-function orderError(a: LuaValue, b: LuaValue): LuaError {
+function orderProblem(a: LuaValue, b: LuaValue): string {
   const [left, right] = [typeName(a), typeName(b)]
-  return libError(left === right ? `attempt to compare two ${left} values` : `attempt to compare ${left} with ${right}`)
+  return left === right ? `attempt to compare two ${left} values` : `attempt to compare ${left} with ${right}`
+}
+
+function orderError(a: LuaValue, b: LuaValue): LuaError {
+  return libError(orderProblem(a, b))
+}
+
+/** `a < b` on behalf of a library function, whose errors carry no position. */
+export function lessThanFromHost(a: LuaValue, b: LuaValue): boolean {
+  if (typeof a === 'number' && typeof b === 'number') return a < b
+  if (typeof a === 'string' && typeof b === 'string') return a < b
+  const handler = typeName(a) === typeName(b) ? orderHandler(a, b, '__lt') : undefined
+  if (handler === undefined) throw hostError(orderProblem(a, b))
+  return isTrue(first(callValue(handler, a, b)))
 }
 
 /** `a < b` */
-export function lessThan(a: LuaValue, b: LuaValue): boolean {
+function lessThan(a: LuaValue, b: LuaValue): boolean {
   if (typeof a === 'number' && typeof b === 'number') return a < b
   if (typeof a === 'string' && typeof b === 'string') return a < b
   if (typeName(a) !== typeName(b)) throw orderError(a, b)
@@ -413,6 +435,15 @@ function $ti(table: LuaTable, key: LuaValue, value: LuaValue): LuaTable {
   return table
 }
 
+/** As `$ti` in a constructor that also has positional items: number keys stay aside until `$td`. */
+function $tk(table: LuaTable, key: LuaValue, value: LuaValue): LuaTable {
+  if (typeof key !== 'number' || Number.isNaN(key)) return $ti(table, key, value)
+  if (table.hash === null) table.hash = new Map()
+  table.hash.set(key, value)
+  table.hashNumberCount = 1
+  return table
+}
+
 /** Adds a positional item, nil included: `$td` drops nils at the end. */
 function $tp(table: LuaTable, value: LuaValue): LuaTable {
   table.arr.push(value)
@@ -431,7 +462,7 @@ function $td(table: LuaTable): LuaTable {
     return table
   }
   const done = LuaTable.fromList(table.arr)
-  if (table.hash !== null) for (const [key, value] of table.hash) if (done.get(key) === undefined) done.set(key, value)
+  for (const [key, value] of table.hash ?? []) if (done.get(key) === undefined) done.set(key, value)
   return done
 }
 
@@ -479,6 +510,7 @@ export const HELPERS = {
   $ta,
   $td,
   $ti,
+  $tk,
   $tp,
   $unm,
 } as const

@@ -4,7 +4,7 @@
 
 import { builtinInfo, describeBuiltin } from './builtins.ts'
 import { coroutineYield, createCoroutineLib } from './coroutine.ts'
-import { type ChunkLoader, installBaseLib } from './lib-base.ts'
+import { type ChunkLoader, installBaseLib, toText } from './lib-base.ts'
 import { createBitLib } from './lib-bit.ts'
 import { createCjsonLib } from './lib-cjson.ts'
 import { createCmsgpackLib } from './lib-cmsgpack.ts'
@@ -13,6 +13,7 @@ import { createStringLib } from './lib-string.ts'
 import { createStructLib } from './lib-struct.ts'
 import { createTableLib } from './lib-table.ts'
 import { LuaTable } from './table.ts'
+import { libError } from './value.ts'
 
 /** Functions of the data libraries that give exactly one value. */
 const SINGLE_RESULT = [
@@ -53,5 +54,10 @@ function describeMember(globals: LuaTable, library: string, name: string, type: 
 /** Makes the globals and all libraries in them read-only, which lets the compiler bind them as constants. */
 export function sealGlobals(globals: LuaTable): void {
   for (const value of globals.hash?.values() ?? []) if (value instanceof LuaTable) value.readonly = true
+  // `_G` used as a value: reading a missing name raises, as for a plain global.
+  globals.meta = new LuaTable().init('__index', (_table, name) => {
+    throw libError(`Script attempted to access nonexistent global variable '${toText(name)}'`)
+  })
+  globals.meta.readonly = true
   globals.readonly = true
 }

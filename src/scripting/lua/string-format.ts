@@ -2,7 +2,7 @@
 
 import { numberArg, stringArg } from './args.ts'
 import { formatE, formatF, formatG, formatNonFinite } from './number-format.ts'
-import { type LuaFunction, type LuaValue, libError } from './value.ts'
+import { argumentError, type LuaValue, libError } from './value.ts'
 
 interface Spec {
   readonly flags: string
@@ -10,8 +10,9 @@ interface Spec {
   readonly precision: number | null
 }
 
-export const format: LuaFunction = (...args) => {
-  const template = stringArg(args, 0, 'format')
+/** `string.format`; `name` is how errors name it. */
+export function format(args: readonly LuaValue[], name: string): string {
+  const template = stringArg(args, 0, name)
   let out = ''
   let from = 0
   let argument = 0
@@ -26,7 +27,8 @@ export const format: LuaFunction = (...args) => {
     }
     const { spec, end } = parseSpec(template, at + 1)
     argument++
-    out += convert(template[end] ?? '', spec, args, argument)
+    if (argument >= args.length) throw argumentError(argument + 1, name, 'no value')
+    out += convert(template[end] ?? '', spec, args, argument, name)
     from = end + 1
   }
 }
@@ -53,31 +55,31 @@ function isDigit(char: string | undefined): boolean {
   return char !== undefined && char >= '0' && char <= '9'
 }
 
-function convert(conversion: string, spec: Spec, args: readonly LuaValue[], i: number): string {
+function convert(conversion: string, spec: Spec, args: readonly LuaValue[], i: number, name: string): string {
   switch (conversion) {
     case 'c':
-      return pad(String.fromCharCode(numberArg(args, i, 'format') & 255), spec)
+      return pad(String.fromCharCode(numberArg(args, i, name) & 255), spec)
     case 'd':
     case 'i':
-      return signed(toInt64(numberArg(args, i, 'format')), spec)
+      return signed(toInt64(numberArg(args, i, name)), spec)
     case 'o':
-      return unsigned(toInt64(numberArg(args, i, 'format')), spec, 8, '0')
+      return unsigned(toInt64(numberArg(args, i, name)), spec, 8, '0')
     case 'u':
-      return unsigned(toInt64(numberArg(args, i, 'format')), spec, 10, '')
+      return unsigned(toInt64(numberArg(args, i, name)), spec, 10, '')
     case 'x':
-      return unsigned(toInt64(numberArg(args, i, 'format')), spec, 16, '0x')
+      return unsigned(toInt64(numberArg(args, i, name)), spec, 16, '0x')
     case 'X':
-      return unsigned(toInt64(numberArg(args, i, 'format')), spec, 16, '0X').toUpperCase()
+      return unsigned(toInt64(numberArg(args, i, name)), spec, 16, '0X').toUpperCase()
     case 'e':
     case 'E':
     case 'f':
     case 'g':
     case 'G':
-      return float(conversion, numberArg(args, i, 'format'), spec)
+      return float(conversion, numberArg(args, i, name), spec)
     case 'q':
-      return quoted(stringArg(args, i, 'format'))
+      return quoted(stringArg(args, i, name))
     case 's':
-      return text(stringArg(args, i, 'format'), spec)
+      return text(stringArg(args, i, name), spec)
     default:
       throw libError(`invalid option '%${conversion}' to 'format'`)
   }

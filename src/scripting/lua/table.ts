@@ -132,7 +132,10 @@ export class LuaTable {
 
   private nextHashed(key: LuaValue): [LuaValue, LuaValue] | null {
     const hash = this.hash
-    if (hash === null) return null
+    if (hash === null) {
+      if (key !== undefined) throw new RangeError('invalid key to next')
+      return null
+    }
     let walk = this.walk
     if (key === undefined) walk = this.walk = { keys: hash.keys(), last: undefined }
     else if (walk === null || walk.last !== key) walk = this.walk = this.walkTo(hash, key)

@@ -70,9 +70,12 @@ export class LuaError {
 /** Thrown by the tick hook to end a script: no Lua code can catch it. */
 export class ScriptAborted {
   readonly message: string
+  /** The script line that was running, or 0. */
+  readonly line: number
 
   constructor(message: string) {
     this.message = message
+    this.line = positionPrefix().line
   }
 }
 
@@ -82,8 +85,21 @@ export function libError(message: string): LuaError {
   return new LuaError(where.prefix + message, where.line)
 }
 
-/** `bad argument #1 to 'rep' (string expected, got nil)`, as `luaL_argerror`. */
+/** An error of the interpreter itself while a library function runs: no position in the text, as `luaG_runerror` in C. */
+export function hostError(message: string): LuaError {
+  return new LuaError(message, positionPrefix().line)
+}
+
+/**
+ * `bad argument #1 to 'rep' (string expected, got nil)`, as `luaL_argerror`. A name with a colon in front stands for a
+ * method call: there the object itself does not count.
+ */
 export function argumentError(index: number, functionName: string, problem: string): LuaError {
+  if (functionName.startsWith(':')) {
+    const name = functionName.slice(1)
+    if (index === 1) return libError(`calling '${name}' on bad self (${problem})`)
+    return libError(`bad argument #${index - 1} to '${name}' (${problem})`)
+  }
   return libError(`bad argument #${index} to '${functionName}' (${problem})`)
 }
 

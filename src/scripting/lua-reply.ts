@@ -1,0 +1,134 @@
+/**
+ * A script's return value as a reply. Source: Redis src/script_lua.c luaReplyToRedisReply. Metamethods are not used.
+ *
+ * Nesting is walked with an explicit stack, as a script may return tables nested deeper than JavaScript can recurse.
+ */
+
+import type { ReplySink } from '../resp/reply.ts'
+import { LuaTable } from './lua/table.ts'
+import type { LuaError, LuaValue } from './lua/value.ts'
+
+/** Levels of nesting that Redis can reply before Lua's C stack is used up; deeper values become an error. */
+const NESTING_MAX = 7995
+const INT64_MIN_VALUE = -(2n ** 63n)
+
+interface Level {
+  readonly values: readonly LuaValue[]
+  readonly count: number
+  next: number
+}
+
+/** Replies a Lua value; `scriptVersion` is the RESP version that the script chose. */
+export function replyLuaValue(value: LuaValue, reply: ReplySink, scriptVersion: number): void {
+  const levels: Level[] = []
+  open(value, reply, scriptVersion, levels)
+  while (levels.length > 0) {
+    const level = levels[levels.length - 1]!
+    if (level.next === level.count) {
+      levels.pop()
+      continue
+    }
+    const element = level.values[level.next++]
+    if (levels.length >= NESTING_MAX) reply.error('ERR reached lua stack limit')
+    else open(element, reply, scriptVersion, levels)
+  }
+}
+
+/** Writes a plain value, or the head of an aggregate and pushes its elements. */
+function open(value: LuaValue, reply: ReplySink, version: number, levels: Level[]): void {
+  switch (typeof value) {
+    case 'string':
+      reply.bulkText(value)
+      return
+    case 'number':
+      replyNumber(value, reply)
+      return
+    case 'boolean':
+      if (version >= 3) reply.bool(value)
+      else if (value) reply.integer(1)
+      else reply.nil()
+      return
+    default:
+      if (value instanceof LuaTable) openTable(value, reply, levels)
+      else reply.nil()
+  }
+}
+
+function replyNumber(value: number, reply: ReplySink): void {
+  const whole = Math.trunc(value)
+  if (Number.isSafeInteger(whole)) reply.integer(whole === 0 ? 0 : whole)
+  else if (whole >= -(2 ** 63) && whole < 2 ** 63) reply.bigInteger(BigInt(whole))
+  else reply.bigInteger(INT64_MIN_VALUE)
+}
+
+function openTable(table: LuaTable, reply: ReplySink, levels: Level[]): void {
+  if (table.hash !== null && openTagged(table, reply, levels)) return
+  const { arr } = table
+  const gap = arr.indexOf(undefined)
+  const count = gap < 0 ? arr.length : gap
+  reply.array(count)
+  levels.push({ values: arr, count, next: 0 })
+}
+
+function openTagged(table: LuaTable, reply: ReplySink, levels: Level[]): boolean {
+  const err = table.getString('err')
+  if (typeof err === 'string') {
+    reply.error(withoutBreaks(err))
+    return true
+  }
+  const ok = table.getString('ok')
+  if (typeof ok === 'string') {
+    reply.status(withoutBreaks(ok))
+    return true
+  }
+  const double = table.getString('double')
+  if (typeof double === 'number') {
+    reply.double(double)
+    return true
+  }
+  const bigNumber = table.getString('big_number')
+  if (typeof bigNumber === 'string') {
+    reply.bigNumber(withoutBreaks(bigNumber))
+    return true
+  }
+  return openVerbatim(table, reply) || openMapOrSet(table, reply, levels)
+}
+
+function openVerbatim(table: LuaTable, reply: ReplySink): boolean {
+  const verbatim = table.getString('verbatim_string')
+  if (!(verbatim instanceof LuaTable)) return false
+  const text = verbatim.getString('string')
+  const format = verbatim.getString('format')
+  if (typeof text !== 'string' || typeof format !== 'string') return false
+  reply.verbatim(text, `${format}   `.slice(0, 3))
+  return true
+}
+
+function openMapOrSet(table: LuaTable, reply: ReplySink, levels: Level[]): boolean {
+  const map = table.getString('map')
+  if (map instanceof LuaTable) {
+    const values: LuaValue[] = []
+    for (let entry = map.next(undefined); entry !== null; entry = map.next(entry[0])) values.push(entry[0], entry[1])
+    reply.map(values.length / 2)
+    levels.push({ values, count: values.length, next: 0 })
+    return true
+  }
+  const set = table.getString('set')
+  if (!(set instanceof LuaTable)) return false
+  const values: LuaValue[] = []
+  for (let entry = set.next(undefined); entry !== null; entry = set.next(entry[0])) values.push(entry[0])
+  reply.set(values.length)
+  levels.push({ values, count: values.length, next: 0 })
+  return true
+}
+
+function withoutBreaks(text: string): string {
+  return text.replace(/[\r\n]/g, ' ')
+}
+
+/** Whether a thrown thing is a Lua error whose value is an error table, such as a failed `redis.call` raises. */
+export function errorTableText(error: LuaError): string | null {
+  if (!(error.value instanceof LuaTable)) return null
+  const text = error.value.getString('err')
+  return typeof text === 'string' ? text : null
+}

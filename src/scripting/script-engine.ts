@@ -1,0 +1,145 @@
+/**
+ * The script engine: compiled scripts by their SHA1, and running them over a `ScriptHost`. Knows no commands.
+ *
+ * One engine per server. A script is compiled once; compiled code is bound to the engine's global tables, which are
+ * read-only, and takes KEYS and ARGV as parameters.
+ */
+
+import type { ReplySink } from '../resp/reply.ts'
+import { first, limitReached } from './lua/call.ts'
+import { type CompiledChunk, compile } from './lua/compile.ts'
+import { toText } from './lua/lib-base.ts'
+import { hooks } from './lua/runtime.ts'
+import { createGlobals, sealGlobals } from './lua/sandbox.ts'
+import { LuaTable } from './lua/table.ts'
+import { LuaError, type LuaValue, ScriptAborted } from './lua/value.ts'
+import { errorTableText, replyLuaValue } from './lua-reply.ts'
+import { createRedisLibrary, type ScriptHost, sha1 } from './redis-library.ts'
+import { parseShebang } from './shebang.ts'
+
+/** How error positions name scripts of EVAL. */
+const CHUNK_NAME = 'user_script'
+
+/** A compiled script. */
+export interface Script {
+  readonly sha: string
+  readonly source: string
+  /** Bits of ScriptFlag; null without a shebang: then checks happen per command. */
+  readonly flags: number | null
+  readonly chunk: CompiledChunk
+}
+
+/** What the engine asks while a script runs, besides what scripts ask. */
+export interface EngineHost extends ScriptHost {
+  /** Called every few thousand steps; returns the steps until the next time. Throws `ScriptAborted` to end the script. */
+  tick(): number
+  /** The RESP version that the script chose. */
+  readonly respVersion: number
+}
+
+export class ScriptEngine {
+  private readonly host: EngineHost
+  private readonly globals: LuaTable
+  private readonly stringMethods: LuaTable
+  private readonly scripts = new Map<string, Script>()
+  private sourceBytes = 0
+  private keys: LuaTable = new LuaTable()
+  private argv: LuaTable = new LuaTable()
+
+  constructor(host: EngineHost) {
+    this.host = host
+    this.globals = createGlobals((source, chunkName) => {
+      const chunk = this.compile(source, chunkName)
+      return () => chunk(this.keys, this.argv)
+    })
+    this.globals.setString('redis', createRedisLibrary(host))
+    this.stringMethods = libraryTable(this.globals, 'string')
+    sealGlobals(this.globals)
+  }
+
+  get count(): number {
+    return this.scripts.size
+  }
+
+  /** Bytes of source text held, for `used_memory_scripts`. */
+  get memoryBytes(): number {
+    return this.sourceBytes
+  }
+
+  find(sha: string): Script | null {
+    return this.scripts.get(sha) ?? null
+  }
+
+  /** Compiles and keeps a script. Throws `LuaCompileError`, or `ShebangError`. */
+  load(source: string): Script {
+    const sha = sha1(source)
+    const known = this.scripts.get(sha)
+    if (known !== undefined) return known
+    const { flags, body } = parseShebang(source)
+    const script: Script = { sha, source, flags, chunk: this.compile(body, CHUNK_NAME) }
+    this.scripts.set(sha, script)
+    this.sourceBytes += source.length
+    return script
+  }
+
+  /** Forgets all scripts. */
+  flush(): void {
+    this.scripts.clear()
+    this.sourceBytes = 0
+  }
+
+  /** Runs a script and replies what it returns, or the error it raised. Other exceptions than Lua's pass through. */
+  run(script: Script, keys: LuaValue[], argv: LuaValue[], reply: ReplySink): void {
+    this.keys = new LuaTable(keys)
+    this.argv = new LuaTable(argv)
+    hooks.tick = () => this.host.tick()
+    hooks.globals = this.globals
+    hooks.stringMethods = this.stringMethods
+    let value: LuaValue
+    try {
+      value = first(script.chunk(this.keys, this.argv))
+    } catch (error) {
+      reply.error(failureText(error, script.sha))
+      return
+    }
+    replyLuaValue(value, reply, this.host.respVersion)
+  }
+
+  private compile(source: string, chunkName: string): CompiledChunk {
+    return compile(source, { chunkName, globals: this.globals, stringMethods: this.stringMethods })
+  }
+}
+
+function libraryTable(globals: LuaTable, name: string): LuaTable {
+  const table = globals.getString(name)
+  if (!(table instanceof LuaTable)) throw new Error(`Library ${name} is missing`)
+  return table
+}
+
+/** The error line of a script that failed: `ERR user_script:1: boom script: <sha>, on @user_script:1.` */
+function failureText(error: unknown, sha: string): string {
+  let text: string
+  let line = 0
+  if (error instanceof LuaError) {
+    text = errorTableText(error) ?? `ERR ${errorText(error.value)}`
+    line = error.line
+  } else if (error instanceof ScriptAborted) {
+    text = error.message
+    line = error.line
+  } else {
+    const limit = limitReached(error)
+    if (limit === null) throw error
+    text = `ERR ${limit}`
+  }
+  const place = line > 0 ? `, on @${CHUNK_NAME}:${line}.` : ''
+  return `${text} script: ${sha}${place}`.replace(/[\r\n]/g, ' ')
+}
+
+function errorText(value: LuaValue): string {
+  try {
+    return toText(value)
+  } catch {
+    // A failing `__tostring` of an error value must not hide the error.
+    return 'unknown error'
+  }
+}

@@ -1,0 +1,199 @@
+/**
+ * The reply sink of scripts: builds the Lua value of a command's reply while the command writes it. Hot path.
+ *
+ * Conversion (RESP2 mode; what `redis.setresp(3)` changes follows in brackets): integer and number, bulk and string, null
+ * and false [nil], status `{ok=}`, error `{err=}`, array and table, map and flat table [`{map={}}`], set and table
+ * [`{set={v=true}}`], double and string [`{double=}`], boolean and 1 or 0 [boolean], big number and string
+ * [`{big_number=}`], verbatim and string [`{verbatim_string={format=, string=}}`].
+ */
+
+import { formatDouble } from '../bytes/double.ts'
+import { type Mark, ReplySink } from '../resp/reply.ts'
+import type { Arena, Ref } from '../storage/arena.ts'
+import { LuaTable } from './lua/table.ts'
+import type { LuaValue } from './lua/value.ts'
+
+const Shape = { List: 0, Map: 1, Set: 2 } as const
+type Shape = (typeof Shape)[keyof typeof Shape]
+
+/** An aggregate that is being filled. */
+interface Frame {
+  readonly shape: Shape
+  readonly items: LuaValue[]
+  /** Elements still to come; infinite until a deferred aggregate is closed. */
+  remaining: number
+}
+
+/** A mark holds the depth of open aggregates in its low part and the filled length above. */
+const DEPTH_SPAN = 1024
+
+export class ScriptSink extends ReplySink {
+  /** Whether the reply is an error. */
+  isError: boolean = false
+  private readonly arena: Arena
+  private result: LuaValue = undefined
+  private hasResult: boolean = false
+  private readonly frames: Frame[] = []
+
+  constructor(arena: Arena) {
+    super()
+    this.arena = arena
+  }
+
+  /** Prepares for the next reply. */
+  reset(): void {
+    this.isError = false
+    this.result = undefined
+    this.hasResult = false
+    this.frames.length = 0
+  }
+
+  /** The Lua value of the reply that was written. */
+  take(): LuaValue {
+    const { result } = this
+    this.result = undefined
+    return result
+  }
+
+  integer(value: number): void {
+    this.add(value)
+  }
+
+  bigInteger(value: bigint): void {
+    this.add(Number(value))
+  }
+
+  bulk(source: Uint8Array, start: number, length: number): void {
+    const view = source instanceof Buffer ? source : Buffer.from(source.buffer, source.byteOffset, source.length)
+    this.add(view.latin1Slice(start, start + length))
+  }
+
+  bulkRef(ref: Ref): void {
+    const start = this.arena.offset(ref)
+    this.add(this.arena.segment(ref).latin1Slice(start, start + this.arena.length(ref)))
+  }
+
+  bulkInteger(value: number): void {
+    this.add(`${value}`)
+  }
+
+  bulkText(text: string): void {
+    this.add(text)
+  }
+
+  status(text: string): void {
+    this.add(new LuaTable().init('ok', text))
+  }
+
+  nil(): void {
+    this.add(this.version >= 3 ? undefined : false)
+  }
+
+  nilArray(): void {
+    this.nil()
+  }
+
+  array(count: number): void {
+    this.open(Shape.List, count)
+  }
+
+  map(count: number): void {
+    this.open(this.version >= 3 ? Shape.Map : Shape.List, count * 2)
+  }
+
+  set(count: number): void {
+    this.open(this.version >= 3 ? Shape.Set : Shape.List, count)
+  }
+
+  push(count: number): void {
+    this.open(Shape.List, count)
+  }
+
+  double(value: number): void {
+    this.add(this.version >= 3 ? new LuaTable().init('double', value) : formatDouble(value))
+  }
+
+  bool(value: boolean): void {
+    this.add(this.version >= 3 ? value : value ? 1 : 0)
+  }
+
+  bigNumber(text: string): void {
+    this.add(this.version >= 3 ? new LuaTable().init('big_number', text) : text)
+  }
+
+  verbatim(text: string, format: string): void {
+    if (this.version < 3) this.add(text)
+    else this.add(new LuaTable().init('verbatim_string', new LuaTable().init('format', format).init('string', text)))
+  }
+
+  error(text: string): void {
+    if (this.frames.length === 0) this.isError = true
+    this.add(new LuaTable().init('err', text).init('ignore_error_stats_update', true))
+  }
+
+  begin(): Mark {
+    this.frames.push({ shape: Shape.List, items: [], remaining: Number.POSITIVE_INFINITY })
+    return this.frames.length
+  }
+
+  closeArray(_mark: Mark, _count: number): void {
+    this.add(fold(Shape.List, this.frames.pop()!.items))
+  }
+
+  closeMap(_mark: Mark, _count: number): void {
+    this.add(fold(this.version >= 3 ? Shape.Map : Shape.List, this.frames.pop()!.items))
+  }
+
+  closeSet(_mark: Mark, _count: number): void {
+    this.add(fold(this.version >= 3 ? Shape.Set : Shape.List, this.frames.pop()!.items))
+  }
+
+  position(): Mark {
+    const depth = this.frames.length
+    return depth === 0 ? (this.hasResult ? DEPTH_SPAN : 0) : this.frames[depth - 1]!.items.length * DEPTH_SPAN + depth
+  }
+
+  takeBack(mark: Mark): void {
+    const depth = mark % DEPTH_SPAN
+    const length = Math.floor(mark / DEPTH_SPAN)
+    this.frames.length = Math.min(this.frames.length, depth)
+    const top = this.frames.at(-1)
+    if (top !== undefined) {
+      top.remaining += top.items.length - length
+      top.items.length = length
+    } else if (length === 0) this.reset()
+  }
+
+  private open(shape: Shape, count: number): void {
+    if (count === 0) this.add(fold(shape, []))
+    else this.frames.push({ shape, items: [], remaining: count })
+  }
+
+  private add(value: LuaValue): void {
+    let current = value
+    for (;;) {
+      const { frames } = this
+      if (frames.length === 0) {
+        this.result = current
+        this.hasResult = true
+        return
+      }
+      const frame = frames[frames.length - 1]!
+      frame.items.push(current)
+      if (--frame.remaining > 0) return
+      frames.pop()
+      current = fold(frame.shape, frame.items)
+    }
+  }
+}
+
+function fold(shape: Shape, items: LuaValue[]): LuaTable {
+  if (shape === Shape.List) return LuaTable.fromList(items)
+  const inner = new LuaTable()
+  if (shape === Shape.Map) {
+    for (let i = 0; i + 1 < items.length; i += 2) if (items[i] !== undefined) inner.set(items[i], items[i + 1])
+    return new LuaTable().init('map', inner)
+  }
+  for (const item of items) if (item !== undefined) inner.set(item, true)
+  return new LuaTable().init('set', inner)
+}
