@@ -6,6 +6,7 @@ import { listCommands } from './list/index.ts'
 import { setCommands } from './set/index.ts'
 import { streamCommands } from './stream/index.ts'
 import { stringCommands } from './string/index.ts'
+import { zsetCommands } from './zset/index.ts'
 
 export const commandFamilies: readonly (readonly CommandDefinition[])[] = [
   stringCommands,
@@ -14,4 +15,5 @@ export const commandFamilies: readonly (readonly CommandDefinition[])[] = [
   listCommands,
   setCommands,
   streamCommands,
+  zsetCommands,
 ]

@@ -12,6 +12,7 @@ import { type Arena, NO_REF, type Ref } from '../storage/arena.ts'
 import { NO_ROW } from '../storage/dict.ts'
 import { createPacked, NO_ENTRY, PACKED_HEADER_BYTES, PackedCursor } from '../storage/packed.ts'
 import type { Element } from './element.ts'
+import { packedPositions } from './packed-positions.ts'
 import {
   compareEntry,
   entryScore,
@@ -68,12 +69,15 @@ export class ZsetView {
   /** The score that the last `put`, `remove` or `rank` left or found. */
   score = 0
   readonly arena: Arena
+  /** A cursor for whoever works with this view; it stays where it is when the view looks at something else. */
+  readonly members: ZsetCursor
   private readonly seed: number
   private readonly cursor: PackedCursor
 
   /** @param seed for the SortedSets that conversions make. */
   constructor(arena: Arena, seed: number) {
     this.arena = arena
+    this.members = new ZsetCursor(arena)
     this.seed = seed
     this.cursor = new PackedCursor(arena)
   }
@@ -346,6 +350,8 @@ export class ZsetCursor {
   private big: SortedSet | null = null
   /** Score of the current member. */
   score = 0
+  /** Where each member of a packed sorted set starts, after `openForPicks`. */
+  private positions = new Int32Array(0)
 
   constructor(arena: Arena) {
     this.arena = arena
@@ -377,6 +383,28 @@ export class ZsetCursor {
     this.packed.retreat()
     this.packed.retreat()
     return this.showPacked(member)
+  }
+
+  /** Prepares for `pick`. O(n) in a packed sorted set. */
+  openForPicks(zset: ZsetView): void {
+    this.big = zset.big
+    if (zset.big !== null) return
+    this.packed.open(zset.ref)
+    this.positions = packedPositions(this.packed, zset.size(), 2, this.positions)
+  }
+
+  /**
+   * Shows the member at `index` (0 … size - 1) of an order of its own: the rows of a big sorted set, the ranks of a
+   * packed one. O(1), for random members and scans.
+   */
+  pick(index: number, member: Element): void {
+    if (this.big !== null) {
+      this.score = this.big.score(index)
+      member.showBlock(this.arena, this.big.memberRef(index))
+    } else {
+      this.packed.moveTo(this.positions[index]!)
+      this.showPacked(member)
+    }
   }
 
   private showBig(member: Element): boolean {
