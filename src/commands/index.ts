@@ -3,6 +3,7 @@ import type { CommandDefinition } from './define.ts'
 import { genericCommands } from './generic/index.ts'
 import { hashCommands } from './hash/index.ts'
 import { listCommands } from './list/index.ts'
+import { scriptingCommands } from './scripting/index.ts'
 import { setCommands } from './set/index.ts'
 import { streamCommands } from './stream/index.ts'
 import { stringCommands } from './string/index.ts'
@@ -16,4 +17,5 @@ export const commandFamilies: readonly (readonly CommandDefinition[])[] = [
   setCommands,
   streamCommands,
   zsetCommands,
+  scriptingCommands,
 ]

@@ -210,12 +210,70 @@ export const DISCARD_WITHOUT_MULTI = new ReplyError('ERR DISCARD without MULTI')
 export const COMMAND_NOT_IN_TRANSACTION = new ReplyError('ERR Command not allowed inside a transaction')
 export const MAX_CLIENTS_REACHED = new ReplyError('ERR max number of clients reached')
 export const UNBLOCKED = new ReplyError('UNBLOCKED client unblocked via CLIENT UNBLOCK')
+export const AUTH_WITHOUT_PASSWORD = new ReplyError(
+  'ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?',
+)
+export const HELLO_NOAUTH = new ReplyError(
+  'NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time',
+)
+export const INVALID_CLIENT_NAME = new ReplyError(
+  'ERR Client names cannot contain spaces, newlines or special characters.',
+)
+export const NO_SUCH_CLIENT = new ReplyError('ERR No such client')
+export const INVALID_CLIENT_ID = new ReplyError('ERR Invalid client ID')
+export const CLIENT_ID_NOT_POSITIVE = new ReplyError('ERR client-id should be greater than 0')
+export const UNBLOCK_REASON = new ReplyError('ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR')
+export const PAUSE_MODE = new ReplyError('ERR CLIENT PAUSE mode must be WRITE or ALL')
 export const NOSCRIPT = new ReplyError('NOSCRIPT No matching script. Please use EVAL.')
 export const LOADING = new ReplyError('LOADING Redis is loading the dataset in memory')
+
+// Scripts
+export const NUMKEYS_NEGATIVE = new ReplyError("ERR Number of keys can't be negative")
+export const SCRIPT_UNKNOWN_COMMAND = new ReplyError('ERR Unknown Redis command called from script')
+export const SCRIPT_WRONG_ARITY = new ReplyError('ERR Wrong number of args calling Redis command from script')
+export const SCRIPT_COMMAND_NOT_ALLOWED = new ReplyError('ERR This Redis command is not allowed from script')
+export const SCRIPT_IS_READ_ONLY = new ReplyError('ERR Write commands are not allowed from read-only scripts.')
+export const SCRIPT_WRITES_IN_RO = new ReplyError('ERR Can not execute a script with write flag using *_ro command.')
+export const SCRIPT_FLUSH_OPTION = new ReplyError('ERR SCRIPT FLUSH only support SYNC|ASYNC option')
+export const NOTBUSY = new ReplyError('NOTBUSY No scripts in execution right now.')
+export const UNKILLABLE = new ReplyError(
+  'UNKILLABLE Sorry the script already executed write commands against the dataset. You can either wait the script termination or kill the server in a hard way using the SHUTDOWN NOSAVE command.',
+)
+
+/** A script that does not compile; `problem` is Lua's message with its position. */
+export function scriptCompileError(problem: string): ReplyError {
+  return new ReplyError(oneLine(`ERR Error compiling script (new function): ${problem}`))
+}
 
 /** A refused EXEC ends its transaction. */
 export function execAborted(reason: string): ReplyError {
   return new ReplyError(`EXECABORT Transaction discarded because of: ${reason}`)
+}
+
+/** A command that turns replies into a stream, where every command must have one reply; `name` in upper case. */
+export function subscribeDenied(name: string): ReplyError {
+  return new ReplyError(`ERR ${name} isn't allowed for a DENY BLOCKING client`)
+}
+
+export function helloOption(option: string): ReplyError {
+  return new ReplyError(oneLine(`ERR Syntax error in HELLO option '${option}'`))
+}
+
+/** CLIENT SETINFO: a value that would break the format of CLIENT LIST. */
+export function invalidClientAttribute(attribute: string): ReplyError {
+  return new ReplyError(oneLine(`ERR ${attribute} cannot contain spaces, newlines or special characters.`))
+}
+
+export function unrecognizedOption(option: string): ReplyError {
+  return new ReplyError(oneLine(`ERR Unrecognized option '${option}'`))
+}
+
+export function unknownClientType(type: string): ReplyError {
+  return new ReplyError(oneLine(`ERR Unknown client type '${type}'`))
+}
+
+export function noSuchUser(user: string): ReplyError {
+  return new ReplyError(oneLine(`ERR No such user '${user}'`))
 }
 
 /** `ERR wrong number of arguments for 'xgroup|create' command`; the full name, lower case. */

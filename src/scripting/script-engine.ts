@@ -20,6 +20,9 @@ import { parseShebang } from './shebang.ts'
 /** How error positions name scripts of EVAL. */
 const CHUNK_NAME = 'user_script'
 
+/** Scripts kept for EVAL alone; beyond, the least recently used one goes (Redis 7.4: LRU_LIST_LENGTH). */
+const TRANSIENT_MAX = 500
+
 /** A compiled script. */
 export interface Script {
   readonly sha: string
@@ -42,6 +45,8 @@ export class ScriptEngine {
   private readonly globals: LuaTable
   private readonly stringMethods: LuaTable
   private readonly scripts = new Map<string, Script>()
+  /** SHA1s of scripts that only EVAL knows, the least recently used first. */
+  private readonly transient = new Set<string>()
   private sourceBytes = 0
   private keys: LuaTable = new LuaTable()
   private argv: LuaTable = new LuaTable()
@@ -66,25 +71,49 @@ export class ScriptEngine {
     return this.sourceBytes
   }
 
+  /** The script with this SHA1 (lower case), or null. */
   find(sha: string): Script | null {
-    return this.scripts.get(sha) ?? null
+    const script = this.scripts.get(sha)
+    if (script === undefined) return null
+    // Used again: the last one to be forgotten.
+    if (this.transient.delete(sha)) this.transient.add(sha)
+    return script
   }
 
-  /** Compiles and keeps a script. Throws `LuaCompileError`, or `ShebangError`. */
+  /** Compiles a script and keeps it until `flush` (SCRIPT LOAD). Throws `LuaCompileError`, or `ShebangError`. */
   load(source: string): Script {
+    const script = this.loadTransient(source)
+    this.transient.delete(script.sha)
+    return script
+  }
+
+  /** As `load`, but the script may be forgotten when many others came after it (EVAL). */
+  loadTransient(source: string): Script {
     const sha = sha1(source)
-    const known = this.scripts.get(sha)
-    if (known !== undefined) return known
+    const known = this.find(sha)
+    if (known !== null) return known
     const { flags, body } = parseShebang(source)
     const script: Script = { sha, source, flags, chunk: this.compile(body, CHUNK_NAME) }
     this.scripts.set(sha, script)
     this.sourceBytes += source.length
+    this.transient.add(sha)
+    if (this.transient.size > TRANSIENT_MAX) this.forgetOldest()
     return script
+  }
+
+  private forgetOldest(): void {
+    for (const sha of this.transient) {
+      this.transient.delete(sha)
+      this.sourceBytes -= this.scripts.get(sha)?.source.length ?? 0
+      this.scripts.delete(sha)
+      return
+    }
   }
 
   /** Forgets all scripts. */
   flush(): void {
     this.scripts.clear()
+    this.transient.clear()
     this.sourceBytes = 0
   }
 

@@ -1,0 +1,150 @@
+/**
+ * EVAL script numkeys [key [key ...]] [arg [arg ...]]
+ * EVALSHA sha1 numkeys [key [key ...]] [arg [arg ...]]
+ * EVAL_RO, EVALSHA_RO: the same for scripts that must not write
+ *
+ * Runs a Lua script on the server, atomically.
+ *
+ * Reply: what the script returns. Errors, in this order: NOSCRIPT for a SHA1 that cannot be one, numkeys, NOSCRIPT, what
+ * does not compile, what refuses the run.
+ * Source: Redis src/eval.c `evalGenericCommand`, src/commands/eval*.json.
+ */
+
+import type { Args } from '../../resp/args.ts'
+import { err, NOSCRIPT, NUMKEYS_EXCEED_ARGS, NUMKEYS_NEGATIVE, scriptCompileError } from '../../resp/errors.ts'
+import type { ReplySink } from '../../resp/reply.ts'
+import { LuaCompileError } from '../../scripting/lua/lexer.ts'
+import type { LuaValue } from '../../scripting/lua/value.ts'
+import type { Script, ScriptEngine } from '../../scripting/script-engine.ts'
+import { ShebangError } from '../../scripting/shebang.ts'
+import type { CommandContext } from '../context.ts'
+import { AclCategory, CommandFlag, defineCommand, type KeySpec, keyCountAt } from '../define.ts'
+import { EvalMode, scriptRunner } from './script-runner.ts'
+
+const SHA_CHARS = 40
+const FIRST_KEY = 3
+
+const FLAGS =
+  CommandFlag.NoScript |
+  CommandFlag.SkipMonitor |
+  CommandFlag.NoMandatoryKeys |
+  CommandFlag.Stale |
+  CommandFlag.MovableKeys
+const READ_WRITE_FLAGS = FLAGS | CommandFlag.MayReplicate
+const READ_ONLY_FLAGS = FLAGS | CommandFlag.ReadOnly
+const COMPLEXITY = 'Depends on the script that is executed.'
+
+const READ_WRITE_KEYS: readonly KeySpec[] = [
+  {
+    ...keyCountAt(2, 'RW', 'access', 'update'),
+    notes: 'We cannot tell how the keys will be used so we assume the worst, RW and UPDATE',
+  },
+]
+const READ_ONLY_KEYS: readonly KeySpec[] = [
+  {
+    ...keyCountAt(2, 'RO', 'access'),
+    notes: 'We cannot tell how the keys will be used so we assume the worst, RO and ACCESS',
+  },
+]
+
+export const evalCommand = defineCommand({
+  name: 'eval',
+  summary: 'Executes a server-side Lua script.',
+  group: 'scripting',
+  since: '2.6.0',
+  complexity: COMPLEXITY,
+  arity: -3,
+  flags: READ_WRITE_FLAGS,
+  categories: AclCategory.Scripting,
+  keys: READ_WRITE_KEYS,
+  handler: (ctx, args, reply) => runSource(ctx, args, EvalMode.ReadWrite, reply),
+})
+
+export const evalsha = defineCommand({
+  name: 'evalsha',
+  summary: 'Executes a server-side Lua script by SHA1 digest.',
+  group: 'scripting',
+  since: '2.6.0',
+  complexity: COMPLEXITY,
+  arity: -3,
+  flags: READ_WRITE_FLAGS,
+  categories: AclCategory.Scripting,
+  keys: READ_WRITE_KEYS,
+  handler: (ctx, args, reply) => runDigest(ctx, args, EvalMode.ReadWrite, reply),
+})
+
+export const evalRo = defineCommand({
+  name: 'eval_ro',
+  summary: 'Executes a read-only server-side Lua script.',
+  group: 'scripting',
+  since: '7.0.0',
+  complexity: COMPLEXITY,
+  arity: -3,
+  flags: READ_ONLY_FLAGS,
+  categories: AclCategory.Scripting,
+  keys: READ_ONLY_KEYS,
+  handler: (ctx, args, reply) => runSource(ctx, args, EvalMode.ReadOnly, reply),
+})
+
+export const evalshaRo = defineCommand({
+  name: 'evalsha_ro',
+  summary: 'Executes a read-only server-side Lua script by SHA1 digest.',
+  group: 'scripting',
+  since: '7.0.0',
+  complexity: COMPLEXITY,
+  arity: -3,
+  flags: READ_ONLY_FLAGS,
+  categories: AclCategory.Scripting,
+  keys: READ_ONLY_KEYS,
+  handler: (ctx, args, reply) => runDigest(ctx, args, EvalMode.ReadOnly, reply),
+})
+
+function runSource(ctx: CommandContext, args: Args, mode: EvalMode, reply: ReplySink): void {
+  const keyCount = parseKeyCount(args)
+  const script = compileScript(scriptRunner(ctx).engine, args.text(1), 'loadTransient')
+  run(ctx, args, script, keyCount, mode, reply)
+}
+
+function runDigest(ctx: CommandContext, args: Args, mode: EvalMode, reply: ReplySink): void {
+  if (args.length(1) !== SHA_CHARS) throw NOSCRIPT
+  const keyCount = parseKeyCount(args)
+  const digest = args.text(1)
+  const { engine } = scriptRunner(ctx)
+  const script = engine.find(digest) ?? engine.find(digest.toLowerCase())
+  if (script === null) throw NOSCRIPT
+  run(ctx, args, script, keyCount, mode, reply)
+}
+
+function parseKeyCount(args: Args): number {
+  const count = args.integer(2)
+  if (count > args.count - FIRST_KEY) throw NUMKEYS_EXCEED_ARGS
+  if (count < 0) throw NUMKEYS_NEGATIVE
+  return count
+}
+
+/** Compiles a script into the engine's cache. @throws the error reply of a script that does not compile. */
+export function compileScript(engine: ScriptEngine, source: string, method: 'load' | 'loadTransient'): Script {
+  try {
+    return engine[method](source)
+  } catch (error) {
+    if (error instanceof LuaCompileError) throw scriptCompileError(error.message)
+    if (error instanceof ShebangError) throw err(error.message)
+    throw error
+  }
+}
+
+function run(
+  ctx: CommandContext,
+  args: Args,
+  script: Script,
+  keyCount: number,
+  mode: EvalMode,
+  reply: ReplySink,
+): void {
+  const keys: LuaValue[] = []
+  const argv: LuaValue[] = []
+  const firstArg = FIRST_KEY + keyCount
+  for (let i = FIRST_KEY; i < firstArg; i++) keys.push(args.text(i))
+  for (let i = firstArg; i < args.count; i++) argv.push(args.text(i))
+  scriptRunner(ctx).run(script, keys, argv, mode, reply)
+}

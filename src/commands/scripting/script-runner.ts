@@ -1,0 +1,216 @@
+/**
+ * Runs scripts for EVAL and its kin: the engine's host on top of the execute pipeline. Hot path: `call`.
+ *
+ * One runner per command context. A script's commands run through `ctx.server.call`, so each records its own effect;
+ * they all fall into the unit of the EVAL, which the journal frames by MULTI and EXEC when there are several. EVAL itself
+ * is not recorded. Source: Redis src/script.c scriptCall, scriptPrepareForRun.
+ */
+
+import { ArgsBuilder } from '../../resp/args.ts'
+import {
+  misconfAof,
+  type ReplyError,
+  SCRIPT_COMMAND_NOT_ALLOWED,
+  SCRIPT_IS_READ_ONLY,
+  SCRIPT_UNKNOWN_COMMAND,
+  SCRIPT_WRITES_IN_RO,
+  SCRIPT_WRONG_ARITY,
+} from '../../resp/errors.ts'
+import type { ReplySink } from '../../resp/reply.ts'
+import { type LuaValue, ScriptAborted } from '../../scripting/lua/value.ts'
+import type { EngineHost, Script } from '../../scripting/script-engine.ts'
+import { ScriptEngine } from '../../scripting/script-engine.ts'
+import { ScriptSink } from '../../scripting/script-sink.ts'
+import { ScriptFlag } from '../../scripting/shebang.ts'
+import type { CommandContext } from '../context.ts'
+import { CommandFlag } from '../define.ts'
+import { Command } from '../registry.ts'
+
+/** Steps of a script between two looks at the clock. */
+const TICK_STEPS = 10_000
+/** Commands of a script between two looks at the clock: one counts for many steps. */
+const TICK_CALLS = 500
+/** Bit of `redis.set_repl` that stands for the append-only file. */
+const REPL_AOF = 1
+const REPL_ALL = 3
+
+/** What a running script needs of the process around the commands; the server replaces the defaults. */
+export interface ScriptServices {
+  /** `redis.log`; levels 0 (debug) to 3 (warning). */
+  log(level: number, text: string): void
+  /** Why writes are refused because of the disk, null when they are not. */
+  diskError(): string | null
+  /** Called now and then while a script runs: lets other clients be answered BUSY when it runs too long. */
+  poll(runner: ScriptRunner): void
+}
+
+export const EvalMode = { ReadWrite: 0, ReadOnly: 1 } as const
+export type EvalMode = (typeof EvalMode)[keyof typeof EvalMode]
+
+export class ScriptRunner implements EngineHost {
+  readonly engine: ScriptEngine
+  readonly args: ArgsBuilder = new ArgsBuilder()
+  services: ScriptServices = { log: () => {}, diskError: () => null, poll: () => {} }
+  hasFailed: boolean = false
+  respVersion = 2
+  /** Whether a script is running. */
+  isRunning: boolean = false
+  /** Whether the running script has written: then it cannot be killed. */
+  hasWritten: boolean = false
+  private readonly ctx: CommandContext
+  private readonly sink: ScriptSink
+  private isReadOnly: boolean = false
+  private isKilled: boolean = false
+  private replication = REPL_ALL
+  private callsLeft = TICK_CALLS
+
+  constructor(ctx: CommandContext) {
+    this.ctx = ctx
+    this.sink = new ScriptSink(ctx.arena)
+    this.engine = new ScriptEngine(this)
+  }
+
+  /** Runs a script for the current session. @throws the error that refuses it before it starts. */
+  run(script: Script, keys: LuaValue[], argv: LuaValue[], mode: EvalMode, reply: ReplySink): void {
+    const { ctx } = this
+    const { session } = ctx
+    this.prepare(script, mode)
+    const db = session.db
+    const mayBlock = ctx.mayBlock
+    ctx.mayBlock = false
+    ctx.inScript = true
+    this.isRunning = true
+    try {
+      this.engine.run(script, keys, argv, reply)
+    } finally {
+      this.isRunning = false
+      ctx.inScript = false
+      ctx.mayBlock = mayBlock
+      // SELECT in a script ends with the script.
+      session.db = db
+    }
+  }
+
+  /** SCRIPT KILL: the running script ends at its next tick. */
+  kill(): void {
+    this.isKilled = true
+  }
+
+  private prepare(script: Script, mode: EvalMode): void {
+    const { flags } = script
+    const mayWrite = flags === null || (flags & ScriptFlag.NoWrites) === 0
+    if (flags !== null && mayWrite) {
+      const diskError = this.services.diskError()
+      if (diskError !== null) throw misconfAof(diskError)
+      if (mode === EvalMode.ReadOnly) throw SCRIPT_WRITES_IN_RO
+    }
+    this.isReadOnly = mode === EvalMode.ReadOnly || !mayWrite
+    this.isKilled = false
+    this.hasWritten = false
+    this.replication = REPL_ALL
+    this.setResp(2)
+  }
+
+  // What scripts ask
+
+  resolve(name: string): object | null {
+    const command = this.ctx.registry.byFullName(name.toLowerCase())
+    // The subcommand of a container is only known with the arguments.
+    return command === null || command.subcommands !== null || name.includes('|') ? null : command
+  }
+
+  call(handle: object | null): LuaValue {
+    const { ctx, sink } = this
+    if (--this.callsLeft < 0) {
+      this.callsLeft = TICK_CALLS
+      this.tick()
+    }
+    const { args } = this.args
+    const command = handle instanceof Command ? handle : this.find()
+    sink.reset()
+    sink.version = this.respVersion
+    const refusal = command === null ? SCRIPT_UNKNOWN_COMMAND : this.refusal(command, args.count)
+    if (refusal !== null || command === null) {
+      if (command !== null) command.rejectedCalls++
+      sink.error((refusal ?? SCRIPT_UNKNOWN_COMMAND).text)
+    } else if (this.replication === REPL_ALL) ctx.server.call(ctx.session, command, args, sink)
+    else this.callUnrecorded(command)
+    this.hasFailed = sink.isError
+    return sink.take()
+  }
+
+  setResp(version: number): void {
+    this.respVersion = version
+  }
+
+  setReplication(flags: number): void {
+    this.replication = flags
+  }
+
+  log(level: number, text: string): void {
+    this.services.log(level, text)
+  }
+
+  isAllowed(): boolean | null {
+    return this.find() === null ? null : true
+  }
+
+  tick(): number {
+    this.services.poll(this)
+    if (this.isKilled) throw new ScriptAborted('ERR Script killed by user with SCRIPT KILL...')
+    return TICK_STEPS
+  }
+
+  /** The command in `args` with its subcommand, or null. */
+  private find(): Command | null {
+    const { args } = this.args
+    const command = this.ctx.registry.find(args)
+    if (command === null || command.subcommands === null || args.count < 2) return command
+    return command.subcommands.get(args.text(1).toLowerCase()) ?? null
+  }
+
+  private refusal(command: Command, count: number): ReplyError | null {
+    if (!command.accepts(count)) return SCRIPT_WRONG_ARITY
+    const { flags } = command
+    if ((flags & CommandFlag.NoScript) !== 0) return SCRIPT_COMMAND_NOT_ALLOWED
+    if ((flags & CommandFlag.Write) === 0) return null
+    if (this.isReadOnly) return SCRIPT_IS_READ_ONLY
+    if (!this.hasWritten) {
+      // Once a script has written it may go on: half a script is worse than one more write.
+      const diskError = this.services.diskError()
+      if (diskError !== null) return misconfAof(diskError)
+      this.hasWritten = true
+    }
+    return null
+  }
+
+  /** A call whose effects are not for all: `redis.set_repl`. */
+  private callUnrecorded(command: Command): void {
+    const { ctx } = this
+    const { journal } = ctx
+    const isEnabled = journal.enabled
+    journal.enabled = isEnabled && (this.replication & REPL_AOF) !== 0
+    try {
+      ctx.server.call(ctx.session, command, this.args.args, this.sink)
+    } finally {
+      journal.enabled = isEnabled
+    }
+  }
+}
+
+const runners = new WeakMap<CommandContext, ScriptRunner>()
+
+/** The runner of a context; made when it is first needed. */
+export function scriptRunner(ctx: CommandContext): ScriptRunner {
+  let runner = runners.get(ctx)
+  if (runner === undefined) {
+    runner = new ScriptRunner(ctx)
+    runners.set(ctx, runner)
+  }
+  return runner
+}
+
+/** The runner of a context if a script was ever used, else null. */
+export function existingScriptRunner(ctx: CommandContext): ScriptRunner | null {
+  return runners.get(ctx) ?? null
+}

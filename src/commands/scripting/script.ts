@@ -1,0 +1,136 @@
+/**
+ * SCRIPT EXISTS sha1 [sha1 ...]
+ * SCRIPT FLUSH [ASYNC | SYNC]
+ * SCRIPT HELP
+ * SCRIPT KILL
+ * SCRIPT LOAD script
+ *
+ * Manages the cache of scripts. Source: Redis src/eval.c `scriptCommand`, src/commands/script-*.json.
+ */
+
+import type { Args } from '../../resp/args.ts'
+import { NOTBUSY, SCRIPT_FLUSH_OPTION, UNKILLABLE } from '../../resp/errors.ts'
+import type { ReplySink } from '../../resp/reply.ts'
+import type { CommandContext } from '../context.ts'
+import { AclCategory, CommandFlag, defineCommand } from '../define.ts'
+import { replyHelp } from '../help.ts'
+import { compileScript } from './eval.ts'
+import { scriptRunner } from './script-runner.ts'
+
+const HELP = [
+  'DEBUG (YES|SYNC|NO)',
+  '    Set the debug mode for subsequent scripts executed.',
+  'EXISTS <sha1> [<sha1> ...]',
+  '    Return information about the existence of the scripts in the script cache.',
+  'FLUSH [ASYNC|SYNC]',
+  '    Flush the Lua scripts cache. Very dangerous on replicas.',
+  '    When called without the optional mode argument, the behavior is determined',
+  '    by the lazyfree-lazy-user-flush configuration directive. Valid modes are:',
+  '    * ASYNC: Asynchronously flush the scripts cache.',
+  '    * SYNC: Synchronously flush the scripts cache.',
+  'KILL',
+  '    Kill the currently executing Lua script.',
+  'LOAD <script>',
+  '    Load a script into the scripts cache without executing it.',
+]
+
+const exists = defineCommand({
+  name: 'exists',
+  summary: 'Determines whether server-side Lua scripts exist in the script cache.',
+  group: 'scripting',
+  since: '2.6.0',
+  complexity: 'O(N) with N being the number of scripts to check (so checking a single script is an O(1) operation).',
+  arity: -3,
+  flags: CommandFlag.NoScript,
+  categories: AclCategory.Scripting,
+  tips: ['request_policy:all_shards', 'response_policy:agg_logical_and'],
+  handler: existsHandler,
+})
+
+const flush = defineCommand({
+  name: 'flush',
+  summary: 'Removes all server-side Lua scripts from the script cache.',
+  group: 'scripting',
+  since: '2.6.0',
+  complexity: 'O(N) with N being the number of scripts in cache',
+  arity: -2,
+  flags: CommandFlag.NoScript,
+  categories: AclCategory.Scripting,
+  tips: ['request_policy:all_nodes', 'response_policy:all_succeeded'],
+  handler: flushHandler,
+})
+
+const help = defineCommand({
+  name: 'help',
+  summary: 'Returns helpful text about the different subcommands.',
+  group: 'scripting',
+  since: '5.0.0',
+  complexity: 'O(1)',
+  arity: 2,
+  flags: CommandFlag.Loading | CommandFlag.Stale,
+  categories: AclCategory.Scripting,
+  handler: (_ctx, args, reply) => replyHelp(reply, args.text(0), HELP),
+})
+
+const kill = defineCommand({
+  name: 'kill',
+  summary: 'Terminates a server-side Lua script during execution.',
+  group: 'scripting',
+  since: '2.6.0',
+  complexity: 'O(1)',
+  arity: 2,
+  flags: CommandFlag.NoScript | CommandFlag.AllowBusy,
+  categories: AclCategory.Scripting,
+  tips: ['request_policy:all_shards', 'response_policy:one_succeeded'],
+  handler: killHandler,
+})
+
+const load = defineCommand({
+  name: 'load',
+  summary: 'Loads a server-side Lua script to the script cache.',
+  group: 'scripting',
+  since: '2.6.0',
+  complexity: 'O(N) with N being the length in bytes of the script body.',
+  arity: 3,
+  flags: CommandFlag.NoScript | CommandFlag.Stale,
+  categories: AclCategory.Scripting,
+  tips: ['request_policy:all_nodes', 'response_policy:all_succeeded'],
+  handler: loadHandler,
+})
+
+export const script = defineCommand({
+  name: 'script',
+  summary: 'A container for Lua scripts management commands.',
+  group: 'scripting',
+  since: '2.6.0',
+  complexity: 'Depends on subcommand.',
+  arity: -2,
+  flags: 0,
+  categories: 0,
+  subcommands: [exists, flush, help, kill, load],
+  handler: () => {},
+})
+
+function existsHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
+  const { engine } = scriptRunner(ctx)
+  reply.array(args.count - 2)
+  for (let i = 2; i < args.count; i++) reply.integer(engine.find(args.text(i).toLowerCase()) === null ? 0 : 1)
+}
+
+function flushHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
+  if (args.count > 3 || (args.count === 3 && !args.is(2, 'SYNC') && !args.is(2, 'ASYNC'))) throw SCRIPT_FLUSH_OPTION
+  scriptRunner(ctx).engine.flush()
+  reply.ok()
+}
+
+function killHandler(ctx: CommandContext, _args: Args, reply: ReplySink): void {
+  const runner = scriptRunner(ctx)
+  if (!runner.isRunning) throw NOTBUSY
+  if (runner.hasWritten) throw UNKILLABLE
+  runner.kill()
+  reply.ok()
+}
+
+function loadHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
+  reply.bulkText(compileScript(scriptRunner(ctx).engine, args.text(2), 'load').sha)
+}
