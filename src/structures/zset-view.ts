@@ -105,7 +105,12 @@ export class ZsetView {
   create(sizeHint: number, lengthHint: number, limits: ZsetLimits): void {
     if (sizeHint <= limits.zsetMaxListpackEntries && lengthHint <= limits.zsetMaxListpackValue) {
       this.openPacked(createPacked(this.arena))
-    } else this.openBig(new SortedSet(this.arena, this.seed))
+    } else this.createBig()
+  }
+
+  /** Creates an empty SortedSet, whatever the limits are. */
+  createBig(): void {
+    this.openBig(new SortedSet(this.arena, this.seed))
   }
 
   /** Number of members. */

@@ -15,15 +15,16 @@ import { Element } from '../../structures/element.ts'
 import type { ZsetView } from '../../structures/zset-view.ts'
 import type { CommandContext } from '../context.ts'
 import { AclCategory, CommandFlag, defineCommand, keyCountAt, keyRange } from '../define.ts'
-import { storeResult } from './zset-access.ts'
 import {
   eachMember,
+  newResult,
   type Operand,
   OperandOption,
   parseOperation,
   putResult,
   replyResult,
   scoreIn,
+  storeSmallest,
 } from './zset-operands.ts'
 
 const COMPLEXITY =
@@ -67,13 +68,12 @@ function zdiffHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
 
 function zdiffstoreHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
   const operation = parseOperation(ctx, args, 2, 0, KEY_NEEDED_ZDIFFSTORE)
-  storeResult(ctx, args, subtract(ctx, operation.operands), 'zdiffstore', reply)
+  storeSmallest(ctx, args, subtract(ctx, operation.operands), 'zdiffstore', reply)
 }
 
 /** The difference as a sorted set of its own, in `ctx.targetZset`, which the caller stores or frees. */
 function subtract(ctx: CommandContext, operands: readonly Operand[]): ZsetView {
-  const result = ctx.targetZset
-  result.create(0, 0, ctx.keyspace.limits)
+  const result = newResult(ctx)
   const [first, ...others] = operands as readonly [Operand, ...Operand[]]
   if (others.some((other) => other.row === first.row)) return result
   // Either each member of the first is looked up in all others, or all members of the others are removed from a copy
@@ -105,5 +105,4 @@ function removeOthers(ctx: CommandContext, first: Operand, others: readonly Oper
       return result.size() > 0
     })
   }
-  result.becomePacked(ctx.keyspace.limits)
 }

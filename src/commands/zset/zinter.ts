@@ -16,11 +16,11 @@ import { Element } from '../../structures/element.ts'
 import type { ZsetView } from '../../structures/zset-view.ts'
 import type { CommandContext } from '../context.ts'
 import { AclCategory, CommandFlag, defineCommand, keyCountAt, keyRange } from '../define.ts'
-import { storeResult } from './zset-access.ts'
 import {
   bySize,
   combine,
   eachMember,
+  newResult,
   type Operand,
   OperandOption,
   type Operation,
@@ -28,6 +28,7 @@ import {
   putResult,
   replyResult,
   scoreIn,
+  storeSmallest,
   weighted,
 } from './zset-operands.ts'
 
@@ -87,7 +88,7 @@ function zinterHandler(ctx: CommandContext, args: Args, reply: ReplySink): void 
 
 function zinterstoreHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
   const operation = parseOperation(ctx, args, 2, OperandOption.Weights, KEY_NEEDED_ZINTERSTORE)
-  storeResult(ctx, args, intersect(ctx, operation), 'zinterstore', reply)
+  storeSmallest(ctx, args, intersect(ctx, operation), 'zinterstore', reply)
 }
 
 function zintercardHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
@@ -99,8 +100,7 @@ function zintercardHandler(ctx: CommandContext, args: Args, reply: ReplySink): v
 
 /** The intersection as a sorted set of its own, in `ctx.targetZset`, which the caller stores or frees. */
 function intersect(ctx: CommandContext, operation: Operation): ZsetView {
-  const result = ctx.targetZset
-  result.create(0, 0, ctx.keyspace.limits)
+  const result = newResult(ctx)
   eachInAll(ctx, operation, (score) => {
     putResult(ctx, result, member, score)
     return true

@@ -14,7 +14,7 @@ import type { ZsetView } from '../../structures/zset-view.ts'
 import type { CommandContext } from '../context.ts'
 import { openSet } from '../set/set-access.ts'
 import { Direction, pairShape, replyRanks, Shape } from './reply-members.ts'
-import { openZset } from './zset-access.ts'
+import { openZset, storeResult } from './zset-access.ts'
 
 /** One key of an operation; rows stay valid, as nothing is removed before the result is complete. */
 export interface Operand {
@@ -125,10 +125,31 @@ export function combine(a: number, b: number, aggregate: Aggregate): number {
   return b > a ? b : a
 }
 
-/** Puts a member into a result, which may grow out of its packed form. */
+/**
+ * An empty result, in `ctx.targetZset`. It is big until it is stored: the packed form would make a 0 of -0, which a
+ * weight can produce.
+ */
+export function newResult(ctx: CommandContext): ZsetView {
+  ctx.targetZset.createBig()
+  return ctx.targetZset
+}
+
+/** Puts a member into a result. */
 export function putResult(ctx: CommandContext, result: ZsetView, member: Element, score: number): void {
   member.spell()
   result.put(member.buffer, member.start, member.length, score, 0, ctx.keyspace.limits)
+}
+
+/** Makes a result the value of the destination in argument 1 and replies its size. */
+export function storeSmallest(
+  ctx: CommandContext,
+  args: Args,
+  result: ZsetView,
+  event: string,
+  reply: ReplySink,
+): void {
+  result.becomePacked(ctx.keyspace.limits)
+  storeResult(ctx, args, result, event, reply)
 }
 
 /** Replies a result in order, and frees it. */

@@ -16,16 +16,17 @@ import { Element } from '../../structures/element.ts'
 import type { ZsetView } from '../../structures/zset-view.ts'
 import type { CommandContext } from '../context.ts'
 import { AclCategory, CommandFlag, defineCommand, keyCountAt, keyRange } from '../define.ts'
-import { storeResult } from './zset-access.ts'
 import {
   bySize,
   combine,
   eachMember,
+  newResult,
   OperandOption,
   type Operation,
   parseOperation,
   putResult,
   replyResult,
+  storeSmallest,
   weighted,
 } from './zset-operands.ts'
 
@@ -71,7 +72,7 @@ function zunionHandler(ctx: CommandContext, args: Args, reply: ReplySink): void 
 
 function zunionstoreHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
   const operation = parseOperation(ctx, args, 2, OperandOption.Weights, KEY_NEEDED_ZUNIONSTORE)
-  storeResult(ctx, args, unite(ctx, operation), 'zunionstore', reply)
+  storeSmallest(ctx, args, unite(ctx, operation), 'zunionstore', reply)
 }
 
 /** The union as a sorted set of its own, in `ctx.targetZset`, which the caller stores or frees. */
@@ -84,8 +85,7 @@ function unite(ctx: CommandContext, operation: Operation): ZsetView {
       return true
     })
   }
-  const result = ctx.targetZset
-  result.create(sums.size, 0, ctx.keyspace.limits)
+  const result = newResult(ctx)
   for (let row = 0; row < sums.size; row++) {
     member.showBlock(ctx.arena, sums.keyRef(row))
     putResult(ctx, result, member, sums.value(row))
