@@ -37,6 +37,22 @@ export function metamethod(value: LuaValue, event: string): LuaValue {
   return value instanceof LuaTable && value.meta !== null ? value.meta.getString(event) : undefined
 }
 
+/**
+ * Runs a library function that calls back many times as one nested call: counted once, so that callbacks cost nothing
+ * more, and still limited.
+ */
+export function nested<T>(run: () => T): T {
+  if (++hostCalls > HOST_CALLS_MAX) {
+    hostCalls--
+    throw libError('C stack overflow')
+  }
+  try {
+    return run()
+  } finally {
+    hostCalls--
+  }
+}
+
 /** Calls any value as a function. */
 export function callValue(value: LuaValue, ...args: LuaValue[]): LuaResult {
   const fn = typeof value === 'function' ? value : callHandler(value)

@@ -107,6 +107,8 @@ class Generator {
   private line = 1
   private loopCount = 0
   private usesBudget = false
+  /** Whether some call takes a number of arguments that only the run decides. */
+  private readonly hasSpreads: boolean
 
   constructor(chunk: Chunk, options: GeneratorOptions) {
     this.chunk = chunk
@@ -114,6 +116,7 @@ class Generator {
     this.isCoroutineMode = options.isCoroutineMode
     this.analysis = new Analysis(chunk, options.globals)
     this.state = this.newState(chunk.main, null, null)
+    this.hasSpreads = chunk.functions.some((fn) => fn.calls.some((call) => call !== null && this.isSpreadCall(call)))
   }
 
   run(): GeneratedCode {
@@ -192,6 +195,15 @@ class Generator {
     return this.isCoroutineMode ? `${this.use('$mk')}(${text})` : text
   }
 
+  /** Whether a call may hand thousands of values (`unpack`) to a Lua function. */
+  private isSpreadCall(call: CallExpression | MethodExpression): boolean {
+    const last = call.args.at(-1)
+    if (last === undefined || !isMulti(last)) return false
+    if (call.kind === 'method') return true
+    const builtin = this.analysis.constantFunction(call.callee)
+    return builtin === null || builtinInfo(builtin).callsLua
+  }
+
   /** Whether a function calls Lua code must be known at its first return, so it is found before its body is generated. */
   private newState(fn: FunctionBody, parent: FunctionState | null, self: Variable | null): FunctionState {
     const callsLua = fn.calls.some((call) => {
@@ -214,7 +226,9 @@ class Generator {
     if (this.isCoroutineMode) return text + this.budgetStep()
     this.usesBudget = true
     const weight = FRAME_SLOTS + state.fn.params.length + state.fn.localCount + state.tempCount * 2
-    return `${text}${this.budgetStep()}const $s=$d,$m=$s+${weight};if(($d=$m)>${DEPTH_SLOTS_MAX})${this.use('$so')}();var $0;`
+    // Arguments lie on the stack, up to three times on their way through `pcall`.
+    const total = this.hasSpreads && state.parent !== null ? `${weight}+arguments.length*3` : `${weight}`
+    return `${text}${this.budgetStep()}const $s=$d,$m=$s+${total};if(($d=$m)>${DEPTH_SLOTS_MAX})${this.use('$so')}();var $0;`
   }
 
   /** Restores the call depth before a return whose value needs no more calls. */

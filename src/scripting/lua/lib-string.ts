@@ -2,7 +2,7 @@
 
 import { integerArg, optionalInteger, stringArg } from './args.ts'
 import { type BuiltinInfo, describeBuiltin } from './builtins.ts'
-import { first } from './call.ts'
+import { first, nested } from './call.ts'
 import { numberToString } from './number-format.ts'
 import { type Capture, compilePattern, compileUnanchored, type LuaPattern, type Match } from './patterns.ts'
 import { index } from './runtime.ts'
@@ -168,7 +168,8 @@ const gsub: Implementation = (args, name) => {
   const pattern = compilePattern(stringArg(args, 1, name))
   const replace = replacer(args, name)
   const max = args[3] === undefined ? s.length + 1 : integerArg(args, 3, name)
-  return substitute(s, pattern, replace, max)
+  if (typeof args[2] === 'string') return substitute(s, pattern, replace, max)
+  return nested(() => substitute(s, pattern, replace, max))
 }
 
 function substitute(s: string, pattern: LuaPattern, replace: Replacer, max: number): [string, number] {

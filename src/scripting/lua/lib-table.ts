@@ -2,7 +2,7 @@
 
 import { functionArg, integerArg, optionalInteger, stringArg, tableArg } from './args.ts'
 import { describeBuiltin } from './builtins.ts'
-import { callValue, first } from './call.ts'
+import { callValue, first, nested } from './call.ts'
 import { numberToString } from './number-format.ts'
 import { lessThanFromHost, rawSetFromHost } from './runtime.ts'
 import { LuaTable } from './table.ts'
@@ -172,7 +172,7 @@ function sortWith(table: LuaTable, less: Less): void {
   if (table.readonly && table.arr.length > 1) throw hostError('Attempt to modify a readonly table')
   const values = table.arr
   const count = values.length
-  quicksort(values, 0, count - 1, less)
+  nested(() => quicksort(values, 0, count - 1, less))
 }
 
 function isTrue(result: unknown): boolean {

@@ -171,10 +171,12 @@ export class LuaTable {
   private setSparse(key: number, value: LuaValue): void {
     if (this.hash === null) this.hash = new Map()
     const hash = this.hash
-    const sizeBefore = hash.size
-    if (value === undefined) hash.delete(key)
-    else hash.set(key, value)
-    this.hashNumberCount += hash.size - sizeBefore
+    if (value === undefined) {
+      if (hash.delete(key)) this.hashNumberCount--
+    } else {
+      if (!hash.has(key)) this.hashNumberCount++
+      hash.set(key, value)
+    }
   }
 
   /** Moves the keys that now continue the dense part over from the hash. */
