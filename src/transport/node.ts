@@ -56,6 +56,8 @@ function listen(options: net.ListenOptions, accept: Accept, isUnixSocket: boolea
     }
     // The accepted socket gives its handle to one that reads into the shared buffer.
     Reflect.set(accepted, '_handle', null)
+    // Without a handle this only ends its count among the listener's connections, for which close() would wait for ever.
+    accepted.destroy()
     const socket = new net.Socket(socketOptions as net.SocketConstructorOpts)
     socket.setNoDelay(true)
     connection = new NodeConnection(socket, isUnixSocket, address)
