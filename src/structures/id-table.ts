@@ -24,6 +24,8 @@ const ROW_BITS = 8
 const CHUNK_ROWS = 1 << ROW_BITS
 const ROW_MASK = CHUNK_ROWS - 1
 const FIRST_ROWS = 2
+const FIRST_HEADS = 1
+const ID_WORDS = 4
 /** Neighbours that fit in half a chunk are merged. */
 const MERGE_ROWS_MAX = CHUNK_ROWS / 2
 /** An emptied table keeps a chunk up to this size. */
@@ -51,6 +53,8 @@ class Chunk {
 export class IdTable {
   private readonly stride: number
   private readonly chunks: Chunk[] = []
+  /** First ID of each chunk, so that the search for a chunk stays in one array. */
+  private heads: Int32Array = new Int32Array(FIRST_HEADS * ID_WORDS)
   /** Number of rows. */
   size = 0
 
@@ -89,10 +93,11 @@ export class IdTable {
     let low = 0
     let high = chunks.length - 1
     // The end is where streams are read and written most.
-    if (this.compareRow(chunks[high]!, 0, id) <= 0) low = high
+    const heads = this.heads
+    if (compareWords(heads, high * ID_WORDS, id) <= 0) low = high
     while (low < high) {
       const middle = (low + high + 1) >>> 1
-      if (this.compareRow(chunks[middle]!, 0, id) <= 0) low = middle
+      if (compareWords(heads, middle * ID_WORDS, id) <= 0) low = middle
       else high = middle - 1
     }
     const chunk = chunks[low]!
@@ -124,13 +129,13 @@ export class IdTable {
   insert(id: StreamId): number {
     const last = this.chunks.length - 1
     if (last < 0) {
-      this.chunks.push(new Chunk(FIRST_ROWS, this.stride))
+      this.addChunk(0, new Chunk(FIRST_ROWS, this.stride))
       return this.insertInChunk(0, 0, id)
     }
     const tail = this.chunks[last]!
     if (this.size === 0 || this.compareRow(tail, tail.count - 1, id) < 0) {
       if (tail.count < CHUNK_ROWS) return this.insertInChunk(last, tail.count, id)
-      this.chunks.push(new Chunk(CHUNK_ROWS, this.stride))
+      this.addChunk(last + 1, new Chunk(CHUNK_ROWS, this.stride))
       return this.insertInChunk(last + 1, 0, id)
     }
     const floor = this.floor(id)
@@ -153,13 +158,18 @@ export class IdTable {
       chunk.words.copyWithin(at, at + stride, (chunk.first + chunk.count) * stride)
     }
     chunk.count--
-    if (chunk.count === 0) this.dropChunk(index)
-    else if (chunk.count <= MERGE_ROWS_MAX / 2) this.mergeAround(index)
+    if (chunk.count === 0) {
+      this.dropChunk(index)
+      return
+    }
+    if (row === 0) this.setHead(index)
+    if (chunk.count <= MERGE_ROWS_MAX / 2) this.mergeAround(index)
   }
 
   /** Removes all rows. */
   clear(): void {
     this.chunks.length = 0
+    this.heads = new Int32Array(FIRST_HEADS * ID_WORDS)
     this.size = 0
   }
 
@@ -196,6 +206,15 @@ export class IdTable {
   writeId(position: number, word: number, id: StreamId): void {
     const chunk = this.chunks[position >>> ROW_BITS]!
     this.writeWords(chunk.words, (chunk.first + (position & ROW_MASK)) * this.stride + word, id)
+  }
+
+  /** The array in which the row at `position` lies, from `rowStart(position)` on. Valid until a row is inserted. */
+  rowWords(position: number): Int32Array {
+    return this.chunks[position >>> ROW_BITS]!.words
+  }
+
+  rowStart(position: number): number {
+    return (this.chunks[position >>> ROW_BITS]!.first + (position & ROW_MASK)) * this.stride
   }
 
   word(position: number, word: number): number {
@@ -250,6 +269,7 @@ export class IdTable {
   /** Takes copies of all rows of a table with the same stride; this one must be empty. */
   copyFrom(other: IdTable): void {
     this.chunks.length = 0
+    this.heads = other.heads.slice()
     this.size = other.size
     for (const chunk of other.chunks) {
       const copied = new Chunk(chunk.capacity, this.stride)
@@ -265,21 +285,41 @@ export class IdTable {
   overheadBytes(): number {
     let rows = 0
     for (const chunk of this.chunks) rows += chunk.capacity
-    return rows * this.stride * 4
+    return rows * this.stride * 4 + this.heads.byteLength
   }
 
   private compareRow(chunk: Chunk, row: number, id: StreamId): number {
+    return compareWords(chunk.words, (chunk.first + row) * this.stride, id)
+  }
+
+  /** Puts a chunk, whose head is set when it gets its first row, at `index`. */
+  private addChunk(index: number, chunk: Chunk): void {
+    const used = this.chunks.length * ID_WORDS
+    if (used === this.heads.length) {
+      const heads = new Int32Array(used * 2)
+      heads.set(this.heads)
+      this.heads = heads
+    }
+    if (index === this.chunks.length) {
+      this.chunks.push(chunk)
+      return
+    }
+    this.chunks.splice(index, 0, chunk)
+    this.heads.copyWithin((index + 1) * ID_WORDS, index * ID_WORDS, used)
+  }
+
+  private removeChunk(index: number): void {
+    this.heads.copyWithin(index * ID_WORDS, (index + 1) * ID_WORDS, this.chunks.length * ID_WORDS)
+    this.chunks.splice(index, 1)
+  }
+
+  /** Takes the head of a chunk from its first row. */
+  private setHead(index: number): void {
+    const chunk = this.chunks[index]!
     const words = chunk.words
-    const at = (chunk.first + row) * this.stride
-    let word = words[at]!
-    if (word !== id.msHigh) return word >>> 0 < id.msHigh >>> 0 ? -1 : 1
-    word = words[at + 1]!
-    if (word !== id.msLow) return word >>> 0 < id.msLow >>> 0 ? -1 : 1
-    word = words[at + 2]!
-    if (word !== id.seqHigh) return word >>> 0 < id.seqHigh >>> 0 ? -1 : 1
-    word = words[at + 3]!
-    if (word !== id.seqLow) return word >>> 0 < id.seqLow >>> 0 ? -1 : 1
-    return 0
+    const from = chunk.first * this.stride
+    const to = index * ID_WORDS
+    for (let i = 0; i < ID_WORDS; i++) this.heads[to + i] = words[from + i]!
   }
 
   private writeWords(words: Int32Array, at: number, id: StreamId): void {
@@ -299,7 +339,8 @@ export class IdTable {
     upper.count = half
     upper.lowerBound = chunk.lowerBound
     chunk.count = half
-    this.chunks.splice(index + 1, 0, upper)
+    this.addChunk(index + 1, upper)
+    this.setHead(index + 1)
     return row <= half ? this.insertInChunk(index, row, id) : this.insertInChunk(index + 1, row - half, id)
   }
 
@@ -316,6 +357,7 @@ export class IdTable {
     chunk.words.fill(0, at + 4, at + stride)
     chunk.count++
     this.size++
+    if (row === 0) this.setHead(index)
     return (index << ROW_BITS) + row
   }
 
@@ -343,7 +385,7 @@ export class IdTable {
       chunk.lowerBound = Number.POSITIVE_INFINITY
       return
     }
-    this.chunks.splice(index, 1)
+    this.removeChunk(index)
   }
 
   private mergeAround(index: number): void {
@@ -366,6 +408,19 @@ export class IdTable {
     )
     chunk.count += next.count
     if (next.lowerBound < chunk.lowerBound) chunk.lowerBound = next.lowerBound
-    this.chunks.splice(index + 1, 1)
+    this.removeChunk(index + 1)
   }
+}
+
+/** Negative, 0 or positive as the ID at `at` in `words` is before, equal to or after `id`. */
+function compareWords(words: Int32Array, at: number, id: StreamId): number {
+  let word = words[at]!
+  if (word !== id.msHigh) return word >>> 0 < id.msHigh >>> 0 ? -1 : 1
+  word = words[at + 1]!
+  if (word !== id.msLow) return word >>> 0 < id.msLow >>> 0 ? -1 : 1
+  word = words[at + 2]!
+  if (word !== id.seqHigh) return word >>> 0 < id.seqHigh >>> 0 ? -1 : 1
+  word = words[at + 3]!
+  if (word !== id.seqLow) return word >>> 0 < id.seqLow >>> 0 ? -1 : 1
+  return 0
 }

@@ -12,7 +12,7 @@
  * integers beyond the safe range, which Redis stores as integers too.
  */
 import { parseSafeInteger } from '../bytes/integer.ts'
-import { type Arena, equalBytes, type Ref } from '../storage/arena.ts'
+import { type Arena, equalBytes } from '../storage/arena.ts'
 import { packedBytesAt, packedEntryBytes, writePackedEntry } from '../storage/packed.ts'
 import type { IdTable } from './id-table.ts'
 import type { StreamId } from './stream-id.ts'
@@ -50,9 +50,11 @@ export const BlockWord = {
   Elements: 11,
   /** Offset of the first entry in the payload. */
   EntriesAt: 12,
+  /** Payload bytes in use; the last block of a stream has room behind them. */
+  Used: 13,
 } as const
 
-/** Words of a block's row; one is spare. */
+/** Words of a block's row. */
 export const BLOCK_STRIDE = 14
 
 /** What a cursor needs of a stream. */
@@ -65,7 +67,7 @@ export interface BlockSequence {
 
 /** Bytes of a block as a listpack, as Redis counts them. */
 export function listpackBytes(payloadBytes: number, live: number, deleted: number): number {
-  return LISTPACK_FRAME_BYTES + packedEntryBytes(live, 0) + packedEntryBytes(deleted, 0) + payloadBytes
+  return LISTPACK_FRAME_BYTES + integerElementBytes(live) + integerElementBytes(deleted) + payloadBytes
 }
 
 /** Offset behind the element at `at`. */
@@ -189,6 +191,7 @@ export class EntryValues {
 
 /** Bytes of the element for an integer. */
 export function integerElementBytes(value: number): number {
+  if (value >= 0 && value < 0x80) return 2
   return packedEntryBytes(value, 0)
 }
 
@@ -205,10 +208,12 @@ export function writeIntegerElement(buffer: Buffer, at: number, value: number): 
 
 /** The differences between an ID and the ID of its block, as int64 with wrap-around. */
 export class IdDelta {
-  msHigh = 0
-  msLow = 0
-  seqHigh = 0
-  seqLow = 0
+  private msHigh = 0
+  private msLow = 0
+  private seqHigh = 0
+  private seqLow = 0
+  /** Bytes of the two elements. */
+  bytes = 0
 
   set(id: StreamId, master: StreamId): void {
     const msLow = (id.msLow >>> 0) - (master.msLow >>> 0)
@@ -217,11 +222,7 @@ export class IdDelta {
     const seqLow = (id.seqLow >>> 0) - (master.seqLow >>> 0)
     this.seqLow = seqLow | 0
     this.seqHigh = (id.seqHigh - master.seqHigh - (seqLow < 0 ? 1 : 0)) | 0
-  }
-
-  /** Bytes of both elements. */
-  bytes(): number {
-    return wordsElementBytes(this.msHigh, this.msLow) + wordsElementBytes(this.seqHigh, this.seqLow)
+    this.bytes = wordsElementBytes(this.msHigh, this.msLow) + wordsElementBytes(this.seqHigh, this.seqLow)
   }
 
   /** Writes both elements. Returns the offset behind them. */
@@ -230,20 +231,17 @@ export class IdDelta {
   }
 }
 
-/** Copies a block. */
-export function copyBlock(arena: Arena, ref: Ref): Ref {
-  return arena.store(arena.segment(ref), arena.offset(ref), arena.length(ref))
-}
-
 function isSafe(high: number, low: number): boolean {
   return high >= -SAFE_HIGH_END && high < SAFE_HIGH_END && !(high === -SAFE_HIGH_END && low === 0)
 }
 
 function wordsElementBytes(high: number, low: number): number {
+  if (high === 0 && low >= 0) return low < 0x80 ? 2 : low < 0x1000 ? 3 : packedEntryBytes(low, 0)
   return isSafe(high, low) ? packedEntryBytes(high * TWO_32 + (low >>> 0), 0) : INT64_ELEMENT_BYTES
 }
 
 function writeWordsElement(buffer: Buffer, at: number, high: number, low: number): number {
+  if (high === 0 && low >= 0) return writeIntegerElement(buffer, at, low)
   return isSafe(high, low)
     ? writeIntegerElement(buffer, at, high * TWO_32 + (low >>> 0))
     : writeInt64(buffer, at, high, low)

@@ -193,7 +193,7 @@ export class StreamCursor {
     const ref = stream.blocks.word(block, BlockWord.Ref) >>> 0
     this.blockBuffer = stream.arena.segment(ref)
     this.base = stream.arena.offset(ref)
-    this.end = this.base + stream.arena.length(ref)
+    this.end = this.base + stream.blocks.word(block, BlockWord.Used)
     this.entriesAt = this.base + stream.blocks.word(block, BlockWord.EntriesAt)
     stream.blocks.readId(block, 0, this.master)
     this.readElement(this.base)

@@ -18,7 +18,6 @@ import {
   BLOCK_STRIDE,
   type BlockSequence,
   BlockWord,
-  copyBlock,
   EntryFlag,
   EntryValues,
   elementEnd,
@@ -38,6 +37,8 @@ export const STREAM_ENTRY_MAX_BYTES = 1 << 30
 export const TrimMode = { Exact: 0, Approximate: 1 } as const
 
 const OBJECT_BYTES = 1024
+/** Most room that is taken ahead of the entries to come. */
+const ROOM_BYTES_MAX = 4096
 /** Flags, sequence and element count aside, elements of an entry: flags, ms and seq. */
 const ENTRY_HEAD_ELEMENTS = 3
 
@@ -126,8 +127,12 @@ export class Stream implements Collection, BlockSequence {
     for (let i = 0; i < count; i++) bytes += lengths[first + i]!
     values.open(source, offsets, lengths, first, count)
     const block = this.blocks.last()
-    if (block === NO_POSITION || this.isFull(block, bytes, blockBytesMax, blockEntriesMax)) this.appendBlock(id, count)
-    else this.appendToBlock(block, id, count)
+    if (block !== NO_POSITION && !this.isFull(block, bytes, blockBytesMax, blockEntriesMax)) {
+      this.appendToBlock(block, id, count)
+    } else {
+      if (block !== NO_POSITION) this.shrinkToFit(block)
+      this.appendBlock(id, count)
+    }
     values.close()
     this.length++
     this.entriesAdded++
@@ -298,7 +303,9 @@ export class Stream implements Collection, BlockSequence {
     copy.blocks.copyFrom(this.blocks)
     for (let block = copy.blocks.first(); block !== NO_POSITION; block = copy.blocks.next(block)) {
       const ref = copy.blocks.word(block, BlockWord.Ref) >>> 0
-      copy.blocks.setWord(block, BlockWord.Ref, copyBlock(this.arena, ref))
+      const used = copy.blocks.word(block, BlockWord.Used)
+      const copied = this.arena.store(this.arena.segment(ref), this.arena.offset(ref), used)
+      copy.blocks.setWord(block, BlockWord.Ref, copied)
     }
     copy.length = this.length
     copy.entriesAdded = this.entriesAdded
@@ -339,11 +346,18 @@ export class Stream implements Collection, BlockSequence {
   private isFull(block: number, bytes: number, blockBytesMax: number, blockEntriesMax: number): boolean {
     const bytesMax =
       blockBytesMax === 0 || blockBytesMax > STREAM_ENTRY_MAX_BYTES ? STREAM_ENTRY_MAX_BYTES : blockBytesMax
-    const live = this.blocks.word(block, BlockWord.Live)
-    const deleted = this.blocks.word(block, BlockWord.Deleted)
+    const words = this.blocks.rowWords(block)
+    const row = this.blocks.rowStart(block)
+    const live = words[row + BlockWord.Live]!
+    const deleted = words[row + BlockWord.Deleted]!
     if (blockEntriesMax > 0 && live + deleted >= blockEntriesMax) return true
-    const payload = this.arena.length(this.blocks.word(block, BlockWord.Ref) >>> 0)
-    return listpackBytes(payload, live, deleted) + bytes >= bytesMax
+    return listpackBytes(words[row + BlockWord.Used]!, live, deleted) + bytes >= bytesMax
+  }
+
+  /** Gives back the room behind the entries of a block that is full. */
+  private shrinkToFit(block: number): void {
+    const ref = this.blocks.word(block, BlockWord.Ref) >>> 0
+    this.blocks.setWord(block, BlockWord.Ref, this.arena.resize(ref, this.blocks.word(block, BlockWord.Used)))
   }
 
   private appendBlock(id: StreamId, count: number): void {
@@ -374,35 +388,42 @@ export class Stream implements Collection, BlockSequence {
     // Counts of entries and of deleted ones, field count, fields, the terminator; the entry and its element count.
     this.blocks.setWord(block, BlockWord.Elements, fields + 4 + elements + 1)
     this.blocks.setWord(block, BlockWord.EntriesAt, entriesAt)
+    this.blocks.setWord(block, BlockWord.Used, bytes)
   }
 
   private appendToBlock(block: number, id: StreamId, count: number): void {
-    const blocks = this.blocks
-    let ref = blocks.word(block, BlockWord.Ref) >>> 0
-    blocks.readId(block, 0, master)
+    const words = this.blocks.rowWords(block)
+    const row = this.blocks.rowStart(block)
+    this.blocks.readId(block, 0, master)
     delta.set(id, master)
+    let ref = words[row + BlockWord.Ref]! >>> 0
     const fields = count >>> 1
     const hasMasterFields = this.hasFields(ref, count)
     const step = hasMasterFields ? 2 : 1
     const elements = hasMasterFields ? ENTRY_HEAD_ELEMENTS + fields : ENTRY_HEAD_ELEMENTS + 1 + count
-    let bytes = 2 + delta.bytes() + integerElementBytes(elements)
+    let bytes = 2 + delta.bytes + integerElementBytes(elements)
     if (!hasMasterFields) bytes += integerElementBytes(fields)
     for (let i = step - 1; i < count; i += step) bytes += values.measure(i)
 
-    const oldLength = this.arena.length(ref)
-    ref = this.arena.resize(ref, oldLength + bytes)
+    const used = words[row + BlockWord.Used]!
+    if (used + bytes > this.arena.length(ref)) {
+      // Twice the room each time: few copies, and what is left over is given back when the block is full.
+      const room = used < ROOM_BYTES_MAX ? used : ROOM_BYTES_MAX
+      ref = this.arena.resize(ref, used + (bytes > room ? bytes : room))
+      words[row + BlockWord.Ref] = ref
+    }
     const buffer = this.arena.segment(ref)
-    let at = this.arena.offset(ref) + oldLength
+    let at = this.arena.offset(ref) + used
     at = writeIntegerElement(buffer, at, hasMasterFields ? EntryFlag.SameFields : 0)
     at = delta.write(buffer, at)
     if (!hasMasterFields) at = writeIntegerElement(buffer, at, fields)
     for (let i = step - 1; i < count; i += step) at = values.write(i, buffer, at)
     writeIntegerElement(buffer, at, elements)
 
-    blocks.setWord(block, BlockWord.Ref, ref)
-    blocks.writeId(block, BlockWord.LastId, id)
-    blocks.setWord(block, BlockWord.Live, blocks.word(block, BlockWord.Live) + 1)
-    blocks.setWord(block, BlockWord.Elements, blocks.word(block, BlockWord.Elements) + elements + 1)
+    words[row + BlockWord.Used] = used + bytes
+    words[row + BlockWord.Live] = words[row + BlockWord.Live]! + 1
+    words[row + BlockWord.Elements] = words[row + BlockWord.Elements]! + elements + 1
+    this.blocks.writeId(block, BlockWord.LastId, id)
   }
 
   /** Whether the fields of the open values are the master fields of a block. */

@@ -24,9 +24,6 @@ import {
   NOACK_ONLY_IN_XREADGROUP,
   noGroupInXreadgroup,
   SYNTAX_ERROR,
-  TIMEOUT_NEGATIVE,
-  TIMEOUT_NOT_AN_INTEGER,
-  TIMEOUT_OUT_OF_RANGE,
   unbalancedStreams,
 } from '../../resp/errors.ts'
 import type { ReplySink } from '../../resp/reply.ts'
@@ -36,6 +33,7 @@ import type { Consumer } from '../../structures/pending-entries.ts'
 import type { Stream } from '../../structures/stream.ts'
 import { StreamCursor } from '../../structures/stream-cursor.ts'
 import { StreamId } from '../../structures/stream-id.ts'
+import { deadlineInMs } from '../block-timeout.ts'
 import type { CommandContext } from '../context.ts'
 import { AclCategory, CommandFlag, defineCommand, keysAfter } from '../define.ts'
 import { findGroup, IdList, parseId, readStream } from './stream-access.ts'
@@ -45,7 +43,6 @@ import { MAX_ID, replyEntry, replyEntryOf, replyId } from './stream-reply.ts'
 const DOLLAR = 36
 const GREATER = 62
 const NO_BLOCK = -1
-const INT64_LIMIT = 2 ** 63
 
 /** Which of the two commands runs. */
 const Reader = { Plain: 0, Group: 1 } as const
@@ -137,7 +134,7 @@ function parseOptions(ctx: CommandContext, args: Args, reader: number): void {
     const more = args.count - i - 1
     if (more > 0 && args.is(i, 'BLOCK')) {
       if (ctx.inScript) throw blockInScript(args.text(0))
-      options.deadlineMs = parseDeadline(ctx, args, ++i)
+      options.deadlineMs = deadlineInMs(args, ++i, ctx.now)
     } else if (more > 0 && args.is(i, 'COUNT')) {
       options.count = Math.max(0, args.integer(++i))
     } else if (more > 0 && args.is(i, 'STREAMS')) {
@@ -159,14 +156,6 @@ function parseOptions(ctx: CommandContext, args: Args, reader: number): void {
   }
   if (options.keys === 0) throw SYNTAX_ERROR
   if (reader === Reader.Group && options.group === 0) throw GROUP_OPTION_MISSING
-}
-
-function parseDeadline(ctx: CommandContext, args: Args, i: number): number {
-  const timeoutMs = args.integer(i, TIMEOUT_NOT_AN_INTEGER)
-  if (timeoutMs < 0) throw TIMEOUT_NEGATIVE
-  if (timeoutMs === 0) return 0
-  if (timeoutMs + ctx.now >= INT64_LIMIT) throw TIMEOUT_OUT_OF_RANGE
-  return timeoutMs + ctx.now
 }
 
 /** Looks up each stream and its group, and settles the ID behind which it is read. */
