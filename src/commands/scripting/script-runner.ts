@@ -38,8 +38,6 @@ const REPL_ALL = 3
 export interface ScriptServices {
   /** `redis.log`; levels 0 (debug) to 3 (warning). */
   log(level: number, text: string): void
-  /** Why writes are refused because of the disk, null when they are not. */
-  diskError(): string | null
   /** Called now and then while a script runs: lets other clients be answered BUSY when it runs too long. */
   poll(runner: ScriptRunner): void
 }
@@ -50,7 +48,7 @@ export type EvalMode = (typeof EvalMode)[keyof typeof EvalMode]
 export class ScriptRunner implements EngineHost {
   readonly engine: ScriptEngine
   readonly args: ArgsBuilder = new ArgsBuilder()
-  services: ScriptServices = { log: () => {}, diskError: () => null, poll: () => {} }
+  services: ScriptServices = { log: () => {}, poll: () => {} }
   hasFailed: boolean = false
   respVersion = 2
   /** Whether a script is running. */
@@ -100,7 +98,7 @@ export class ScriptRunner implements EngineHost {
     const { flags } = script
     const mayWrite = flags === null || (flags & ScriptFlag.NoWrites) === 0
     if (flags !== null && mayWrite) {
-      const diskError = this.services.diskError()
+      const diskError = this.diskError()
       if (diskError !== null) throw misconfAof(diskError)
       if (mode === EvalMode.ReadOnly) throw SCRIPT_WRITES_IN_RO
     }
@@ -177,11 +175,16 @@ export class ScriptRunner implements EngineHost {
     if (this.isReadOnly) return SCRIPT_IS_READ_ONLY
     if (!this.hasWritten) {
       // Once a script has written it may go on: half a script is worse than one more write.
-      const diskError = this.services.diskError()
+      const diskError = this.diskError()
       if (diskError !== null) return misconfAof(diskError)
       this.hasWritten = true
     }
     return null
+  }
+
+  /** Why writes are refused because of the disk, null when they are not. */
+  private diskError(): string | null {
+    return this.ctx.server.aof?.error ?? null
   }
 
   /** A call whose effects are not for all: `redis.set_repl`. */

@@ -1,0 +1,241 @@
+/**
+ * EVAL, EVALSHA and SCRIPT in a whole server without sockets, beside a real redis-server where there is one: the raw
+ * replies to the same commands are the same.
+ */
+
+import { spawnSync } from 'node:child_process'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { Config } from '../../../src/config/config.ts'
+import type { Log } from '../../../src/observe/log.ts'
+import { ArgsBuilder } from '../../../src/resp/args.ts'
+import { RespSink } from '../../../src/resp/reply.ts'
+import type { Client } from '../../../src/server/client.ts'
+import { Server } from '../../../src/server/server.ts'
+import { ReferenceEval } from '../../scripting/resp-eval.ts'
+import { decodeAll } from '../resp-decode.ts'
+
+const hasRedisServer = spawnSync('redis-server', ['--version']).status === 0
+const silent = new Proxy({} as Log, { get: () => () => {} })
+
+class LocalServer {
+  readonly server = new Server({ config: new Config(null), log: silent, clock: { now: () => 1_700_000_000_000 } })
+  readonly effects: string[] = []
+  private readonly client: Client = this.server.createInternalClient(0)
+  private readonly sink = new RespSink(this.server.keyspace.arena)
+  private readonly request = new ArgsBuilder()
+
+  constructor() {
+    this.server.journal.subscribe((buffer, start, end) => {
+      for (const effect of decodeAll(buffer.latin1Slice(start, end))) this.effects.push((effect as string[]).join(' '))
+    })
+  }
+
+  command(...words: readonly string[]): string {
+    this.request.clear()
+    for (const word of words) this.request.text(word)
+    this.sink.reset()
+    this.sink.version = this.client.respVersion
+    this.server.pipeline.execute(this.client, this.request.args, this.sink)
+    this.server.journal.drain()
+    return this.sink.buffer.latin1Slice(0, this.sink.at)
+  }
+
+  takeEffects(): string[] {
+    return this.effects.splice(0)
+  }
+}
+
+const ECHO = 'return {KEYS[1], KEYS[2], ARGV[1], ARGV[2]}'
+const ONE_SHA = 'e0e1f9fabfc9d4800c877a703b823ac0578ff8db'
+
+const sequences: Readonly<Record<string, readonly (readonly string[])[]>> = {
+  arguments: [
+    ['EVAL', ECHO, '2', 'a', 'b', 'c', 'd'],
+    ['EVAL', ECHO, '0', 'a'],
+    ['EVAL', ECHO, '3', 'a', 'b'],
+    ['EVAL', ECHO, '-1', 'a', 'b'],
+    ['EVAL', ECHO, 'x'],
+    ['EVAL', ECHO],
+    ['EVAL'],
+    ['EVAL', 'return #KEYS .. #ARGV', '1', 'k', '', '\xff\0'],
+    ['EVAL', 'return ARGV[1]', '0', '\xe4\0\r\n'],
+    ['EVAL', 'KEYS[1] = "x" KEYS[3] = 1 return KEYS', '1', 'k'],
+    ['EVALSHA', 'short', '0'],
+    ['EVALSHA', ONE_SHA, '0'],
+    ['EVALSHA', ONE_SHA, 'x'],
+    ['EVALSHA', ONE_SHA, '5'],
+    ['SCRIPT', 'LOAD', 'return 1'],
+    ['EVALSHA', ONE_SHA, '0'],
+    ['EVALSHA', ONE_SHA.toUpperCase(), '0'],
+    ['EVALSHA_RO', ONE_SHA, '0'],
+    ['SCRIPT', 'EXISTS', ONE_SHA, 'nope', ONE_SHA.toUpperCase()],
+    ['SCRIPT', 'FLUSH', 'SYNC'],
+    ['SCRIPT', 'EXISTS', ONE_SHA],
+    ['SCRIPT', 'FLUSH', 'LATER'],
+    ['SCRIPT', 'FLUSH', 'SYNC', 'x'],
+    ['SCRIPT', 'LOAD', 'return +'],
+    ['SCRIPT', 'LOAD'],
+    ['SCRIPT', 'KILL'],
+    ['SCRIPT', 'NOSUCH'],
+    ['SCRIPT'],
+    ['EVAL', 'return 1', '0'],
+    ['SCRIPT', 'EXISTS', ONE_SHA],
+  ],
+  shebangs: [
+    ['EVAL', '#!lua\nreturn 1', '0'],
+    ['EVAL', '#!lua name=x\nreturn 1', '0'],
+    ['EVAL', '#!lua flags=no-writes\nreturn redis.call("set","a",1)', '0'],
+    ['EVAL', '#!lua flags=no-writes,allow-oom,allow-stale,no-cluster\nreturn redis.call("get","a")', '0'],
+    ['EVAL', '#!lua flags=what\nreturn 1', '0'],
+    ['EVAL', '#!lua flags=\nreturn 1', '0'],
+    ['EVAL', '#!foo\nreturn 1', '0'],
+    ['EVAL', '#!lua', '0'],
+    ['EVAL', '#!lua\nreturn x', '0'],
+    ['EVAL', '#!lua\nreturn =', '0'],
+    ['EVAL_RO', '#!lua\nreturn 1', '0'],
+    ['EVAL_RO', '#!lua flags=no-writes\nreturn 1', '0'],
+    ['EVAL_RO', 'return redis.call("get","a")', '0'],
+    ['EVAL_RO', 'return redis.pcall("set","a",1).err', '0'],
+  ],
+  replies: [
+    ['EVAL', 'return redis.call("set","s","v")', '0'],
+    ['EVAL', 'return redis.call("set","s","v").ok', '0'],
+    ['EVAL', 'return redis.call("get","s")', '0'],
+    ['EVAL', 'return redis.call("get","none")', '0'],
+    ['EVAL', 'return redis.call("get","none") == false', '0'],
+    ['EVAL', 'redis.setresp(3) return redis.call("get","none") == nil', '0'],
+    ['EVAL', 'return redis.call("incr","n") + 5', '0'],
+    ['EVAL', 'return type(redis.call("get","n"))', '0'],
+    ['EVAL', 'redis.call("rpush","l","a","b","c") return redis.call("lrange","l",0,-1)', '0'],
+    ['EVAL', 'return #redis.call("lrange","l",0,-1)', '0'],
+    ['EVAL', 'return redis.call("lrange","none",0,-1)', '0'],
+    ['EVAL', 'redis.call("hset","h","f","v","g","w") return redis.call("hgetall","h")', '0'],
+    ['EVAL', 'redis.setresp(3) return redis.call("hgetall","h").map.f', '0'],
+    ['EVAL', 'return redis.call("hmget","h","f","none","g")', '0'],
+    ['EVAL', 'local r = redis.call("hmget","h","f","none","g") return {#r, r[2] == false}', '0'],
+    ['EVAL', 'redis.call("sadd","set","a") redis.setresp(3) return redis.call("smembers","set").set.a', '0'],
+    ['EVAL', 'redis.call("zadd","z",1.5,"a") redis.setresp(3) return redis.call("zscore","z","a").double * 2', '0'],
+    ['EVAL', 'return redis.call("zscore","z","a")', '0'],
+    ['EVAL', 'return redis.call("zrange","z",0,-1,"withscores")', '0'],
+    ['EVAL', 'return redis.call("mget","s","none","n")', '0'],
+    ['EVAL', 'redis.call("select",1) redis.call("set","other",1) return redis.call("get","other")', '0'],
+    ['GET', 'other'],
+    ['EVAL', 'return redis.call("type","l")', '0'],
+    ['EVAL', 'return redis.call("exists",KEYS[1],KEYS[2])', '2', 's', 'none'],
+    ['EVAL', 'return {redis.call("set","a",1), redis.call("get","a"), redis.call("incr","a")}', '0'],
+    ['EVAL', 'return redis.call("xadd","stream","1-1","f","v")', '0'],
+    ['EVAL', 'return redis.call("xrange","stream","-","+")', '0'],
+    ['EVAL', 'return redis.call("xread","BLOCK",0,"STREAMS","stream","$")', '0'],
+    ['EVAL', 'return redis.call("del",unpack({"s","n","l","h"}))', '0'],
+    ['EVAL', 'local c, k = "set", "dyn" return {redis.call(c,k,1), redis.call("GET",k), redis.call("Get",k)}', '0'],
+  ],
+  'numbers as arguments': [
+    ['EVAL', 'redis.call("set","k",1) return redis.call("get","k")', '0'],
+    ['EVAL', 'redis.call("set","k",-17) return redis.call("get","k")', '0'],
+    ['EVAL', 'redis.call("set","k",9007199254740991) return redis.call("get","k")', '0'],
+    ['EVAL', 'redis.call("set","k",1.5) return redis.call("get","k")', '0'],
+    ['EVAL', 'redis.call("set","k",0) return redis.call("get","k")', '0'],
+    ['EVAL', 'redis.call("set","k",100000000) return redis.call("get","k")', '0'],
+    ['EVAL', 'redis.call("set","k",1/0) return redis.call("get","k")', '0'],
+  ],
+  errors: [
+    ['SET', 'text', 'x'],
+    ['EVAL', 'return redis.call("lpush","text",1)', '0'],
+    ['EVAL', 'return redis.pcall("lpush","text",1)', '0'],
+    ['EVAL', 'return {pcall(redis.call,"lpush","text",1)}', '0'],
+    ['EVAL', 'return redis.pcall("lpush","text",1).err', '0'],
+    ['EVAL', 'return {1, redis.pcall("lpush","text",1), 3}', '0'],
+    ['EVAL', '\n\nlocal x = 1\nredis.call("incr","text")', '0'],
+    ['EVAL', 'redis.call("get")', '0'],
+    ['EVAL', 'redis.call("get","a","b")', '0'],
+    ['EVAL', 'redis.call("nosuch")', '0'],
+    ['EVAL', 'redis.call("")', '0'],
+    ['EVAL', 'redis.call("eval","return 1",0)', '0'],
+    ['EVAL', 'redis.call("script","flush")', '0'],
+    ['EVAL', 'redis.call("multi")', '0'],
+    ['EVAL', 'redis.call("get",nil)', '0'],
+    ['EVAL', 'redis.call("get",true)', '0'],
+    ['EVAL', 'redis.call("get",{})', '0'],
+    ['EVAL', 'redis.call(nil)', '0'],
+    ['EVAL', 'redis.call("set","partial",1) error("later")', '0'],
+    ['GET', 'partial'],
+    ['EVAL', 'return redis.acl_check_cmd("get","x")', '0'],
+    ['EVAL', 'local function f() redis.call("incr","text") end\nlocal ok, e = pcall(f) return {ok, e}', '0'],
+    [
+      'EVAL',
+      'local ok, e = xpcall(function() redis.call("incr","text") end, function(m) return m.err end) return e',
+      '0',
+    ],
+    ['EVAL', 'error(redis.pcall("incr","text"))', '0'],
+    ['EVAL', 'return redis.error_reply("MY own error")', '0'],
+  ],
+}
+
+describe.skipIf(!hasRedisServer)('scripts reply as in redis-server', () => {
+  let reference: ReferenceEval
+
+  beforeAll(async () => {
+    reference = await ReferenceEval.start()
+  })
+
+  afterAll(async () => {
+    await reference.stop()
+  })
+
+  for (const [name, commands] of Object.entries(sequences)) {
+    test(name, async () => {
+      const local = new LocalServer()
+      await reference.command('FLUSHALL')
+      await reference.command('SCRIPT', 'FLUSH')
+      const expected: string[] = []
+      const actual: string[] = []
+      for (const words of commands) {
+        expected.push(`${words.join(' ')} => ${await reference.command(...words)}`)
+        actual.push(`${words.join(' ')} => ${local.command(...words)}`)
+      }
+      expect(actual).toEqual(expected)
+    })
+  }
+})
+
+describe('propagation', () => {
+  let local: LocalServer
+
+  beforeEach(() => {
+    local = new LocalServer()
+  })
+
+  test('a script with several effects is one transaction of its effects', () => {
+    local.command('EVAL', 'redis.call("set","a",1) redis.call("get","a") redis.call("incr","a")', '0')
+    expect(local.takeEffects()).toEqual(['MULTI', 'SELECT 0', 'set a 1', 'incr a', 'EXEC'])
+  })
+
+  test('a script with one effect is that effect, and one without leaves no trace', () => {
+    local.command('EVAL', 'redis.call("set","a",1)', '0')
+    expect(local.takeEffects()).toEqual(['SELECT 0', 'set a 1'])
+    local.command('EVAL', 'return redis.call("get","a")', '0')
+    expect(local.takeEffects()).toEqual([])
+  })
+
+  test('effects before an error are kept', () => {
+    local.command('EVAL', 'redis.call("set","a",1) error("x")', '0')
+    expect(local.takeEffects()).toEqual(['SELECT 0', 'set a 1'])
+  })
+
+  test('redis.set_repl(REPL_NONE) keeps effects out of the log', () => {
+    local.command(
+      'EVAL',
+      'redis.set_repl(redis.REPL_NONE) redis.call("set","a",1) redis.set_repl(redis.REPL_ALL) redis.call("set","b",1)',
+      '0',
+    )
+    expect(local.takeEffects()).toEqual(['SELECT 0', 'set b 1'])
+  })
+
+  test('scripts that only EVAL knows are forgotten after 500 others, loaded ones are not', () => {
+    local.command('SCRIPT', 'LOAD', 'return 1')
+    local.command('EVAL', 'return 2', '0')
+    for (let i = 0; i < 500; i++) local.command('EVAL', `return ${i + 10}`, '0')
+    const second = '7f923f79fe76194c868d7e1d0820de36700eb649'
+    expect(local.command('SCRIPT', 'EXISTS', ONE_SHA, second)).toBe('*2\r\n:1\r\n:0\r\n')
+  })
+})
