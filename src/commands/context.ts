@@ -11,6 +11,9 @@
 import type { Config } from '../config/config.ts'
 import type { Database } from '../keyspace/database.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
+import type { Slowlog } from '../observe/slowlog.ts'
+import type { ErrorStats, ServerStats } from '../observe/stats.ts'
+import type { AofStatus } from '../persistence/aof.ts'
 import type { Journal } from '../persistence/journal.ts'
 import type { Channels } from '../pubsub/channels.ts'
 import type { Args } from '../resp/args.ts'
@@ -21,7 +24,7 @@ import { HashView } from '../structures/hash-view.ts'
 import { ListView } from '../structures/list-view.ts'
 import { SetView } from '../structures/set-view.ts'
 import { ZsetView } from '../structures/zset-view.ts'
-import type { Registry } from './registry.ts'
+import type { Command, Registry } from './registry.ts'
 import type { Session } from './session.ts'
 
 /** Emits a keyspace event; installed by the server. */
@@ -48,10 +51,38 @@ export interface BlockingControl {
 export interface ServerControl extends BlockingControl {
   readonly startedMs: number
   readonly runId: string
+  /** The default user's password, '' when there is none. */
+  readonly password: string
+  readonly stats: ServerStats
+  readonly errors: ErrorStats
+  readonly slowlog: Slowlog
+  /** Number of connected clients, and of those that wait in a blocking command. */
+  readonly clientCount: number
+  readonly blockedCount: number
+  /** State of the append-only file, null when it is off. */
+  readonly aof: AofStatus | null
   /** All clients that are connected, in order of their IDs. */
   sessions(): IterableIterator<Session>
+  /** The client with an ID, null when there is none. */
+  session(id: number): Session | null
   /** Calls a command for this session outside the door's gates (EXEC, scripts). Writes its reply to `reply`. */
-  call(session: Session, command: import('./registry.ts').Command, args: Args, reply: ReplySink): void
+  call(session: Session, command: Command, args: Args, reply: ReplySink): void
+  /** Closes a client: at once, or after its reply when it is the one that is running. */
+  closeClient(session: Session): void
+  /** Ends a blocked client's wait as by its timeout, or with an error. */
+  unblock(session: Session, withError: boolean): void
+  /** Lets commands wait until a time in ms of `ctx.now`; all, or only those that write. */
+  pause(untilMs: number, writesOnly: boolean): void
+  unpause(): void
+  /** Shows the session all commands from now on. */
+  startMonitor(session: Session): void
+  stopMonitor(session: Session): void
+  /** Clears all counters (CONFIG RESETSTAT). */
+  resetStatistics(): void
+  /** Reads the clock anew: after a command that held up the loop. */
+  readClock(): void
+  /** Ends the process when what is due is sent and written. Returns false when nobody is there to do it. */
+  shutdown(): boolean
 }
 
 export class CommandContext {

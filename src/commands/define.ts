@@ -181,6 +181,8 @@ export interface CommandDefinition {
   readonly subcommands?: readonly CommandDefinition[]
   /** Key positions that no spec describes (SORT … STORE, EVAL): indices of key arguments. */
   readonly extractKeys?: (args: Args) => number[]
+  /** Indices of arguments that are secrets: SLOWLOG and MONITOR do not show them. */
+  readonly sensitiveArguments?: (args: Args) => number[]
   readonly handler: Handler
 }
 

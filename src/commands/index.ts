@@ -1,12 +1,15 @@
 /** All command families. A new family is listed here. */
+import { connectionCommands } from './connection/index.ts'
 import type { CommandDefinition } from './define.ts'
 import { genericCommands } from './generic/index.ts'
 import { hashCommands } from './hash/index.ts'
 import { listCommands } from './list/index.ts'
+import { pubsubCommands } from './pubsub/index.ts'
 import { scriptingCommands } from './scripting/index.ts'
 import { setCommands } from './set/index.ts'
 import { streamCommands } from './stream/index.ts'
 import { stringCommands } from './string/index.ts'
+import { transactionCommands } from './transaction/index.ts'
 import { zsetCommands } from './zset/index.ts'
 
 export const commandFamilies: readonly (readonly CommandDefinition[])[] = [
@@ -17,5 +20,8 @@ export const commandFamilies: readonly (readonly CommandDefinition[])[] = [
   setCommands,
   streamCommands,
   zsetCommands,
+  transactionCommands,
+  pubsubCommands,
+  connectionCommands,
   scriptingCommands,
 ]

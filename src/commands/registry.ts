@@ -2,7 +2,7 @@
  * The command registry: resolved definitions, looked up by the bytes of the name. Hot path (lookup only).
  */
 import type { Args } from '../resp/args.ts'
-import { AclCategory, CommandFlag, type CommandDefinition, type Handler } from './define.ts'
+import { AclCategory, type CommandDefinition, CommandFlag, type Handler } from './define.ts'
 
 /** A registered command with its statistics. */
 export class Command {
@@ -37,6 +37,13 @@ export class Command {
         : new Map(definition.subcommands.map((sub) => [sub.name, new Command(sub, this)]))
   }
 
+  resetStatistics(): void {
+    this.calls = 0
+    this.microseconds = 0
+    this.rejectedCalls = 0
+    this.failedCalls = 0
+  }
+
   /** Whether a call with `count` arguments (name included) fits the arity. */
   accepts(count: number): boolean {
     return this.arity >= 0 ? count === this.arity : count >= -this.arity
@@ -52,7 +59,8 @@ export class Registry {
 
   constructor(families: readonly (readonly CommandDefinition[])[]) {
     for (let i = 0; i < BUCKETS; i++) this.buckets.push([])
-    for (const family of families) for (const definition of family) this.register(definition.name, new Command(definition, null))
+    for (const family of families)
+      for (const definition of family) this.register(definition.name, new Command(definition, null))
   }
 
   /** All commands, containers but not their subcommands. */

@@ -2,11 +2,12 @@
  * What a command sees of the client that called it. The server's Client is the implementation; tests and the
  * in-process door have the same one, over another transport.
  */
-import type { Args } from '../resp/args.ts'
+
 import type { BlockedClient } from '../keyspace/blocked.ts'
 import type { Database } from '../keyspace/database.ts'
 import type { Watcher } from '../keyspace/keyspace.ts'
 import type { Subscriber } from '../pubsub/channels.ts'
+import type { Args } from '../resp/args.ts'
 
 /** State bits of a client. */
 export const ClientFlag = {
@@ -73,6 +74,17 @@ export interface Session extends Watcher, BlockedClient, Subscriber {
   queueBytes: number
   /** Watched keys: database and key text. */
   readonly watched: { db: Database; key: string }[]
+  /** Whether there is any subscription, shard channels included. */
+  readonly isSubscribed: boolean
+  /** Whether the peer is on this machine. */
+  readonly isLocal: boolean
+  /** Input that was received and is not executed yet, those of the running batch included, and room for more, in bytes. */
+  readonly pendingInputBytes: number
+  readonly freeInputBytes: number
+  /** Output that was not handed to the system yet, in bytes. */
+  readonly pendingOutputBytes: number
+  /** All that the session holds in memory, about, in bytes. */
+  readonly memoryBytes: number
 }
 
 /** Ends MULTI without running anything: the queue is emptied and watched keys are let go. */

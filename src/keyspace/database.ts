@@ -84,7 +84,7 @@ export class Database {
   /** As `find`, for a reading command: counts hits and misses and renews the access time. */
   read(args: Args, i: number): number {
     const row = this.peek(args, i)
-    if (row !== NO_ROW) this.touch(row)
+    if (row !== NO_ROW && this.keyspace.renewsAccess) this.touch(row)
     return row
   }
 

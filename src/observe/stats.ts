@@ -1,5 +1,7 @@
 /** Counters that INFO reports and CONFIG RESETSTAT clears. */
 
+import { Rate } from './samples.ts'
+
 /** How many different error codes are counted; further ones are not, as in Redis. */
 const ERROR_CODES_MAX = 128
 
@@ -21,23 +23,51 @@ export class ErrorStats {
   }
 }
 
-/** Network and connection counters. */
+/** Counters of connections, traffic and commands. */
 export class ServerStats {
   connectionsReceived = 0
   connectionsRejected = 0
+  commandsProcessed = 0
   bytesIn = 0
   bytesOut = 0
+  reads = 0
+  writes = 0
+  /** Loop turns in which something was done. */
+  turns = 0
   outputLimitDisconnections = 0
   queryLimitDisconnections = 0
   unblockedByTimeout = 0
+  deniedLogins = 0
+  /** Samples of the cron. */
+  readonly commandRate = new Rate()
+  readonly inputRate = new Rate()
+  readonly outputRate = new Rate()
+  readonly turnRate = new Rate()
 
   reset(): void {
     this.connectionsReceived = 0
     this.connectionsRejected = 0
+    this.commandsProcessed = 0
     this.bytesIn = 0
     this.bytesOut = 0
+    this.reads = 0
+    this.writes = 0
+    this.turns = 0
     this.outputLimitDisconnections = 0
     this.queryLimitDisconnections = 0
     this.unblockedByTimeout = 0
+    this.deniedLogins = 0
+    this.commandRate.reset()
+    this.inputRate.reset()
+    this.outputRate.reset()
+    this.turnRate.reset()
+  }
+
+  /** Takes samples for the rates, at a time of a monotonic clock in ms. */
+  sample(nowMs: number): void {
+    this.commandRate.sample(this.commandsProcessed, nowMs)
+    this.inputRate.sample(this.bytesIn, nowMs)
+    this.outputRate.sample(this.bytesOut, nowMs)
+    this.turnRate.sample(this.turns, nowMs)
   }
 }

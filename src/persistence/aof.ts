@@ -11,16 +11,7 @@
  *
  * A failed write keeps the bytes and is tried again; until it succeeds `error` is set and the pipeline refuses writes.
  */
-import {
-  closeSync,
-  existsSync,
-  fdatasync,
-  fdatasyncSync,
-  mkdirSync,
-  openSync,
-  renameSync,
-  writeSync,
-} from 'node:fs'
+import { closeSync, existsSync, fdatasync, fdatasyncSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Log } from '../observe/log.ts'
 import { type Manifest, readManifest, syncDirectory, writeManifest } from './manifest.ts'
@@ -49,6 +40,17 @@ const SYSTEM_FILES: AofFiles = {
   sync: (fd, done) => fdatasync(fd, done),
 }
 
+/** What INFO says about the log. */
+export interface AofStatus {
+  /** Size of the current incremental file, and what of all accepted bytes is not written or not durable yet. */
+  readonly fileBytes: number
+  readonly acceptedBytes: number
+  readonly writtenBytes: number
+  readonly syncedBytes: number
+  /** Why the log cannot be written at present; null when it can. */
+  readonly error: string | null
+}
+
 /** Names on disk of what is in a manifest. */
 export function aofPath(options: AofOptions, name: string): string {
   return join(options.directory, options.folder, name)
@@ -73,7 +75,7 @@ export function openManifest(options: AofOptions): Manifest | null {
   return adopted
 }
 
-export class Aof {
+export class Aof implements AofStatus {
   private readonly options: AofOptions
   private readonly files: AofFiles
   private readonly fd: number
@@ -184,7 +186,8 @@ export class Aof {
   }
 
   private fail(reason: string): void {
-    if (this.error === null) this.options.log.warning(`Cannot write the append-only file, writes are refused: ${reason}`)
+    if (this.error === null)
+      this.options.log.warning(`Cannot write the append-only file, writes are refused: ${reason}`)
     this.error = reason
   }
 

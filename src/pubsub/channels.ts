@@ -2,23 +2,33 @@
  * Channels: who is subscribed to what, and the fan-out of messages. Hot path (publish).
  *
  * Three kinds of subscription: channels, glob patterns over channels, and shard channels. A message is encoded once
- * per RESP version and copied to each subscriber's output.
+ * per RESP version and form; subscribers are told where it lies.
  */
 import { GlobCase, globMatch } from '../bytes/glob.ts'
+import { FanOut } from './fan-out.ts'
 
 /** A client that can be subscribed. */
 export interface Subscriber {
   readonly channels: Set<string>
   readonly patterns: Set<string>
   readonly shardChannels: Set<string>
-  /** Puts a message into the client's output. `pattern` is null for a plain one; `kind` is 'message', 'pmessage', 'smessage'. */
-  deliver(kind: string, pattern: string | null, channel: string, message: Buffer, start: number, length: number): void
+  readonly respVersion: number
+  /** Takes note of an encoded message, bytes [start, end) of the fan-out of its RESP version. */
+  deliver(fanOut: FanOut, start: number, end: number): void
 }
 
 export class Channels {
+  /** Messages on their way, by RESP version; the server resets them when they have been sent. */
+  readonly resp2: FanOut = new FanOut(2)
+  readonly resp3: FanOut = new FanOut(3)
   private readonly byChannel = new Map<string, Set<Subscriber>>()
   private readonly byPattern = new Map<string, Set<Subscriber>>()
   private readonly byShardChannel = new Map<string, Set<Subscriber>>()
+
+  /** Bytes of messages that have not been sent yet. */
+  get pendingBytes(): number {
+    return this.resp2.at + this.resp3.at
+  }
 
   /** Returns false when the client was subscribed already. */
   subscribe(subscriber: Subscriber, channel: string): boolean {
@@ -57,17 +67,13 @@ export class Channels {
     let receivers = 0
     const direct = this.byChannel.get(channel)
     if (direct !== undefined) {
-      for (const subscriber of direct) {
-        subscriber.deliver('message', null, channel, message, start, length)
-        receivers++
-      }
+      receivers = direct.size
+      this.send(direct, 'message', null, channel, message, start, length)
     }
     for (const [pattern, subscribers] of this.byPattern) {
       if (!globMatch(pattern, channel, GlobCase.Exact)) continue
-      for (const subscriber of subscribers) {
-        subscriber.deliver('pmessage', pattern, channel, message, start, length)
-        receivers++
-      }
+      receivers += subscribers.size
+      this.send(subscribers, 'pmessage', pattern, channel, message, start, length)
     }
     return receivers
   }
@@ -75,8 +81,33 @@ export class Channels {
   publishShard(channel: string, message: Buffer, start: number, length: number): number {
     const subscribers = this.byShardChannel.get(channel)
     if (subscribers === undefined) return 0
-    for (const subscriber of subscribers) subscriber.deliver('smessage', null, channel, message, start, length)
-    return subscribers.size
+    const receivers = subscribers.size
+    this.send(subscribers, 'smessage', null, channel, message, start, length)
+    return receivers
+  }
+
+  /** A subscriber whose output overflows is closed on the way, which takes it out of the set that is walked. */
+  private send(
+    subscribers: Set<Subscriber>,
+    kind: string,
+    pattern: string | null,
+    channel: string,
+    message: Buffer,
+    start: number,
+    length: number,
+  ): void {
+    const { resp2, resp3 } = this
+    let from2 = -1
+    let from3 = -1
+    for (const subscriber of subscribers) {
+      if (subscriber.respVersion >= 3) {
+        if (from3 < 0) from3 = resp3.add(kind, pattern, channel, message, start, length)
+        subscriber.deliver(resp3, from3, resp3.at)
+      } else {
+        if (from2 < 0) from2 = resp2.add(kind, pattern, channel, message, start, length)
+        subscriber.deliver(resp2, from2, resp2.at)
+      }
+    }
   }
 
   /** Whether anybody listens to anything; lets keyspace events skip their work. */

@@ -6,11 +6,12 @@
  * keys are ready. Deadlines are a binary heap of (time, client); entries of clients that were woken are skipped when they
  * come up. Source: Valkey 7.2 src/blocked.c handleClientsBlockedOnKeys.
  */
-import type { Database } from '../keyspace/database.ts'
-import { TYPE_OF_KIND } from '../keyspace/kind.ts'
-import { BlockedOn } from '../keyspace/blocked.ts'
-import type { Keyspace } from '../keyspace/keyspace.ts'
+
 import { ClientFlag } from '../commands/session.ts'
+import { BlockedOn } from '../keyspace/blocked.ts'
+import type { Database } from '../keyspace/database.ts'
+import type { Keyspace } from '../keyspace/keyspace.ts'
+import { TYPE_OF_KIND } from '../keyspace/kind.ts'
 import { NO_ROW } from '../storage/dict.ts'
 import type { Client } from './client.ts'
 
@@ -36,7 +37,14 @@ export class Blocking {
   }
 
   /** Parks a client on keys of its database. `deadlineMs` 0: for ever. A client that blocks again keeps its place. */
-  park(client: Client, keys: readonly string[], type: number, deadlineMs: number, unblockOnNoKey: boolean, nowMs: number): void {
+  park(
+    client: Client,
+    keys: readonly string[],
+    type: number,
+    deadlineMs: number,
+    unblockOnNoKey: boolean,
+    nowMs: number,
+  ): void {
     if ((client.flags & ClientFlag.Blocked) !== 0) return
     client.flags |= ClientFlag.Blocked
     client.blockedOn = type

@@ -8,8 +8,8 @@ import type { Command } from '../commands/registry.ts'
 import { ClientFlag, discardTransaction } from '../commands/session.ts'
 import type { Config } from '../config/config.ts'
 import { fatalConfigError } from '../config/config-error.ts'
-import type { Log } from '../observe/log.ts'
 import { decodePath } from '../config/path-text.ts'
+import type { Log } from '../observe/log.ts'
 import { Aof, type AofFiles, type AofOptions, aofPath, openForAppend, openManifest } from '../persistence/aof.ts'
 import { AofLoadError, loadAofFile } from '../persistence/aof-load.ts'
 import { RespSink } from '../resp/reply.ts'
@@ -97,10 +97,13 @@ export class Broker {
     let commands = 0
     files.forEach((file, index) => {
       const path = aofPath(options, file.name)
-      if (!existsSync(path)) throw new AofLoadError(`Cannot load append-only file: ${path}, which the manifest names, is missing`)
+      if (!existsSync(path))
+        throw new AofLoadError(`Cannot load append-only file: ${path}, which the manifest names, is missing`)
       const isLast = index === files.length - 1
       commands += this.loadFile(path, isLast && this.config.bool('aof-load-truncated'))
     })
+    // What the log did before is no statistics of this process.
+    this.server.resetStatistics()
     const keys = this.server.keyspace.databases.reduce((sum, db) => sum + db.size, 0)
     const seconds = ((performance.now() - started) / 1000).toFixed(3)
     this.log.notice(`DB loaded from append only file: ${commands} commands, ${keys} keys, ${seconds} seconds`)
@@ -133,7 +136,14 @@ export class Broker {
     if (port > 0) for (const host of this.config.list('bind')) await this.listenOn(host, port, backlog)
     if (path !== '') {
       const mode = this.config.number('unixsocketperm')
-      this.endpoints.push(await listenUnix(resolve(this.config.directory, decodePath(path)), mode === 0 ? null : mode, backlog, this.server.accept))
+      this.endpoints.push(
+        await listenUnix(
+          resolve(this.config.directory, decodePath(path)),
+          mode === 0 ? null : mode,
+          backlog,
+          this.server.accept,
+        ),
+      )
     }
   }
 
@@ -147,7 +157,9 @@ export class Broker {
     } catch (error) {
       const code = error instanceof Error && 'code' in error ? String(error.code) : ''
       if (isOptional && (code === 'EADDRNOTAVAIL' || code === 'EAFNOSUPPORT')) return
-      throw new ListenError(`Failed listening on port ${port} (TCP), address ${address}: ${error instanceof Error ? error.message : String(error)}`)
+      throw new ListenError(
+        `Failed listening on port ${port} (TCP), address ${address}: ${error instanceof Error ? error.message : String(error)}`,
+      )
     }
   }
 }
@@ -155,4 +167,3 @@ export class Broker {
 function isCommand(resolved: Command | { readonly text: string }): resolved is Command {
   return 'handler' in resolved
 }
-

@@ -10,6 +10,9 @@ import type { CommandContext } from '../commands/context.ts'
 import { CommandFlag } from '../commands/define.ts'
 import type { Command, Registry } from '../commands/registry.ts'
 import { ClientFlag, discardTransaction } from '../commands/session.ts'
+import { CommandTimer } from '../observe/command-timer.ts'
+import type { Slowlog } from '../observe/slowlog.ts'
+import type { ErrorStats, ServerStats } from '../observe/stats.ts'
 import type { Args } from '../resp/args.ts'
 import {
   COMMAND_NOT_IN_TRANSACTION,
@@ -24,7 +27,7 @@ import {
 } from '../resp/errors.ts'
 import type { ReplySink } from '../resp/reply.ts'
 import type { Client } from './client.ts'
-import type { ErrorStats } from '../observe/stats.ts'
+import { Monitors } from './monitors.ts'
 
 /** Answers what the pipeline asks of the server. */
 export interface PipelineGates {
@@ -37,21 +40,39 @@ export interface PipelineGates {
 }
 
 /** Flags that take a client off the fast path. */
-const SLOW_FLAGS = ClientFlag.Multi | ClientFlag.ReplyOff | ClientFlag.ReplySkip | ClientFlag.ReplySkipNext
+const SLOW_FLAGS = ClientFlag.ReplyOff | ClientFlag.ReplySkip | ClientFlag.ReplySkipNext
+/** A command with more arguments is timed alone although it is fast: its time grows with them. */
+const SHORT_ARGUMENTS_MAX = 8
+/** What subscribing and unsubscribing have, and nothing else. */
+const PUSH_FLAGS = CommandFlag.PubSub | CommandFlag.NoScript
+const NO_SECRETS: readonly number[] = []
+
+/** What the pipeline counts and reports to. */
+export interface Observers {
+  readonly errors: ErrorStats
+  readonly stats: ServerStats
+  readonly slowlog: Slowlog
+}
 
 export class Pipeline {
   private readonly ctx: CommandContext
   private readonly registry: Registry
   private readonly gates: PipelineGates
   private readonly errors: ErrorStats
-  /** Commands executed, for INFO. */
-  commandsProcessed = 0
+  private readonly stats: ServerStats
+  private readonly slowlog: Slowlog
+  readonly timer: CommandTimer
+  readonly monitors: Monitors
 
-  constructor(ctx: CommandContext, registry: Registry, gates: PipelineGates, errors: ErrorStats) {
+  constructor(ctx: CommandContext, registry: Registry, gates: PipelineGates, observers: Observers) {
     this.ctx = ctx
     this.registry = registry
     this.gates = gates
-    this.errors = errors
+    this.errors = observers.errors
+    this.stats = observers.stats
+    this.slowlog = observers.slowlog
+    this.timer = new CommandTimer(observers.slowlog)
+    this.monitors = new Monitors()
   }
 
   /** The command of a request with its subcommand; null (and an error reply in `refused`) when there is none. */
@@ -67,14 +88,28 @@ export class Pipeline {
   execute(client: Client, args: Args, reply: ReplySink): void {
     const mark = reply.position()
     const command = this.resolve(args)
-    if (command instanceof ReplyError) this.refuse(client, null, command, reply)
+    if (command instanceof ReplyError) this.refuse(client, null, command, args, reply)
     else {
+      client.lastCommandName = command.fullName
       const refusal = this.refusal(client, command, args)
-      if (refusal !== null) this.refuse(client, command, refusal, reply)
-      else if ((client.flags & ClientFlag.Multi) !== 0 && !runsInMulti(command)) this.enqueue(client, command, args, reply)
+      if (refusal !== null) this.refuse(client, command, refusal, args, reply)
+      else if ((client.flags & (ClientFlag.Multi | ClientFlag.NoTouch)) !== 0)
+        this.executeInMode(client, command, args, reply)
       else this.run(client, command, args, reply)
     }
-    if ((client.flags & SLOW_FLAGS) !== 0) dropReply(client, mark, reply)
+    if ((client.flags & SLOW_FLAGS) !== 0) dropReply(client, command, mark, reply)
+  }
+
+  /** Queues the command of a transaction; with CLIENT NO-TOUCH, runs it so that access times stay. */
+  private executeInMode(client: Client, command: Command, args: Args, reply: ReplySink): void {
+    if ((client.flags & ClientFlag.Multi) !== 0 && !runsInMulti(command)) {
+      this.enqueue(client, command, args, reply)
+      return
+    }
+    const { keyspace } = this.ctx
+    keyspace.renewsAccess = (client.flags & ClientFlag.NoTouch) === 0
+    this.run(client, command, args, reply)
+    keyspace.renewsAccess = true
   }
 
   /** Runs one command of the log: queued inside MULTI, without gates. */
@@ -94,8 +129,9 @@ export class Pipeline {
     const outerSession = ctx.session
     const outerDirty = ctx.dirty
     ctx.enter(client)
-    this.commandsProcessed++
-    command.calls++
+    const timer = this.timer
+    const isShort = (command.flags & CommandFlag.Fast) !== 0 && args.count <= SHORT_ARGUMENTS_MAX && !timer.isExact
+    const startMs = isShort ? 0 : timer.start()
     journal.beginUnit()
     try {
       command.handler(ctx, args, reply)
@@ -113,20 +149,48 @@ export class Pipeline {
     if (ctx.dirty > 0 && journal.effectCount === effects && !ctx.isRecordingOff) journal.command(db, args)
     if (client.db.hasMetExpired) client.db.reapMet()
     journal.endUnit()
+    if (isShort) {
+      timer.defer(command)
+      command.calls++
+      this.stats.commandsProcessed++
+    } else this.account(client, command, args, timer.stop(startMs))
+    if (!this.monitors.isEmpty) this.showToMonitors(client, command, args)
     // A call inside EXEC or a script gives the context back to the outer command.
     ctx.session = outerSession
     ctx.db = outerDb
     ctx.dirty = outerDirty
   }
 
+  /** Counts a command that was timed alone. One that blocks is counted when it is done, each of its attempts adds time. */
+  private account(client: Client, command: Command, args: Args, microseconds: number): void {
+    command.microseconds += microseconds
+    if (isWaiting(client)) return
+    command.calls++
+    this.stats.commandsProcessed++
+    if (microseconds < this.slowlog.thresholdUs || (command.flags & CommandFlag.SkipSlowlog) !== 0) return
+    this.slowlog.add(args, secretsOf(command, args), microseconds, this.ctx.now, client.address, client.name)
+  }
+
+  private showToMonitors(client: Client, command: Command, args: Args): void {
+    if ((command.flags & (CommandFlag.SkipMonitor | CommandFlag.Admin)) !== 0) return
+    if (client.isReplay || (client.flags & ClientFlag.Reexecuting) !== 0) return
+    this.monitors.feed(client, args, secretsOf(command, args), this.ctx.inScript)
+  }
+
   private refusal(client: Client, command: Command, args: Args): ReplyError | null {
     if (!command.accepts(args.count)) return wrongArity(command.fullName)
     const flags = command.flags
-    if ((client.flags & ClientFlag.Authenticated) === 0 && (flags & CommandFlag.NoAuth) === 0 && this.gates.needsAuthentication) {
+    if (
+      (client.flags & ClientFlag.Authenticated) === 0 &&
+      (flags & CommandFlag.NoAuth) === 0 &&
+      this.gates.needsAuthentication
+    ) {
       return NOAUTH
     }
-    if ((client.flags & ClientFlag.Multi) !== 0 && (flags & CommandFlag.NoMulti) !== 0) return COMMAND_NOT_IN_TRANSACTION
-    if (this.gates.diskError !== null && this.isDeniedByDiskError(client, command)) return misconfAof(this.gates.diskError)
+    if ((client.flags & ClientFlag.Multi) !== 0 && (flags & CommandFlag.NoMulti) !== 0)
+      return COMMAND_NOT_IN_TRANSACTION
+    if (this.gates.diskError !== null && this.isDeniedByDiskError(client, command))
+      return misconfAof(this.gates.diskError)
     if (client.respVersion === 2 && client.isSubscribed && !isAllowedWhileSubscribed(command)) {
       return subscribedContext(command.fullName)
     }
@@ -147,22 +211,26 @@ export class Pipeline {
     return command.name === 'exec' && client.queue.some((queued) => (queued.command.flags & mask) !== 0)
   }
 
-  private refuse(client: Client, command: Command | null, error: ReplyError, reply: ReplySink): void {
+  private refuse(client: Client, command: Command | null, error: ReplyError, args: Args, reply: ReplySink): void {
     if ((client.flags & ClientFlag.Multi) !== 0) client.flags |= ClientFlag.DirtyExec
     if (command !== null) command.rejectedCalls++
     this.errors.count(error.code)
     if (command !== null && command.name === 'exec' && (client.flags & ClientFlag.Multi) !== 0) {
       discardTransaction(client)
       error = execAborted(error.text)
+      // Monitors have seen MULTI and see its end.
+      if (!this.monitors.isEmpty) this.showToMonitors(client, command, args)
     }
     reply.error(error.text)
   }
 
   private enqueue(client: Client, command: Command, args: Args, reply: ReplySink): void {
+    reply.status('QUEUED')
+    // A transaction that will not run holds no more memory.
+    if ((client.flags & ClientFlag.DirtyExec) !== 0 || client.watchDirty) return
     const copied = args.copy()
     client.queue.push({ command, args: copied })
     client.queueBytes += copied.buffer.length
-    reply.status('QUEUED')
   }
 }
 
@@ -204,11 +272,23 @@ function unknownCommandError(args: Args): ReplyError {
   return unknownCommand(args.text(0), rest)
 }
 
-/** CLIENT REPLY OFF and SKIP: the command ran, its reply is dropped. */
-function dropReply(client: Client, mark: number, reply: ReplySink): void {
-  if ((client.flags & (ClientFlag.ReplyOff | ClientFlag.ReplySkip)) !== 0) reply.takeBack(mark)
+/** CLIENT REPLY OFF and SKIP: the command ran, its reply is dropped. Confirmations of subscriptions are no replies. */
+function dropReply(client: Client, command: Command | ReplyError, mark: number, reply: ReplySink): void {
+  const isPush = !(command instanceof ReplyError) && (command.flags & PUSH_FLAGS) === PUSH_FLAGS
+  if ((client.flags & (ClientFlag.ReplyOff | ClientFlag.ReplySkip)) !== 0 && !isPush) reply.takeBack(mark)
   client.flags &= ~ClientFlag.ReplySkip
   if ((client.flags & ClientFlag.ReplySkipNext) !== 0) {
     client.flags = (client.flags & ~ClientFlag.ReplySkipNext) | ClientFlag.ReplySkip
   }
+}
+
+/** Whether the command that has just run waits now, or goes on waiting. */
+function isWaiting(client: Client): boolean {
+  if ((client.flags & ClientFlag.Blocked) === 0) return false
+  return (client.flags & ClientFlag.Reexecuting) === 0 || (client.flags & ClientFlag.StillBlocked) !== 0
+}
+
+function secretsOf(command: Command, args: Args): readonly number[] {
+  const { sensitiveArguments } = command.definition
+  return sensitiveArguments === undefined ? NO_SECRETS : sensitiveArguments(args)
 }

@@ -5,16 +5,16 @@
  */
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import type { Config } from '../config/config.ts'
 import { parseCommandLine, USAGE } from '../config/command-line.ts'
+import type { Config } from '../config/config.ts'
 import { ConfigError } from '../config/config-error.ts'
+import { decodePath } from '../config/path-text.ts'
 import { type LoadedConfig, loadConfig } from '../config/redis-conf.ts'
 import { REDIS_VERSION } from '../config/version.ts'
 import { ServerLog } from '../observe/log.ts'
 import { AofLoadError } from '../persistence/aof-load.ts'
 import { ManifestError } from '../persistence/manifest.ts'
 import { Broker, ListenError } from './broker.ts'
-import { decodePath } from '../config/path-text.ts'
 
 /** Runs the server until a signal or SHUTDOWN ends it. */
 export async function runProcess(argv: readonly string[]): Promise<void> {
@@ -55,7 +55,9 @@ async function runBroker({ config, warnings }: LoadedConfig): Promise<void> {
   })
   config.onWarning((text) => log.warning(text))
   for (const warning of warnings) log.warning(warning)
-  log.notice(`Millrace starts, compatible with Redis ${REDIS_VERSION}, Node ${process.versions.node}, PID: ${process.pid}`)
+  log.notice(
+    `Millrace starts, compatible with Redis ${REDIS_VERSION}, Node ${process.versions.node}, PID: ${process.pid}`,
+  )
 
   const broker = new Broker({ config, log })
   const stop = createStop(broker, log)

@@ -16,20 +16,22 @@ import type { OutputBufferLimits } from '../config/special-directives.ts'
 import { Keyspace } from '../keyspace/keyspace.ts'
 import { Notify } from '../keyspace/notify.ts'
 import type { Log } from '../observe/log.ts'
+import { Slowlog } from '../observe/slowlog.ts'
+import { ErrorStats, ServerStats } from '../observe/stats.ts'
 import { type Aof, FsyncPolicy } from '../persistence/aof.ts'
 import { Journal } from '../persistence/journal.ts'
 import { Channels } from '../pubsub/channels.ts'
+import type { FanOut } from '../pubsub/fan-out.ts'
 import type { Args } from '../resp/args.ts'
 import { Decoded, Decoder, type DecoderLimits } from '../resp/decoder.ts'
 import { MAX_CLIENTS_REACHED, UNBLOCKED } from '../resp/errors.ts'
 import { type ReplySink, RespSink } from '../resp/reply.ts'
 import type { Connection, Receiver } from '../transport/contract.ts'
 import { Blocking } from './blocking.ts'
-import { Client, type ClientHost } from './client.ts'
+import { Client, type ClientHost, type Door } from './client.ts'
 import { Pipeline, type PipelineGates } from './execute.ts'
 import { isOverOutputLimit } from './output-limits.ts'
 import { applySettings } from './settings.ts'
-import { ErrorStats, ServerStats } from '../observe/stats.ts'
 
 /** Keys removed by one slice of the active expire cycle; the rest follows in the next turn. */
 const EXPIRE_SLICE_KEYS = 500
@@ -73,6 +75,7 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
   readonly pipeline: Pipeline
   readonly errors = new ErrorStats()
   readonly stats = new ServerStats()
+  readonly slowlog = new Slowlog(0)
   readonly startedMs: number
   readonly runId = randomBytes(20).toString('hex')
   readonly limits: DecoderLimits = { bulkBytesMax: 0 }
@@ -81,7 +84,7 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
   readonly clients = new Map<number, Client>()
   aof: Aof | null = null
   /** Asked to stop by SHUTDOWN; set by whoever runs the process. */
-  onShutdown: (mode: string) => void = () => {}
+  onShutdown: (() => void) | null = null
   queryBufferMax = 0
   maxClients = 0
   idleTimeoutMs = 0
@@ -92,7 +95,8 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
   pausesWritesOnly: boolean = false
   private readonly clock: Clock
   private readonly sink: RespSink
-  private readonly pushSink: RespSink
+  /** What is pushed to the running client while its command runs. */
+  private readonly ownPushes: RespSink
   private readonly decoder: Decoder
   private nextClientId = 1
   // Segments of the turn, as parallel arrays that are reused.
@@ -104,6 +108,8 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
   private running: Client | null = null
   private isTurnScheduled: boolean = false
   private readonly outputListed: Client[] = []
+  /** Clients with doors whose replies are complete, one mention for each reply. */
+  private finished: Client[] = []
   private readonly resumable: Client[] = []
   private held: Held[] = []
   private heldAt = 0
@@ -125,10 +131,18 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
     this.journal = new Journal(this.keyspace.arena)
     this.blocking = new Blocking(this.keyspace)
     this.sink = new RespSink(this.keyspace.arena)
-    this.pushSink = new RespSink(this.keyspace.arena)
+    this.ownPushes = new RespSink(this.keyspace.arena)
     this.decoder = new Decoder(this.limits)
     const internal = this.createInternalClient(ClientFlag.Replay)
-    this.ctx = new CommandContext(this.keyspace, this.journal, this.config, this.registry, this.channels, this, internal)
+    this.ctx = new CommandContext(
+      this.keyspace,
+      this.journal,
+      this.config,
+      this.registry,
+      this.channels,
+      this,
+      internal,
+    )
     this.ctx.notifySink = (type, event, db, key) => this.publishEvent(event, db.index, key, type)
     this.keyspace.onExpired = (db, row) => {
       const key = db.keys.keyRef(row)
@@ -137,14 +151,21 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
       this.keyspace.touchedText(db, text)
       this.ctx.notifyText(db, text, Notify.Expired, 'expired')
     }
-    this.pipeline = new Pipeline(this.ctx, this.registry, this, this.errors)
+    this.pipeline = new Pipeline(this.ctx, this.registry, this, this)
+    this.pipeline.monitors.send = (monitor, line) => this.sendLine(monitor, line)
     applySettings(this)
   }
 
   // ---- clients -------------------------------------------------------------------------------------------------
 
   /** Takes a new connection; null when it was refused. */
-  readonly accept = (connection: Connection): Receiver | null => {
+  readonly accept = (connection: Connection): Receiver | null => this.admit(connection, 0)
+
+  /** Takes a connection from within this process, which needs no password. */
+  readonly acceptInProcess = (connection: Connection): Client | null =>
+    this.admit(connection, ClientFlag.InProcess | ClientFlag.Authenticated)
+
+  private admit(connection: Connection, doorFlags: number): Client | null {
     this.stats.connectionsReceived++
     if (this.isClosing) {
       connection.destroy()
@@ -161,8 +182,17 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
       return null
     }
     if (!connection.isUnixSocket) connection.setKeepAlive(this.keepAliveSeconds)
-    const flags = connection.isUnixSocket ? ClientFlag.UnixSocket : 0
-    const client = new Client(this, connection, this.nextClientId++, this.keyspace.databases[0]!, flags, this.clock.now())
+    // Without a password everybody is logged in, and stays so when one is set later.
+    const loginFlag = this.password === '' ? ClientFlag.Authenticated : 0
+    const flags = doorFlags | loginFlag | (connection.isUnixSocket ? ClientFlag.UnixSocket : 0)
+    const client = new Client(
+      this,
+      connection,
+      this.nextClientId++,
+      this.keyspace.databases[0]!,
+      flags,
+      this.clock.now(),
+    )
     this.clients.set(client.id, client)
     return client
   }
@@ -177,7 +207,20 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
     return this.clients.values()
   }
 
+  session(id: number): Client | null {
+    return this.clients.get(id) ?? null
+  }
+
+  get clientCount(): number {
+    return this.clients.size
+  }
+
+  get blockedCount(): number {
+    return this.blocking.count
+  }
+
   clientReceived(client: Client, buffer: Buffer, start: number, end: number): void {
+    this.stats.reads++
     this.stats.bytesIn += end - start
     client.bytesIn += end - start
     this.beginTurn()
@@ -195,6 +238,37 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
     }
   }
 
+  /**
+   * Executes a request of a client with a door; its reply comes through the door. Returns false when the client has to
+   * wait first (CLIENT PAUSE, or it is blocked): `connection.resume` says when to try again.
+   */
+  clientCalls(client: Client, door: Door, args: Args): boolean {
+    this.beginTurn()
+    if (this.isStalled(client)) return false
+    if (this.pausedUntilMs > 0 && this.mustWait(client, args)) return false
+    this.running = client
+    door.sink.version = client.respVersion
+    client.lastCommandMs = this.keyspace.now
+    client.commandCount++
+    this.pipeline.timer.begin()
+    this.pipeline.execute(client, args, door.sink)
+    this.pipeline.timer.end()
+    this.running = null
+    if ((client.flags & ClientFlag.Blocked) === 0) this.finish(client, door)
+    if (this.keyspace.readyKeys.length > 0) this.serveReady(null)
+    return true
+  }
+
+  /** The reply of a client with a door is complete: it is handed out at the end of the turn. */
+  private finish(client: Client, door: Door): void {
+    door.replied()
+    this.finished.push(client)
+    // Messages are for connections: a door has none.
+    this.ownPushes.reset()
+    if ((client.flags & ClientFlag.CloseAfterReply) !== 0) this.listOutput(client)
+    this.scheduleTurn()
+  }
+
   clientDrained(client: Client): void {
     if (client.outputLength > 0) this.listOutput(client)
     else if ((client.flags & ClientFlag.CloseAfterReply) !== 0) client.connection.end()
@@ -207,10 +281,12 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
     this.blocking.unpark(client)
     discardTransaction(client)
     this.channels.unsubscribeAll(client)
+    this.stopMonitor(client)
     client.input = EMPTY
     client.inputLength = 0
     client.output = EMPTY
     client.outputLength = 0
+    client.fanOut = null
   }
 
   /** Closes a client: at once, or after its output has gone out when it is the one that is running. */
@@ -224,33 +300,61 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
     this.clientClosed(client)
   }
 
-  /** Puts a pub/sub message into a client's output. */
-  deliver(
-    client: Client,
-    kind: string,
-    pattern: string | null,
-    channel: string,
-    message: Buffer,
-    start: number,
-    length: number,
-  ): void {
-    if ((client.flags & ClientFlag.Closed) !== 0) return
-    const sink = this.pushSink
-    sink.version = client.respVersion
-    sink.push(pattern === null ? 3 : 4)
-    sink.bulkText(kind)
-    if (pattern !== null) sink.bulkText(pattern)
-    sink.bulkText(channel)
-    sink.bulk(message, start, length)
-    this.pushOutput(client, sink)
-  }
-
-  /** Moves what a sink holds to the end of a client's output. */
-  pushOutput(client: Client, sink: RespSink): void {
-    client.queueOutput(sink.buffer, 0, sink.at)
-    sink.reset()
+  /** Puts a message into a client's output; what the running client gets follows the reply it is waiting for. */
+  deliver(client: Client, fanOut: FanOut, start: number, end: number): void {
+    if ((client.flags & (ClientFlag.Closed | ClientFlag.CloseAfterReply)) !== 0) return
+    if (client === this.running) {
+      this.ownPushes.raw(fanOut.buffer, start, end - start)
+      return
+    }
+    client.queueMessage(fanOut, start, end)
     this.listOutput(client)
     this.checkOutputLimit(client)
+  }
+
+  /** Puts a line that is RESP already into a monitor's output. */
+  private sendLine(client: Client, line: Buffer): void {
+    if ((client.flags & (ClientFlag.Closed | ClientFlag.CloseAfterReply)) !== 0) return
+    if (client === this.running) this.ownPushes.raw(line, 0, line.length)
+    else this.queueReply(client, line)
+  }
+
+  /** Adds bytes to the output of a client that is not running: they follow what this turn has written to it. */
+  private queueReply(client: Client, bytes: Buffer): void {
+    client.copyMessages()
+    client.queueOutput(bytes, 0, bytes.length)
+    this.listOutput(client)
+    this.checkOutputLimit(client)
+  }
+
+  startMonitor(client: Client): void {
+    client.flags |= ClientFlag.Monitor
+    this.pipeline.monitors.add(client)
+  }
+
+  stopMonitor(client: Client): void {
+    if ((client.flags & ClientFlag.Monitor) === 0) return
+    client.flags &= ~ClientFlag.Monitor
+    this.pipeline.monitors.remove(client)
+  }
+
+  resetStatistics(): void {
+    this.stats.reset()
+    this.errors.reset()
+    this.keyspace.stats.hits = 0
+    this.keyspace.stats.misses = 0
+    this.keyspace.stats.expired = 0
+    for (const command of this.registry.all()) {
+      command.resetStatistics()
+      if (command.subcommands !== null) for (const sub of command.subcommands.values()) sub.resetStatistics()
+    }
+  }
+
+  /** Asks whoever runs the process to end it. */
+  shutdown(): boolean {
+    if (this.onShutdown === null) return false
+    this.onShutdown()
+    return true
   }
 
   // ---- execution -----------------------------------------------------------------------------------------------
@@ -297,12 +401,21 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
 
   /** Ends a client's wait without an element: by timeout, or by CLIENT UNBLOCK with an error. */
   unblock(client: Client, withError: boolean): void {
+    const command = client.blockedCommand
     this.blocking.unpark(client)
-    this.withSegment(client, () => {
-      this.sink.version = client.respVersion
-      if (withError) this.sink.error(UNBLOCKED.text)
-      else this.sink.nilArray()
-    })
+    this.stats.commandsProcessed++
+    if (command !== null) command.calls++
+    if (withError) {
+      if (command !== null) command.failedCalls++
+      this.errors.count(UNBLOCKED.code)
+    }
+    const { door } = client
+    if (door === null) this.queueReply(client, withError ? UNBLOCKED_REPLY : nullArrayReply(client.respVersion))
+    else {
+      if (withError) door.sink.error(UNBLOCKED.text)
+      else door.sink.nilArray()
+      this.finish(client, door)
+    }
     this.resume(client)
   }
 
@@ -340,7 +453,7 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
     this.scheduleTurn()
   }
 
-  private readClock(): void {
+  readClock(): void {
     const now = this.clock.now()
     this.keyspace.now = now
     this.ctx.now = now
@@ -359,6 +472,7 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
       if (!this.isStalled(client) && client.inputLength > 0) this.readKept(client)
     }
     this.resumable.length = 0
+    this.stats.turns++
     this.flush()
     this.isTurnScheduled = false
     this.schedule(this.nextEvent())
@@ -371,7 +485,11 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
     const holds = aof !== null && aof.policy === FsyncPolicy.Always && !aof.isDurable
     if (holds) aof.sync()
     this.sendSegments(holds ? aof.acceptedBytes : 0)
+    this.releaseFinished(holds ? aof.acceptedBytes : 0)
     this.sendListed(holds ? aof.acceptedBytes : 0)
+    // All messages have been sent or copied now.
+    this.channels.resp2.reset()
+    this.channels.resp3.reset()
   }
 
   private sendSegments(after: number): void {
@@ -382,14 +500,11 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
       if ((client.flags & ClientFlag.Closed) !== 0) continue
       const start = this.segmentStarts[i]!
       const end = this.segmentEnds[i]!
+      this.stats.writes++
       this.stats.bytesOut += end - start
       client.bytesOut += end - start
       if (after > 0) this.hold(client, Buffer.from(buffer.subarray(start, end)), after)
-      else if (client.outputLength > 0 || client.connection.queuedBytes > 0) {
-        client.queueOutput(buffer, start, end)
-        this.listOutput(client)
-        this.checkOutputLimit(client)
-      } else if (!client.connection.send(buffer, start, end)) {
+      else if (!client.connection.send(buffer, start, end)) {
         isKept = true
         this.checkOutputLimit(client)
       }
@@ -401,19 +516,45 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
     else this.sink.reset()
   }
 
+  private releaseFinished(after: number): void {
+    const { finished } = this
+    if (finished.length === 0) return
+    this.finished = []
+    for (const client of finished) {
+      if (after > 0) this.hold(client, EMPTY, after)
+      else client.door?.release()
+    }
+  }
+
   private sendListed(after: number): void {
     const listed = this.outputListed.splice(0, this.outputListed.length)
     for (const client of listed) {
       client.isOutputListed = false
       if ((client.flags & ClientFlag.Closed) !== 0) continue
-      if (client.outputLength > 0 && client.connection.queuedBytes === 0) {
+      if (after > 0 || client.connection.queuedBytes > 0) client.copyMessages()
+      if (client.fanOut !== null) this.sendMessages(client, client.fanOut)
+      else if (client.outputLength > 0 && client.connection.queuedBytes === 0) {
         const bytes = client.takeOutput()
+        this.stats.writes++
         this.stats.bytesOut += bytes.length
+        client.bytesOut += bytes.length
         if (after > 0) this.hold(client, bytes, after)
         else client.connection.send(bytes, 0, bytes.length)
       }
-      if ((client.flags & ClientFlag.CloseAfterReply) !== 0 && after === 0 && client.outputLength === 0) client.connection.end()
+      if ((client.flags & ClientFlag.CloseAfterReply) !== 0 && after === 0 && client.outputLength === 0)
+        client.connection.end()
     }
+  }
+
+  private sendMessages(client: Client, fanOut: FanOut): void {
+    const { fanOutStart, fanOutEnd } = client
+    client.fanOut = null
+    this.stats.writes++
+    this.stats.bytesOut += fanOutEnd - fanOutStart
+    client.bytesOut += fanOutEnd - fanOutStart
+    if (client.connection.send(fanOut.buffer, fanOutStart, fanOutEnd)) return
+    fanOut.isKept = true
+    this.checkOutputLimit(client)
   }
 
   private hold(client: Client, bytes: Buffer, after: number): void {
@@ -425,6 +566,7 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
     const synced = this.aof === null ? Number.POSITIVE_INFINITY : this.aof.syncedBytes
     while (this.heldAt < this.held.length && this.held[this.heldAt]!.after <= synced) {
       const { client, bytes } = this.held[this.heldAt++]!
+      if (client.door !== null) client.door.release()
       if ((client.flags & ClientFlag.Closed) !== 0) continue
       if (client.connection.queuedBytes > 0) {
         client.queueOutput(bytes, 0, bytes.length)
@@ -448,7 +590,9 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
   // ---- input ---------------------------------------------------------------------------------------------------
 
   private isStalled(client: Client): boolean {
-    return (client.flags & (ClientFlag.Blocked | ClientFlag.Paused | ClientFlag.CloseAfterReply | ClientFlag.Closed)) !== 0
+    return (
+      (client.flags & (ClientFlag.Blocked | ClientFlag.Paused | ClientFlag.CloseAfterReply | ClientFlag.Closed)) !== 0
+    )
   }
 
   /** Goes on with input that was kept. */
@@ -479,7 +623,10 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
     if (this.isStalled(client) || client.inputLength <= CONTINUE_MIN_BYTES) return
     const decoder = new Decoder(this.limits)
     decoder.begin(0)
-    if (decoder.decode(client.input, client.inputLength, this.isAuthenticated(client)) === Decoded.Incomplete && decoder.isPartial) {
+    if (
+      decoder.decode(client.input, client.inputLength, this.isAuthenticated(client)) === Decoded.Incomplete &&
+      decoder.isPartial
+    ) {
       client.decoder = decoder
     }
   }
@@ -492,6 +639,8 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
   private process(client: Client, decoder: Decoder, buffer: Buffer, at: number, end: number): number {
     const sink = this.sink
     let continuing = decoder === client.decoder
+    client.batchBytes = end - at
+    this.pipeline.timer.begin()
     this.openSegment(client)
     while (at < end) {
       if (!continuing) decoder.begin(at)
@@ -511,8 +660,8 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
         client.lastCommandMs = this.keyspace.now
         client.commandCount++
         this.pipeline.execute(client, decoder.args, sink)
+        if (this.ownPushes.at > 0) this.appendOwnPushes()
         if (this.keyspace.readyKeys.length > 0) this.serveReady(client)
-        if (client.outputLength > 0) this.appendOwnOutput(client)
       }
       at = decoder.next
       if (decoder !== this.decoder) {
@@ -521,17 +670,19 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
         decoder = this.decoder
       }
       if (this.isStalled(client)) break
-      if (sink.at > TURN_OUTPUT_MAX_BYTES) this.flushMidTurn(client)
+      if (sink.at > TURN_OUTPUT_MAX_BYTES || this.channels.pendingBytes > TURN_OUTPUT_MAX_BYTES)
+        this.flushMidTurn(client)
     }
     this.closeSegment(client)
+    this.pipeline.timer.end()
+    client.batchBytes = 0
     return at
   }
 
   /** What was pushed to the running client follows its reply. */
-  private appendOwnOutput(client: Client): void {
-    if (client.connection.queuedBytes > 0) return
-    this.sink.raw(client.output, 0, client.outputLength)
-    client.takeOutput()
+  private appendOwnPushes(): void {
+    this.sink.raw(this.ownPushes.buffer, 0, this.ownPushes.at)
+    this.ownPushes.reset()
   }
 
   private flushMidTurn(client: Client): void {
@@ -543,7 +694,14 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
   private openSegment(client: Client): void {
     this.running = client
     this.segmentStart = this.sink.at
-    if (client.outputLength > 0) this.appendOwnOutput(client)
+    // What was pushed to the client earlier in this turn goes first. While the socket is busy everything queues instead.
+    if (client.isOutputListed && client.connection.queuedBytes === 0) {
+      client.copyMessages()
+      if (client.outputLength > 0) {
+        this.sink.raw(client.output, 0, client.outputLength)
+        client.takeOutput()
+      }
+    }
   }
 
   private closeSegment(client: Client): void {
@@ -551,6 +709,14 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
     const end = this.sink.at
     if (end === this.segmentStart) {
       if ((client.flags & ClientFlag.CloseAfterReply) !== 0) this.listOutput(client)
+      return
+    }
+    if (client.connection.queuedBytes > 0) {
+      client.copyMessages()
+      client.queueOutput(this.sink.buffer, this.segmentStart, end)
+      this.sink.takeBack(this.segmentStart)
+      this.listOutput(client)
+      this.checkOutputLimit(client)
       return
     }
     if (this.segmentCount === this.segmentStarts.length) this.growSegments()
@@ -569,17 +735,6 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
     this.segmentEnds = ends
   }
 
-  /** Writes something for a client that is not the running one. */
-  private withSegment(client: Client, write: () => void): void {
-    const outer = this.running
-    if (outer !== null) this.closeSegment(outer)
-    this.openSegment(client)
-    write()
-    this.closeSegment(client)
-    if (outer !== null) this.openSegment(outer)
-    this.scheduleTurn()
-  }
-
   /** Runs the commands of clients that wait for keys which are ready now. */
   private serveReady(outer: Client | null): void {
     if (this.blocking.count === 0) {
@@ -587,26 +742,32 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
       return
     }
     if (outer !== null) this.closeSegment(outer)
+    else this.pipeline.timer.begin()
     this.blocking.serve((client) => {
       const args = client.blockedArgs!
       const command = client.blockedCommand!
       this.openSegment(client)
-      const mark = this.sink.position()
-      this.sink.version = client.respVersion
+      const { door } = client
+      const sink = door === null ? this.sink : door.sink
+      const mark = sink.position()
+      sink.version = client.respVersion
       client.flags |= ClientFlag.Reexecuting
       client.flags &= ~ClientFlag.StillBlocked
-      this.pipeline.run(client, command, args, this.sink)
+      this.pipeline.run(client, command, args, sink)
+      if (this.ownPushes.at > 0) this.appendOwnPushes()
       client.flags &= ~ClientFlag.Reexecuting
       if ((client.flags & ClientFlag.StillBlocked) !== 0) {
         client.flags &= ~ClientFlag.StillBlocked
-        this.sink.takeBack(mark)
+        sink.takeBack(mark)
       } else {
         this.blocking.unpark(client)
+        if (door !== null) this.finish(client, door)
         this.resume(client)
       }
       this.closeSegment(client)
     })
     if (outer !== null) this.openSegment(outer)
+    else this.pipeline.timer.end()
     this.scheduleTurn()
   }
 
@@ -689,6 +850,7 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
     this.readClock()
     this.cronRuns++
     const now = this.keyspace.now
+    this.stats.sample(performance.now())
     if (this.cronRuns % 10 === 0) {
       this.aof?.tick()
       for (const client of this.clients.values()) {
@@ -746,6 +908,13 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
 }
 
 const EMPTY = Buffer.alloc(0)
+function nullArrayReply(respVersion: number): Buffer {
+  return respVersion >= 3 ? NULL_REPLY : NULL_ARRAY_REPLY
+}
+
+const UNBLOCKED_REPLY = Buffer.from(`-${UNBLOCKED.text}\r\n`)
+const NULL_ARRAY_REPLY = Buffer.from('*-1\r\n')
+const NULL_REPLY = Buffer.from('_\r\n')
 
 const PROTECTED_MODE_TEXT =
   'DENIED Millrace is running in protected mode because protected mode is enabled and no password is set for the default user. In this mode connections are only accepted from the loopback interface. To connect from elsewhere, set a password (requirepass), or turn protected mode off with CONFIG SET protected-mode no on a local connection or in the configuration file, and make sure that the port cannot be reached from the internet.'

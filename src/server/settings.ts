@@ -47,6 +47,8 @@ export function applySettings(server: Server): void {
     ['maxclients', (value) => (server.maxClients = value)],
     ['timeout', (value) => (server.idleTimeoutMs = value * 1000)],
     ['tcp-keepalive', (value) => (server.keepAliveSeconds = value)],
+    ['slowlog-max-len', (value) => server.slowlog.resize(value)],
+    ['slowlog-log-slower-than', (value) => (server.slowlog.thresholdUs = value < 0 ? Number.POSITIVE_INFINITY : value)],
   ]
   for (const [name, apply] of numbers) number(name, apply)
 

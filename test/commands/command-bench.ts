@@ -10,13 +10,14 @@ import { Config } from '../../src/config/config.ts'
 import { Keyspace } from '../../src/keyspace/keyspace.ts'
 import { ENCODING_OF_KIND } from '../../src/keyspace/kind.ts'
 import { Notify } from '../../src/keyspace/notify.ts'
+import { Slowlog } from '../../src/observe/slowlog.ts'
+import { ErrorStats, ServerStats } from '../../src/observe/stats.ts'
 import { Journal } from '../../src/persistence/journal.ts'
 import { Channels } from '../../src/pubsub/channels.ts'
 import { ArgsBuilder } from '../../src/resp/args.ts'
 import { RespSink } from '../../src/resp/reply.ts'
 import { Client } from '../../src/server/client.ts'
 import { Pipeline } from '../../src/server/execute.ts'
-import { ErrorStats } from '../../src/observe/stats.ts'
 import type { Connection } from '../../src/transport/contract.ts'
 import { decodeAll, type Reply } from './resp-decode.ts'
 
@@ -82,7 +83,11 @@ export class CommandBench {
         throw error
       },
     }
-    this.#pipeline = new Pipeline(this.ctx, registry, gates, new ErrorStats())
+    this.#pipeline = new Pipeline(this.ctx, registry, gates, {
+      errors: new ErrorStats(),
+      stats: new ServerStats(),
+      slowlog: new Slowlog(0),
+    })
   }
 
   /** Runs one command given as byte strings. Returns its reply as it is on the wire. */

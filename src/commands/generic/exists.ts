@@ -49,6 +49,12 @@ function existsHandler(ctx: CommandContext, args: Args, reply: ReplySink): void 
 
 function touchHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
   let count = 0
-  for (let i = 1; i < args.count; i++) if (ctx.db.read(args, i) !== NO_ROW) count++
+  for (let i = 1; i < args.count; i++) {
+    const row = ctx.db.peek(args, i)
+    if (row === NO_ROW) continue
+    // Touches for clients that otherwise leave access times alone (CLIENT NO-TOUCH), too.
+    ctx.db.touch(row)
+    count++
+  }
   reply.integer(count)
 }

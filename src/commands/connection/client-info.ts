@@ -1,0 +1,94 @@
+/**
+ * The line that CLIENT LIST and CLIENT INFO show of a session, and the types of clients that filters name.
+ *
+ * Where a field has no meaning here it says what a server without that thing says: replies have no buffer of their own
+ * (`rbs`, `rbp`, `obl`, `oll` are 0), arguments stay in the input (`argv-mem`), and the descriptor is the transport's (`fd`).
+ * Source: Valkey src/networking.c `catClientInfoString`, `getClientType`.
+ */
+import { unknownClientType } from '../../resp/errors.ts'
+import { ClientFlag, type Session } from '../session.ts'
+
+export const ClientType = { Normal: 0, Master: 1, Replica: 2, PubSub: 3 } as const
+export type ClientType = (typeof ClientType)[keyof typeof ClientType]
+
+const TYPE_NAMES: ReadonlyMap<string, ClientType> = new Map<string, ClientType>([
+  ['normal', ClientType.Normal],
+  ['master', ClientType.Master],
+  ['replica', ClientType.Replica],
+  ['slave', ClientType.Replica],
+  ['pubsub', ClientType.PubSub],
+])
+
+/** The type of a filter's argument, in any case. @throws unknownClientType */
+export function clientTypeNamed(name: string): ClientType {
+  const type = TYPE_NAMES.get(name.toLowerCase())
+  if (type === undefined) throw unknownClientType(name)
+  return type
+}
+
+export function clientType(session: Session): ClientType {
+  return session.isSubscribed ? ClientType.PubSub : ClientType.Normal
+}
+
+/** Letters of the flags, in Redis' order. A monitor counts as a replica (`O`). */
+const FLAG_LETTERS: readonly (readonly [number, string])[] = [
+  [ClientFlag.Monitor, 'O'],
+  [ClientFlag.Multi, 'x'],
+  [ClientFlag.Blocked, 'b'],
+  [ClientFlag.CloseAfterReply, 'c'],
+  [ClientFlag.UnixSocket, 'U'],
+  [ClientFlag.NoEvict, 'e'],
+  [ClientFlag.NoTouch, 'T'],
+]
+
+/** All that is known about a session, in one line without its end. */
+export function clientInfo(session: Session, nowMs: number): string {
+  const fields = [
+    `id=${session.id}`,
+    `addr=${session.address}`,
+    `laddr=${session.localAddress}`,
+    'fd=-1',
+    `name=${session.name}`,
+    `age=${seconds(nowMs - session.createdMs)}`,
+    `idle=${seconds(nowMs - session.lastCommandMs)}`,
+    `flags=${flagLetters(session)}`,
+    `db=${session.db.index}`,
+    `sub=${session.channels.size}`,
+    `psub=${session.patterns.size}`,
+    `ssub=${session.shardChannels.size}`,
+    `multi=${(session.flags & ClientFlag.Multi) === 0 ? -1 : session.queue.length}`,
+    `qbuf=${session.pendingInputBytes}`,
+    `qbuf-free=${session.freeInputBytes}`,
+    'argv-mem=0',
+    `multi-mem=${session.queueBytes}`,
+    'rbs=0',
+    'rbp=0',
+    'obl=0',
+    'oll=0',
+    `omem=${session.pendingOutputBytes}`,
+    `tot-mem=${session.memoryBytes}`,
+    `events=${session.pendingOutputBytes > 0 ? 'rw' : 'r'}`,
+    `cmd=${session.lastCommandName}`,
+    `user=${session.user}`,
+    'redir=-1',
+    `resp=${session.respVersion}`,
+    `lib-name=${session.libName}`,
+    `lib-ver=${session.libVersion}`,
+  ]
+  return fields.join(' ')
+}
+
+function seconds(ms: number): number {
+  return Math.max(0, Math.floor(ms / 1000))
+}
+
+function flagLetters(session: Session): string {
+  let letters = ''
+  for (const [flag, letter] of FLAG_LETTERS) {
+    if ((session.flags & flag) !== 0) letters += letter
+    // Subscribed and watching sessions have no flag bit; their letters stand behind O and b.
+    if (flag === ClientFlag.Monitor && session.isSubscribed) letters += 'P'
+    if (flag === ClientFlag.Blocked && session.watchDirty) letters += 'd'
+  }
+  return letters === '' ? 'N' : letters
+}

@@ -1,0 +1,47 @@
+/**
+ * PUBLISH channel message and SPUBLISH shardchannel message
+ *
+ * Reply: integer, how many subscriptions got the message; a client that gets it by a channel and a pattern counts twice.
+ * Source: Valkey src/pubsub.c `publishCommand`, `spublishCommand`. Hot path.
+ */
+import type { Args } from '../../resp/args.ts'
+import type { ReplySink } from '../../resp/reply.ts'
+import type { CommandContext } from '../context.ts'
+import { CommandFlag, defineCommand, keyAt } from '../define.ts'
+
+const FLAGS = CommandFlag.PubSub | CommandFlag.Loading | CommandFlag.Stale | CommandFlag.Fast | CommandFlag.MayReplicate
+
+export const publish = defineCommand({
+  name: 'publish',
+  summary: 'Sends a message to the subscribers of a channel.',
+  group: 'pubsub',
+  since: '2.0.0',
+  complexity:
+    'O(N+M) where N is the number of clients subscribed to the receiving channel and M is the total number of subscribed patterns (by any client).',
+  arity: 3,
+  flags: FLAGS,
+  categories: 0,
+  handler: publishHandler,
+})
+
+export const spublish = defineCommand({
+  name: 'spublish',
+  summary: 'Sends a message to the subscribers of a shard channel.',
+  group: 'pubsub',
+  since: '7.0.0',
+  complexity: 'O(N) where N is the number of clients subscribed to the receiving shard channel.',
+  arity: 3,
+  flags: FLAGS,
+  categories: 0,
+  keys: keyAt(1, 'not_key'),
+  handler: spublishHandler,
+})
+
+function publishHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
+  const { channels } = ctx
+  reply.integer(channels.isEmpty ? 0 : channels.publish(args.text(1), args.buffer, args.start(2), args.length(2)))
+}
+
+function spublishHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
+  reply.integer(ctx.channels.publishShard(args.text(1), args.buffer, args.start(2), args.length(2)))
+}
