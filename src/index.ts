@@ -1,0 +1,16 @@
+/**
+ * Library entry: a broker inside a program.
+ *
+ *     import { createBroker, ioredisOptions } from 'millrace'
+ *     const broker = await createBroker({ dataDir: './data' })
+ *     await broker.call('XADD', 'orders', '*', 'item', 'tea')
+ *     const queue = new Queue('mail', { connection: ioredisOptions(broker) })
+ *     await broker.close()
+ */
+export type { ConfigOptions } from './config/config.ts'
+export { createBroker, LocalBroker } from './library/broker.ts'
+export { type IoredisOptions, ioredisOptions } from './library/ioredis.ts'
+export type { BrokerLogger, CreateBrokerOptions } from './library/options.ts'
+export type { MessageListener, Subscription } from './library/subscriptions.ts'
+export { CommandError, type ReplyValue } from './resp/value-sink.ts'
+export { type Argument, BrokerClosedError } from './server/in-process.ts'

@@ -1,0 +1,146 @@
+/** A broker inside a program: what `createBroker` returns. Cold, but for `call`. */
+import type { Duplex } from 'node:stream'
+import { CommandError, Decode, type ReplyValue } from '../resp/value-sink.ts'
+import { Broker } from '../server/broker.ts'
+import { type Argument, BrokerClosedError, type Call, InProcess } from '../server/in-process.ts'
+import type { Endpoint } from '../transport/contract.ts'
+import { connectMemory } from '../transport/memory.ts'
+import { listenTcp } from '../transport/node.ts'
+import { type CreateBrokerOptions, configOf, logOf } from './options.ts'
+import { type MessageListener, SubscribeTo, type Subscription, Subscriptions } from './subscriptions.ts'
+
+/**
+ * Starts a broker in the calling process. It keeps the process alive until `close()`.
+ *
+ * @throws ConfigError for wrong settings; ListenError when a port or socket is taken; AofLoadError or ManifestError when
+ * the data cannot be loaded
+ */
+export async function createBroker(options: CreateBrokerOptions = {}): Promise<LocalBroker> {
+  const config = configOf(options)
+  const log = logOf(options)
+  for (const warning of config.checkEffects()) log.warning(warning)
+  config.onWarning((text) => log.warning(text))
+  const broker = new Broker({ config, log })
+  await broker.start()
+  const host = options.host ?? '127.0.0.1'
+  const endpoint =
+    options.port === 0
+      ? await listenTcp({ host, port: 0, backlog: config.number('tcp-backlog') }, broker.server.accept)
+      : null
+  return new LocalBroker(broker, endpoint)
+}
+
+export class LocalBroker {
+  /** The TCP port it listens on; 0 when there is none. */
+  readonly port: number
+  private readonly broker: Broker
+  private readonly endpoint: Endpoint | null
+  private readonly inProcess: InProcess
+  private readonly subscriptions: Subscriptions
+  private closing: Promise<void> | null = null
+
+  /** Made by `createBroker`. */
+  constructor(broker: Broker, endpoint: Endpoint | null) {
+    this.broker = broker
+    this.endpoint = endpoint
+    this.port = endpoint === null ? broker.port : endpoint.port
+    this.inProcess = new InProcess(broker.server)
+    this.subscriptions = new Subscriptions(broker.server.acceptInProcess)
+    broker.server.onShutdown = () => {
+      this.close().catch((error: unknown) => broker.log.warning(String(error)))
+    }
+  }
+
+  /** Whether `close()` was called, or SHUTDOWN. */
+  get isClosed(): boolean {
+    return this.closing !== null
+  }
+
+  /**
+   * Runs a command; resolves to its reply, with strings as text. Calls run in order, a blocking one beside the others.
+   * All share one session: after SELECT or MULTI the calls of the whole program are meant (for transactions see
+   * `pipeline`). Resolves when the change is as durable as `appendfsync` says.
+   *
+   * What a reply becomes is listed in src/resp/value-sink.ts: maps become objects, integers beyond ±(2^53 − 1) bigints.
+   *
+   * @throws CommandError with the text of an error reply; BrokerClosedError; TypeError for other arguments
+   */
+  call(...args: readonly Argument[]): Promise<ReplyValue> {
+    return this.send(args, Decode.Text)
+  }
+
+  /** As `call`, with strings as Buffers and maps as Maps: for bytes that are no text. */
+  callBuffer(...args: readonly Argument[]): Promise<ReplyValue> {
+    return this.send(args, Decode.Bytes)
+  }
+
+  /**
+   * Runs commands one behind the other, without calls in between. Resolves to their replies when all are there; an error
+   * reply is a CommandError in its place. A transaction: `pipeline([['MULTI'], …, ['EXEC']])`.
+   *
+   * @throws BrokerClosedError, TypeError
+   */
+  pipeline(commands: readonly (readonly Argument[])[]): Promise<ReplyValue[]> {
+    return new Promise((resolve, reject) => {
+      const replies: ReplyValue[] = new Array<ReplyValue>(commands.length).fill(null)
+      let missing = commands.length
+      if (missing === 0) resolve(replies)
+      commands.forEach((args, i) => {
+        const done = (reply: ReplyValue): void => {
+          replies[i] = reply
+          missing--
+          if (missing === 0) resolve(replies)
+        }
+        const failed = (error: Error): void => {
+          if (error instanceof CommandError) done(error)
+          else reject(error)
+        }
+        this.inProcess.enqueue({ args, decode: Decode.Text, done, failed })
+      })
+    })
+  }
+
+  /** Listens to the messages of a channel. Resolves when the subscription is in force. @throws BrokerClosedError */
+  subscribe(channel: string, listener: MessageListener): Promise<Subscription> {
+    return this.subscriptions.subscribe(SubscribeTo.Channel, channel, listener)
+  }
+
+  /** Listens to all channels that a glob pattern matches. @throws BrokerClosedError */
+  psubscribe(pattern: string, listener: MessageListener): Promise<Subscription> {
+    return this.subscriptions.subscribe(SubscribeTo.Pattern, pattern, listener)
+  }
+
+  /**
+   * Opens a connection without a socket: a stream that speaks RESP, already authenticated, for clients that take one
+   * (ioredis and BullMQ: see `ioredisOptions`). @throws BrokerClosedError
+   */
+  connect(): Duplex {
+    if (this.isClosed) throw new BrokerClosedError()
+    return connectMemory(this.broker.server.acceptInProcess)
+  }
+
+  /**
+   * Stops accepting, sends the replies that are due, writes and syncs the data, closes connections. Calls without a reply,
+   * blocked ones above all, are rejected with BrokerClosedError. Further calls return the same promise.
+   *
+   * @throws Error when data could not be written
+   */
+  close(): Promise<void> {
+    this.closing ??= this.shutDown()
+    return this.closing
+  }
+
+  private async shutDown(): Promise<void> {
+    this.inProcess.close()
+    this.subscriptions.close()
+    const [isComplete] = await Promise.all([this.broker.close(), this.endpoint?.close()])
+    if (!isComplete) throw new Error('Cannot close the broker cleanly: data could not be written')
+  }
+
+  private send(args: readonly Argument[], decode: Decode): Promise<ReplyValue> {
+    return new Promise((done, failed) => {
+      const call: Call = { args, decode, done, failed }
+      this.inProcess.enqueue(call)
+    })
+  }
+}

@@ -1,0 +1,80 @@
+/** Options of `createBroker`, their defaults, and the settings they make. */
+import { mkdirSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { type Config, type ConfigOptions, configFromOptions } from '../config/config.ts'
+import { type Log, type LogLevel, ServerLog } from '../observe/log.ts'
+
+/** What the broker logs to: a pino logger, or anything else with these methods. */
+export interface BrokerLogger {
+  trace(fields: object, message: string): void
+  debug(fields: object, message: string): void
+  info(fields: object, message: string): void
+  warn(fields: object, message: string): void
+}
+
+export interface CreateBrokerOptions {
+  /** TCP port to listen on; 0: a free one, which `broker.port` tells. Default: none, no socket is opened. */
+  readonly port?: number
+  /** Address to listen on, if there is a port. Default: 127.0.0.1. */
+  readonly host?: string
+  /** Path of a unix socket to listen on, relative to the data directory if there is one. Default: none. */
+  readonly unixSocket?: string
+  /**
+   * Directory for the append-only file; created if it is missing, loaded if it holds one. One broker per directory.
+   * Default: none, all data is in memory and gone after `close()`.
+   */
+  readonly dataDir?: string
+  /**
+   * When changes are forced to the disk, if there is a data directory: `always` before each reply, `everysec` once a
+   * second, `no` when the system likes. Default: everysec.
+   */
+  readonly appendfsync?: 'always' | 'everysec' | 'no'
+  /** Password for clients of the sockets; those in this process need none. Default: none. */
+  readonly requirepass?: string
+  /** Takes the log. Default: see `logLevel`. */
+  readonly logger?: BrokerLogger
+  /** Without a `logger`: logs to stdout from this level on. Default: nothing, a library does not print. */
+  readonly logLevel?: LogLevel
+  /** Further directives of redis.conf by name, as docs/CONFIGURATION.md lists them. The options above win over them. */
+  readonly config?: ConfigOptions
+}
+
+/** The settings of a broker with these options. @throws ConfigError for settings that do not exist or do not work. */
+export function configOf(options: CreateBrokerOptions): Config {
+  const { dataDir, appendfsync, requirepass, unixSocket } = options
+  if (dataDir !== undefined) mkdirSync(dataDir, { recursive: true })
+  return configFromOptions({
+    save: '',
+    appendonly: dataDir !== undefined,
+    ...options.config,
+    bind: options.host ?? '127.0.0.1',
+    // A free port is opened beside these settings, where 0 means none.
+    port: options.port ?? 0,
+    ...(dataDir === undefined ? {} : { dir: resolve(dataDir), appendonly: true }),
+    ...(appendfsync === undefined ? {} : { appendfsync }),
+    ...(requirepass === undefined ? {} : { requirepass }),
+    ...(unixSocket === undefined ? {} : { unixsocket: dataDir === undefined ? resolve(unixSocket) : unixSocket }),
+  })
+}
+
+/** The log of a broker with these options. */
+export function logOf(options: CreateBrokerOptions): Log {
+  const { logger, logLevel } = options
+  if (logger !== undefined) {
+    return {
+      debug: (message, fields = {}) => logger.trace(fields, message),
+      verbose: (message, fields = {}) => logger.debug(fields, message),
+      notice: (message, fields = {}) => logger.info(fields, message),
+      warning: (message, fields = {}) => logger.warn(fields, message),
+    }
+  }
+  if (logLevel === undefined || logLevel === 'nothing') return SILENT
+  return new ServerLog({ file: '', level: logLevel, isTerminal: process.stdout.isTTY === true })
+}
+
+const SILENT: Log = {
+  debug: () => {},
+  verbose: () => {},
+  notice: () => {},
+  warning: () => {},
+}

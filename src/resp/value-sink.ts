@@ -1,0 +1,223 @@
+/**
+ * The reply sink of clients in the same process: builds JavaScript values.
+ *
+ * A reply is noted as a flat list of values and aggregate headers, and built when it is taken: taking back or closing
+ * an aggregate of unknown size is a matter of list positions, as it is of buffer positions in RespSink.
+ *
+ * | Reply | `Decode.Text` | `Decode.Bytes` |
+ * |---|---|---|
+ * | string, status, verbatim string | string, from UTF-8 | Buffer |
+ * | integer | number; bigint beyond ±(2^53 − 1) | the same |
+ * | double, boolean, null, big number | number, boolean, null, bigint | the same |
+ * | array, set, push | array | array |
+ * | map | object without prototype, in the order of the reply | Map, its keys being Buffers |
+ * | error | CommandError | CommandError |
+ */
+import type { Arena, Ref } from '../storage/arena.ts'
+import { type Mark, ReplySink } from './reply.ts'
+
+/** An error that a command replied. `message` is the reply's text. */
+export class CommandError extends Error {
+  override readonly name = 'CommandError'
+
+  /** The first word of the text: 'ERR', 'WRONGTYPE', 'NOGROUP' … */
+  get code(): string {
+    const space = this.message.indexOf(' ')
+    return space < 0 ? this.message : this.message.slice(0, space)
+  }
+}
+
+/** A reply as a JavaScript value. */
+export type ReplyValue =
+  | string
+  | number
+  | bigint
+  | boolean
+  | null
+  | Buffer
+  | CommandError
+  | readonly ReplyValue[]
+  | { readonly [key: string]: ReplyValue }
+  | ReadonlyMap<ReplyValue, ReplyValue>
+
+/** What strings become. */
+export const Decode = { Text: 0, Bytes: 1 } as const
+export type Decode = (typeof Decode)[keyof typeof Decode]
+
+const Shape = { List: 0, Map: 1 } as const
+type Shape = (typeof Shape)[keyof typeof Shape]
+
+/** Announces an aggregate of the next `count` elements. */
+class Header {
+  readonly shape: Shape
+  readonly count: number
+
+  constructor(shape: Shape, count: number) {
+    this.shape = shape
+    this.count = count
+  }
+}
+
+/** Stands where an aggregate of unknown size begins, until it is closed. */
+const OPEN = new Header(Shape.List, 0)
+
+export class ValueSink extends ReplySink {
+  /** What strings of the next reply become. */
+  decode: Decode = Decode.Text
+  private readonly arena: Arena
+  private items: (ReplyValue | Header)[] = []
+  private readAt = 0
+
+  constructor(arena: Arena) {
+    super()
+    this.arena = arena
+    this.version = 3
+  }
+
+  /** The reply that was written, null when there is none (CLIENT REPLY OFF); the sink is empty then. */
+  take(): ReplyValue {
+    const { items } = this
+    if (items.length === 0) return null
+    this.readAt = 0
+    const value = this.build()
+    this.items = []
+    return value
+  }
+
+  integer(value: number): void {
+    this.items.push(value)
+  }
+
+  bigInteger(value: bigint): void {
+    const isSafe = value >= BigInt(Number.MIN_SAFE_INTEGER) && value <= BigInt(Number.MAX_SAFE_INTEGER)
+    this.items.push(isSafe ? Number(value) : value)
+  }
+
+  bulk(source: Uint8Array, start: number, length: number): void {
+    const buffer = source instanceof Buffer ? source : Buffer.from(source.buffer, source.byteOffset, source.length)
+    if (this.decode === Decode.Text) this.items.push(buffer.utf8Slice(start, start + length))
+    // The stored bytes may change at any time: the caller gets a copy.
+    else this.items.push(Buffer.from(buffer.subarray(start, start + length)))
+  }
+
+  bulkRef(ref: Ref): void {
+    this.bulk(this.arena.segment(ref), this.arena.offset(ref), this.arena.length(ref))
+  }
+
+  bulkInteger(value: number): void {
+    this.bulkText(`${value}`)
+  }
+
+  bulkText(text: string): void {
+    this.items.push(this.decode === Decode.Text ? fromUtf8(text) : Buffer.from(text, 'latin1'))
+  }
+
+  status(text: string): void {
+    this.bulkText(text)
+  }
+
+  nil(): void {
+    this.items.push(null)
+  }
+
+  nilArray(): void {
+    this.items.push(null)
+  }
+
+  array(count: number): void {
+    this.items.push(new Header(Shape.List, count))
+  }
+
+  map(count: number): void {
+    this.items.push(new Header(Shape.Map, count * 2))
+  }
+
+  set(count: number): void {
+    this.items.push(new Header(Shape.List, count))
+  }
+
+  push(count: number): void {
+    this.items.push(new Header(Shape.List, count))
+  }
+
+  double(value: number): void {
+    this.items.push(value)
+  }
+
+  bool(value: boolean): void {
+    this.items.push(value)
+  }
+
+  bigNumber(text: string): void {
+    this.items.push(BigInt(text))
+  }
+
+  verbatim(text: string, _format: string): void {
+    this.bulkText(text)
+  }
+
+  error(text: string): void {
+    this.items.push(new CommandError(fromUtf8(text)))
+  }
+
+  begin(): Mark {
+    this.items.push(OPEN)
+    return this.items.length - 1
+  }
+
+  closeArray(mark: Mark, count: number): void {
+    this.items[mark] = new Header(Shape.List, count)
+  }
+
+  closeMap(mark: Mark, count: number): void {
+    this.items[mark] = new Header(Shape.Map, count * 2)
+  }
+
+  closeSet(mark: Mark, count: number): void {
+    this.items[mark] = new Header(Shape.List, count)
+  }
+
+  position(): Mark {
+    return this.items.length
+  }
+
+  takeBack(mark: Mark): void {
+    this.items.length = mark
+  }
+
+  private build(): ReplyValue {
+    const item = this.items[this.readAt++]!
+    if (!(item instanceof Header)) return item
+    if (item.shape === Shape.Map) return this.decode === Decode.Text ? this.buildObject(item) : this.buildMap(item)
+    const values: ReplyValue[] = []
+    for (let i = 0; i < item.count; i++) values.push(this.build())
+    return values
+  }
+
+  private buildObject({ count }: Header): ReplyValue {
+    // Without a prototype, so that a field named `__proto__` is a field.
+    const object: { [key: string]: ReplyValue } = Object.create(null)
+    for (let i = 0; i < count; i += 2) {
+      const key = this.build()
+      object[String(key)] = this.build()
+    }
+    return object
+  }
+
+  private buildMap({ count }: Header): ReplyValue {
+    const map = new Map<ReplyValue, ReplyValue>()
+    for (let i = 0; i < count; i += 2) {
+      const key = this.build()
+      map.set(key, this.build())
+    }
+    return map
+  }
+}
+
+/** A byte string (one char is one byte) that holds UTF-8, as text. */
+function fromUtf8(bytes: string): string {
+  for (let i = 0; i < bytes.length; i++) {
+    if (bytes.charCodeAt(i) > 127) return Buffer.from(bytes, 'latin1').toString('utf8')
+  }
+  return bytes
+}

@@ -1,0 +1,312 @@
+/**
+ * The in-process door: commands as JavaScript values, without a socket and without RESP in between.
+ *
+ * Calls wait in one queue and are executed in order, in a microtask: never from within a running command or while
+ * replies are sent. They share one session, so `SELECT`, `MULTI` and `WATCH` mean all calls that follow. A command that
+ * may block runs in a session of its own (in the same database), which others reuse when it is done; so it holds up
+ * nobody. Replies are handed out at the end of the turn, when the data they stand for is as durable as configured.
+ *
+ *     call() ─▶ queue ─microtask─▶ session.execute ─▶ pipeline … ─▶ replied() ─end of turn─▶ release() ─▶ promise
+ *                                       └─ blocks ─▶ … key is ready, or timeout ─▶ replied() …
+ */
+import { CommandFlag } from '../commands/define.ts'
+import type { Command } from '../commands/registry.ts'
+import { ClientFlag } from '../commands/session.ts'
+import type { Args } from '../resp/args.ts'
+import { ArgsBuilder } from '../resp/args.ts'
+import { CommandError, type Decode, type ReplyValue, ValueSink } from '../resp/value-sink.ts'
+import type { Connection } from '../transport/contract.ts'
+import type { Client, Door } from './client.ts'
+import { Fifo } from './fifo.ts'
+import type { Server } from './server.ts'
+
+/** An argument of a command. Numbers become decimal text. */
+export type Argument = string | number | bigint | Uint8Array
+
+/** Calls executed in one go; sockets get their turn before the next ones. */
+const CALLS_PER_TURN_MAX = 1000
+/** Calls that may wait to be executed; more are rejected. */
+const WAITING_CALLS_MAX = 1_000_000
+/** Sessions kept for further blocking commands. */
+const IDLE_SESSIONS_MAX = 16
+
+/** A call after `close()`, or one that close() overtook. */
+export class BrokerClosedError extends Error {
+  override readonly name = 'BrokerClosedError'
+
+  constructor() {
+    super('The broker is closed')
+  }
+}
+
+/** One command on its way. Exactly one of `done` and `failed` is called. */
+export interface Call {
+  readonly args: readonly Argument[]
+  readonly decode: Decode
+  done(reply: ReplyValue): void
+  failed(error: Error): void
+}
+
+interface FinishedCall {
+  readonly call: Call
+  readonly reply: ReplyValue
+}
+
+export class InProcess {
+  private readonly server: Server
+  private readonly waitingMax: number
+  private readonly waiting = new Fifo<Call>()
+  private readonly builder = new ArgsBuilder()
+  private main: InProcessSession | null = null
+  private readonly idle: InProcessSession[] = []
+  private isDrainScheduled: boolean = false
+  private isClosed: boolean = false
+
+  constructor(server: Server, waitingMax: number = WAITING_CALLS_MAX) {
+    this.server = server
+    this.waitingMax = waitingMax
+  }
+
+  /** Queues a call. */
+  enqueue(call: Call): void {
+    if (this.isClosed) call.failed(new BrokerClosedError())
+    else if (this.waiting.size >= this.waitingMax)
+      call.failed(new Error(`Cannot call: ${this.waitingMax} calls wait already`))
+    else {
+      this.waiting.push(call)
+      this.scheduleDrain()
+    }
+  }
+
+  /** Rejects what has not been executed. Sessions are closed by the server, which settles what is under way. */
+  close(): void {
+    this.isClosed = true
+    for (let call = this.waiting.shift(); call !== null; call = this.waiting.shift())
+      call.failed(new BrokerClosedError())
+  }
+
+  /** Why a call is lost whose session was closed. */
+  closedError(): Error {
+    return this.isClosed ? new BrokerClosedError() : new Error('The connection was closed')
+  }
+
+  /** Takes note that a session is gone. */
+  sessionClosed(session: InProcessSession): void {
+    if (session === this.main) {
+      this.main = null
+      if (this.waiting.size > 0) this.scheduleDrain()
+      return
+    }
+    const at = this.idle.indexOf(session)
+    if (at >= 0) this.idle.splice(at, 1)
+  }
+
+  /** Takes note that a session has nothing to do. */
+  sessionIdle(session: InProcessSession): void {
+    if (session === this.main) return
+    if (this.idle.length < IDLE_SESSIONS_MAX) this.idle.push(session)
+    else session.destroy()
+  }
+
+  /** Goes on after a session had to wait. */
+  scheduleDrain(): void {
+    if (this.isDrainScheduled) return
+    this.isDrainScheduled = true
+    queueMicrotask(this.drain)
+  }
+
+  private readonly drain = (): void => {
+    this.isDrainScheduled = false
+    for (let i = 0; i < CALLS_PER_TURN_MAX; i++) {
+      const call = this.waiting.first()
+      if (call === null) return
+      if (!this.execute(call)) return
+      this.waiting.shift()
+    }
+    if (this.waiting.size === 0) return
+    this.isDrainScheduled = true
+    setImmediate(this.drain)
+  }
+
+  /** Returns false when the call has to wait. */
+  private execute(call: Call): boolean {
+    const args = this.encode(call)
+    if (args === null) return true
+    const command = this.server.pipeline.resolve(args)
+    const isKnown = 'handler' in command
+    if (isKnown && takesConnection(command)) {
+      const instead = command.name.endsWith('subscribe') ? 'subscribe()' : 'a connection'
+      call.failed(new Error(`Cannot call ${command.name.toUpperCase()}: its messages are no replies, use ${instead}`))
+      return true
+    }
+    this.main ??= this.open(call)
+    const { main } = this
+    if (main === null) return true
+    if (!isKnown || (command.flags & CommandFlag.Blocking) === 0 || (main.client.flags & ClientFlag.Multi) !== 0) {
+      return main.execute(call, args)
+    }
+    const session = this.idle.pop() ?? this.open(call)
+    if (session === null) return true
+    session.client.db = main.client.db
+    // When it has to wait (CLIENT PAUSE) the session keeps the call.
+    if (!session.execute(call, args)) session.keep(call)
+    return true
+  }
+
+  /** Encodes arguments; a call with others than the types say is rejected, and null returned. */
+  encode(call: Call): Args | null {
+    const builder = this.builder
+    builder.clear()
+    if (call.args.length === 0) {
+      call.failed(new TypeError('Cannot call: the command is missing'))
+      return null
+    }
+    for (const arg of call.args) {
+      if (typeof arg === 'string') builder.utf8(arg)
+      else if (Number.isSafeInteger(arg)) builder.integer(arg as number)
+      else if (typeof arg === 'number' || typeof arg === 'bigint') builder.text(String(arg))
+      else if (arg instanceof Uint8Array) builder.bytes(arg, 0, arg.length)
+      else {
+        call.failed(new TypeError(`Cannot call ${String(call.args[0])}: an argument is ${describe(arg)}`))
+        return null
+      }
+    }
+    return builder.args
+  }
+
+  /** A new session; null when the server refuses it, which rejects the call. */
+  private open(call: Call): InProcessSession | null {
+    const session = new InProcessSession(this.server, this)
+    if (session.refusal === null) return session
+    call.failed(new CommandError(session.refusal))
+    return null
+  }
+}
+
+class InProcessSession implements Connection, Door {
+  readonly address = '127.0.0.1:0'
+  readonly localAddress = '127.0.0.1:0'
+  readonly isUnixSocket = false
+  readonly isLocal = true
+  readonly queuedBytes = 0
+  readonly sink: ValueSink
+  readonly client: Client
+  /** The error reply with which the server refused the session; null when it did not. */
+  readonly refusal: string | null
+  private readonly server: Server
+  private readonly owner: InProcess
+  /** Executed or blocked, without a complete reply. */
+  private current: Call | null = null
+  /** Waits for the end of CLIENT PAUSE. */
+  private kept: Call | null = null
+  private readonly finished = new Fifo<FinishedCall>()
+  private refusalText = ''
+
+  constructor(server: Server, owner: InProcess) {
+    this.server = server
+    this.owner = owner
+    this.sink = new ValueSink(server.keyspace.arena)
+    const client = server.acceptInProcess(this)
+    this.refusal = client === null ? this.refusalText : null
+    this.client = client ?? server.createInternalClient(0)
+    this.client.door = this
+    this.client.respVersion = 3
+  }
+
+  /** Executes a call; false when the session has to wait first. */
+  execute(call: Call, args: Args): boolean {
+    this.current = call
+    this.sink.decode = call.decode
+    if (this.server.clientCalls(this.client, this, args)) return true
+    this.current = null
+    return false
+  }
+
+  /** Keeps a call until `resume`. */
+  keep(call: Call): void {
+    this.kept = call
+  }
+
+  // ---- Door ----
+
+  replied(): void {
+    this.finished.push({ call: this.current!, reply: this.sink.take() })
+    this.current = null
+  }
+
+  release(): void {
+    const finished = this.finished.shift()
+    if (finished === null) return
+    const { call, reply } = finished
+    if (reply instanceof CommandError) call.failed(reply)
+    else call.done(reply)
+    if (this.finished.size === 0 && this.current === null) this.owner.sessionIdle(this)
+  }
+
+  // ---- Connection ----
+
+  send(buffer: Buffer, start: number, end: number): boolean {
+    // Only a refusal comes as bytes: `-text\r\n`.
+    if (buffer[start] === 45) this.refusalText = buffer.latin1Slice(start + 1, end - 2)
+    return true
+  }
+
+  pause(): void {
+    // Calls come one by one and know when to wait.
+  }
+
+  resume(): void {
+    const { kept } = this
+    if (kept === null) {
+      this.owner.scheduleDrain()
+      return
+    }
+    queueMicrotask(() => {
+      const args = this.kept === kept ? this.owner.encode(kept) : null
+      if (args !== null && this.execute(kept, args)) this.kept = null
+    })
+  }
+
+  setKeepAlive(): void {
+    // There is no network below.
+  }
+
+  end(): void {
+    this.destroy()
+  }
+
+  destroy(): void {
+    this.client.closed()
+    const error = this.owner.closedError()
+    const { current, kept } = this
+    this.current = null
+    this.kept = null
+    current?.failed(error)
+    kept?.failed(error)
+    for (let finished = this.finished.shift(); finished !== null; finished = this.finished.shift())
+      finished.call.failed(error)
+    this.owner.sessionClosed(this)
+  }
+}
+
+/** Commands after which a connection receives messages instead of replies. */
+function takesConnection(command: Command): boolean {
+  switch (command.name) {
+    case 'subscribe':
+    case 'psubscribe':
+    case 'ssubscribe':
+    case 'unsubscribe':
+    case 'punsubscribe':
+    case 'sunsubscribe':
+    case 'monitor':
+    case 'sync':
+    case 'psync':
+      return true
+    default:
+      return false
+  }
+}
+
+function describe(value: unknown): string {
+  return value === null || value === undefined ? String(value) : typeof value
+}
