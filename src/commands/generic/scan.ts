@@ -41,8 +41,9 @@ function scanHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
   let count = 0
   for (let row = top - 1; row >= bottom; row--) {
     if (options.pattern !== null && !options.matches(db.keyText(row))) continue
-    if (options.type !== null && TYPE_OF_KIND[db.kind(row)] !== options.type) continue
+    // Expired keys are met, and thereby removed, also when their type is not asked for.
     if (!db.isLive(row)) continue
+    if (options.type !== null && TYPE_OF_KIND[db.kind(row)] !== options.type) continue
     reply.bulkRef(db.keys.keyRef(row))
     count++
   }
