@@ -19,7 +19,8 @@ import type { StreamId } from './stream-id.ts'
 
 const TWO_32 = 4294967296
 const SAFE_HIGH_END = 0x200000
-const INT64_ELEMENT = 0xf4
+/** First byte of an element that is a 64-bit integer. */
+export const INT64_ELEMENT = 0xf4
 const INT64_ELEMENT_BYTES = 10
 /** Canonical integers with fewer digits are safe. */
 const INT64_DIGITS_MIN = 16

@@ -128,6 +128,11 @@ export class StreamCursor {
     this.unread--
   }
 
+  /** The field or value read last, as a byte string. */
+  text(): string {
+    return this.isInteger ? String(this.integer) : this.buffer.latin1Slice(this.start, this.start + this.length)
+  }
+
   private nextForward(): boolean {
     if (this.entryAt !== 0) this.leaveEntry()
     for (;;) {

@@ -52,6 +52,14 @@ const minId = new StreamId()
 const maxId = new StreamId()
 maxId.setMax()
 
+/** What a block's row says of it; see BlockWord. */
+export interface BlockCounts {
+  readonly live: number
+  readonly deleted: number
+  readonly elements: number
+  readonly entriesAt: number
+}
+
 export class Stream implements Collection, BlockSequence {
   readonly arena: Arena
   /** Blocks by the ID of their first entry; words as in BlockWord. For cursors and snapshots, read only. */
@@ -295,6 +303,23 @@ export class Stream implements Collection, BlockSequence {
     }
     const read = this.entriesUpTo(group.lastId)
     return read === ENTRIES_READ_UNKNOWN ? null : this.entriesAdded - read
+  }
+
+  /**
+   * Adds a block that was checked (stream-listpack.ts) behind the others. Length and IDs of the stream are the caller's
+   * to set.
+   */
+  addBlock(first: StreamId, last: StreamId, source: Buffer, start: number, bytes: number, counts: BlockCounts): void {
+    const block = this.blocks.insert(first)
+    this.blocks.writeId(block, BlockWord.LastId, last)
+    this.blocks.setWord(block, BlockWord.Ref, this.arena.store(source, start, bytes))
+    this.blocks.setWord(block, BlockWord.Used, bytes)
+    this.blocks.setWord(block, BlockWord.Live, counts.live)
+    this.blocks.setWord(block, BlockWord.Deleted, counts.deleted)
+    this.blocks.setWord(block, BlockWord.Elements, counts.elements)
+    this.blocks.setWord(block, BlockWord.EntriesAt, counts.entriesAt)
+    this.isNewestKnown = false
+    this.epoch++
   }
 
   /** A stream of its own with the same blocks and groups. */

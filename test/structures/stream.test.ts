@@ -4,8 +4,10 @@ import { Arena } from '../../src/storage/arena.ts'
 import { ConsumerGroup } from '../../src/structures/consumer-group.ts'
 import { NO_POSITION } from '../../src/structures/id-table.ts'
 import { Stream, TrimMode } from '../../src/structures/stream.ts'
+import { BLOCK_STRIDE, BlockWord } from '../../src/structures/stream-block.ts'
 import { SeekHint, StreamCursor } from '../../src/structures/stream-cursor.ts'
 import { parseStreamIdText, StreamId } from '../../src/structures/stream-id.ts'
+import { addListpackBlock, blockListpackBytes, writeBlockListpack } from '../../src/structures/stream-listpack.ts'
 
 /** A simple model: entries in nodes of `nodeEntries`, deleted ones marked. */
 interface ModelEntry {
@@ -110,20 +112,15 @@ function append(stream: Stream, id: string, pairs: string[], bytesMax = 0, entri
   stream.append(idOf(id), source, offsets, lengths, 0, pairs.length, bytesMax, entriesMax)
 }
 
-function elementText(cursor: StreamCursor): string {
-  if (cursor.isInteger) return String(cursor.integer)
-  return cursor.buffer.latin1Slice(cursor.start, cursor.start + cursor.length)
-}
-
 function readEntries(cursor: StreamCursor, readsFields = true): [string, string[]][] {
   const entries: [string, string[]][] = []
   while (cursor.next()) {
     const pairs: string[] = []
     for (let i = 0; readsFields && i < cursor.fieldCount; i++) {
       cursor.readField()
-      pairs.push(elementText(cursor))
+      pairs.push(cursor.text())
       cursor.readValue()
-      pairs.push(elementText(cursor))
+      pairs.push(cursor.text())
     }
     entries.push([cursor.id.text(), pairs])
   }
@@ -140,6 +137,24 @@ function reverseRange(stream: Stream, from: string, to: string): [string, string
   const cursor = new StreamCursor()
   cursor.openBackward(stream, idOf(from), idOf(to))
   return readEntries(cursor)
+}
+
+/** The stream with its blocks written as listpacks and read again. */
+function throughListpacks(stream: Stream): Stream {
+  const copy = new Stream(new Arena())
+  const first = new StreamId()
+  for (let block = stream.blocks.first(); block !== NO_POSITION; block = stream.blocks.next(block)) {
+    const bytes = Buffer.alloc(blockListpackBytes(stream, block))
+    expect(writeBlockListpack(stream, block, bytes, 0)).toBe(bytes.length)
+    stream.blocks.readId(block, 0, first)
+    expect(addListpackBlock(copy, first, bytes, 0, bytes.length)).toBe(true)
+    for (let word = 0; word < BLOCK_STRIDE; word++) {
+      if (word === BlockWord.Ref) continue
+      expect(copy.blocks.word(copy.blocks.last(), word)).toBe(stream.blocks.word(block, word))
+    }
+  }
+  copy.length = stream.length
+  return copy
 }
 
 const MAX_ID = '18446744073709551615-18446744073709551615'
@@ -243,6 +258,7 @@ describe('Stream', () => {
           expect(arena.liveBlocks).toBe(stream.arenaBlocks())
         }
         const all = model.live().map((e): [string, string[]] => [e.id, e.pairs])
+        expect(range(throughListpacks(stream), '0-0', MAX_ID)).toEqual(all)
         const copy = stream.clone()
         expect(range(copy, '0-0', MAX_ID)).toEqual(all)
         stream.free()
@@ -319,6 +335,39 @@ describe('Stream', () => {
     expect(stream.lag(group)).toBe(2)
     expect(stream.entriesUpTo(idOf('5-0'))).toBe(5)
     expect(stream.entriesUpTo(idOf('9-0'))).toBe(-1)
+  })
+})
+
+describe('addListpackBlock', () => {
+  it('refuses every listpack that was cut or changed into what is no block, and reads none beyond its end', () => {
+    const stream = new Stream(new Arena())
+    append(stream, '5-1', ['a', '1', 'b', 'x'.repeat(100)])
+    append(stream, '6-1', ['a', '99999', 'b', '12345678901'])
+    append(stream, '6-2', ['other', 'y'.repeat(5000)])
+    stream.delete(idOf('6-1'))
+    const block = stream.blocks.first()
+    const bytes = Buffer.alloc(blockListpackBytes(stream, block))
+    writeBlockListpack(stream, block, bytes, 0)
+    for (let length = 0; length < bytes.length; length++) {
+      const copy = new Stream(new Arena())
+      expect(addListpackBlock(copy, idOf('5-1'), Buffer.from(bytes.subarray(0, length)), 0, length)).toBe(false)
+      expect(copy.blocks.size).toBe(0)
+    }
+    fc.assert(
+      fc.property(fc.nat(bytes.length - 1), fc.nat(255), (at, byte) => {
+        const changed = Buffer.from(bytes)
+        changed[at] = byte
+        const copy = new Stream(new Arena())
+        if (!addListpackBlock(copy, idOf('5-1'), changed, 0, changed.length)) return
+        copy.length = copy.blocks.word(copy.blocks.first(), BlockWord.Live)
+        // What was accepted can be read from both ends.
+        expect(range(copy, '0-0', MAX_ID).map(([id]) => id)).toEqual(
+          reverseRange(copy, '0-0', MAX_ID)
+            .map(([id]) => id)
+            .reverse(),
+        )
+      }),
+    )
   })
 })
 

@@ -1,0 +1,72 @@
+/**
+ * The commands that rebuild a stream: its entries, its counters, its groups and what is pending in them. For rewriting
+ * an append-only file as commands, and for checking that a log says all about a stream.
+ *
+ * An empty stream comes to be by adding an entry and trimming it at once. Source: Valkey src/aof.c rewriteStreamObject.
+ */
+import type { ConsumerGroup } from './consumer-group.ts'
+import { NO_POSITION } from './id-table.ts'
+import type { Consumer } from './pending-entries.ts'
+import type { Stream } from './stream.ts'
+import { StreamCursor } from './stream-cursor.ts'
+import { StreamId } from './stream-id.ts'
+
+/**
+ * Yields argument lists of byte strings, in the order in which they are to be executed. The stream must not change
+ * meanwhile.
+ */
+export function* rebuildCommands(stream: Stream, key: string): Generator<string[], void, void> {
+  yield* entryCommands(stream, key)
+  yield [
+    'XSETID',
+    key,
+    stream.lastId.text(),
+    'ENTRIESADDED',
+    String(stream.entriesAdded),
+    'MAXDELETEDID',
+    stream.maxDeletedId.text(),
+  ]
+  for (const group of stream.groups) {
+    const lastId = group.lastId.text()
+    yield ['XGROUP', 'CREATE', key, group.name, lastId, 'ENTRIESREAD', String(group.entriesRead)]
+    for (const consumer of group.consumers) yield* consumerCommands(key, group, consumer)
+  }
+}
+
+function* entryCommands(stream: Stream, key: string): Generator<string[], void, void> {
+  if (stream.length === 0) {
+    yield ['XADD', key, 'MAXLEN', '0', '0-1', 'x', 'y']
+    return
+  }
+  const last = new StreamId()
+  last.setMax()
+  const cursor = new StreamCursor()
+  cursor.openForward(stream, new StreamId(), last, null)
+  while (cursor.next()) {
+    const command = ['XADD', key, cursor.id.text()]
+    for (let i = 0; i < cursor.fieldCount; i++) {
+      cursor.readField()
+      command.push(cursor.text())
+      cursor.readValue()
+      command.push(cursor.text())
+    }
+    yield command
+  }
+}
+
+function* consumerCommands(key: string, group: ConsumerGroup, consumer: Consumer): Generator<string[], void, void> {
+  if (consumer.pending.size === 0) {
+    yield ['XGROUP', 'CREATECONSUMER', key, group.name, consumer.name]
+    return
+  }
+  const id = new StreamId()
+  const owned = consumer.pending
+  for (let at = owned.first(); at !== NO_POSITION; at = owned.next(at)) {
+    owned.readId(at, 0, id)
+    const position = group.pending.find(id)
+    const time = String(group.pending.deliveryTime(position))
+    const count = String(group.pending.deliveryCount(position))
+    const attributes = ['TIME', time, 'RETRYCOUNT', count, 'JUSTID', 'FORCE']
+    yield ['XCLAIM', key, group.name, consumer.name, '0', id.text(), ...attributes]
+  }
+}
