@@ -88,7 +88,9 @@ export const STREAM_IDS_EXHAUSTED = new ReplyError(
   'ERR The stream has exhausted the last possible ID, unable to add more items',
 )
 export const STREAM_ENTRY_TOO_LARGE = new ReplyError('ERR Elements are too large to be stored')
-export const XSETID_BELOW_TOP = new ReplyError('ERR The ID specified in XSETID is smaller than the target stream top item')
+export const XSETID_BELOW_TOP = new ReplyError(
+  'ERR The ID specified in XSETID is smaller than the target stream top item',
+)
 export const XSETID_BELOW_DELETED = new ReplyError(
   'ERR The ID specified in XSETID is smaller than current max_deleted_entry_id',
 )
@@ -137,17 +139,17 @@ export function blockInScript(name: string): ReplyError {
 
 /** XGROUP and XINFO, where the key exists. */
 export function noGroup(group: string, key: string): ReplyError {
-  return new ReplyError(oneLine(`NOGROUP No such consumer group '${group}' for key name '${key}'`))
+  return new ReplyError(oneLine(`NOGROUP No such consumer group '${shown(group)}' for key name '${shown(key)}'`))
 }
 
 /** XPENDING, XCLAIM and XAUTOCLAIM. */
 export function noKeyOrGroup(key: string, group: string): ReplyError {
-  return new ReplyError(oneLine(`NOGROUP No such key '${key}' or consumer group '${group}'`))
+  return new ReplyError(oneLine(`NOGROUP No such key '${shown(key)}' or consumer group '${shown(group)}'`))
 }
 
 export function noGroupInXreadgroup(key: string, group: string): ReplyError {
   return new ReplyError(
-    oneLine(`NOGROUP No such key '${key}' or consumer group '${group}' in XREADGROUP with GROUP option`),
+    oneLine(`NOGROUP No such key '${shown(key)}' or consumer group '${shown(group)}' in XREADGROUP with GROUP option`),
   )
 }
 
@@ -190,7 +192,9 @@ export const LCS_LENGTH_AND_INDEXES = new ReplyError(
 export const LCS_TABLE_TOO_LARGE = new ReplyError(
   'ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len',
 )
-export const EXPIRE_NX_WITH_OTHERS = new ReplyError('ERR NX and XX, GT or LT options at the same time are not compatible')
+export const EXPIRE_NX_WITH_OTHERS = new ReplyError(
+  'ERR NX and XX, GT or LT options at the same time are not compatible',
+)
 export const EXPIRE_GT_AND_LT = new ReplyError('ERR GT and LT options at the same time are not compatible')
 export const LFU_POLICY_NOT_SELECTED = new ReplyError(
   'ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.',
@@ -247,7 +251,7 @@ export function scriptCompileError(problem: string): ReplyError {
 
 /** A refused EXEC ends its transaction. */
 export function execAborted(reason: string): ReplyError {
-  return new ReplyError(`EXECABORT Transaction discarded because of: ${reason}`)
+  return new ReplyError(`EXECABORT Transaction discarded because of: ${reason.replace(/^ERR /, '')}`)
 }
 
 /** A command that turns replies into a stream, where every command must have one reply; `name` in upper case. */
@@ -273,7 +277,7 @@ export function unknownClientType(type: string): ReplyError {
 }
 
 export function noSuchUser(user: string): ReplyError {
-  return new ReplyError(oneLine(`ERR No such user '${user}'`))
+  return new ReplyError(oneLine(`ERR No such user '${shown(user)}'`))
 }
 
 /** `ERR wrong number of arguments for 'xgroup|create' command`; the full name, lower case. */
@@ -283,17 +287,19 @@ export function wrongArity(fullName: string): ReplyError {
 
 /** For a name that is no command; shows the first arguments, up to 128 bytes. */
 export function unknownCommand(name: string, args: readonly string[]): ReplyError {
-  let shown = ''
+  let list = ''
   for (const arg of args) {
-    if (shown.length >= MAX_QUOTED_BYTES) break
-    shown += `'${arg.slice(0, MAX_QUOTED_BYTES - shown.length)}' `
+    if (list.length >= MAX_QUOTED_BYTES) break
+    list += `'${shown(arg.slice(0, MAX_QUOTED_BYTES - list.length))}' `
   }
-  return new ReplyError(oneLine(`ERR unknown command '${name.slice(0, MAX_QUOTED_BYTES)}', with args beginning with: ${shown}`))
+  return new ReplyError(
+    oneLine(`ERR unknown command '${shown(name.slice(0, MAX_QUOTED_BYTES))}', with args beginning with: ${list}`),
+  )
 }
 
 export function unknownSubcommand(name: string, container: string): ReplyError {
   return new ReplyError(
-    oneLine(`ERR unknown subcommand '${name.slice(0, MAX_QUOTED_BYTES)}'. Try ${container.toUpperCase()} HELP.`),
+    oneLine(`ERR unknown subcommand '${shown(name.slice(0, MAX_QUOTED_BYTES))}'. Try ${container.toUpperCase()} HELP.`),
   )
 }
 
@@ -301,7 +307,9 @@ export function unknownSubcommand(name: string, container: string): ReplyError {
 export function subcommandSyntax(subcommand: string, container: string): ReplyError {
   const quoted = subcommand.slice(0, MAX_QUOTED_BYTES)
   return new ReplyError(
-    oneLine(`ERR unknown subcommand or wrong number of arguments for '${quoted}'. Try ${container.toUpperCase()} HELP.`),
+    oneLine(
+      `ERR unknown subcommand or wrong number of arguments for '${quoted}'. Try ${container.toUpperCase()} HELP.`,
+    ),
   )
 }
 
@@ -330,6 +338,12 @@ export function disabledCommand(name: string, directive: string): ReplyError {
 /** An `ERR` with a text that a family composes. Line breaks become spaces, as Redis does. */
 export function err(text: string): ReplyError {
   return new ReplyError(oneLine(`ERR ${text}`))
+}
+
+/** Text of a client within an error: Redis prints it as a C string, which ends at the first zero byte. */
+export function shown(text: string): string {
+  const zero = text.indexOf('\0')
+  return zero < 0 ? text : text.slice(0, zero)
 }
 
 /** Error text on one line: a line break would end the reply early. */

@@ -215,7 +215,7 @@ export class Pipeline {
     if ((client.flags & ClientFlag.Multi) !== 0) client.flags |= ClientFlag.DirtyExec
     if (command !== null) command.rejectedCalls++
     this.errors.count(error.code)
-    if (command !== null && command.name === 'exec' && (client.flags & ClientFlag.Multi) !== 0) {
+    if (command !== null && command.name === 'exec') {
       discardTransaction(client)
       error = execAborted(error.text)
       // Monitors have seen MULTI and see its end.

@@ -83,6 +83,8 @@ const L = key('l', KEYS)
 const H = key('h', KEYS)
 const E = key('e', KEYS)
 const Z = key('z', KEYS)
+/** Sorted sets whose members all have the score 0: ranges by member are defined only there. */
+const LEX: Make = (r) => [`lex:${r.below(3)}`]
 const X = key('x', 5)
 const ANY: Make = (r) => r.pick([S, L, H, E, Z, X])(r)
 
@@ -120,7 +122,8 @@ const streamId: Make = (r) => [
 ]
 const streamBound: Make = (r) => [r.chance(30) ? r.pick(['-', '+', '5', '(3-1', '(5', '30']) : streamId(r)[0]!]
 const group: Make = (r) => [r.pick(['g1', 'g2', 'g3'])]
-const consumer: Make = (r) => [r.pick(['c1', 'c2', 'c3'])]
+const CONSUMERS = ['c1', 'c2', 'c3']
+const consumer: Make = (r) => [r.pick(CONSUMERS)]
 
 const lit =
   (...words: string[]): Make =>
@@ -266,7 +269,7 @@ const SETS: Make[] = [
 ]
 
 const range: Make = (r) =>
-  r.pick([c(small, small), c(scoreBound, scoreBound, 'BYSCORE'), c(lexBound, lexBound, 'BYLEX')])(r)
+  r.pick([c(small, small), c(scoreBound, scoreBound, 'BYSCORE'), c(scoreBound, scoreBound, 'BYSCORE')])(r)
 const ZSETS: Make[] = [
   c('ZADD', Z, many(1, 3, float, value)),
   c(
@@ -295,13 +298,15 @@ const ZSETS: Make[] = [
   c('ZREVRANGE', Z, small, small, maybe(40, lit('WITHSCORES'))),
   c('ZRANGEBYSCORE', Z, scoreBound, scoreBound, maybe(40, lit('WITHSCORES')), maybe(30, c('LIMIT', small, small))),
   c('ZREVRANGEBYSCORE', Z, scoreBound, scoreBound, maybe(40, lit('WITHSCORES')), maybe(30, c('LIMIT', small, small))),
-  c('ZRANGEBYLEX', Z, lexBound, lexBound, maybe(30, c('LIMIT', small, small))),
-  c('ZREVRANGEBYLEX', Z, lexBound, lexBound, maybe(30, c('LIMIT', small, small))),
+  c('ZRANGEBYLEX', LEX, lexBound, lexBound, maybe(30, c('LIMIT', small, small))),
+  c('ZREVRANGEBYLEX', LEX, lexBound, lexBound, maybe(30, c('LIMIT', small, small))),
   c('ZCOUNT', Z, scoreBound, scoreBound),
-  c('ZLEXCOUNT', Z, lexBound, lexBound),
+  c('ZLEXCOUNT', LEX, lexBound, lexBound),
   c('ZREMRANGEBYRANK', Z, small, small),
   c('ZREMRANGEBYSCORE', Z, scoreBound, scoreBound),
-  c('ZREMRANGEBYLEX', Z, lexBound, lexBound),
+  c('ZADD', LEX, many(1, 5, lit('0'), value)),
+  c('ZRANGE', LEX, lexBound, lexBound, 'BYLEX', maybe(30, c('LIMIT', small, small))),
+  c('ZREMRANGEBYLEX', LEX, lexBound, lexBound),
   c('ZPOPMIN', Z, maybe(40, small)),
   c('ZPOPMAX', Z, maybe(40, small)),
   c('ZMPOP', counted(1, 3, Z), oneOf(lit('MIN'), lit('MAX')), maybe(50, c('COUNT', count))),
@@ -455,7 +460,7 @@ const GENERIC: Make[] = [
   c('OBJECT', 'ENCODING', oneOf(S, H, Z)),
 ]
 
-const TRANSACTION_BODIES: Make[] = [...STRINGS, ...LISTS, ...HASHES, ...SETS, ...ZSETS, ...STREAMS]
+const TRANSACTION_BODIES: Make[] = [...STRINGS, ...LISTS, ...HASHES, ...SETS, ...ZSETS]
 
 /** A script that calls what it is given, and returns the reply. */
 const SCRIPT = 'return redis.pcall(unpack(ARGV))'
@@ -480,7 +485,7 @@ const CONNECTION: Make[] = [
   c('SELECT', oneOf(lit('0'), lit('0'), lit('99'), lit('abc'))),
   c('TIME', lit('extra')),
   c('NOSUCHCOMMAND', many(0, 3, word)),
-  c('CLIENT', oneOf(lit('GETNAME'), lit('NOSUCH'), lit('SETNAME', 'x y'), lit('ID', 'extra'))),
+  c('CLIENT', oneOf(lit('GETNAME'), lit('NOSUCH'), lit('SETNAME', 'x y'))),
   c('PUBLISH', word, word),
   c('UNWATCH'),
   c('DISCARD'),
@@ -509,17 +514,28 @@ export function nextCommands(r: Random): string[][] {
   }
   let weight = r.below(TOTAL_WEIGHT)
   for (const [share, family] of FAMILIES) {
-    if (weight < share) return [spoil(r, r.pick(family)(r))]
+    if (weight < share) return withConsumers(spoil(r, r.pick(family)(r)))
     weight -= share
   }
   return [['PING']]
 }
 
+/**
+ * Since 7.2 a consumer that reads nothing is created all the same: here all consumers exist from the start, so that
+ * the older reference server has the same ones.
+ */
+function withConsumers(words: string[]): string[][] {
+  const sub = words[0]!.toLowerCase() === 'xgroup' ? words[1]!.toLowerCase() : ''
+  if ((sub !== 'create' && sub !== 'delconsumer') || words.length < 4) return [words]
+  return [words, ...CONSUMERS.map((name) => ['XGROUP', 'CREATECONSUMER', words[2]!, words[3]!, name])]
+}
+
 /** Makes a few commands malformed: an argument missing, one too many, or one that makes no sense. */
 function spoil(r: Random, words: string[]): string[] {
   if (r.chance(2) && words.length > 1) return words.slice(0, -1)
-  if (r.chance(1)) return [...words, r.pick(WORDS)]
-  if (r.chance(2) && words.length > 2 && words[0] !== 'EVAL') {
+  // ZRANK takes one more argument since 7.2.
+  if (r.chance(1) && !/^z(rev)?rank$/i.test(words[0]!)) return [...words, r.pick(WORDS)]
+  if (r.chance(2) && words.length > 2 && words[0] !== 'EVAL' && !words[1]!.startsWith('lex:')) {
     const spoiled = [...words]
     spoiled[1 + r.below(words.length - 1)] = r.pick(ODD_NUMBERS)
     return spoiled

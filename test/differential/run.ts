@@ -38,8 +38,13 @@ export async function compareServers(
     while (commands.length < BATCH) commands.push(...nextCommands(random))
     const [a, b] = await Promise.all([ours.pipeline(commands), theirs.pipeline(commands)])
     const touched = new Set<string>()
+    const queued: string[][] = []
     commands.forEach((command, i) => {
-      if (sameReply(command, a[i]!, b[i]!)) return
+      const name = command[0]!.toLowerCase()
+      const bodies = name === 'exec' ? queued.splice(0) : null
+      if (name === 'multi' || name === 'discard') queued.length = 0
+      else if (isQueued(a[i]!)) queued.push(command)
+      if (bodies === null ? sameReply(command, a[i]!, b[i]!) : sameTransaction(bodies, a[i]!, b[i]!)) return
       if (knownDifferences.some((known) => known.applies(command, a[i]!, b[i]!))) return
       if (touched.size === 0) differences.push({ index: done + i, command, ours: a[i], theirs: b[i] })
       for (const word of command) touched.add(word)
@@ -50,6 +55,26 @@ export async function compareServers(
     if (done % STATE_EVERY < BATCH) differences.push(...(await compareContent(ours, theirs, done)))
   }
   return differences
+}
+
+function isQueued(reply: Reply): boolean {
+  return (
+    typeof reply === 'object' &&
+    reply !== null &&
+    !Array.isArray(reply) &&
+    'status' in reply &&
+    reply.status === 'QUEUED'
+  )
+}
+
+/** EXEC: each reply is compared as that of its command. */
+function sameTransaction(bodies: readonly string[][], a: Reply, b: Reply): boolean {
+  if (!Array.isArray(a) || !Array.isArray(b) || a.length !== b.length) return sameReply(['EXEC'], a, b)
+  return a.every((reply, i) => isSame(bodies[i] ?? ['EXEC'], reply, b[i]!))
+}
+
+function isSame(command: readonly string[], a: Reply, b: Reply): boolean {
+  return sameReply(command, a, b) || knownDifferences.some((known) => known.applies(command, a, b))
 }
 
 async function compareContent(ours: RespClient, theirs: RespClient, index: number): Promise<Difference[]> {

@@ -11,7 +11,7 @@
 import { NO_EXPIRE } from '../../keyspace/expires.ts'
 import { Notify } from '../../keyspace/notify.ts'
 import type { Args } from '../../resp/args.ts'
-import { EXPIRE_GT_AND_LT, EXPIRE_NX_WITH_OTHERS, err } from '../../resp/errors.ts'
+import { EXPIRE_GT_AND_LT, EXPIRE_NX_WITH_OTHERS, err, shown } from '../../resp/errors.ts'
 import type { ReplySink } from '../../resp/reply.ts'
 import { NO_ROW } from '../../storage/dict.ts'
 import type { CommandContext } from '../context.ts'
@@ -110,7 +110,7 @@ function parseCondition(args: Args): number {
     else if (args.is(i, 'XX')) condition |= Condition.Present
     else if (args.is(i, 'GT')) condition |= Condition.Greater
     else if (args.is(i, 'LT')) condition |= Condition.Less
-    else throw err(`Unsupported option ${args.text(i)}`)
+    else throw err(`Unsupported option ${shown(args.text(i))}`)
   }
   if ((condition & Condition.Absent) !== 0 && condition !== Condition.Absent) throw EXPIRE_NX_WITH_OTHERS
   if ((condition & Condition.Greater) !== 0 && (condition & Condition.Less) !== 0) throw EXPIRE_GT_AND_LT
