@@ -45,7 +45,7 @@ export class ScriptSink extends ReplySink {
     this.isError = false
     this.result = undefined
     this.hasResult = false
-    this.frames.length = 0
+    if (this.frames.length > 0) this.frames.length = 0
   }
 
   /** The Lua value of the reply that was written. */
