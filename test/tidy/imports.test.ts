@@ -23,7 +23,7 @@ const ROWS: readonly (readonly string[])[] = [
   ['commands'],
   ['server'],
   ['library'],
-  ['main.ts', 'index.ts'],
+  ['boot', 'index.ts'],
 ]
 
 interface Import {

@@ -1,0 +1,22 @@
+/**
+ * Process entry: `node src/main.ts [path/to/redis.conf | -] [--directive value …]`.
+ *
+ * This file must run on every Node, so that an old one says in one line what to do. It is plain JavaScript in a folder of
+ * CommonJS: there Node runs files of unknown extensions as scripts, while among ES modules it refuses them before they
+ * run (ERR_UNKNOWN_FILE_EXTENSION). `src/main.ts` is a link to it; Node takes the kind of a module from where the file
+ * really is.
+ */
+;(() => {
+  const MIN_MAJOR = 22
+  const MIN_MINOR = 18
+
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
+  if (major < MIN_MAJOR || (major === MIN_MAJOR && minor < MIN_MINOR)) {
+    process.stderr.write(
+      `Millrace needs Node ${MIN_MAJOR}.${MIN_MINOR} or newer, this is ${process.versions.node}: start it with "npm start", which uses the Node pinned in package.json\n`,
+    )
+    process.exit(1)
+  }
+  // A failed start is an unhandled rejection, which ends the process with exit code 1.
+  void import('../server/process.ts').then(({ runProcess }) => runProcess(process.argv.slice(2)))
+})()
