@@ -6,7 +6,7 @@
  * command is fatal, with file and offset; nothing is overwritten.
  * Source: Valkey 7.2 src/aof.c loadSingleAppendOnlyFile.
  */
-import { closeSync, fsyncSync, fstatSync, ftruncateSync, openSync, readSync } from 'node:fs'
+import { closeSync, fstatSync, fsyncSync, ftruncateSync, openSync, readSync } from 'node:fs'
 import type { Log } from '../observe/log.ts'
 import type { Args } from '../resp/args.ts'
 import { Decoded, Decoder } from '../resp/decoder.ts'
@@ -98,7 +98,9 @@ class Loader {
   private checkFormat(): void {
     this.fill()
     if (this.buffer.latin1Slice(0, Math.min(HEAD_BYTES, this.end)) === RDB_MAGIC) {
-      throw new AofLoadError(`Cannot load append-only file ${this.options.path}: it starts with an RDB snapshot, which this version cannot read`)
+      throw new AofLoadError(
+        `Cannot load append-only file ${this.options.path}: it starts with an RDB snapshot, which this version cannot read`,
+      )
     }
   }
 

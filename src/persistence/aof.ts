@@ -87,11 +87,13 @@ export class Aof implements AofStatus {
   acceptedBytes = 0
   /** Size of the current file, in bytes. */
   fileBytes: number
-  /** Why the log cannot be written at present; null when it can. */
-  error: string | null = null
+  /** Why the last write and the last sync failed; null when they did not. Each ends only when its own kind succeeds. */
+  private writeError: string | null = null
+  private syncError: string | null = null
   /** Bytes that a failed write has left. */
   private backlog: Buffer | null = null
   private isSyncing: boolean = false
+  private isClosed: boolean = false
   /** Told after each fdatasync that made progress. */
   onSynced: () => void = () => {}
 
@@ -101,6 +103,11 @@ export class Aof implements AofStatus {
     this.fileBytes = fileBytes
     this.policy = policy
     this.files = files
+  }
+
+  /** Why the log cannot be written at present; null when it can. */
+  get error(): string | null {
+    return this.writeError ?? this.syncError
   }
 
   /** Takes journal bytes. Never throws: a failure shows in `error`. */
@@ -126,12 +133,10 @@ export class Aof implements AofStatus {
     const covered = this.writtenBytes
     this.files.sync(this.fd, (error) => {
       this.isSyncing = false
-      if (error !== null) {
-        this.fail(`fdatasync: ${error.message}`)
-        return
-      }
+      if (this.isClosed) return
+      this.noteSync(error === null ? null : `fdatasync: ${error.message}`)
+      if (error !== null) return
       this.syncedBytes = covered
-      if (this.backlog === null) this.recovered()
       this.onSynced()
       if (this.policy === FsyncPolicy.Always) this.sync()
     })
@@ -141,7 +146,7 @@ export class Aof implements AofStatus {
   tick(): void {
     if (this.backlog !== null) this.retry()
     // After a failed fdatasync only a successful one ends the error, whatever the policy.
-    if (this.policy !== FsyncPolicy.No || this.error !== null) this.sync()
+    if (this.policy !== FsyncPolicy.No || this.syncError !== null) this.sync()
   }
 
   /** Writes and syncs everything, at shutdown. Returns false when that failed. */
@@ -152,8 +157,9 @@ export class Aof implements AofStatus {
       fdatasyncSync(this.fd)
     } catch (error) {
       isComplete = false
-      this.fail(`fdatasync: ${String(error)}`)
+      this.noteSync(`fdatasync: ${String(error)}`)
     }
+    this.isClosed = true
     closeSync(this.fd)
     return isComplete
   }
@@ -166,8 +172,8 @@ export class Aof implements AofStatus {
       return
     }
     this.backlog = null
-    if (this.policy === FsyncPolicy.No || this.syncedBytes === this.writtenBytes) this.recovered()
-    this.sync()
+    this.noteWrite(null)
+    if (this.policy === FsyncPolicy.Always) this.sync()
   }
 
   private write(buffer: Buffer, start: number, end: number): number {
@@ -180,21 +186,29 @@ export class Aof implements AofStatus {
         this.fileBytes += written
       }
     } catch (error) {
-      this.fail(error instanceof Error ? error.message : String(error))
+      this.noteWrite(error instanceof Error ? error.message : String(error))
     }
     return at
   }
 
-  private fail(reason: string): void {
-    if (this.error === null)
-      this.options.log.warning(`Cannot write the append-only file, writes are refused: ${reason}`)
-    this.error = reason
+  private noteWrite(error: string | null): void {
+    const before = this.error
+    this.writeError = error
+    this.logChange(before)
   }
 
-  private recovered(): void {
-    if (this.error === null) return
-    this.error = null
-    this.options.log.notice('The append-only file can be written again, writes are accepted')
+  private noteSync(error: string | null): void {
+    const before = this.error
+    this.syncError = error
+    this.logChange(before)
+  }
+
+  private logChange(before: string | null): void {
+    const log = this.options.log
+    if (before === null && this.error !== null)
+      log.warning(`Cannot write the append-only file, writes are refused: ${this.error}`)
+    if (before !== null && this.error === null)
+      log.notice('The append-only file can be written again, writes are accepted')
   }
 }
 

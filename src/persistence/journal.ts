@@ -9,8 +9,9 @@
  * The bytes gather in one buffer until `drain`, which the server calls once per loop turn before it sends replies.
  * Subscribers (append-only file; later replicas and change feeds) receive the bytes; while there is none, nothing is encoded.
  */
-import type { Args } from '../resp/args.ts'
+
 import { integerLength, writeInteger } from '../bytes/integer.ts'
+import type { Args } from '../resp/args.ts'
 import { type Arena, copyBytes, type Ref } from '../storage/arena.ts'
 
 /** Receives journal bytes, whole units only. The buffer is valid during the call. */
