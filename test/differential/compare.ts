@@ -33,6 +33,8 @@ const MASKED_FIELDS = new Set(['idle', 'inactive', 'seen-time', 'active-time', '
 export function normalize(command: readonly string[], reply: Reply): string {
   const name = commandName(command)
   if (UNORDERED.has(name)) return JSON.stringify(sortDeep(plain(reply)))
+  // Scores print differently, which would order the pairs differently.
+  if (name === 'zscan') return JSON.stringify(sortPairs(canonicalNumbers(plain(reply))))
   if (UNORDERED_PAIRS.has(name)) return JSON.stringify(sortPairs(plain(reply)))
   if (name === 'xinfo') return JSON.stringify(maskFields(plain(reply)))
   return JSON.stringify(plain(reply))
@@ -88,6 +90,13 @@ function sortPairs(value: Plain): Plain {
     return { map: [...value.map].sort((a, b) => compareText(a, b)) }
   }
   return value
+}
+
+function canonicalNumbers(value: Plain): Plain {
+  if (Array.isArray(value)) return value.map(canonicalNumbers)
+  return typeof value === 'string' && value !== '' && /[.e]/.test(value) && !Number.isNaN(Number(value))
+    ? String(Number(value))
+    : value
 }
 
 function compareText(a: Plain, b: Plain): number {

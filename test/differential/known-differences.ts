@@ -21,6 +21,10 @@ export const knownDifferences: readonly KnownDifference[] = [
       /^z(rev)?rank$/i.test(command[0]!) && hasError(theirs, 'wrong number of arguments'),
   },
   {
+    title: 'SCAN cursors are positions of their own kind',
+    applies: (command) => /^scan$/i.test(command[0]!) && command[1] !== '0',
+  },
+  {
     title: 'Encodings of lists and sets follow 7.2',
     applies: (command, ours) => command[0]!.toLowerCase() === 'object' && (ours === 'listpack' || ours === 'quicklist'),
   },
