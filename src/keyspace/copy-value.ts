@@ -5,12 +5,12 @@
  */
 import type { Arena, Ref } from '../storage/arena.ts'
 import { HashDict } from '../structures/hash.ts'
+import { type Collection, isObjectKind, Kind } from '../structures/kind.ts'
 import { ListBig } from '../structures/list.ts'
 import { SetDict } from '../structures/set.ts'
 import { SortedSet } from '../structures/sorted-set.ts'
 import { Stream } from '../structures/stream.ts'
 import type { Keyspace } from './keyspace.ts'
-import { type Collection, isObjectKind, Kind } from './kind.ts'
 
 /** Copies a value of a kind, as it stands in the key index. The copy has the same kind. O(n). */
 export function copyValue(keyspace: Keyspace, kind: number, value: number): number {

@@ -8,14 +8,15 @@
  * Meta word of a row: kind in the low 4 bits, access clock (seconds, 24 bits) above, then one bit for strings that were
  * changed in place, which OBJECT ENCODING calls raw however short they are.
  */
-import { WRONGTYPE } from '../resp/errors.ts'
+
 import type { Args } from '../resp/args.ts'
+import { WRONGTYPE } from '../resp/errors.ts'
 import { type Arena, equalBytes, NO_REF, type Ref } from '../storage/arena.ts'
 import { Dict, DictStride, NO_ROW } from '../storage/dict.ts'
+import { type Collection, isObjectKind, Kind } from '../structures/kind.ts'
 import type { BlockedKeys } from './blocked.ts'
 import { Expires, NO_EXPIRE } from './expires.ts'
 import type { Keyspace, Watcher } from './keyspace.ts'
-import { type Collection, isObjectKind, Kind } from './kind.ts'
 
 const KIND_BITS = 4
 const KIND_MASK = (1 << KIND_BITS) - 1

@@ -6,9 +6,9 @@
  * can record them.
  */
 import { Arena, type Ref } from '../storage/arena.ts'
+import type { Collection } from '../structures/kind.ts'
 import { BlockedKeys } from './blocked.ts'
 import { Database } from './database.ts'
-import type { Collection } from './kind.ts'
 import { Limits } from './limits.ts'
 
 /** A client that watches keys (WATCH). `isDirty` is set when one of them changed. */

@@ -11,8 +11,8 @@ import { ClientFlag } from '../commands/session.ts'
 import { BlockedOn } from '../keyspace/blocked.ts'
 import type { Database } from '../keyspace/database.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
-import { TYPE_OF_KIND } from '../keyspace/kind.ts'
 import { NO_ROW } from '../storage/dict.ts'
+import { TYPE_OF_KIND } from '../structures/kind.ts'
 import type { Client } from './client.ts'
 
 interface Deadline {

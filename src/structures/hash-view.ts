@@ -7,12 +7,12 @@
  * Source: Valkey src/t_hash.c `hashTypeSet`, `hashTypeTryConversion`.
  */
 import { writeInteger } from '../bytes/integer.ts'
-import { Kind } from '../keyspace/kind.ts'
 import { type Arena, NO_REF, type Ref } from '../storage/arena.ts'
 import { NO_ROW } from '../storage/dict.ts'
 import { createPacked, NO_ENTRY, PackedCursor } from '../storage/packed.ts'
 import type { Element } from './element.ts'
 import { HashDict } from './hash.ts'
+import { Kind } from './kind.ts'
 import {
   appendPair,
   type HashLimits,

@@ -7,9 +7,10 @@
  *
  * `bytes` follows the arena around each change, so that the accounting needs no walk.
  */
-import type { Collection } from '../keyspace/kind.ts'
+
 import type { Arena, Ref } from '../storage/arena.ts'
 import { Dict, DictStride, NO_ROW } from '../storage/dict.ts'
+import type { Collection } from './kind.ts'
 
 /** Estimated bytes of the objects themselves: this class, its Dict and their arrays' headers. */
 const OBJECT_BYTES = 400

@@ -7,7 +7,7 @@
  * shrunk to one node of half the limits (`shrink`).
  * Source: Valkey 7.2 src/t_list.c `listTypeTryConversionRaw` and what follows it.
  */
-import { Kind } from '../keyspace/kind.ts'
+
 import { type Arena, NO_REF, type Ref } from '../storage/arena.ts'
 import {
   createPacked,
@@ -21,6 +21,7 @@ import {
   packedReplace,
   packedTruncate,
 } from '../storage/packed.ts'
+import { Kind } from './kind.ts'
 import { ListBig, ListEnd } from './list.ts'
 import { ListCursor } from './list-cursor.ts'
 import { ListEditor } from './list-editor.ts'

@@ -15,7 +15,6 @@
  * Source of the rules: Valkey 7.2 src/quicklist.c, src/t_list.c.
  */
 import { parseSafeInteger } from '../bytes/integer.ts'
-import type { Collection } from '../keyspace/kind.ts'
 import { type Arena, copyBytes, type Ref } from '../storage/arena.ts'
 import {
   PACKED_HEADER_BYTES,
@@ -26,6 +25,7 @@ import {
   packedEntryBytes,
   writePackedEntry,
 } from '../storage/packed.ts'
+import type { Collection } from './kind.ts'
 import { NodeBlocks } from './list-blocks.ts'
 import { LISTPACK_FRAME_BYTES, type ListLimits } from './list-limits.ts'
 import { NODE_COUNT, NODE_END, NODE_START, NODE_WORDS, type NodeChunk, NodeTable, nodeRef } from './list-nodes.ts'

@@ -10,11 +10,11 @@
  *        └──────────── too many, or it would not fit as packed ─────────────────▲
  */
 import { integerLength, parseSafeInteger } from '../bytes/integer.ts'
-import { Kind } from '../keyspace/kind.ts'
 import { type Arena, NO_REF, type Ref } from '../storage/arena.ts'
 import { createPacked, PackedCursor, packedAppend, packedCount, packedRemove } from '../storage/packed.ts'
 import type { Element } from './element.ts'
 import { createIntset, intsetAt, intsetCount, intsetInsert, intsetRemoveAt, intsetSearch } from './intset.ts'
+import { Kind } from './kind.ts'
 import { hasPackedRoom, PACKED_BYTES_MAX } from './packed-hash.ts'
 import { packedPositions } from './packed-positions.ts'
 import { packedFromIntset, type SetLimits, seekMember } from './packed-set.ts'

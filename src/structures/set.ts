@@ -7,9 +7,9 @@
  * `bytes` follows the arena around each change, so that the accounting costs two additions and no walk.
  */
 import { writeInteger } from '../bytes/integer.ts'
-import type { Collection } from '../keyspace/kind.ts'
 import type { Arena, Ref } from '../storage/arena.ts'
 import { Dict, DictStride, NO_ROW } from '../storage/dict.ts'
+import type { Collection } from './kind.ts'
 
 /** Estimated bytes of the objects themselves: this class, its Dict and their arrays' headers. */
 const OBJECT_BYTES = 400

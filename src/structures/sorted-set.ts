@@ -8,9 +8,10 @@
  * `memberBytes` follows the arena around each change, so that the accounting costs two additions and no walk. Whoever
  * moves member blocks has to tell both the Dict and the order.
  */
-import type { Collection } from '../keyspace/kind.ts'
+
 import type { Arena, Ref } from '../storage/arena.ts'
 import { Dict, DictStride } from '../storage/dict.ts'
+import type { Collection } from './kind.ts'
 import { OrderCursor, REMOVE_RUN_MAX, ScoreOrder } from './score-order.ts'
 
 /** Estimated bytes of the objects themselves: this class, its Dict and order, and their arrays' headers. */

@@ -7,11 +7,11 @@
  * while it is in use. Source: Valkey src/t_zset.c `zsetAdd`, `zsetTypeMaybeConvert`.
  */
 import { writeInteger } from '../bytes/integer.ts'
-import { Kind } from '../keyspace/kind.ts'
 import { type Arena, NO_REF, type Ref } from '../storage/arena.ts'
 import { NO_ROW } from '../storage/dict.ts'
 import { createPacked, NO_ENTRY, PACKED_HEADER_BYTES, PackedCursor } from '../storage/packed.ts'
 import type { Element } from './element.ts'
+import { Kind } from './kind.ts'
 import { packedPositions } from './packed-positions.ts'
 import {
   compareEntry,

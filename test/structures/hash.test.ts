@@ -1,10 +1,10 @@
 /** Hashes in both encodings against a JavaScript Map: contents, conversion, and what is left in the arena. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { Kind } from '../../src/keyspace/kind.ts'
 import { Arena } from '../../src/storage/arena.ts'
 import { Element } from '../../src/structures/element.ts'
 import { HashCursor, HashView } from '../../src/structures/hash-view.ts'
+import { Kind } from '../../src/structures/kind.ts'
 import { bytes, smallTexts } from './texts.ts'
 
 const LIMITS = { hashMaxListpackEntries: 12, hashMaxListpackValue: 64 }

@@ -1,8 +1,8 @@
 /** Lists of both encodings against a plain array, with the arena's accounts and the node table checked on the way. */
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { Kind } from '../../src/keyspace/kind.ts'
 import { Arena } from '../../src/storage/arena.ts'
+import { Kind } from '../../src/structures/kind.ts'
 import { ListBig, ListEnd } from '../../src/structures/list.ts'
 import { ListLimits } from '../../src/structures/list-limits.ts'
 import { NODE_COUNT, NODE_END, NODE_START, NODE_WORDS } from '../../src/structures/list-nodes.ts'

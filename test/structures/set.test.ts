@@ -1,9 +1,9 @@
 /** Sets in all encodings against a JavaScript Set: contents, rules of conversion, and what is left in the arena. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { Kind } from '../../src/keyspace/kind.ts'
 import { Arena } from '../../src/storage/arena.ts'
 import { Element } from '../../src/structures/element.ts'
+import { Kind } from '../../src/structures/kind.ts'
 import { SetCursor, SetView } from '../../src/structures/set-view.ts'
 import { bytes, smallTexts } from './texts.ts'
 

@@ -9,11 +9,11 @@
  */
 import { parseInt64 } from '../../bytes/integer.ts'
 import type { Database } from '../../keyspace/database.ts'
-import { ENCODING_OF_KIND, Kind } from '../../keyspace/kind.ts'
 import type { Args } from '../../resp/args.ts'
 import { LFU_POLICY_NOT_SELECTED } from '../../resp/errors.ts'
 import type { ReplySink } from '../../resp/reply.ts'
 import { NO_ROW } from '../../storage/dict.ts'
+import { ENCODING_OF_KIND, Kind } from '../../structures/kind.ts'
 import type { CommandContext } from '../context.ts'
 import { AclCategory, type CommandDefinition, CommandFlag, defineCommand, type Handler, keyAt } from '../define.ts'
 import { replyHelp } from '../help.ts'

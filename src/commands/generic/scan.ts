@@ -7,9 +7,10 @@
  * Reply: array of the next cursor (0: done) and an array of names. Errors: cursor; syntax; integer.
  * Source: Valkey src/db.c `scanCommand`, `scanGenericCommand`.
  */
-import { TYPE_OF_KIND } from '../../keyspace/kind.ts'
+
 import type { Args } from '../../resp/args.ts'
 import type { ReplySink } from '../../resp/reply.ts'
+import { TYPE_OF_KIND } from '../../structures/kind.ts'
 import type { CommandContext } from '../context.ts'
 import { AclCategory, CommandFlag, defineCommand } from '../define.ts'
 import { parseScanCursor, ScanOptions, ScanScope, scanBottom, scanTop } from '../scan-options.ts'

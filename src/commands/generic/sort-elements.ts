@@ -2,10 +2,10 @@
  * The elements that SORT works on: read from a list, set or sorted set, as byte strings.
  */
 import { KindMask } from '../../keyspace/database.ts'
-import { Kind } from '../../keyspace/kind.ts'
 import { WRONGTYPE } from '../../resp/errors.ts'
 import { NO_ROW } from '../../storage/dict.ts'
 import { Element } from '../../structures/element.ts'
+import { Kind } from '../../structures/kind.ts'
 import { SortedSet } from '../../structures/sorted-set.ts'
 import { ZsetCursor, ZsetView } from '../../structures/zset-view.ts'
 import type { CommandContext } from '../context.ts'

@@ -4,10 +4,11 @@
  * Reply: status, the name of the type; `none` when the key is missing. Errors: none.
  * Source: Valkey src/db.c `typeCommand`.
  */
-import { TYPE_OF_KIND } from '../../keyspace/kind.ts'
+
 import type { Args } from '../../resp/args.ts'
 import type { ReplySink } from '../../resp/reply.ts'
 import { NO_ROW } from '../../storage/dict.ts'
+import { TYPE_OF_KIND } from '../../structures/kind.ts'
 import type { CommandContext } from '../context.ts'
 import { AclCategory, CommandFlag, defineCommand, keyAt } from '../define.ts'
 

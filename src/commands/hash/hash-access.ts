@@ -5,11 +5,11 @@
  * have moved and the encoding may have changed.
  */
 import { type Database, KindMask } from '../../keyspace/database.ts'
-import { Kind } from '../../keyspace/kind.ts'
 import type { Args } from '../../resp/args.ts'
 import { NO_ROW } from '../../storage/dict.ts'
 import { HashDict } from '../../structures/hash.ts'
 import type { HashView } from '../../structures/hash-view.ts'
+import { Kind } from '../../structures/kind.ts'
 import type { CommandContext } from '../context.ts'
 
 /** Opens the hash in argument `i` for reading; of size 0 when the key is missing. @throws WRONGTYPE */

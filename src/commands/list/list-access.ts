@@ -5,11 +5,11 @@
  * key), because the block may have moved and the encoding may have changed.
  */
 import { type Database, KindMask } from '../../keyspace/database.ts'
-import { Kind } from '../../keyspace/kind.ts'
 import { Notify } from '../../keyspace/notify.ts'
 import type { Args } from '../../resp/args.ts'
 import { SYNTAX_ERROR } from '../../resp/errors.ts'
 import { NO_ROW } from '../../storage/dict.ts'
+import { Kind } from '../../structures/kind.ts'
 import { ListBig, ListEnd } from '../../structures/list.ts'
 import type { ListView } from '../../structures/list-view.ts'
 import type { CommandContext } from '../context.ts'

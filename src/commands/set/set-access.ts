@@ -5,10 +5,10 @@
  * have moved and the encoding may have changed.
  */
 import { type Database, KindMask } from '../../keyspace/database.ts'
-import { Kind } from '../../keyspace/kind.ts'
 import { Notify } from '../../keyspace/notify.ts'
 import type { Args } from '../../resp/args.ts'
 import { NO_ROW } from '../../storage/dict.ts'
+import { Kind } from '../../structures/kind.ts'
 import { SetDict } from '../../structures/set.ts'
 import type { SetView } from '../../structures/set-view.ts'
 import type { CommandContext } from '../context.ts'

@@ -9,11 +9,12 @@
  * Errors: SINTERCARD numkeys, then LIMIT and syntax; WRONGTYPE of any key, even behind a missing one.
  * Source: Valkey src/t_set.c `sinterGenericCommand`, `sinterCardCommand`.
  */
-import { Kind } from '../../keyspace/kind.ts'
+
 import type { Args } from '../../resp/args.ts'
 import { LIMIT_NEGATIVE, NUMKEYS_EXCEED_ARGS, NUMKEYS_NOT_POSITIVE, SYNTAX_ERROR } from '../../resp/errors.ts'
 import type { ReplySink } from '../../resp/reply.ts'
 import { Element } from '../../structures/element.ts'
+import { Kind } from '../../structures/kind.ts'
 import { SetView } from '../../structures/set-view.ts'
 import type { CommandContext } from '../context.ts'
 import { AclCategory, CommandFlag, defineCommand, keyCountAt, keyRange } from '../define.ts'

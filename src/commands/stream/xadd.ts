@@ -7,7 +7,7 @@
  * WRONGTYPE, ID not above the last one, size; in this order.
  * Source: Valkey src/t_stream.c `xaddCommand`, src/commands/xadd.json. Hot path.
  */
-import { Kind } from '../../keyspace/kind.ts'
+
 import { Notify } from '../../keyspace/notify.ts'
 import type { Args } from '../../resp/args.ts'
 import {
@@ -18,6 +18,7 @@ import {
   XADD_ID_ZERO,
 } from '../../resp/errors.ts'
 import type { ReplySink } from '../../resp/reply.ts'
+import { Kind } from '../../structures/kind.ts'
 import { STREAM_ENTRY_MAX_BYTES, Stream } from '../../structures/stream.ts'
 import { StreamId } from '../../structures/stream-id.ts'
 import type { CommandContext } from '../context.ts'

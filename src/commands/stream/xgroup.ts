@@ -10,12 +10,13 @@
  * BUSYGROUP.
  * Source: Valkey src/t_stream.c `xgroupCommand`, src/commands/xgroup-*.json.
  */
-import { Kind } from '../../keyspace/kind.ts'
+
 import { Notify } from '../../keyspace/notify.ts'
 import type { Args } from '../../resp/args.ts'
 import { BUSYGROUP, ENTRIES_READ_NEGATIVE, noGroup, subcommandSyntax, XGROUP_KEY_MISSING } from '../../resp/errors.ts'
 import type { ReplySink } from '../../resp/reply.ts'
 import { ConsumerGroup, ENTRIES_READ_UNKNOWN } from '../../structures/consumer-group.ts'
+import { Kind } from '../../structures/kind.ts'
 import { Stream } from '../../structures/stream.ts'
 import { StreamId } from '../../structures/stream-id.ts'
 import type { CommandContext } from '../context.ts'

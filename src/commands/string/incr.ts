@@ -9,12 +9,12 @@
  */
 import { INT64_MIN, parseInt64, parseSafeInteger } from '../../bytes/integer.ts'
 import { type Database, KindMask } from '../../keyspace/database.ts'
-import { Kind } from '../../keyspace/kind.ts'
 import { Notify } from '../../keyspace/notify.ts'
 import { type Args, addInt64 } from '../../resp/args.ts'
 import { DECR_OVERFLOW, INCR_OVERFLOW, NOT_AN_INTEGER } from '../../resp/errors.ts'
 import type { ReplySink } from '../../resp/reply.ts'
 import { NO_ROW } from '../../storage/dict.ts'
+import { Kind } from '../../structures/kind.ts'
 import type { CommandContext } from '../context.ts'
 import { AclCategory, CommandFlag, defineCommand, keyAt } from '../define.ts'
 import { storeStringInteger, storeStringText } from './string-value.ts'

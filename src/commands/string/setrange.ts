@@ -7,13 +7,13 @@
  * Source: Valkey src/t_string.c `setrangeCommand`.
  */
 import { KindMask } from '../../keyspace/database.ts'
-import { Kind } from '../../keyspace/kind.ts'
 import { Notify } from '../../keyspace/notify.ts'
 import type { Args } from '../../resp/args.ts'
 import { OFFSET_OUT_OF_RANGE } from '../../resp/errors.ts'
 import type { ReplySink } from '../../resp/reply.ts'
 import { copyBytes } from '../../storage/arena.ts'
 import { NO_ROW } from '../../storage/dict.ts'
+import { Kind } from '../../structures/kind.ts'
 import type { CommandContext } from '../context.ts'
 import { AclCategory, CommandFlag, defineCommand, keyAt } from '../define.ts'
 import { checkStringLength, unshareString } from './string-value.ts'

@@ -6,12 +6,12 @@
  */
 import { writeInteger } from '../../bytes/integer.ts'
 import type { Database } from '../../keyspace/database.ts'
-import { Kind } from '../../keyspace/kind.ts'
 import type { Args } from '../../resp/args.ts'
 import { STRING_TOO_LONG } from '../../resp/errors.ts'
 import type { Ref } from '../../storage/arena.ts'
 import { NO_ROW } from '../../storage/dict.ts'
 import type { Element } from '../../structures/element.ts'
+import { Kind } from '../../structures/kind.ts'
 import type { CommandContext } from '../context.ts'
 
 /** A sign and the 16 digits of a safe integer. */

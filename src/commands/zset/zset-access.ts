@@ -5,11 +5,11 @@
  * have moved and the encoding may have changed.
  */
 import { type Database, KindMask } from '../../keyspace/database.ts'
-import { Kind } from '../../keyspace/kind.ts'
 import { Notify } from '../../keyspace/notify.ts'
 import type { Args } from '../../resp/args.ts'
 import type { ReplySink } from '../../resp/reply.ts'
 import { NO_ROW } from '../../storage/dict.ts'
+import { Kind } from '../../structures/kind.ts'
 import { SortedSet } from '../../structures/sorted-set.ts'
 import type { ZsetView } from '../../structures/zset-view.ts'
 import type { CommandContext } from '../context.ts'
