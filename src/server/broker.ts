@@ -95,6 +95,7 @@ export class Broker {
   private load(options: AofOptions, files: readonly { readonly name: string }[]): void {
     const started = performance.now()
     let commands = 0
+    this.server.readClockForLoad()
     files.forEach((file, index) => {
       const path = aofPath(options, file.name)
       if (!existsSync(path))

@@ -459,6 +459,14 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
     this.ctx.now = now
   }
 
+  /**
+   * As readClock, while a log is loaded: commands see the time (a pending entry was not delivered in the future), but
+   * no key expires before its log is read to the end.
+   */
+  readClockForLoad(): void {
+    this.ctx.now = this.clock.now()
+  }
+
   private scheduleTurn(): void {
     if (this.isTurnScheduled) return
     this.isTurnScheduled = true
