@@ -82,7 +82,8 @@ function xaddHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
   replyId(reply, id)
   ctx.changed(args, 1, Notify.Stream, 'xadd')
   if (options.isTrimming && options.trim(stream) > 0) ctx.notify(args, 1, Notify.Stream, 'xtrim')
-  if (options.addId !== AddId.Given || options.isApproximate) options.record(ctx, args, stream, id)
+  if (options.addId !== AddId.Given) options.record(ctx, args, stream, id)
+  else if (options.isApproximate) options.record(ctx, args, stream, null)
 }
 
 /** Settles the ID of the new entry. `stream` is null when it is yet to be created. */
