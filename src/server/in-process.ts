@@ -190,7 +190,7 @@ class InProcessSession implements Connection, Door {
   readonly isLocal = true
   readonly queuedBytes = 0
   readonly sink: ValueSink
-  readonly client: Client
+  client: Client
   /** The error reply with which the server refused the session; null when it did not. */
   readonly refusal: string | null
   private readonly server: Server
@@ -206,9 +206,11 @@ class InProcessSession implements Connection, Door {
     this.server = server
     this.owner = owner
     this.sink = new ValueSink(server.keyspace.arena)
+    // Stands in until the server has taken the connection; a refusal closes it before that.
+    this.client = server.createInternalClient(0)
     const client = server.acceptInProcess(this)
     this.refusal = client === null ? this.refusalText : null
-    this.client = client ?? server.createInternalClient(0)
+    if (client !== null) this.client = client
     this.client.door = this
     this.client.respVersion = 3
   }
