@@ -18,6 +18,7 @@
 
 import { Analysis, isTruthy } from './analysis.ts'
 import type {
+  BinaryExpression,
   Block,
   CallExpression,
   Chunk,
@@ -1003,6 +1004,8 @@ class Generator {
         return e.key.kind === 'string' ? quote(`f${e.key.value}`) : '"f?"'
       case 'paren':
         return isMulti(e.inner) ? '""' : this.describe(e.inner)
+      case 'binary':
+        return isFoldedLogic(e) ? this.describe(e.right) : '""'
       default:
         return '""'
     }
@@ -1022,6 +1025,13 @@ function isReadEarly(left: Expression, right: Expression, isConcat: boolean): bo
 /** Whether code is a bare JavaScript name, free to be repeated. */
 function isPlain(code: string): boolean {
   return /^[\w$]+(?:\[0\])?$/.test(code)
+}
+
+/** Whether a constant on the left leaves nothing but the right operand, which Lua then names in messages. */
+function isFoldedLogic(e: BinaryExpression): boolean {
+  const { kind } = e.left
+  if (e.operator === 'and') return kind === 'true' || kind === 'number' || kind === 'string'
+  return e.operator === 'or' && (kind === 'false' || kind === 'nil')
 }
 
 function isNumeric(code: string): boolean {

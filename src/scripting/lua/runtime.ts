@@ -457,11 +457,9 @@ function $ta(table: LuaTable, values: readonly LuaValue[]): LuaTable {
 
 /** Ends a constructor with positional and keyed items: positional ones win over equal integer keys. */
 function $td(table: LuaTable): LuaTable {
-  if (table.hashNumberCount === 0) {
-    while (table.arr.length > 0 && table.arr.at(-1) === undefined) table.arr.pop()
-    return table
-  }
-  const done = LuaTable.fromList(table.arr)
+  const { arr } = table
+  if (table.hashNumberCount === 0 && arr[arr.length - 1] !== undefined) return table
+  const done = LuaTable.fromList(arr)
   for (const [key, value] of table.hash ?? []) if (done.get(key) === undefined) done.set(key, value)
   return done
 }

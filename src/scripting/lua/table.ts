@@ -36,10 +36,24 @@ export class LuaTable {
     this.walk = null
   }
 
-  /** A table of the values at 1..n; takes the array over and drops trailing nils. */
+  /**
+   * A table of the values at 1..n; takes the array over. When the last one is nil, `#t` is the border that Lua's binary
+   * search finds (ltable.c luaH_getn), and what lies behind it goes to the hash.
+   */
   static fromList(values: LuaValue[]): LuaTable {
-    trim(values)
-    return new LuaTable(values)
+    const count = values.length
+    if (count === 0 || values[count - 1] !== undefined) return new LuaTable(values)
+    let border = 0
+    let end = count
+    while (end - border > 1) {
+      const middle = (border + end) >>> 1
+      if (values[middle - 1] === undefined) end = middle
+      else border = middle
+    }
+    const rest = values.splice(border)
+    const table = new LuaTable(values)
+    for (let i = 1; i < rest.length; i++) if (rest[i] !== undefined) table.setNumber(border + i + 1, rest[i])
+    return table
   }
 
   /** The border `#t`. */
