@@ -5,7 +5,7 @@ import { INT_MAX, INT_MIN, LONG_MAX, ULONG_MAX } from '../number-text.ts'
 
 const { Hidden } = DirectiveFlag
 const NO_EVICTION = 'memory is not limited yet: no key is evicted and no write refused'
-const FREED_IN_SLICES = 'large values are always freed in bounded slices between commands; nothing blocks'
+const FREED_AT_ONCE = 'the command that removes a value frees it: there is no second thread to leave it to'
 const NO_DEFRAG = 'the arena reuses memory by size class and needs no defragmentation'
 
 function refuseDefrag(value: boolean): string | null {
@@ -46,7 +46,9 @@ export const memoryDirectives = {
     unit: 'minutes',
     effect: later(NO_EVICTION),
   }),
-  'active-expire-effort': int(1, 1n, 10n, 'How much time goes into looking for expired keys.'),
+  'active-expire-effort': int(1, 1n, 10n, 'How much time goes into looking for expired keys.', {
+    effect: inert('expired keys are found in the order of their times, without searching'),
+  }),
   activerehashing: bool(true, 'Spends idle time on growing tables.', {
     effect: inert('tables always grow in bounded steps'),
   }),
@@ -78,16 +80,18 @@ export const memoryDirectives = {
   }),
   'stream-node-max-bytes': memory(4096, 0n, LONG_MAX, 'Size of one block of a stream. 0: no limit.'),
   'stream-node-max-entries': int(100, 0n, LONG_MAX, 'Entries in one block of a stream. 0: no limit.'),
-  'hll-sparse-max-bytes': memory(3000, 0n, LONG_MAX, 'Size up to which a HyperLogLog is stored sparsely.'),
-
-  'lazyfree-lazy-eviction': bool(false, 'Frees evicted values in the background.', { effect: inert(FREED_IN_SLICES) }),
-  'lazyfree-lazy-expire': bool(false, 'Frees expired values in the background.', { effect: inert(FREED_IN_SLICES) }),
-  'lazyfree-lazy-server-del': bool(false, 'Frees overwritten values in the background.', {
-    effect: inert(FREED_IN_SLICES),
+  'hll-sparse-max-bytes': memory(3000, 0n, LONG_MAX, 'Size up to which a HyperLogLog is stored sparsely.', {
+    effect: later('HyperLogLog is not built yet'),
   }),
-  'lazyfree-lazy-user-del': bool(false, 'Makes DEL work as UNLINK.', { effect: inert(FREED_IN_SLICES) }),
+
+  'lazyfree-lazy-eviction': bool(false, 'Frees evicted values in the background.', { effect: inert(FREED_AT_ONCE) }),
+  'lazyfree-lazy-expire': bool(false, 'Frees expired values in the background.', { effect: inert(FREED_AT_ONCE) }),
+  'lazyfree-lazy-server-del': bool(false, 'Frees overwritten values in the background.', {
+    effect: inert(FREED_AT_ONCE),
+  }),
+  'lazyfree-lazy-user-del': bool(false, 'Makes DEL work as UNLINK.', { effect: inert(FREED_AT_ONCE) }),
   'lazyfree-lazy-user-flush': bool(false, 'Makes FLUSHALL and FLUSHDB asynchronous by default.', {
-    effect: inert(FREED_IN_SLICES),
+    effect: inert(FREED_AT_ONCE),
   }),
 
   activedefrag: bool(false, 'Moves values together in memory. `yes` is refused, as by a Redis built without it.', {

@@ -9,10 +9,15 @@ const MIB = 1024 * 1024
 const NO_THREADS = 'commands and connections share one thread; the transport reads in batches instead'
 
 export const networkDirectives = {
-  bind: addresses(['127.0.0.1', '-::1'], 'Addresses to listen on. An address behind `-` may be missing; `*` means all.', {
-    flags: MultiArg,
-    differsFromRedis: 'a broker without a password listens to this machine only; the redis.conf that Redis ships says the same',
-  }),
+  bind: addresses(
+    ['127.0.0.1', '-::1'],
+    'Addresses to listen on. An address behind `-` may be missing; `*` means all.',
+    {
+      flags: MultiArg,
+      differsFromRedis:
+        'a broker without a password listens to this machine only; the redis.conf that Redis ships says the same',
+    },
+  ),
   port: int(6379, 0n, 65535n, 'TCP port. 0: no TCP.'),
   'tcp-backlog': int(511, 0n, INT_MAX, 'Connections that may wait to be accepted.', { flags: Immutable }),
   unixsocket: optionalText('Path of a Unix socket to listen on.', { flags: Immutable }),

@@ -68,6 +68,7 @@ export const operationDirectives = {
   hz: int(10, 0n, INT_MAX, 'How often background work runs, from 1 to 500; other values are brought into range.', {
     unit: 'times per second',
     clamp: (value) => Math.min(Math.max(value, HZ_MIN), HZ_MAX),
+    effect: inert('background work runs when it is due; INFO shows the number'),
   }),
   'dynamic-hz': bool(true, 'Raises `hz` with the number of clients.', {
     effect: inert('clients are watched by ordered lists, so their number does not matter'),
@@ -75,6 +76,7 @@ export const operationDirectives = {
   'busy-reply-threshold': int(5000, 0n, LONG_MAX, 'After how long a script makes the server answer BUSY.', {
     alias: 'lua-time-limit',
     unit: 'milliseconds',
+    effect: later('while a script runs other clients wait; they are not answered BUSY yet'),
   }),
   'notify-keyspace-events': keyspaceEvents('Which changes of keys are published. Empty: none.'),
   'slowlog-log-slower-than': int(10000, -1n, LONG_MAX, 'Commands as slow as this enter SLOWLOG. -1: none.', {
@@ -95,7 +97,10 @@ export const operationDirectives = {
     neutral: [''],
   }),
 
-  'shutdown-timeout': int(10, 0n, INT_MAX, 'How long a shutdown waits for replicas.', { unit: 'seconds' }),
+  'shutdown-timeout': int(10, 0n, INT_MAX, 'How long a shutdown waits for replicas.', {
+    unit: 'seconds',
+    effect: inert('there are no replicas to wait for'),
+  }),
   'shutdown-on-sigint': anyOf(['default', 'save', 'nosave', 'now', 'force'], 'How SIGINT ends the server.', {
     flags: MultiArg,
     effect: later(ONE_SHUTDOWN),

@@ -99,7 +99,7 @@ export const persistenceDirectives = {
   'loading-process-events-interval-bytes': int(2 * MIB, 1024n, INT_MAX, 'How often clients are served while loading.', {
     unit: 'bytes',
     flags: Hidden,
-    effect: inert('loading gives way to clients by time, not by bytes'),
+    effect: inert('data is loaded before the server listens'),
   }),
   'stop-writes-on-bgsave-error': bool(true, 'Refuses writes after a snapshot could not be written.', {
     effect: later(NO_RDB),

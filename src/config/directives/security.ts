@@ -1,6 +1,6 @@
 /** Directives about who may do what: passwords, ACL, guarded commands, TLS. */
 
-import { bool, DirectiveFlag, int, later, oneOf, optionalText, text, unsupported } from '../directive.ts'
+import { bool, DirectiveFlag, inert, int, later, oneOf, optionalText, text, unsupported } from '../directive.ts'
 import { INT_MAX, LONG_MAX } from '../number-text.ts'
 
 const { Immutable, Sensitive } = DirectiveFlag
@@ -28,7 +28,10 @@ export const securityDirectives = {
     { flags: Immutable },
   ),
   'enable-debug-command': oneOf(['no', 'yes', 'local'], 'no', 'Who may use DEBUG.', { flags: Immutable }),
-  'enable-module-command': oneOf(['no', 'yes', 'local'], 'no', 'Who may use MODULE LOAD.', { flags: Immutable }),
+  'enable-module-command': oneOf(['no', 'yes', 'local'], 'no', 'Who may use MODULE LOAD.', {
+    flags: Immutable,
+    effect: inert('modules are written in C and cannot be loaded'),
+  }),
 
   'tls-port': int(0, 0n, 65535n, 'TCP port for TLS. 0: none.', { effect: tls }),
   'tls-cert-file': optionalText('Certificate of the server.', { effect: tls }),
