@@ -1,7 +1,7 @@
 /**
  * Requests per second and server CPU per request of single commands, beside redis-server.
  *
- * Environment: BENCH_ROUNDS (default 5), BENCH_COMMANDS (comma-separated names), BENCH_AOF=1 (both with
+ * Environment: BENCH_ROUNDS (default 5), BENCH_COMMANDS and BENCH_DEPTHS (comma-separated), BENCH_AOF=1 (both with
  * `appendonly yes`, everysec).
  */
 import { type BenchServer, cpuMs, median, redisBenchmark, startMillrace, startRedis } from './servers.ts'
@@ -47,7 +47,7 @@ const millrace = await startMillrace(['--appendonly', persistence])
 try {
   console.log(`appendonly ${persistence}, ${CLIENTS} connections, ${KEYS} keys, medians of ${ROUNDS} rounds`)
   console.log('command  depth   redis req/s   ours req/s   ratio   redis CPU µs   ours CPU µs   ratio (redis/ours)')
-  for (const depth of [1, 16, 64]) {
+  for (const depth of (process.env.BENCH_DEPTHS ?? '1,16,64').split(',').map(Number)) {
     for (const name of wanted) {
       const command = COMMANDS[name]
       if (command === undefined) throw new Error(`Unknown command ${name}`)
