@@ -11,6 +11,8 @@
 import type { Config } from '../config/config.ts'
 import type { Database } from '../keyspace/database.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
+import type { Log } from '../observe/log.ts'
+import type { MemoryProbe } from '../observe/memory.ts'
 import type { Slowlog } from '../observe/slowlog.ts'
 import type { ErrorStats, ServerStats } from '../observe/stats.ts'
 import type { AofStatus } from '../persistence/aof.ts'
@@ -56,6 +58,8 @@ export interface ServerControl extends BlockingControl {
   readonly stats: ServerStats
   readonly errors: ErrorStats
   readonly slowlog: Slowlog
+  readonly memory: MemoryProbe
+  readonly log: Log
   /** Number of connected clients, and of those that wait in a blocking command. */
   readonly clientCount: number
   readonly blockedCount: number
@@ -79,6 +83,10 @@ export interface ServerControl extends BlockingControl {
   stopMonitor(session: Session): void
   /** Clears all counters (CONFIG RESETSTAT). */
   resetStatistics(): void
+  /** Whether periodic work rests (DEBUG PAUSE-CRON). */
+  isCronPaused: boolean
+  /** Empties the data and loads it from the append-only file. Returns false when that cannot be done. */
+  reloadLog(): boolean
   /** Reads the clock anew: after a command that held up the loop. */
   readClock(): void
   /** Ends the process when what is due is sent and written. Returns false when nobody is there to do it. */

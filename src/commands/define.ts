@@ -52,12 +52,11 @@ export const FLAG_NAMES: readonly (readonly [number, string])[] = [
   [CommandFlag.Asking, 'asking'],
   [CommandFlag.Fast, 'fast'],
   [CommandFlag.NoAuth, 'no_auth'],
-  [CommandFlag.MayReplicate, 'may_replicate'],
+  [CommandFlag.NoMandatoryKeys, 'no_mandatory_keys'],
   [CommandFlag.NoAsyncLoading, 'no_async_loading'],
   [CommandFlag.NoMulti, 'no_multi'],
   [CommandFlag.MovableKeys, 'movablekeys'],
   [CommandFlag.AllowBusy, 'allow_busy'],
-  [CommandFlag.NoMandatoryKeys, 'no_mandatory_keys'],
 ]
 
 /** ACL categories, as bits. */
@@ -181,6 +180,8 @@ export interface CommandDefinition {
   readonly subcommands?: readonly CommandDefinition[]
   /** Key positions that no spec describes (SORT … STORE, EVAL): indices of key arguments. */
   readonly extractKeys?: (args: Args) => number[]
+  /** What the command does with its keys where that depends on options (key specs with `variable_flags`). */
+  readonly keyFlags?: (args: Args) => readonly KeySpecFlag[]
   /** Indices of arguments that are secrets: SLOWLOG and MONITOR do not show them. */
   readonly sensitiveArguments?: (args: Args) => number[]
   readonly handler: Handler

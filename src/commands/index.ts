@@ -6,6 +6,7 @@ import { hashCommands } from './hash/index.ts'
 import { listCommands } from './list/index.ts'
 import { pubsubCommands } from './pubsub/index.ts'
 import { scriptingCommands } from './scripting/index.ts'
+import { serverCommands } from './server/index.ts'
 import { setCommands } from './set/index.ts'
 import { streamCommands } from './stream/index.ts'
 import { stringCommands } from './string/index.ts'
@@ -23,5 +24,6 @@ export const commandFamilies: readonly (readonly CommandDefinition[])[] = [
   transactionCommands,
   pubsubCommands,
   connectionCommands,
+  serverCommands,
   scriptingCommands,
 ]

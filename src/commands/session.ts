@@ -74,6 +74,8 @@ export interface Session extends Watcher, BlockedClient, Subscriber {
   queueBytes: number
   /** Watched keys: database and key text. */
   readonly watched: { db: Database; key: string }[]
+  /** When a blocked command times out, in ms; 0 when it does not, or nothing is blocked. */
+  readonly deadlineMs: number
   /** Whether there is any subscription, shard channels included. */
   readonly isSubscribed: boolean
   /** Whether the peer is on this machine. */

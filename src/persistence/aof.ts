@@ -42,11 +42,14 @@ const SYSTEM_FILES: AofFiles = {
 
 /** What INFO says about the log. */
 export interface AofStatus {
-  /** Size of the current incremental file, and what of all accepted bytes is not written or not durable yet. */
-  readonly fileBytes: number
+  /** Size of all files. */
+  readonly totalBytes: number
+  /** What of it is in older files. */
+  readonly baseBytes: number
   readonly acceptedBytes: number
   readonly writtenBytes: number
   readonly syncedBytes: number
+  readonly isSyncing: boolean
   /** Why the log cannot be written at present; null when it can. */
   readonly error: string | null
 }
@@ -92,7 +95,9 @@ export class Aof implements AofStatus {
   private syncError: string | null = null
   /** Bytes that a failed write has left. */
   private backlog: Buffer | null = null
-  private isSyncing: boolean = false
+  isSyncing: boolean = false
+  /** Size of the files before the current one. */
+  baseBytes = 0
   private isClosed: boolean = false
   /** Told after each fdatasync that made progress. */
   onSynced: () => void = () => {}
@@ -108,6 +113,10 @@ export class Aof implements AofStatus {
   /** Why the log cannot be written at present; null when it can. */
   get error(): string | null {
     return this.writeError ?? this.syncError
+  }
+
+  get totalBytes(): number {
+    return this.baseBytes + this.fileBytes
   }
 
   /** Takes journal bytes. Never throws: a failure shows in `error`. */

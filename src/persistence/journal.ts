@@ -144,11 +144,12 @@ export class Journal {
     this.finish(writeInteger(this.buffer, this.at, value))
   }
 
-  /** Hands all bytes to the subscribers and starts afresh. */
+  /** Hands all bytes to the subscribers and starts afresh, except within a unit that has effects. */
   drain(): void {
-    if (this.at === 0 || this.unitDepth > 0) return
+    if (this.at === 0 || (this.unitDepth > 0 && this.unitEffects > 0)) return
     const end = this.at
     this.at = 0
+    this.unitStart = 0
     this.totalBytes += end
     for (const subscriber of this.subscribers) subscriber(this.buffer, 0, end)
     if (this.buffer.length > KEEP_BYTES_MAX) this.buffer = Buffer.allocUnsafeSlow(FIRST_BYTES)

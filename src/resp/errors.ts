@@ -228,6 +228,28 @@ export const INVALID_CLIENT_ID = new ReplyError('ERR Invalid client ID')
 export const CLIENT_ID_NOT_POSITIVE = new ReplyError('ERR client-id should be greater than 0')
 export const UNBLOCK_REASON = new ReplyError('ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR')
 export const PAUSE_MODE = new ReplyError('ERR CLIENT PAUSE mode must be WRITE or ALL')
+export const MONITOR_DENIED = new ReplyError("ERR MONITOR isn't allowed for DENY BLOCKING client")
+
+// Server
+export const GETKEYS_INVALID_COMMAND = new ReplyError('ERR Invalid command specified')
+export const GETKEYS_NO_KEYS = new ReplyError('ERR The command has no key arguments')
+export const GETKEYS_WRONG_ARITY = new ReplyError('ERR Invalid number of arguments specified for command')
+export const GETKEYS_INVALID_ARGUMENTS = new ReplyError('ERR Invalid arguments specified for command')
+export const SLOWLOG_COUNT = new ReplyError('ERR count should be greater than or equal to -1')
+export const NO_SHUTDOWN = new ReplyError('ERR No shutdown in progress.')
+export const SHUTDOWN_FAILED = new ReplyError('ERR Errors trying to SHUTDOWN. Check logs.')
+export const SHUTDOWN_DENIED = new ReplyError(
+  "ERR SHUTDOWN without NOW or ABORT isn't allowed for DENY BLOCKING client",
+)
+export const DEBUG_PROTOCOL_NEEDS_RESP3 = new ReplyError('ERR RESP2 is not supported by this command')
+export const DEBUG_PROTOCOL_TYPE = new ReplyError(
+  'ERR Wrong protocol type name. Please use one of the following: string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false',
+)
+export const DEBUG_DB_OUT_OF_RANGE = new ReplyError('ERR Out of range database')
+export const DEBUG_LOADAOF_FAILED = new ReplyError('ERR Error trying to load the AOF files, check server logs.')
+export const DEBUG_PACKED_THRESHOLD = new ReplyError(
+  'ERR argument must be a memory value bigger than 1 and smaller than 4gb',
+)
 export const NOSCRIPT = new ReplyError('NOSCRIPT No matching script. Please use EVAL.')
 export const LOADING = new ReplyError('LOADING Redis is loading the dataset in memory')
 

@@ -2,7 +2,7 @@
  * A broker: a server with its data loaded, its log open and its endpoints listening. What `main.ts` runs and
  * `createBroker` returns.
  */
-import { existsSync, fstatSync } from 'node:fs'
+import { existsSync, fstatSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Command } from '../commands/registry.ts'
 import { ClientFlag, discardTransaction } from '../commands/session.ts'
@@ -12,6 +12,7 @@ import { decodePath } from '../config/path-text.ts'
 import type { Log } from '../observe/log.ts'
 import { Aof, type AofFiles, type AofOptions, aofPath, openForAppend, openManifest } from '../persistence/aof.ts'
 import { AofLoadError, loadAofFile } from '../persistence/aof-load.ts'
+import type { Manifest } from '../persistence/manifest.ts'
 import { RespSink } from '../resp/reply.ts'
 import type { Endpoint } from '../transport/contract.ts'
 import { listenTcp, listenUnix } from '../transport/node.ts'
@@ -84,11 +85,15 @@ export class Broker {
       log: this.log,
     }
     const found = openManifest(options)
-    if (found !== null) this.load(options, found.base === null ? found.incremental : [found.base, ...found.incremental])
+    if (found !== null) this.load(options, filesOf(found))
+    // What the log did before is no statistics of this process.
+    this.server.resetStatistics()
     const { fd } = openForAppend(options, found)
     const aof = new Aof(options, fd, fstatSync(fd).size, fsyncPolicy(this.config.text('appendfsync')), this.aofFiles)
     aof.onSynced = this.server.releaseHeld
+    aof.baseBytes = sizeOfOlder(options, found)
     this.server.aof = aof
+    this.server.onReloadLog = () => this.reload(options)
     this.server.journal.subscribe((buffer, start, end) => aof.append(buffer, start, end))
   }
 
@@ -103,11 +108,30 @@ export class Broker {
       const isLast = index === files.length - 1
       commands += this.loadFile(path, isLast && this.config.bool('aof-load-truncated'))
     })
-    // What the log did before is no statistics of this process.
-    this.server.resetStatistics()
     const keys = this.server.keyspace.databases.reduce((sum, db) => sum + db.size, 0)
     const seconds = ((performance.now() - started) / 1000).toFixed(3)
     this.log.notice(`DB loaded from append only file: ${commands} commands, ${keys} keys, ${seconds} seconds`)
+  }
+
+  /** Empties the data and loads the log again (DEBUG LOADAOF). */
+  private reload(options: AofOptions): boolean {
+    const { journal, keyspace } = this.server
+    const found = openManifest(options)
+    if (found === null) return false
+    for (const db of keyspace.databases) db.clear()
+    journal.enabled = false
+    // Nothing expires before the log is read to its end.
+    keyspace.now = 0
+    try {
+      this.load(options, filesOf(found))
+      return true
+    } catch (error) {
+      if (!(error instanceof AofLoadError)) throw error
+      this.log.warning(error.message)
+      return false
+    } finally {
+      journal.enabled = true
+    }
   }
 
   private loadFile(path: string, truncates: boolean): number {
@@ -167,4 +191,17 @@ export class Broker {
 
 function isCommand(resolved: Command | { readonly text: string }): resolved is Command {
   return 'handler' in resolved
+}
+
+/** The files of a log, in the order in which they are loaded. */
+function filesOf(manifest: Manifest): readonly { readonly name: string }[] {
+  return manifest.base === null ? manifest.incremental : [manifest.base, ...manifest.incremental]
+}
+
+/** Size of all files but the last, to which the log goes on. */
+function sizeOfOlder(options: AofOptions, manifest: Manifest | null): number {
+  if (manifest === null) return 0
+  const files = filesOf(manifest)
+  const older = manifest.incremental.length > 0 ? files.slice(0, -1) : files
+  return older.reduce((sum, { name }) => sum + statSync(aofPath(options, name)).size, 0)
 }

@@ -16,6 +16,7 @@ import type { ErrorStats, ServerStats } from '../observe/stats.ts'
 import type { Args } from '../resp/args.ts'
 import {
   COMMAND_NOT_IN_TRANSACTION,
+  disabledCommand,
   execAborted,
   misconfAof,
   NOAUTH,
@@ -45,6 +46,7 @@ const SLOW_FLAGS = ClientFlag.ReplyOff | ClientFlag.ReplySkip | ClientFlag.Reply
 const SHORT_ARGUMENTS_MAX = 8
 /** What subscribing and unsubscribing have, and nothing else. */
 const PUSH_FLAGS = CommandFlag.PubSub | CommandFlag.NoScript
+const DEBUG_DISABLED = disabledCommand('DEBUG', 'enable-debug-command')
 const NO_SECRETS: readonly number[] = []
 
 /** What the pipeline counts and reports to. */
@@ -180,6 +182,7 @@ export class Pipeline {
   private refusal(client: Client, command: Command, args: Args): ReplyError | null {
     if (!command.accepts(args.count)) return wrongArity(command.fullName)
     const flags = command.flags
+    if ((flags & CommandFlag.Protected) !== 0 && !this.allowsDebug(client)) return DEBUG_DISABLED
     if (
       (client.flags & ClientFlag.Authenticated) === 0 &&
       (flags & CommandFlag.NoAuth) === 0 &&
@@ -195,6 +198,11 @@ export class Pipeline {
       return subscribedContext(command.fullName)
     }
     return null
+  }
+
+  private allowsDebug(client: Client): boolean {
+    const allowed = this.ctx.config.text('enable-debug-command')
+    return allowed === 'yes' || (allowed === 'local' && client.isLocal)
   }
 
   /** Writes, and PING as the health check that it is, are refused; a transaction is if it holds a write. */

@@ -16,6 +16,7 @@ import type { OutputBufferLimits } from '../config/special-directives.ts'
 import { Keyspace } from '../keyspace/keyspace.ts'
 import { Notify } from '../keyspace/notify.ts'
 import type { Log } from '../observe/log.ts'
+import { MemoryProbe } from '../observe/memory.ts'
 import { Slowlog } from '../observe/slowlog.ts'
 import { ErrorStats, ServerStats } from '../observe/stats.ts'
 import { type Aof, FsyncPolicy } from '../persistence/aof.ts'
@@ -85,6 +86,10 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
   aof: Aof | null = null
   /** Asked to stop by SHUTDOWN; set by whoever runs the process. */
   onShutdown: (() => void) | null = null
+  /** Loads the data from the log again; set by whoever opened it. */
+  onReloadLog: (() => boolean) | null = null
+  isCronPaused: boolean = false
+  readonly memory: MemoryProbe
   queryBufferMax = 0
   maxClients = 0
   idleTimeoutMs = 0
@@ -127,6 +132,7 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
     this.startedMs = options.clock.now()
     this.keyspace = new Keyspace(options.config.number('databases'), randomBytes(4).readInt32LE())
     this.keyspace.now = this.startedMs
+    this.memory = new MemoryProbe(this.keyspace)
     this.registry = new Registry(commandFamilies)
     this.journal = new Journal(this.keyspace.arena)
     this.blocking = new Blocking(this.keyspace)
@@ -341,6 +347,7 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
   resetStatistics(): void {
     this.stats.reset()
     this.errors.reset()
+    this.memory.resetPeak()
     this.keyspace.stats.hits = 0
     this.keyspace.stats.misses = 0
     this.keyspace.stats.expired = 0
@@ -348,6 +355,15 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
       command.resetStatistics()
       if (command.subcommands !== null) for (const sub of command.subcommands.values()) sub.resetStatistics()
     }
+  }
+
+  reloadLog(): boolean {
+    this.journal.drain()
+    // Within a transaction that has written something the log is not complete.
+    if (this.onReloadLog === null || this.journal.pendingBytes > 0) return false
+    const isLoaded = this.onReloadLog()
+    this.readClock()
+    return isLoaded
   }
 
   /** Asks whoever runs the process to end it. */
@@ -855,10 +871,12 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
   }
 
   private readonly cron = (): void => {
+    if (this.isCronPaused) return
     this.readClock()
     this.cronRuns++
     const now = this.keyspace.now
     this.stats.sample(performance.now())
+    this.memory.notePeak()
     if (this.cronRuns % 10 === 0) {
       this.aof?.tick()
       for (const client of this.clients.values()) {

@@ -13,7 +13,7 @@ import { SYNTAX_ERROR } from '../../resp/errors.ts'
 import type { ReplySink } from '../../resp/reply.ts'
 import { NO_ROW } from '../../storage/dict.ts'
 import type { CommandContext } from '../context.ts'
-import { AclCategory, CommandFlag, defineCommand, keyAt, keyRange } from '../define.ts'
+import { AclCategory, CommandFlag, defineCommand, type KeySpecFlag, keyAt, keyRange } from '../define.ts'
 import { positiveExpireTime, TimeUnit } from '../expire-time.ts'
 import { recordTime } from '../record-expire-time.ts'
 import { ExpireOption, expireOptionAt, timeOfOption } from './expire-option.ts'
@@ -45,6 +45,7 @@ export const set = defineCommand({
       notes: 'Read (RW, access) only because of the `GET` argument',
     },
   ],
+  keyFlags: setKeyFlags,
   handler: setHandler,
 })
 
@@ -103,6 +104,12 @@ export const getset = defineCommand({
   deprecated: { since: '6.2.0', replacedBy: '`SET` with the `GET` argument' },
   handler: getsetHandler,
 })
+
+/** The old value counts as read only when GET asks for it. */
+function setKeyFlags(args: Args): readonly KeySpecFlag[] {
+  for (let i = 3; i < args.count; i++) if (args.is(i, 'GET')) return ['RW', 'access', 'update']
+  return ['OW', 'update']
+}
 
 function setHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
   if (args.count === 3) {

@@ -1,0 +1,24 @@
+/** The commands about the server itself. */
+import type { CommandDefinition } from '../define.ts'
+import { command } from './command.ts'
+import { config } from './config.ts'
+import { debug } from './debug.ts'
+import { info } from './info.ts'
+import { memory } from './memory.ts'
+import { monitor } from './monitor.ts'
+import { shutdown } from './shutdown.ts'
+import { slowlog } from './slowlog.ts'
+import { lastsave, time } from './time.ts'
+
+export const serverCommands: readonly CommandDefinition[] = [
+  command,
+  config,
+  debug,
+  info,
+  lastsave,
+  memory,
+  monitor,
+  shutdown,
+  slowlog,
+  time,
+]

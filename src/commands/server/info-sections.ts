@@ -1,0 +1,338 @@
+/**
+ * The sections of INFO: for each, lines of `name:value`. Values are counted or measured; where this server has nothing of
+ * the kind (fork, replicas, defragmentation), they are what a Redis that does none of it says.
+ *
+ * When you add a counter that INFO should show, add it to its section here.
+ * Source: Valkey src/server.c `genRedisInfoString`, whose names and order these are.
+ */
+import { arch, machine, release, totalmem, type } from 'node:os'
+import { REDIS_VERSION } from '../../config/version.ts'
+import type { Database } from '../../keyspace/database.ts'
+import type { CommandContext } from '../context.ts'
+import type { Command } from '../registry.ts'
+import { existingScriptRunner } from '../scripting/script-runner.ts'
+import { humanBytes } from './human-bytes.ts'
+
+/** Name and value of each line. */
+export type InfoLines = readonly (readonly [name: string, value: string | number])[]
+
+const SERVER_NAME = 'millrace'
+const EXPIRE_SAMPLES = 128
+const US_PER_S = 1_000_000
+const MS_PER_DAY = 86_400_000
+/** Bits of the clock that LRU times are kept in. */
+const LRU_CLOCK_MASK = 0xffffff
+
+export function serverLines({ server, config, now }: CommandContext): InfoLines {
+  const uptimeMs = Math.max(0, now - server.startedMs)
+  const hz = config.number('hz')
+  return [
+    ['redis_version', REDIS_VERSION],
+    ['server_name', SERVER_NAME],
+    ['redis_git_sha1', '00000000'],
+    ['redis_git_dirty', 0],
+    ['redis_build_id', '0'],
+    ['redis_mode', 'standalone'],
+    ['os', `${type()} ${release()} ${machine()}`],
+    ['arch_bits', arch() === 'ia32' || arch() === 'arm' ? 32 : 64],
+    ['monotonic_clock', 'performance.now'],
+    ['multiplexing_api', process.platform === 'linux' ? 'epoll' : 'libuv'],
+    ['node_version', process.versions.node],
+    ['process_id', process.pid],
+    ['process_supervised', 'no'],
+    ['run_id', server.runId],
+    ['tcp_port', config.number('port')],
+    ['server_time_usec', now * 1000],
+    ['uptime_in_seconds', Math.floor(uptimeMs / 1000)],
+    ['uptime_in_days', Math.floor(uptimeMs / MS_PER_DAY)],
+    ['hz', hz],
+    ['configured_hz', hz],
+    ['lru_clock', Math.floor(now / 1000) & LRU_CLOCK_MASK],
+    ['executable', process.execPath],
+    ['config_file', config.configFile ?? ''],
+    ['io_threads_active', 0],
+  ]
+}
+
+export function clientLines({ server, config, keyspace }: CommandContext): InfoLines {
+  let inputMax = 0
+  let outputMax = 0
+  let timeouts = 0
+  for (const session of server.sessions()) {
+    inputMax = Math.max(inputMax, session.pendingInputBytes)
+    outputMax = Math.max(outputMax, session.pendingOutputBytes)
+    if (session.deadlineMs > 0) timeouts++
+  }
+  return [
+    ['connected_clients', server.clientCount],
+    ['cluster_connections', 0],
+    ['maxclients', config.number('maxclients')],
+    ['client_recent_max_input_buffer', inputMax],
+    ['client_recent_max_output_buffer', outputMax],
+    ['blocked_clients', server.blockedCount],
+    ['tracking_clients', 0],
+    ['clients_in_timeout_table', timeouts],
+    ['total_blocking_keys', keyspace.databases.reduce((sum, db) => sum + db.blocked.size, 0)],
+    ['total_blocking_keys_on_nokey', keyspace.databases.reduce((sum, db) => sum + keysAwaitedAbsent(db), 0)],
+  ]
+}
+
+export function memoryLines(ctx: CommandContext): InfoLines {
+  const { server, config, keyspace } = ctx
+  const scripts = existingScriptRunner(ctx)?.engine ?? null
+  const scriptBytes = scripts?.memoryBytes ?? 0
+  const { memory } = server
+  memory.refresh(performance.now())
+  const { usedBytes: used, rssBytes: rss, peakBytes: peak, startupBytes: startup, reservedBytes: reserved } = memory
+  const overhead = keyspace.databases.reduce((sum, db) => sum + db.keys.overheadBytes() + db.expires.overheadBytes(), 0)
+  const dataset = Math.max(0, used - overhead)
+  const total = totalmem()
+  const maxmemory = config.number('maxmemory')
+  let clients = 0
+  for (const session of server.sessions()) clients += session.memoryBytes
+  return [
+    ['used_memory', used],
+    ['used_memory_human', humanBytes(used)],
+    ['used_memory_rss', rss],
+    ['used_memory_rss_human', humanBytes(rss)],
+    ['used_memory_peak', peak],
+    ['used_memory_peak_human', humanBytes(peak)],
+    ['used_memory_peak_perc', `${ratio(used * 100, peak)}%`],
+    ['used_memory_overhead', overhead],
+    ['used_memory_startup', startup],
+    ['used_memory_dataset', dataset],
+    ['used_memory_dataset_perc', `${ratio(dataset * 100, used - startup)}%`],
+    ['allocator_allocated', used],
+    ['allocator_active', reserved],
+    ['allocator_resident', rss],
+    ['total_system_memory', total],
+    ['total_system_memory_human', humanBytes(total)],
+    ['used_memory_lua', scriptBytes],
+    ['used_memory_vm_eval', scriptBytes],
+    ['used_memory_lua_human', humanBytes(scriptBytes)],
+    ['used_memory_scripts_eval', scriptBytes],
+    ['number_of_cached_scripts', scripts?.count ?? 0],
+    ['number_of_functions', 0],
+    ['number_of_libraries', 0],
+    ['used_memory_vm_functions', 0],
+    ['used_memory_vm_total', scriptBytes],
+    ['used_memory_vm_total_human', humanBytes(scriptBytes)],
+    ['used_memory_functions', 0],
+    ['used_memory_scripts', scriptBytes],
+    ['used_memory_scripts_human', humanBytes(scriptBytes)],
+    ['maxmemory', maxmemory],
+    ['maxmemory_human', humanBytes(maxmemory)],
+    ['maxmemory_policy', config.text('maxmemory-policy')],
+    ['allocator_frag_ratio', ratio(reserved, used)],
+    ['allocator_frag_bytes', reserved - used],
+    ['allocator_rss_ratio', ratio(rss, reserved)],
+    ['allocator_rss_bytes', rss - reserved],
+    ['rss_overhead_ratio', '1.00'],
+    ['rss_overhead_bytes', 0],
+    ['mem_fragmentation_ratio', ratio(rss, used)],
+    ['mem_fragmentation_bytes', rss - used],
+    ['mem_not_counted_for_evict', 0],
+    ['mem_replication_backlog', 0],
+    ['mem_total_replication_buffers', 0],
+    ['mem_clients_slaves', 0],
+    ['mem_clients_normal', clients],
+    ['mem_cluster_links', 0],
+    ['mem_aof_buffer', pendingAofBytes(server.aof)],
+    ['mem_allocator', 'millrace-arena'],
+    ['active_defrag_running', 0],
+    ['lazyfree_pending_objects', 0],
+    ['lazyfreed_objects', 0],
+  ]
+}
+
+export function persistenceLines({ server, keyspace }: CommandContext): InfoLines {
+  const { aof } = server
+  const lines: [string, string | number][] = [
+    ['loading', 0],
+    ['async_loading', 0],
+    ['current_cow_peak', 0],
+    ['current_cow_size', 0],
+    ['current_cow_size_age', 0],
+    ['current_fork_perc', '0.00'],
+    ['current_save_keys_processed', 0],
+    ['current_save_keys_total', 0],
+    ['rdb_changes_since_last_save', keyspace.stats.changes],
+    ['rdb_bgsave_in_progress', 0],
+    ['rdb_last_save_time', Math.floor(server.startedMs / 1000)],
+    ['rdb_last_bgsave_status', 'ok'],
+    ['rdb_last_bgsave_time_sec', -1],
+    ['rdb_current_bgsave_time_sec', -1],
+    ['rdb_saves', 0],
+    ['rdb_last_cow_size', 0],
+    ['rdb_last_load_keys_expired', 0],
+    ['rdb_last_load_keys_loaded', 0],
+    ['aof_enabled', aof === null ? 0 : 1],
+    ['aof_rewrite_in_progress', 0],
+    ['aof_rewrite_scheduled', 0],
+    ['aof_last_rewrite_time_sec', -1],
+    ['aof_current_rewrite_time_sec', -1],
+    ['aof_last_bgrewrite_status', 'ok'],
+    ['aof_rewrites', 0],
+    ['aof_rewrites_consecutive_failures', 0],
+    ['aof_last_write_status', aof === null || aof.error === null ? 'ok' : 'err'],
+    ['aof_last_cow_size', 0],
+    ['module_fork_in_progress', 0],
+    ['module_fork_last_cow_size', 0],
+  ]
+  if (aof === null) return lines
+  lines.push(
+    ['aof_current_size', aof.totalBytes],
+    ['aof_base_size', aof.baseBytes],
+    ['aof_pending_rewrite', 0],
+    ['aof_buffer_length', pendingAofBytes(aof)],
+    ['aof_pending_bio_fsync', aof.isSyncing ? 1 : 0],
+    ['aof_delayed_fsync', 0],
+  )
+  return lines
+}
+
+export function statsLines({ server, keyspace, channels }: CommandContext): InfoLines {
+  const { stats, errors } = server
+  return [
+    ['total_connections_received', stats.connectionsReceived],
+    ['total_commands_processed', stats.commandsProcessed],
+    ['instantaneous_ops_per_sec', Math.round(stats.commandRate.perSecond)],
+    ['total_net_input_bytes', stats.bytesIn],
+    ['total_net_output_bytes', stats.bytesOut],
+    ['total_net_repl_input_bytes', 0],
+    ['total_net_repl_output_bytes', 0],
+    ['instantaneous_input_kbps', (stats.inputRate.perSecond / 1024).toFixed(2)],
+    ['instantaneous_output_kbps', (stats.outputRate.perSecond / 1024).toFixed(2)],
+    ['instantaneous_input_repl_kbps', '0.00'],
+    ['instantaneous_output_repl_kbps', '0.00'],
+    ['rejected_connections', stats.connectionsRejected],
+    ['sync_full', 0],
+    ['sync_partial_ok', 0],
+    ['sync_partial_err', 0],
+    ['expired_keys', keyspace.stats.expired],
+    ['expired_stale_perc', '0.00'],
+    ['expired_time_cap_reached_count', 0],
+    ['expire_cycle_cpu_milliseconds', 0],
+    ['evicted_keys', 0],
+    ['evicted_clients', 0],
+    ['total_eviction_exceeded_time', 0],
+    ['current_eviction_exceeded_time', 0],
+    ['keyspace_hits', keyspace.stats.hits],
+    ['keyspace_misses', keyspace.stats.misses],
+    ['pubsub_channels', channels.channelCount],
+    ['pubsub_patterns', channels.patternCount],
+    ['pubsubshard_channels', channels.shardChannelCount],
+    ['latest_fork_usec', 0],
+    ['total_forks', 0],
+    ['migrate_cached_sockets', 0],
+    ['slave_expires_tracked_keys', 0],
+    ['active_defrag_hits', 0],
+    ['active_defrag_misses', 0],
+    ['active_defrag_key_hits', 0],
+    ['active_defrag_key_misses', 0],
+    ['total_active_defrag_time', 0],
+    ['current_active_defrag_time', 0],
+    ['tracking_total_keys', 0],
+    ['tracking_total_items', 0],
+    ['tracking_total_prefixes', 0],
+    ['unexpected_error_replies', 0],
+    ['total_error_replies', errors.total],
+    ['dump_payload_sanitizations', 0],
+    ['total_reads_processed', stats.reads],
+    ['total_writes_processed', stats.writes],
+    ['io_threaded_reads_processed', 0],
+    ['io_threaded_writes_processed', 0],
+    ['client_query_buffer_limit_disconnections', stats.queryLimitDisconnections],
+    ['client_output_buffer_limit_disconnections', stats.outputLimitDisconnections],
+    ['reply_buffer_shrinks', 0],
+    ['reply_buffer_expands', 0],
+    ['eventloop_cycles', stats.turns],
+    ['instantaneous_eventloop_cycles_per_sec', Math.round(stats.turnRate.perSecond)],
+    ['acl_access_denied_auth', stats.deniedLogins],
+    ['acl_access_denied_cmd', 0],
+    ['acl_access_denied_key', 0],
+    ['acl_access_denied_channel', 0],
+  ]
+}
+
+export function replicationLines({ server }: CommandContext): InfoLines {
+  return [
+    ['role', 'master'],
+    ['connected_slaves', 0],
+    ['master_failover_state', 'no-failover'],
+    ['master_replid', server.runId],
+    ['master_replid2', '0'.repeat(40)],
+    ['master_repl_offset', 0],
+    ['second_repl_offset', -1],
+    ['repl_backlog_active', 0],
+    ['repl_backlog_size', 0],
+    ['repl_backlog_first_byte_offset', 0],
+    ['repl_backlog_histlen', 0],
+  ]
+}
+
+export function cpuLines(): InfoLines {
+  const { userCPUTime, systemCPUTime } = process.resourceUsage()
+  return [
+    ['used_cpu_sys', secondsText(systemCPUTime)],
+    ['used_cpu_user', secondsText(userCPUTime)],
+    ['used_cpu_sys_children', secondsText(0)],
+    ['used_cpu_user_children', secondsText(0)],
+  ]
+}
+
+export function commandStatsLines({ registry }: CommandContext): InfoLines {
+  const lines: [string, string][] = []
+  for (const command of registry.all()) {
+    addCommandStats(lines, command)
+    for (const sub of command.subcommands?.values() ?? []) addCommandStats(lines, sub)
+  }
+  return lines
+}
+
+export function errorStatsLines({ server }: CommandContext): InfoLines {
+  return [...server.errors.counts].map(([code, count]) => [`errorstat_${code}`, `count=${count}`] as const)
+}
+
+export function keyspaceLines({ keyspace, now }: CommandContext): InfoLines {
+  const lines: [string, string][] = []
+  for (const db of keyspace.databases) {
+    if (db.size === 0) continue
+    const ttl = db.expires.averageTtl(now, EXPIRE_SAMPLES)
+    lines.push([`db${db.index}`, `keys=${db.size},expires=${db.expires.size},avg_ttl=${ttl}`])
+  }
+  return lines
+}
+
+function addCommandStats(lines: [string, string][], command: Command): void {
+  const { calls, failedCalls, rejectedCalls } = command
+  if (calls + failedCalls + rejectedCalls === 0) return
+  const microseconds = Math.round(command.microseconds)
+  const perCall = ratio(command.microseconds, calls)
+  lines.push([
+    `cmdstat_${command.fullName}`,
+    `calls=${calls},usec=${microseconds},usec_per_call=${perCall},rejected_calls=${rejectedCalls},failed_calls=${failedCalls}`,
+  ])
+}
+
+/** Keys whose waiting clients want to hear that they are gone (XREADGROUP). */
+function keysAwaitedAbsent(db: Database): number {
+  let count = 0
+  for (const key of db.blocked.keys()) {
+    if (db.blocked.waiting(key).some((client) => client.blockedUnblocksOnNoKey)) count++
+  }
+  return count
+}
+
+function pendingAofBytes(aof: CommandContext['server']['aof']): number {
+  return aof === null ? 0 : aof.acceptedBytes - aof.writtenBytes
+}
+
+/** With two decimals; 0 where there is nothing to divide by. */
+function ratio(value: number, by: number): string {
+  return (by > 0 ? value / by : 0).toFixed(2)
+}
+
+function secondsText(microseconds: number): string {
+  return `${Math.floor(microseconds / US_PER_S)}.${String(microseconds % US_PER_S).padStart(6, '0')}`
+}

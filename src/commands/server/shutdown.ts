@@ -1,0 +1,71 @@
+/**
+ * SHUTDOWN [NOSAVE | SAVE] [NOW] [FORCE] [ABORT]
+ *
+ * Sends what is due, completes and closes the append-only file and ends the process. There are no replicas to wait for, so
+ * NOW and FORCE change nothing, and a shutdown is never in progress long enough for ABORT to find it. Snapshots cannot be
+ * written yet: SAVE is refused.
+ *
+ * Reply: none, the connection is closed. Errors: syntax; what cannot be done.
+ * Source: Valkey src/db.c `shutdownCommand`, src/server.c `prepareForShutdown`.
+ */
+import type { Args } from '../../resp/args.ts'
+import { NO_SHUTDOWN, SHUTDOWN_DENIED, SHUTDOWN_FAILED, SYNTAX_ERROR } from '../../resp/errors.ts'
+import type { ReplySink } from '../../resp/reply.ts'
+import type { CommandContext } from '../context.ts'
+import { CommandFlag, defineCommand } from '../define.ts'
+import { ClientFlag } from '../session.ts'
+
+export const shutdown = defineCommand({
+  name: 'shutdown',
+  summary: 'Ends the server after everything is written.',
+  group: 'server',
+  since: '1.0.0',
+  complexity: 'O(N) when saving, where N is the total number of keys in all databases when saving data, otherwise O(1)',
+  arity: -1,
+  flags:
+    CommandFlag.Admin |
+    CommandFlag.NoScript |
+    CommandFlag.Loading |
+    CommandFlag.Stale |
+    CommandFlag.NoMulti |
+    CommandFlag.AllowBusy,
+  categories: 0,
+  handler: shutdownHandler,
+})
+
+const options = { save: false, nosave: false, now: false, force: false, abort: false }
+
+function shutdownHandler(ctx: CommandContext, args: Args, _reply: ReplySink): void {
+  parseOptions(args)
+  if (options.abort) throw NO_SHUTDOWN
+  if (!options.now && !ctx.mayBlock) throw SHUTDOWN_DENIED
+  if (options.save) {
+    ctx.server.log.warning(
+      'SHUTDOWN SAVE is refused: this version cannot write snapshots. SHUTDOWN NOSAVE keeps the append-only file',
+    )
+    throw SHUTDOWN_FAILED
+  }
+  if (!ctx.server.shutdown()) {
+    ctx.server.log.warning('SHUTDOWN is refused: the program that this broker is part of decides when it ends')
+    throw SHUTDOWN_FAILED
+  }
+  ctx.session.flags |= ClientFlag.CloseAfterReply
+}
+
+function parseOptions(args: Args): void {
+  options.save = false
+  options.nosave = false
+  options.now = false
+  options.force = false
+  options.abort = false
+  for (let i = 1; i < args.count; i++) {
+    if (args.is(i, 'SAVE')) options.save = true
+    else if (args.is(i, 'NOSAVE')) options.nosave = true
+    else if (args.is(i, 'NOW')) options.now = true
+    else if (args.is(i, 'FORCE')) options.force = true
+    else if (args.is(i, 'ABORT')) options.abort = true
+    else throw SYNTAX_ERROR
+  }
+  const hasOthers = options.save || options.nosave || options.now || options.force
+  if ((options.abort && hasOthers) || (options.save && options.nosave)) throw SYNTAX_ERROR
+}
