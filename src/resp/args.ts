@@ -119,6 +119,12 @@ export class Args {
     this.lengths = lengths
   }
 
+  /** Gives the room of a request with very many arguments back. Only for a view without arguments. */
+  shrink(): void {
+    this.offsets = new Int32Array(FIRST_SLOTS)
+    this.lengths = new Int32Array(FIRST_SLOTS)
+  }
+
   /** A view of its own, over its own bytes. */
   copy(): Args {
     let bytes = 0

@@ -15,8 +15,8 @@ import { Args } from './args.ts'
 
 /** Longest line of a header or an inline request, in bytes (PROTO_INLINE_MAX_SIZE). */
 export const INLINE_BYTES_MAX = 64 * 1024
-/** Most arguments of a request. Redis has INT_MAX since 7.0; the issue of a broker is memory, so the older limit stays. */
-export const ARGUMENTS_MAX = 1024 * 1024
+/** Most arguments of a request, as in Redis since 7.0. Memory is bounded by `client-query-buffer-limit`. */
+export const ARGUMENTS_MAX = 0x7fffffff
 /** Limits for a client that is not authenticated yet. */
 const UNAUTHENTICATED_ARGUMENTS_MAX = 10
 const UNAUTHENTICATED_BULK_BYTES_MAX = 16384
@@ -40,6 +40,11 @@ export interface DecoderLimits {
 
 const CR = 13
 const LF = 10
+const ASTERISK = 42
+const DOLLAR = 36
+const DIGIT_ZERO = 48
+/** Slots for arguments that a decoder keeps when a request has needed more. */
+const KEEP_SLOTS_MAX = 64 * 1024
 
 export class Decoder {
   readonly args: Args = new Args()
@@ -75,6 +80,7 @@ export class Decoder {
     this.expected = 0
     this.bulkLength = -1
     this.args.count = 0
+    if (this.args.offsets.length > KEEP_SLOTS_MAX) this.args.shrink()
   }
 
   /** Takes over the state of another decoder whose request starts at `start`; here it starts at 0. */
@@ -95,7 +101,7 @@ export class Decoder {
     let at = this.at
     if (this.expected === 0) {
       if (at >= end) return Decoded.Incomplete
-      if (buffer[at] !== 42) return this.decodeInline(buffer, end)
+      if (buffer[at] !== ASTERISK) return this.decodeInline(buffer, end)
       const lineEnd = findLineEnd(buffer, at, end)
       if (lineEnd < 0) {
         if (end - at > INLINE_BYTES_MAX) return this.fail('too big mbulk count string')
@@ -120,22 +126,23 @@ export class Decoder {
       if (length < 0) {
         // A bulk header is short: read its digits in place instead of looking for the line's end first.
         if (at >= end) return this.wait(at, -1)
-        if (buffer[at] !== 36) return this.fail(`expected '$', got '${String.fromCharCode(buffer[at]!)}'`)
         let digit = at + 1
         length = 0
         while (digit < end) {
-          const value = buffer[digit]! - 48
+          const value = buffer[digit]! - DIGIT_ZERO
           if (value < 0 || value > 9) break
           length = length * 10 + value
           digit++
         }
-        if (digit + 1 >= end) {
-          if (end - at > INLINE_BYTES_MAX) return this.fail('too big bulk count string')
-          if (digit < end && buffer[digit] !== CR) return this.fail('invalid bulk length')
-          return this.wait(at, -1)
-        }
-        if (buffer[digit] !== CR || digit === at + 1 || length > this.limits.bulkBytesMax) {
-          return this.fail('invalid bulk length')
+        if (
+          buffer[at] !== DOLLAR ||
+          digit + 1 >= end ||
+          buffer[digit] !== CR ||
+          digit === at + 1 ||
+          length > this.limits.bulkBytesMax ||
+          (buffer[at + 1] === DIGIT_ZERO && digit > at + 2)
+        ) {
+          return this.oddBulkHeader(buffer, at, end)
         }
         if (authenticated === 0 && length > UNAUTHENTICATED_BULK_BYTES_MAX) return this.fail('unauthenticated bulk length')
         at = digit + 2
@@ -153,6 +160,17 @@ export class Decoder {
     return Decoded.Request
   }
 
+  /** A bulk header that is not complete or not valid; nothing is wrong with it before its line has ended. */
+  private oddBulkHeader(buffer: Buffer, at: number, end: number): number {
+    if (findLineEnd(buffer, at, end) < 0) {
+      if (end - at > INLINE_BYTES_MAX) return this.fail('too big bulk count string')
+      return this.wait(at, -1)
+    }
+    if (buffer[at] === DOLLAR) return this.fail('invalid bulk length')
+    const found = buffer[at]!
+    return this.fail(`expected '$', got '${found === CR || found === LF ? ' ' : String.fromCharCode(found)}'`)
+  }
+
   private wait(at: number, length: number): number {
     this.at = at
     this.bulkLength = length
@@ -167,8 +185,8 @@ export class Decoder {
   private decodeInline(buffer: Buffer, end: number): number {
     const start = this.at
     let lineEnd = start
-    while (lineEnd < end && buffer[lineEnd] !== LF) lineEnd++
-    if (lineEnd === end) {
+    while (lineEnd < end && buffer[lineEnd] !== LF && buffer[lineEnd] !== 0) lineEnd++
+    if (lineEnd === end || buffer[lineEnd] === 0) {
       if (end - start > INLINE_BYTES_MAX) return this.fail('too big inline request')
       return Decoded.Incomplete
     }
@@ -191,8 +209,14 @@ export class Decoder {
   }
 }
 
-/** Offset of the CR of the first CRLF in `buffer[at, end)`, -1 when there is none. As Redis, only the CR is checked. */
+/**
+ * Offset of the CR of the first CRLF in `buffer[at, end)`, -1 when there is none. As in Redis only the CR is checked,
+ * and no line goes on behind a zero byte: a request with one never ends (strchr in processMultibulkBuffer).
+ */
 function findLineEnd(buffer: Buffer, at: number, end: number): number {
-  for (let i = at; i < end - 1; i++) if (buffer[i] === CR) return i
+  for (let i = at; i < end - 1; i++) {
+    if (buffer[i] === CR) return i
+    if (buffer[i] === 0) return -1
+  }
   return -1
 }
