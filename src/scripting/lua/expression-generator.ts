@@ -1,0 +1,625 @@
+/**
+ * The expression half of the generator (see `generator.ts` for what the generated text looks like): names, temporaries,
+ * calls and operators.
+ */
+
+import { Analysis, isTruthy } from './analysis.ts'
+import type {
+  BinaryExpression,
+  CallExpression,
+  Chunk,
+  Expression,
+  FunctionBody,
+  MethodExpression,
+  TableItem,
+  Variable,
+} from './ast.ts'
+import { type BuiltinInfo, builtinInfo } from './builtins.ts'
+import { isMulti } from './parser.ts'
+import type { HelperName } from './runtime.ts'
+import type { LuaTable } from './table.ts'
+import type { LuaFunction } from './value.ts'
+
+export interface GeneratorOptions {
+  readonly chunkName: string
+  /** Global names to bind at compile time; null to look them up at run time. */
+  readonly globals: LuaTable | null
+  /** The methods of strings, for calls such as `s:sub(1)`. */
+  readonly stringMethods: LuaTable
+  readonly isCoroutineMode: boolean
+}
+
+const ARITHMETIC: Readonly<Record<string, HelperName>> = {
+  '+': '$add',
+  '-': '$sub',
+  '*': '$mul',
+  '/': '$div',
+  '%': '$mod',
+  '^': '$pow',
+}
+
+/** What a function under generation needs to remember. */
+export interface FunctionState {
+  readonly fn: FunctionBody
+  readonly parent: FunctionState | null
+  tempCount: number
+  tempsInUse: number
+  /** It calls something that may be a Lua function. */
+  readonly callsLua: boolean
+  /** The variable through which a `return f(…)` to itself becomes a jump, or null. */
+  readonly self: Variable | null
+  jumpsToSelf: boolean
+}
+
+interface Operand {
+  readonly code: string
+  /** Whether the code is a name or a literal, which may be repeated. */
+  readonly isSimple: boolean
+  readonly isNumber: boolean
+}
+
+export abstract class ExpressionGenerator {
+  protected readonly options: GeneratorOptions
+  protected readonly analysis: Analysis
+  protected readonly isCoroutineMode: boolean
+  protected readonly helpers: HelperName[] = []
+  protected readonly helperSet = new Set<HelperName>()
+  protected readonly constants: LuaFunction[] = []
+  protected readonly constantNames = new Map<LuaFunction, string>()
+  protected state: FunctionState
+  protected line = 1
+
+  constructor(chunk: Chunk, options: GeneratorOptions) {
+    this.options = options
+    this.isCoroutineMode = options.isCoroutineMode
+    this.analysis = new Analysis(chunk, options.globals)
+    this.state = this.newState(chunk.main, null, null)
+  }
+
+  /** The text of a function expression. */
+  protected abstract functionText(fn: FunctionBody, name: string, self: Variable | null): string
+
+  /** Whether a function calls Lua code must be known at its first return, so it is found before its body is generated. */
+  protected newState(fn: FunctionBody, parent: FunctionState | null, self: Variable | null): FunctionState {
+    const callsLua = fn.calls.some((call) => {
+      if (call === null || call.kind === 'method') return true
+      const builtin = this.analysis.constantFunction(call.callee)
+      return builtin === null || builtinInfo(builtin).callsLua
+    })
+    return { fn, parent, tempCount: 0, tempsInUse: 0, callsLua, self, jumpsToSelf: false }
+  }
+  // Names and lines
+
+  protected use(helper: HelperName): HelperName {
+    if (!this.helperSet.has(helper)) {
+      this.helperSet.add(helper)
+      this.helpers.push(helper)
+    }
+    return helper
+  }
+
+  protected constantName(fn: LuaFunction): string {
+    let name = this.constantNames.get(fn)
+    if (name === undefined) {
+      name = `$c${this.constants.length}`
+      this.constants.push(fn)
+      this.constantNames.set(fn, name)
+    }
+    return name
+  }
+
+  protected newline(line: number): string {
+    if (line <= this.line) return ''
+    const breaks = '\n'.repeat(line - this.line)
+    this.line = line
+    return breaks
+  }
+
+  protected temp(): string {
+    const { state } = this
+    const index = ++state.tempsInUse
+    if (index > state.tempCount) state.tempCount = index
+    return `$${index}`
+  }
+
+  protected release(count = 1): void {
+    this.state.tempsInUse -= count
+  }
+
+  /** Runs code between two marks of the temporaries: all taken in between are free afterwards. */
+  protected releaseTo(mark: number): void {
+    this.state.tempsInUse = mark
+  }
+
+  // Lists and calls
+
+  /** Comma-separated values; the last one is spread when it may give several. */
+  protected list(values: readonly Expression[]): string {
+    let text = ''
+    for (let i = 0; i < values.length; i++) {
+      if (i > 0) text += ','
+      const value = values[i]!
+      if (i === values.length - 1 && isMulti(value)) text += this.spread(value)
+      else text += this.expression(value)
+    }
+    return text
+  }
+
+  protected spread(e: Expression): string {
+    if (e.kind === 'vararg') return '...$v'
+    const code = this.results(e)
+    if ((e.kind === 'call' || e.kind === 'method') && !this.isCoroutineMode && this.analysis.isSingleCall(e))
+      return code
+    return `...${this.use('$sp')}(${code})`
+  }
+
+  /** All results of a call or `...`, as a function returns them. */
+  protected results(e: Expression): string {
+    if (e.kind === 'vararg') return `${this.use('$rv')}($v)`
+    if (e.kind === 'call' || e.kind === 'method') return this.call(e)
+    return this.expression(e)
+  }
+
+  protected call(e: CallExpression | MethodExpression): string {
+    if (e.kind === 'method') return this.methodCall(e)
+    const builtin = this.analysis.constantFunction(e.callee)
+    if (builtin !== null) {
+      const info = builtinInfo(builtin)
+      if (!(this.isCoroutineMode && info.inline === 'yield')) return this.builtinCall(e, builtin, info)
+    }
+    if (this.isCoroutineMode) {
+      const callee = this.expression(e.callee)
+      const head = `(yield*${this.use('$gc')}(${callee},${this.describe(e.callee)},[`
+      return `${head}${this.newline(e.line)}${this.list(e.args)}]))`
+    }
+    if (this.analysis.localFunction(e.callee) !== null && e.callee.kind === 'variable') {
+      return `${this.newline(e.line)}${e.callee.variable.js}(${this.list(e.args)})`
+    }
+    const description = this.describe(e.callee)
+    const callee = this.expression(e.callee)
+    if (isPlain(callee)) {
+      const choice = `(typeof ${callee}==='function'?${callee}:${this.use('$cl')}(${callee},${description}))`
+      return `${choice}${this.newline(e.line)}(${this.list(e.args)})`
+    }
+    const t = this.temp()
+    this.release()
+    const choice = `(typeof(${t}=${callee})==='function'?${t}:${this.use('$cl')}(${t},${description}))`
+    return `${choice}${this.newline(e.line)}(${this.list(e.args)})`
+  }
+
+  protected builtinCall(e: CallExpression, builtin: LuaFunction, info: BuiltinInfo): string {
+    const line = this.newline(e.line)
+    const first = e.args[0]
+    switch (info.inline) {
+      case 'floor':
+        if (e.args.length === 1 && !isMulti(first!)) {
+          const operand = this.operand(first!)
+          if (operand.isNumber) return `${line}Math.floor(${operand.code})`
+          const t = this.temp()
+          this.release()
+          const name = this.constantName(builtin)
+          return `${line}(typeof(${t}=${operand.code})==='number'?Math.floor(${t}):${name}(${t}))`
+        }
+        break
+      case 'error':
+        if (e.args.length === 1 && (!isMulti(first!) || this.isFirstOnly(first!))) {
+          const position = quote(`${this.options.chunkName}:${e.line}: `)
+          return `${line}${this.use('$er')}(${this.expression(first!)},${position},${e.line})`
+        }
+        break
+      case 'select':
+        if (e.args.length === 2 && e.args[1]!.kind === 'vararg' && first!.kind === 'string' && first!.value === '#') {
+          return `${line}$v.length`
+        }
+        break
+      case 'protected': {
+        if (this.isCoroutineMode) break
+        const t = this.temp()
+        const code = `${this.constantName(builtin)}(${this.list(e.args)})`
+        this.release()
+        return `${line}(${t}=${code},$d=$m,${t})`
+      }
+      default:
+    }
+    if (info.specialize !== null && first?.kind === 'string') {
+      const special = info.specialize(first.value)
+      if (special !== null) return `${line}${this.constantName(special)}(${this.list(e.args.slice(1))})`
+    }
+    return `${line}${this.constantName(builtin)}(${this.list(e.args)})`
+  }
+
+  /** Whether a call in last place gives one value anyway. */
+  protected isFirstOnly(e: Expression): boolean {
+    return (e.kind === 'call' || e.kind === 'method') && this.analysis.isSingleCall(e)
+  }
+
+  protected methodCall(e: MethodExpression): string {
+    const object = this.operand(e.object)
+    const t = object.isSimple ? object.code : this.temp()
+    const evaluated = object.isSimple ? t : `(${t}=${object.code})`
+    const name = quote(e.name)
+    const description = this.describe(e.object)
+    const method = this.options.stringMethods.getString(e.name)
+    let callee = `${this.use('$mt')}(${object.isSimple ? t : evaluated},${name},${description})`
+    if (typeof method === 'function') {
+      const asMethod = builtinInfo(method).asMethod ?? method
+      const generic = `${this.use('$mt')}(${t},${name},${description})`
+      callee = `(typeof ${evaluated}==='string'?${this.constantName(asMethod)}:${generic})`
+    }
+    const rest = e.args.length > 0
+    let text: string
+    if (this.isCoroutineMode) {
+      const head = `(yield*${this.use('$gc')}(${callee},"",[`
+      text = `${head}${this.newline(e.line)}${t}${rest ? `,${this.list(e.args)}` : ''}]))`
+    } else text = `${callee}${this.newline(e.line)}(${t}${rest ? `,${this.list(e.args)}` : ''})`
+    if (!object.isSimple) this.release()
+    return text
+  }
+
+  // Expressions
+
+  /** An expression with exactly one value. */
+  protected expression(e: Expression): string {
+    switch (e.kind) {
+      case 'nil':
+        return 'undefined'
+      case 'true':
+        return 'true'
+      case 'false':
+        return 'false'
+      case 'number':
+        return numberLiteral(e.value)
+      case 'string':
+        return quote(e.value)
+      case 'vararg':
+        return '$v[0]'
+      case 'function':
+        return `(${this.functionText(e.fn, '', null)})`
+      case 'variable':
+        return this.variableText(e)
+      case 'global':
+        return this.globalText(e)
+      case 'index':
+        return this.indexText(e)
+      case 'call':
+      case 'method': {
+        const code = this.call(e)
+        if (this.analysis.isSingleCall(e) && !this.isCoroutineMode) return code
+        const t = this.temp()
+        this.release()
+        return `((${t}=${code})instanceof Array?${t}[0]:${t})`
+      }
+      case 'paren':
+        return this.expression(e.inner)
+      case 'unary':
+        return this.unary(e.operator, e.operand, e.line)
+      case 'table':
+        return this.tableText(e.items)
+      case 'binary':
+        return this.binary(e.operator, e.left, e.right, e.line)
+    }
+  }
+
+  protected variableText(e: Extract<Expression, { kind: 'variable' }>): string {
+    const constant = this.analysis.constantFunction(e)
+    return constant === null ? e.variable.js : this.constantName(constant)
+  }
+
+  protected globalText(e: Extract<Expression, { kind: 'global' }>): string {
+    const { globals } = this.options
+    if (globals === null) return `${this.newline(e.line)}${this.use('$gg')}(${quote(e.name)})`
+    if (e.name === 'KEYS') return '$KEYS'
+    if (e.name === 'ARGV') return '$ARGV'
+    const value = e.name === '_G' ? globals : globals.getString(e.name)
+    if (value === undefined) return `${this.newline(e.line)}${this.use('$gx')}(${quote(e.name)})`
+    if (typeof value === 'function') return this.constantName(value)
+    return `${this.use('$gg')}(${quote(e.name)})`
+  }
+
+  protected indexText(e: Extract<Expression, { kind: 'index' }>): string {
+    const constant = this.analysis.constantFunction(e)
+    if (constant !== null) return this.constantName(constant)
+    if (
+      e.object.kind === 'global' &&
+      e.object.name === '_G' &&
+      e.key.kind === 'string' &&
+      this.options.globals !== null
+    ) {
+      return this.globalText({ kind: 'global', name: e.key.value, line: e.line })
+    }
+    const object = this.expression(e.object)
+    const description = this.describe(e.object)
+    const line = this.newline(e.line)
+    if (e.key.kind === 'string') return `${line}${this.use('$gs')}(${object},${quote(e.key.value)},${description})`
+    const helper = this.use(this.analysis.typeOf(e.key) === 'n' ? '$gn' : '$ga')
+    return `${line}${helper}(${object},${this.expression(e.key)},${description})`
+  }
+
+  protected tableText(items: readonly TableItem[]): string {
+    if (items.length === 0) return `new ${this.use('$T')}()`
+    if (items.every((item) => item.key === null)) return this.listTable(items.map((item) => item.value))
+    const isMixed = items.some((item) => item.key === null)
+    let text = `new ${this.use('$T')}()`
+    items.forEach((item, i) => {
+      if (item.key === null) {
+        if (i === items.length - 1 && isMulti(item.value))
+          text = `${this.use('$ta')}(${text},[${this.spread(item.value)}])`
+        else text = `${this.use('$tp')}(${text},${this.expression(item.value)})`
+      } else if (item.key.kind === 'string') text += `.init(${quote(item.key.value)},${this.expression(item.value)})`
+      else {
+        const key = this.expression(item.key)
+        text = `${this.use(isMixed ? '$tk' : '$ti')}(${text},${key},${this.expression(item.value)})`
+      }
+    })
+    return isMixed ? `${this.use('$td')}(${text})` : text
+  }
+
+  protected listTable(values: readonly Expression[]): string {
+    const last = values.at(-1)!
+    if (values.length === 1 && last.kind === 'vararg') return `${this.use('$T')}.fromList($v.slice())`
+    if (isMulti(last) || !isTruthy(this.analysis.typeOf(last)))
+      return `${this.use('$T')}.fromList([${this.list(values)}])`
+    return `new ${this.use('$T')}([${this.list(values)}])`
+  }
+
+  protected operand(e: Expression): Operand {
+    const code = this.expression(e)
+    return { code, isSimple: isPlain(code) || isNumeric(code), isNumber: this.analysis.typeOf(e) === 'n' }
+  }
+
+  protected unary(operator: string, operand: Expression, line: number): string {
+    if (operator === 'not') return `!(${this.condition(operand)})`
+    if (operator === '#') {
+      const code = this.expression(operand)
+      if (this.analysis.typeOf(operand) === 't') return `${code}.arr.length`
+      return `${this.newline(line)}${this.use('$len')}(${code},${this.describe(operand)})`
+    }
+    const value = this.operand(operand)
+    if (value.isNumber) return `(-${value.code})`
+    const t = this.temp()
+    this.release()
+    const slow = `${this.use('$unm')}(${t},${this.describe(operand)})`
+    return `(typeof(${t}=${value.code})==='number'?-${t}:${slow})`
+  }
+
+  protected binary(operator: string, left: Expression, right: Expression, line: number): string {
+    switch (operator) {
+      case 'and':
+      case 'or':
+        return this.logical(operator, left, right)
+      case '..':
+        return this.concat(left, right, line)
+      case '==':
+      case '~=':
+      case '<':
+      case '<=':
+      case '>':
+      case '>=':
+        return `(${this.comparison(operator, left, right, line)})`
+      default:
+        return this.arithmetic(operator, left, right, line)
+    }
+  }
+
+  protected logical(operator: string, left: Expression, right: Expression): string {
+    const type = this.analysis.typeOf(left)
+    if (type === 'b' && this.analysis.typeOf(right) === 'b') {
+      return `(${this.condition(left)}${operator === 'and' ? '&&' : '||'}${this.condition(right)})`
+    }
+    // `c and a or b` where a is always true is a choice.
+    if (
+      operator === 'or' &&
+      left.kind === 'binary' &&
+      left.operator === 'and' &&
+      isTruthy(this.analysis.typeOf(left.right))
+    ) {
+      const condition = this.condition(left.left)
+      const chosen = this.expression(left.right)
+      return `(${condition}?${chosen}:${this.expression(right)})`
+    }
+    const code = this.expression(left)
+    if (isPlain(code)) {
+      if (operator === 'and') return `(${code}===undefined||${code}===false?${code}:${this.expression(right)})`
+      return `(${code}!==undefined&&${code}!==false?${code}:${this.expression(right)})`
+    }
+    const t = this.temp()
+    this.release()
+    // The temporary is read before the right side may take it over.
+    if (operator === 'and') return `((${t}=${code})===undefined||${t}===false?${t}:${this.expression(right)})`
+    return `((${t}=${code})!==undefined&&${t}!==false?${t}:${this.expression(right)})`
+  }
+
+  /** Both operands ready to be used several times; `before` evaluates those that are not names or literals. */
+  protected operands(
+    left: Expression,
+    right: Expression,
+    isConcat = false,
+  ): { before: string; a: string; b: string; isNumberA: boolean; isNumberB: boolean } {
+    const mark = this.state.tempsInUse
+    let before = ''
+    const first = this.operand(left)
+    let a = first.code
+    if (!first.isSimple || isReadEarly(left, right, isConcat)) {
+      a = this.temp()
+      before = `${a}=${first.code},`
+    }
+    const second = this.operand(right)
+    let b = second.code
+    if (!second.isSimple) {
+      b = this.temp()
+      before += `${b}=${second.code},`
+    }
+    this.releaseTo(mark)
+    return { before, a, b, isNumberA: first.isNumber, isNumberB: second.isNumber }
+  }
+
+  protected arithmetic(operator: string, left: Expression, right: Expression, line: number): string {
+    const { before, a, b, isNumberA, isNumberB } = this.operands(left, right)
+    const helper = ARITHMETIC[operator]!
+    let fast: string
+    if (operator === '%') fast = `${a}-Math.floor(${a}/${b})*${b}`
+    else if (operator === '^') fast = `${this.use('$pn')}(${a},${b})`
+    else fast = `${a}${operator}${b}`
+    const tests: string[] = []
+    if (!isNumberA) tests.push(`typeof ${a}==='number'`)
+    if (!isNumberB) tests.push(`typeof ${b}==='number'`)
+    if (tests.length === 0) return `(${before}${fast})`
+    const slow = `${this.newline(line)}${this.use(helper)}(${a},${b},${this.describe(left)},${this.describe(right)})`
+    return `(${before}${tests.join('&&')}?${fast}:${slow})`
+  }
+
+  protected concat(left: Expression, right: Expression, line: number): string {
+    const typeA = this.analysis.typeOf(left)
+    const typeB = this.analysis.typeOf(right)
+    if (typeA === 's' && typeB === 's') {
+      const code = this.expression(left)
+      return `(${code}+${this.expression(right)})`
+    }
+    const { before, a, b } = this.operands(left, right, true)
+    const tests: string[] = []
+    if (typeA !== 's') tests.push(`typeof ${a}==='string'`)
+    if (typeB !== 's') tests.push(`typeof ${b}==='string'`)
+    const slow = `${this.newline(line)}${this.use('$cat')}(${a},${b},${this.describe(left)},${this.describe(right)})`
+    return `(${before}${tests.join('&&')}?${a}+${b}:${slow})`
+  }
+
+  protected comparison(operator: string, left: Expression, right: Expression, line: number): string {
+    if (operator === '==' || operator === '~=') return this.equality(operator, left, right)
+    const { before, a, b, isNumberA, isNumberB } = this.operands(left, right)
+    const tests: string[] = []
+    if (!isNumberA) tests.push(`typeof ${a}==='number'`)
+    if (!isNumberB) tests.push(`typeof ${b}==='number'`)
+    if (tests.length === 0) return `${before}${a}${operator}${b}`
+    const helper = this.use(operator === '<' || operator === '>' ? '$lt' : '$le')
+    const slowArgs = operator === '<' || operator === '<=' ? `${a},${b}` : `${b},${a}`
+    return `${before}${tests.join('&&')}?${a}${operator}${b}:${this.newline(line)}${helper}(${slowArgs})`
+  }
+
+  protected equality(operator: string, left: Expression, right: Expression): string {
+    const js = operator === '==' ? '===' : '!=='
+    const isSimpleType = (e: Expression): boolean => {
+      const type = this.analysis.typeOf(e)
+      return type !== '' && type !== 't'
+    }
+    if (isSimpleType(left) || isSimpleType(right)) {
+      const code = this.expression(left)
+      return `${code}${js}${this.expression(right)}`
+    }
+    const { before, a, b } = this.operands(left, right)
+    const helper = this.use('$eq')
+    if (operator === '==') return `${before}${a}===${b}||${helper}(${a},${b})`
+    return `${before}${a}!==${b}&&!${helper}(${a},${b})`
+  }
+
+  /** An expression as a JavaScript condition: a boolean, or an operator expression of booleans, in parentheses if needed. */
+  protected condition(e: Expression): string {
+    switch (e.kind) {
+      case 'true':
+        return 'true'
+      case 'false':
+      case 'nil':
+        return 'false'
+      case 'paren':
+        return this.condition(e.inner)
+      case 'unary':
+        if (e.operator === 'not') return `!(${this.condition(e.operand)})`
+        break
+      case 'binary':
+        switch (e.operator) {
+          case 'and':
+          case 'or': {
+            const left = this.condition(e.left)
+            return `(${left}${e.operator === 'and' ? '&&' : '||'}${this.condition(e.right)})`
+          }
+          case '==':
+          case '~=':
+          case '<':
+          case '<=':
+          case '>':
+          case '>=':
+            return `(${this.comparison(e.operator, e.left, e.right, e.line)})`
+          default:
+        }
+        break
+      default:
+    }
+    const type = this.analysis.typeOf(e)
+    const code = this.expression(e)
+    if (type === 'b') return code
+    if (isTruthy(type)) return `(${code},true)`
+    if (isPlain(code)) return `(${code}!==undefined&&${code}!==false)`
+    const t = this.temp()
+    this.release()
+    return `((${t}=${code})!==undefined&&${t}!==false)`
+  }
+
+  /** How error messages name an expression: a kind letter and the name, as a literal (see `runtime.ts`). */
+  protected describe(e: Expression): string {
+    switch (e.kind) {
+      case 'variable':
+        return quote((e.user === e.variable.owner ? 'l' : 'u') + e.variable.name)
+      case 'global':
+        return quote(`g${e.name}`)
+      case 'index':
+        return e.key.kind === 'string' ? quote(`f${e.key.value}`) : '"f?"'
+      case 'paren':
+        return isMulti(e.inner) ? '""' : this.describe(e.inner)
+      case 'binary':
+        return isFoldedLogic(e) ? this.describe(e.right) : '""'
+      default:
+        return '""'
+    }
+  }
+}
+
+/**
+ * Whether the left operand's value must be taken before the right side runs, because that may assign the variable. Lua
+ * copies upvalues and the operands of `..` to registers first, but reads a local only when the operation happens.
+ */
+function isReadEarly(left: Expression, right: Expression, isConcat: boolean): boolean {
+  if (left.kind !== 'variable' || !left.variable.isReassigned) return false
+  if (!isConcat && left.user === left.variable.owner) return false
+  return right.kind !== 'variable' && right.kind !== 'string' && right.kind !== 'number'
+}
+
+/** Whether code is a bare JavaScript name, free to be repeated. */
+export function isPlain(code: string): boolean {
+  return /^[\w$]+(?:\[0\])?$/.test(code)
+}
+
+/** Whether a constant on the left leaves nothing but the right operand, which Lua then names in messages. */
+function isFoldedLogic(e: BinaryExpression): boolean {
+  const { kind } = e.left
+  if (e.operator === 'and') return kind === 'true' || kind === 'number' || kind === 'string'
+  return e.operator === 'or' && (kind === 'false' || kind === 'nil')
+}
+
+export function isNumeric(code: string): boolean {
+  return /^\(?-?[\d.e+]+\)?$/.test(code)
+}
+
+function numberLiteral(value: number): string {
+  if (value === Number.POSITIVE_INFINITY) return 'Infinity'
+  return value < 0 ? `(${value})` : `${value}`
+}
+
+export function constantNumber(e: Expression): number | null {
+  if (e.kind === 'number') return e.value
+  if (e.kind === 'unary' && e.operator === '-' && e.operand.kind === 'number') return -e.operand.value
+  return null
+}
+
+const PLAIN_TEXT = /^[ !#-[\]-~]*$/
+
+/** A string as a JavaScript literal that contains printable ASCII only. */
+export function quote(text: string): string {
+  if (PLAIN_TEXT.test(text)) return `"${text}"`
+  let out = '"'
+  for (let i = 0; i < text.length; i++) {
+    const c = text.charCodeAt(i)
+    if (c === 34 || c === 92) out += `\\${text[i]}`
+    else if (c >= 32 && c < 127) out += text[i]
+    else out += `\\x${c < 16 ? '0' : ''}${c.toString(16)}`
+  }
+  return `${out}"`
+}
