@@ -16,6 +16,8 @@ const ID_TEXT_MAX_BYTES = 127
 /** Digits that can be read into a number without losing any. */
 const SAFE_DIGITS = 15
 
+const UINT64_DIGITS_MAX = 20
+
 /** Longest text of an ID: two numbers of 20 digits and the dash. */
 export const STREAM_ID_TEXT_BYTES = 41
 
@@ -37,6 +39,15 @@ export const IdSyntax = {
   /** Also `ms-*`. */
   Add: 2,
 } as const
+
+/**
+ * The time part that was written last, as digits: entries that are added or read together mostly share it, and to
+ * divide a number beyond 32 bits into digits is slow.
+ */
+const lastMsDigits = new Uint8Array(UINT64_DIGITS_MAX)
+let lastMsHigh = 0
+let lastMsLow = 0
+let lastMsLength = writeInteger(lastMsDigits, 0, 0)
 
 /** A reusable entry ID. Words are the 32-bit patterns of two unsigned 64-bit numbers. */
 export class StreamId {
@@ -137,7 +148,13 @@ export class StreamId {
 
   /** Writes `ms-seq` at `at`, STREAM_ID_TEXT_BYTES at most. Returns the offset behind it. */
   write(target: Uint8Array, at: number): number {
-    at = writeUint64(target, at, this.msHigh, this.msLow)
+    if (this.msHigh !== lastMsHigh || this.msLow !== lastMsLow) {
+      lastMsHigh = this.msHigh
+      lastMsLow = this.msLow
+      lastMsLength = writeUint64(lastMsDigits, 0, lastMsHigh, lastMsLow)
+    }
+    for (let i = 0; i < lastMsLength; i++) target[at + i] = lastMsDigits[i]!
+    at += lastMsLength
     target[at] = 45
     return writeUint64(target, at + 1, this.seqHigh, this.seqLow)
   }
