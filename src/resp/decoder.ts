@@ -109,7 +109,8 @@ export class Decoder {
       }
       const count = parseSafeInteger(buffer, at + 1, lineEnd - at - 1)
       if (Number.isNaN(count) || count > ARGUMENTS_MAX) return this.fail('invalid multibulk length')
-      if (authenticated === 0 && count > UNAUTHENTICATED_ARGUMENTS_MAX) return this.fail('unauthenticated multibulk length')
+      if (authenticated === 0 && count > UNAUTHENTICATED_ARGUMENTS_MAX)
+        return this.fail('unauthenticated multibulk length')
       at = lineEnd + 2
       if (count <= 0) {
         this.next = at
@@ -144,7 +145,8 @@ export class Decoder {
         ) {
           return this.oddBulkHeader(buffer, at, end)
         }
-        if (authenticated === 0 && length > UNAUTHENTICATED_BULK_BYTES_MAX) return this.fail('unauthenticated bulk length')
+        if (authenticated === 0 && length > UNAUTHENTICATED_BULK_BYTES_MAX)
+          return this.fail('unauthenticated bulk length')
         at = digit + 2
       }
       if (end - at < length + 2) return this.wait(at, length)
