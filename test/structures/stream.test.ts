@@ -202,75 +202,79 @@ const action = fc.oneof(
 )
 
 describe('Stream', () => {
-  it('behaves as a list of entries in nodes under random operations and accounts for its arena blocks', () => {
-    fc.assert(
-      fc.property(fc.array(action, { maxLength: 80 }), (actions) => {
-        const arena = new Arena()
-        const stream = new Stream(arena)
-        const model = new Model()
-        const hint = new SeekHint()
-        const added: string[] = []
-        let ms = 1n
-        let seq = 0n
-        for (const act of actions) {
-          if (act.type === 'add') {
-            if (act.step.ms === 0n) seq += act.step.seq
-            else seq = act.step.seq
-            ms += act.step.ms
-            if (ms >= 2n ** 64n || seq >= 2n ** 64n) return
-            const id = `${ms}-${seq}`
-            append(stream, id, act.pairs)
-            model.append(id, act.pairs)
-            added.push(id)
-          } else if (added.length === 0) {
-            continue
-          } else if (act.type === 'delete') {
-            const id = added[act.pick % added.length]!
-            expect(stream.delete(idOf(id))).toBe(model.delete(id))
-            stream.updateFirstId()
-          } else if (act.type === 'trimLength') {
-            const limit = act.mode === TrimMode.Exact ? 0 : act.limit
-            expect(stream.trimByLength(act.length, act.mode, limit)).toBe(
-              model.trimByLength(act.length, act.mode, limit),
-            )
-          } else if (act.type === 'trimId') {
-            const id = added[act.pick % added.length]!
-            const limit = act.mode === TrimMode.Exact ? 0 : act.limit
-            expect(stream.trimByMinId(idOf(id), act.mode, limit)).toBe(model.trimByMinId(id, act.mode, limit))
-          } else {
-            const from = added[act.a % added.length]!
-            const to = added[act.b % added.length]!
-            const expected = model
-              .live()
-              .filter((e) => compareText(e.id, from) >= 0 && compareText(e.id, to) <= 0)
-              .map((e): [string, string[]] => [e.id, e.pairs])
-            expect(range(stream, from, to, hint)).toEqual(expected)
-            expect(reverseRange(stream, from, to)).toEqual(expected.reverse())
-            expect(stream.has(idOf(from))).toBe(model.live().some((e) => e.id === from))
+  it(
+    'behaves as a list of entries in nodes under random operations and accounts for its arena blocks',
+    { timeout: 60_000 },
+    () => {
+      fc.assert(
+        fc.property(fc.array(action, { maxLength: 80 }), (actions) => {
+          const arena = new Arena()
+          const stream = new Stream(arena)
+          const model = new Model()
+          const hint = new SeekHint()
+          const added: string[] = []
+          let ms = 1n
+          let seq = 0n
+          for (const act of actions) {
+            if (act.type === 'add') {
+              if (act.step.ms === 0n) seq += act.step.seq
+              else seq = act.step.seq
+              ms += act.step.ms
+              if (ms >= 2n ** 64n || seq >= 2n ** 64n) return
+              const id = `${ms}-${seq}`
+              append(stream, id, act.pairs)
+              model.append(id, act.pairs)
+              added.push(id)
+            } else if (added.length === 0) {
+              continue
+            } else if (act.type === 'delete') {
+              const id = added[act.pick % added.length]!
+              expect(stream.delete(idOf(id))).toBe(model.delete(id))
+              stream.updateFirstId()
+            } else if (act.type === 'trimLength') {
+              const limit = act.mode === TrimMode.Exact ? 0 : act.limit
+              expect(stream.trimByLength(act.length, act.mode, limit)).toBe(
+                model.trimByLength(act.length, act.mode, limit),
+              )
+            } else if (act.type === 'trimId') {
+              const id = added[act.pick % added.length]!
+              const limit = act.mode === TrimMode.Exact ? 0 : act.limit
+              expect(stream.trimByMinId(idOf(id), act.mode, limit)).toBe(model.trimByMinId(id, act.mode, limit))
+            } else {
+              const from = added[act.a % added.length]!
+              const to = added[act.b % added.length]!
+              const expected = model
+                .live()
+                .filter((e) => compareText(e.id, from) >= 0 && compareText(e.id, to) <= 0)
+                .map((e): [string, string[]] => [e.id, e.pairs])
+              expect(range(stream, from, to, hint)).toEqual(expected)
+              expect(reverseRange(stream, from, to)).toEqual(expected.reverse())
+              expect(stream.has(idOf(from))).toBe(model.live().some((e) => e.id === from))
+            }
+            const live = model.live()
+            expect(stream.length).toBe(live.length)
+            expect(stream.firstId.text()).toBe(live[0]?.id ?? '0-0')
+            const newest = new StreamId()
+            expect(stream.newestEntryId(newest) ? newest.text() : null).toBe(live.at(-1)?.id ?? null)
+            expect(stream.blocks.size).toBe(model.nodes.length)
+            expect(arena.liveBytes).toBe(stream.arenaBytes())
+            expect(arena.liveBlocks).toBe(stream.arenaBlocks())
           }
-          const live = model.live()
-          expect(stream.length).toBe(live.length)
-          expect(stream.firstId.text()).toBe(live[0]?.id ?? '0-0')
-          const newest = new StreamId()
-          expect(stream.newestEntryId(newest) ? newest.text() : null).toBe(live.at(-1)?.id ?? null)
-          expect(stream.blocks.size).toBe(model.nodes.length)
-          expect(arena.liveBytes).toBe(stream.arenaBytes())
-          expect(arena.liveBlocks).toBe(stream.arenaBlocks())
-        }
-        const all = model.live().map((e): [string, string[]] => [e.id, e.pairs])
-        expect(range(throughListpacks(stream), '0-0', MAX_ID)).toEqual(all)
-        const copy = stream.clone()
-        expect(range(copy, '0-0', MAX_ID)).toEqual(all)
-        stream.free()
-        expect(range(copy, '0-0', MAX_ID)).toEqual(all)
-        expect(reverseRange(copy, '0-0', MAX_ID)).toEqual([...all].reverse())
-        copy.free()
-        expect(arena.liveBytes).toBe(0)
-        expect(arena.liveBlocks).toBe(0)
-      }),
-      { numRuns: 400 },
-    )
-  })
+          const all = model.live().map((e): [string, string[]] => [e.id, e.pairs])
+          expect(range(throughListpacks(stream), '0-0', MAX_ID)).toEqual(all)
+          const copy = stream.clone()
+          expect(range(copy, '0-0', MAX_ID)).toEqual(all)
+          stream.free()
+          expect(range(copy, '0-0', MAX_ID)).toEqual(all)
+          expect(reverseRange(copy, '0-0', MAX_ID)).toEqual([...all].reverse())
+          copy.free()
+          expect(arena.liveBytes).toBe(0)
+          expect(arena.liveBlocks).toBe(0)
+        }),
+        { numRuns: 200 },
+      )
+    },
+  )
 
   it('starts a block where stream-node-max-bytes is reached, counting as a listpack', () => {
     const stream = new Stream(new Arena())
@@ -339,36 +343,40 @@ describe('Stream', () => {
 })
 
 describe('addListpackBlock', () => {
-  it('refuses every listpack that was cut or changed into what is no block, and reads none beyond its end', () => {
-    const stream = new Stream(new Arena())
-    append(stream, '5-1', ['a', '1', 'b', 'x'.repeat(100)])
-    append(stream, '6-1', ['a', '99999', 'b', '12345678901'])
-    append(stream, '6-2', ['other', 'y'.repeat(5000)])
-    stream.delete(idOf('6-1'))
-    const block = stream.blocks.first()
-    const bytes = Buffer.alloc(blockListpackBytes(stream, block))
-    writeBlockListpack(stream, block, bytes, 0)
-    for (let length = 0; length < bytes.length; length++) {
-      const copy = new Stream(new Arena())
-      expect(addListpackBlock(copy, idOf('5-1'), Buffer.from(bytes.subarray(0, length)), 0, length)).toBe(false)
-      expect(copy.blocks.size).toBe(0)
-    }
-    fc.assert(
-      fc.property(fc.nat(bytes.length - 1), fc.nat(255), (at, byte) => {
-        const changed = Buffer.from(bytes)
-        changed[at] = byte
+  it(
+    'refuses every listpack that was cut or changed into what is no block, and reads none beyond its end',
+    { timeout: 60_000 },
+    () => {
+      const stream = new Stream(new Arena())
+      append(stream, '5-1', ['a', '1', 'b', 'x'.repeat(100)])
+      append(stream, '6-1', ['a', '99999', 'b', '12345678901'])
+      append(stream, '6-2', ['other', 'y'.repeat(5000)])
+      stream.delete(idOf('6-1'))
+      const block = stream.blocks.first()
+      const bytes = Buffer.alloc(blockListpackBytes(stream, block))
+      writeBlockListpack(stream, block, bytes, 0)
+      for (let length = 0; length < bytes.length; length++) {
         const copy = new Stream(new Arena())
-        if (!addListpackBlock(copy, idOf('5-1'), changed, 0, changed.length)) return
-        copy.length = copy.blocks.word(copy.blocks.first(), BlockWord.Live)
-        // What was accepted can be read from both ends.
-        expect(range(copy, '0-0', MAX_ID).map(([id]) => id)).toEqual(
-          reverseRange(copy, '0-0', MAX_ID)
-            .map(([id]) => id)
-            .reverse(),
-        )
-      }),
-    )
-  })
+        expect(addListpackBlock(copy, idOf('5-1'), Buffer.from(bytes.subarray(0, length)), 0, length)).toBe(false)
+        expect(copy.blocks.size).toBe(0)
+      }
+      fc.assert(
+        fc.property(fc.nat(bytes.length - 1), fc.nat(255), (at, byte) => {
+          const changed = Buffer.from(bytes)
+          changed[at] = byte
+          const copy = new Stream(new Arena())
+          if (!addListpackBlock(copy, idOf('5-1'), changed, 0, changed.length)) return
+          copy.length = copy.blocks.word(copy.blocks.first(), BlockWord.Live)
+          // What was accepted can be read from both ends.
+          expect(range(copy, '0-0', MAX_ID).map(([id]) => id)).toEqual(
+            reverseRange(copy, '0-0', MAX_ID)
+              .map(([id]) => id)
+              .reverse(),
+          )
+        }),
+      )
+    },
+  )
 })
 
 describe('ConsumerGroup', () => {
@@ -384,7 +392,7 @@ describe('ConsumerGroup', () => {
     expect(group.addConsumer('c', 5).index).toBe(2)
   })
 
-  it('tracks pending entries under random deliveries, claims and acknowledgements', () => {
+  it('tracks pending entries under random deliveries, claims and acknowledgements', { timeout: 60_000 }, () => {
     const id = fc.nat(600).map((n) => `${n}-1`)
     const act = fc.oneof(
       fc.record({ type: fc.constant('deliver' as const), id, to: fc.nat(2), time: fc.nat(1000) }),
