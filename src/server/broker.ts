@@ -51,6 +51,9 @@ export class Broker {
     if (this.config.bool('appendonly')) this.openAof()
     this.server.start()
     await this.listen()
+    for (const endpoint of this.endpoints) {
+      endpoint.onError = (error) => this.log.warning(`Cannot accept a connection: ${error.message}`)
+    }
     this.log.notice('Ready to accept connections')
   }
 
@@ -100,6 +103,9 @@ export class Broker {
   private load(options: AofOptions, files: readonly { readonly name: string }[]): void {
     const started = performance.now()
     let commands = 0
+    const { keyspace } = this.server
+    // Nothing expires before the log is read to its end: a command finds what it found when it was written.
+    keyspace.now = 0
     this.server.readClockForLoad()
     files.forEach((file, index) => {
       const path = aofPath(options, file.name)
@@ -108,7 +114,9 @@ export class Broker {
       const isLast = index === files.length - 1
       commands += this.loadFile(path, isLast && this.config.bool('aof-load-truncated'))
     })
-    const keys = this.server.keyspace.databases.reduce((sum, db) => sum + db.size, 0)
+    this.server.readClock()
+    for (const db of keyspace.databases) for (let row = 0; row < db.size; row++) db.touch(row)
+    const keys = keyspace.databases.reduce((sum, db) => sum + db.size, 0)
     const seconds = ((performance.now() - started) / 1000).toFixed(3)
     this.log.notice(`DB loaded from append only file: ${commands} commands, ${keys} keys, ${seconds} seconds`)
   }
@@ -120,8 +128,6 @@ export class Broker {
     if (found === null) return false
     for (const db of keyspace.databases) db.clear()
     journal.enabled = false
-    // Nothing expires before the log is read to its end.
-    keyspace.now = 0
     try {
       this.load(options, filesOf(found))
       return true
@@ -160,6 +166,7 @@ export class Broker {
     const path = this.config.text('unixsocket')
     if (port > 0) for (const host of this.config.list('bind')) await this.listenOn(host, port, backlog)
     if (path !== '') {
+      this.config.createDefaultDirectory()
       const mode = this.config.number('unixsocketperm')
       this.endpoints.push(
         await listenUnix(

@@ -148,8 +148,9 @@ export class Pipeline {
         reply.error('ERR internal error')
       }
     }
-    if (ctx.dirty > 0 && journal.effectCount === effects && !ctx.isRecordingOff) journal.command(db, args)
+    // Keys that the command met expired are recorded before it: when it is replayed it must not find them either.
     if (client.db.hasMetExpired) client.db.reapMet()
+    if (ctx.dirty > 0 && journal.effectCount === effects && !ctx.isRecordingOff) journal.command(db, args)
     journal.endUnit()
     if (isShort) {
       timer.defer(command)
