@@ -30,7 +30,7 @@ const MET_EXPIRED_MAX = 128
 export const KindMask = {
   String: (1 << Kind.StringBytes) | (1 << Kind.StringInteger),
   List: (1 << Kind.ListPacked) | (1 << Kind.ListBig),
-  Hash: (1 << Kind.HashPacked) | (1 << Kind.HashDict),
+  Hash: (1 << Kind.HashPacked) | (1 << Kind.HashWide) | (1 << Kind.HashDict),
   Set: (1 << Kind.SetIntset) | (1 << Kind.SetPacked) | (1 << Kind.SetDict),
   Zset: (1 << Kind.ZsetPacked) | (1 << Kind.ZsetBig),
   Stream: 1 << Kind.Stream,

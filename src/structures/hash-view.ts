@@ -3,13 +3,15 @@
  *
  * A reused view over a packed hash or a HashDict. It holds what the key index holds, `kind` and `ref` or `dict`, and
  * changes them as the hash changes its encoding or its block moves: after a change the caller stores them again.
- * A packed hash becomes a HashDict when it has too many pairs or a field or value is too long, and never goes back.
+ * A packed hash with too many pairs or too long a field or value counts as a hashtable from then on (OBJECT ENCODING),
+ * and never goes back. While it is small it stays in its block all the same, as Kind.HashWide: a job with 15 fields, one
+ * of which is long, is cheaper to search than a table of its own is to make. Above that it is a HashDict.
  * Source: Valkey src/t_hash.c `hashTypeSet`, `hashTypeTryConversion`.
  */
 import { writeInteger } from '../bytes/integer.ts'
 import { type Arena, NO_REF, type Ref } from '../storage/arena.ts'
 import { NO_ROW } from '../storage/dict.ts'
-import { createPacked, NO_ENTRY, PackedCursor } from '../storage/packed.ts'
+import { createPacked, NO_ENTRY, PackedCursor, packedBytes } from '../storage/packed.ts'
 import type { Element } from './element.ts'
 import { HashDict } from './hash.ts'
 import { Kind } from './kind.ts'
@@ -24,11 +26,14 @@ import {
 } from './packed-hash.ts'
 import { packedPositions } from './packed-positions.ts'
 
+/** Pairs and bytes up to which a hash beyond the thresholds stays in one block: a search reads some hundred bytes. */
+const WIDE_PAIRS_MAX = 32
+const WIDE_BYTES_MAX = 8 * 1024
 /** Text of an integer field or value that is being converted: a sign and 16 digits at most. */
 const INTEGER_TEXT_BYTES = 17
 
 export class HashView {
-  /** Kind.HashPacked or HashDict; Kind.None without a hash. */
+  /** Kind.HashPacked, HashWide or HashDict; Kind.None without a hash. */
   kind: number = Kind.None
   /** Block of a packed hash. */
   ref: Ref = NO_REF
@@ -49,8 +54,9 @@ export class HashView {
     this.walker = new HashCursor(arena)
   }
 
-  openPacked(ref: Ref): void {
-    this.kind = Kind.HashPacked
+  /** @param kind HashPacked or HashWide */
+  openPacked(ref: Ref, kind: number): void {
+    this.kind = kind
     this.ref = ref
     this.dict = null
   }
@@ -70,12 +76,12 @@ export class HashView {
 
   /** Creates an empty hash. */
   create(): void {
-    this.openPacked(createPacked(this.arena))
+    this.openPacked(createPacked(this.arena), Kind.HashPacked)
   }
 
   /** Number of fields. */
   size(): number {
-    if (this.kind === Kind.HashPacked) return packedHashSize(this.arena, this.ref)
+    if (this.ref !== NO_REF) return packedHashSize(this.arena, this.ref)
     return this.dict === null ? 0 : this.dict.size
   }
 
@@ -86,13 +92,13 @@ export class HashView {
   }
 
   has(field: Uint8Array, start: number, length: number): boolean {
-    if (this.kind === Kind.HashPacked) return seekField(this.cursor, this.ref, field, start, length) !== NO_ENTRY
+    if (this.ref !== NO_REF) return seekField(this.cursor, this.ref, field, start, length) !== NO_ENTRY
     return this.dict !== null && this.dict.find(field, start, length) !== NO_ROW
   }
 
   /** Shows the value of a field in `value`. Returns false, and leaves it, if the field is absent. */
   get(field: Uint8Array, start: number, length: number, value: Element): boolean {
-    if (this.kind === Kind.HashPacked) {
+    if (this.ref !== NO_REF) {
       if (seekField(this.cursor, this.ref, field, start, length) === NO_ENTRY) return false
       value.showEntry(this.cursor)
       this.found = this.cursor.position
@@ -119,9 +125,10 @@ export class HashView {
     valueLength: number,
     limits: HashLimits,
   ): boolean {
-    if (this.kind === Kind.HashPacked) {
+    if (this.ref !== NO_REF) {
       const valueMax = limits.hashMaxListpackValue
-      if (fieldLength <= valueMax && valueLength <= valueMax) {
+      const isShort = fieldLength <= valueMax && valueLength <= valueMax
+      if ((isShort && this.kind === Kind.HashPacked) || this.widen(1, fieldLength + valueLength)) {
         return this.setPacked(field, fieldStart, fieldLength, value, valueStart, valueLength, limits)
       }
       this.becomeDict()
@@ -139,12 +146,12 @@ export class HashView {
       return
     }
     this.ref = replaceValue(this.arena, this.ref, this.found, value, start, length)
-    if (length > limits.hashMaxListpackValue) this.becomeDict()
+    if (length > limits.hashMaxListpackValue && !this.widen(0, 0)) this.becomeDict()
   }
 
   /** Removes a field. Returns false if it is absent. A hash that becomes empty is the caller's to free. */
   remove(field: Uint8Array, start: number, length: number): boolean {
-    if (this.kind === Kind.HashPacked) {
+    if (this.ref !== NO_REF) {
       const position = seekField(this.cursor, this.ref, field, start, length)
       if (position === NO_ENTRY) return false
       this.ref = removePair(this.arena, this.ref, position)
@@ -157,10 +164,13 @@ export class HashView {
     return true
   }
 
-  /** Becomes a HashDict at once when `pairs` pairs of `bytes` bytes that are about to come would not fit. */
+  /** Counts as a hashtable at once, and becomes a HashDict if it is too big for one block, when `pairs` pairs of `bytes` bytes that are about to come would not fit. */
   expect(pairs: number, bytes: number, limits: HashLimits): void {
-    if (this.kind !== Kind.HashPacked) return
-    if (pairs > limits.hashMaxListpackEntries || !hasPackedRoom(this.arena, this.ref, bytes)) this.becomeDict()
+    if (this.ref === NO_REF) return
+    const isWide = this.kind === Kind.HashWide || pairs > limits.hashMaxListpackEntries
+    // Judged by what comes, not by what the block will hold: fields may repeat.
+    const fits = isWide ? pairs <= WIDE_PAIRS_MAX && this.widen(0, bytes) : hasPackedRoom(this.arena, this.ref, bytes)
+    if (!fits) this.becomeDict()
   }
 
   /** Becomes a HashDict, whatever the limits are. O(n). */
@@ -206,7 +216,15 @@ export class HashView {
       return false
     }
     this.ref = appendPair(arena, this.ref, field, fieldStart, fieldLength, value, valueStart, valueLength)
-    if (packedHashSize(arena, this.ref) > limits.hashMaxListpackEntries) this.becomeDict()
+    if (packedHashSize(arena, this.ref) > limits.hashMaxListpackEntries && !this.widen(0, 0)) this.becomeDict()
+    return true
+  }
+
+  /** Takes the kind HashWide when the block, with so many pairs and bytes more, is small enough for it. */
+  private widen(pairs: number, bytes: number): boolean {
+    if (packedHashSize(this.arena, this.ref) + pairs > WIDE_PAIRS_MAX) return false
+    if (packedBytes(this.arena, this.ref) + bytes > WIDE_BYTES_MAX) return false
+    this.kind = Kind.HashWide
     return true
   }
 }
@@ -233,7 +251,7 @@ export class HashCursor {
     this.next = 0
     this.count = hash.size()
     this.isIndexed = false
-    if (hash.kind === Kind.HashPacked) this.packed.open(hash.ref)
+    if (hash.ref !== NO_REF) this.packed.open(hash.ref)
   }
 
   /** Shows the following pair. Returns false behind the last one. */

@@ -5,7 +5,7 @@
  * | --- | --- |
  * | StringBytes | arena reference of the bytes |
  * | StringInteger | the integer itself (a safe integer; no arena block) |
- * | ListPacked, HashPacked, SetIntset, SetPacked, ZsetPacked | arena reference of one packed block |
+ * | ListPacked, HashPacked, HashWide, SetIntset, SetPacked, ZsetPacked | arena reference of one packed block |
  * | ListBig, HashDict, SetDict, ZsetBig, Stream | index in the table of collection objects |
  *
  * Every kind from ListBig's row up that is "big" is an object that implements `Collection`.
@@ -25,6 +25,8 @@ export const Kind = {
   ZsetPacked: 10,
   ZsetBig: 11,
   Stream: 12,
+  /** A packed hash with a field or value above the threshold: reported as a hashtable, kept in one block while small. */
+  HashWide: 13,
 } as const
 
 /** The five types that TYPE reports, beside 'none'. */
@@ -42,6 +44,7 @@ export const TYPE_OF_KIND: readonly string[] = [
   'zset',
   'zset',
   'stream',
+  'hash',
 ]
 
 /** What OBJECT ENCODING reports; StringBytes is 'embstr', 'raw' or 'int' by its length and text. */
@@ -59,6 +62,7 @@ export const ENCODING_OF_KIND: readonly string[] = [
   'listpack',
   'skiplist',
   'stream',
+  'hashtable',
 ]
 
 /** A collection above the packed thresholds. It owns arena blocks and frees them all in `free`. */

@@ -38,15 +38,21 @@ function owned(hash: HashView): { bytes: number; blocks: number } {
   return { bytes: sum, blocks: dict.size * 2 }
 }
 
+/** Now and then a value of which two are too much for one block. */
+const values = fc.oneof(
+  { weight: 12, arbitrary: smallTexts },
+  { weight: 1, arbitrary: fc.constant('long '.repeat(1000)) },
+)
+
 const operations = fc.array(
   fc.oneof(
-    { weight: 5, arbitrary: fc.record({ remove: fc.constant(false), name: smallTexts, text: smallTexts }) },
+    { weight: 5, arbitrary: fc.record({ remove: fc.constant(false), name: smallTexts, text: values }) },
     { weight: 2, arbitrary: fc.record({ remove: fc.constant(true), name: smallTexts, text: smallTexts }) },
   ),
   { maxLength: 150 },
 )
 
-test('a hash behaves as a map over random operations in both encodings', () => {
+test('a hash behaves as a map over random operations in all its forms', () => {
   const kinds = new Set<number>()
   fc.assert(
     fc.property(operations, (steps) => {
@@ -73,7 +79,7 @@ test('a hash behaves as a map over random operations in both encodings', () => {
     }),
     { numRuns: 300 },
   )
-  expect([...kinds].sort()).toEqual([Kind.HashPacked, Kind.HashDict])
+  expect([...kinds].sort((a, b) => a - b)).toEqual([Kind.HashPacked, Kind.HashDict, Kind.HashWide])
 })
 
 function hashOf(count: number): HashView {
@@ -83,17 +89,23 @@ function hashOf(count: number): HashView {
   return hash
 }
 
-test('a hash stays packed up to its limits and becomes a HashDict beyond each of them', () => {
+test('a hash stays packed up to its limits and is wide beyond each of them, and a HashDict when it is big', () => {
   expect(hashOf(12).kind).toBe(Kind.HashPacked)
-  expect(hashOf(13).kind).toBe(Kind.HashDict)
+  expect(hashOf(13).kind).toBe(Kind.HashWide)
+  expect(hashOf(32).kind).toBe(Kind.HashWide)
+  expect(hashOf(33).kind).toBe(Kind.HashDict)
   const values = hashOf(1)
   set(values, 'f', 'x'.repeat(64))
   expect(values.kind).toBe(Kind.HashPacked)
   set(values, 'f', 'x'.repeat(65))
+  expect(values.kind).toBe(Kind.HashWide)
+  set(values, 'f', 'short')
+  expect(values.kind).toBe(Kind.HashWide)
+  set(values, 'f', 'x'.repeat(9000))
   expect(values.kind).toBe(Kind.HashDict)
   const names = hashOf(1)
   set(names, 'x'.repeat(65), '1')
-  expect(names.kind).toBe(Kind.HashDict)
+  expect(names.kind).toBe(Kind.HashWide)
 })
 
 test('expect converts at once, and only for more pairs than a packed hash may hold', () => {
@@ -101,6 +113,8 @@ test('expect converts at once, and only for more pairs than a packed hash may ho
   hash.expect(12, 100, LIMITS)
   expect(hash.kind).toBe(Kind.HashPacked)
   hash.expect(13, 100, LIMITS)
+  expect(hash.kind).toBe(Kind.HashWide)
+  hash.expect(33, 100, LIMITS)
   expect(hash.kind).toBe(Kind.HashDict)
   expect(pairs(hash)).toEqual([
     ['f0', '0'],
@@ -112,8 +126,8 @@ test('expect converts at once, and only for more pairs than a packed hash may ho
   expect(huge.kind).toBe(Kind.HashDict)
 })
 
-test('replaceFound changes the value that get has found, in both encodings, and keeps to the limits', () => {
-  for (const hash of [hashOf(10), hashOf(30)]) {
+test('replaceFound changes the value that get has found, in every form, and keeps to the limits', () => {
+  for (const hash of [hashOf(10), hashOf(30), hashOf(40)]) {
     for (const text of ['x'.repeat(60), '1', 'y'.repeat(30)]) {
       expect(get(hash, 'f7')).not.toBe(null)
       hash.replaceFound(bytes(text), 0, text.length, LIMITS)
@@ -124,11 +138,11 @@ test('replaceFound changes the value that get has found, in both encodings, and 
   const long = hashOf(3)
   get(long, 'f1')
   long.replaceFound(bytes('z'.repeat(65)), 0, 65, LIMITS)
-  expect([long.kind, get(long, 'f1')]).toEqual([Kind.HashDict, 'z'.repeat(65)])
+  expect([long.kind, get(long, 'f1')]).toEqual([Kind.HashWide, 'z'.repeat(65)])
 })
 
 test('a clone of a HashDict has the same pairs in blocks of its own', () => {
-  const hash = hashOf(20)
+  const hash = hashOf(40)
   const clone = hash.dict?.clone(7)
   const before = pairs(hash)
   set(hash, 'f3', 'changed')
@@ -141,8 +155,8 @@ test('a clone of a HashDict has the same pairs in blocks of its own', () => {
   expect(hash.arena.liveBytes + hash.arena.liveBlocks).toBe(0)
 })
 
-test('moveTo makes the cursor show the pair at an index, forwards and backwards, in both encodings', () => {
-  for (const hash of [hashOf(10), hashOf(30)]) {
+test('moveTo makes the cursor show the pair at an index, forwards and backwards, in every form', () => {
+  for (const hash of [hashOf(10), hashOf(30), hashOf(40)]) {
     const all = pairs(hash)
     const cursor = hash.walk()
     for (const isPrepared of [false, true]) {

@@ -30,8 +30,9 @@ export function findHash(ctx: CommandContext, args: Args, i: number): number {
 
 /** Opens the hash of a row. */
 export function openHash(db: Database, row: number, hash: HashView): void {
-  if (db.kind(row) === Kind.HashPacked) {
-    hash.openPacked(db.ref(row))
+  const kind = db.kind(row)
+  if (kind !== Kind.HashDict) {
+    hash.openPacked(db.ref(row), kind)
     return
   }
   const object = db.object(row)
@@ -41,12 +42,12 @@ export function openHash(db: Database, row: number, hash: HashView): void {
 
 /** Writes back to its row what the view now holds. */
 export function storeHash(db: Database, row: number, hash: HashView): void {
-  if (hash.dict === null) db.setRef(row, hash.ref)
+  if (hash.dict === null) db.setValue(row, hash.kind, hash.ref)
   else if (db.kind(row) !== Kind.HashDict) db.setObject(row, Kind.HashDict, hash.dict)
 }
 
 /** Adds the hash of the view as a new key, that of argument `i`. */
 export function addHash(ctx: CommandContext, args: Args, i: number, hash: HashView): void {
-  if (hash.dict === null) ctx.db.add(args, i, Kind.HashPacked, hash.ref)
+  if (hash.dict === null) ctx.db.add(args, i, hash.kind, hash.ref)
   else ctx.db.addObject(args, i, Kind.HashDict, hash.dict)
 }
