@@ -11,7 +11,11 @@ const RETRY_STEP_MS = 20
 const RETRY_MAX_MS = 1000
 
 /** The options that `ioredisOptions` makes. */
-export type IoredisOptions = Required<Pick<RedisOptions, 'Connector' | 'retryStrategy'>>
+export interface IoredisOptions {
+  readonly Connector: NonNullable<RedisOptions['Connector']>
+  /** Time until a lost connection is opened again, in ms; null when the broker is closed. */
+  readonly retryStrategy: (times: number) => number | null
+}
 
 /**
  * Options for ioredis to use a broker in this process: `new Redis({ ...ioredisOptions(broker) })`, or BullMQ's
