@@ -17,6 +17,7 @@ import type { Connection, Receiver } from '../transport/contract.ts'
 export interface ClientHost {
   clientReceived(client: Client, buffer: Buffer, start: number, end: number): void
   clientDrained(client: Client): void
+  clientEnded(client: Client): void
   clientClosed(client: Client): void
   deliver(client: Client, fanOut: FanOut, start: number, end: number): void
 }
@@ -32,6 +33,8 @@ export interface Door {
 }
 
 const EMPTY = Buffer.alloc(0)
+/** Kept input up to this length moves to the front when something before it is done; more stays where it is, in bytes. */
+const MOVE_BYTES_MAX = 4096
 /** A client's own objects, with its socket, in bytes: measured over 10,000 idle connections, rounded. */
 const OBJECT_BYTES = 4096
 
@@ -75,6 +78,8 @@ export class Client implements Session, Receiver {
   fanOutEnd: number = 0
   /** Whether the server has this client in its list of those with output. */
   isOutputListed: boolean = false
+  /** Pieces of output that wait until the data they stand for is durable. */
+  heldCount: number = 0
   /** Wall time since which the output is over its soft limit; 0 when it is not. */
   softLimitSinceMs: number = 0
   /** Blocked state: what the client waits for, its command and its place in the deadline order. */
@@ -115,6 +120,10 @@ export class Client implements Session, Receiver {
     this.host.clientDrained(this)
   }
 
+  ended(): void {
+    this.host.clientEnded(this)
+  }
+
   closed(): void {
     this.host.clientClosed(this)
   }
@@ -147,6 +156,7 @@ export class Client implements Session, Receiver {
   dropInput(bytes: number): void {
     this.inputLength -= bytes
     if (this.inputLength === 0) this.input = EMPTY
+    else if (bytes > 0 && this.inputLength > MOVE_BYTES_MAX) this.input = this.input.subarray(bytes)
     else if (bytes > 0) this.input.copyWithin(0, bytes, bytes + this.inputLength)
   }
 

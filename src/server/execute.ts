@@ -36,6 +36,8 @@ export interface PipelineGates {
   readonly diskError: string | null
   /** Whether clients must authenticate. */
   readonly needsAuthentication: boolean
+  /** Called when a client has sent what browsers send and Redis' clients do not; closes it. */
+  foreignProtocol(client: Client): void
   /** Called when a handler failed with something that is no ReplyError: a defect. */
   internalError(command: Command, error: unknown): void
 }
@@ -47,6 +49,8 @@ const SHORT_ARGUMENTS_MAX = 8
 /** What subscribing and unsubscribing have, and nothing else. */
 const PUSH_FLAGS = CommandFlag.PubSub | CommandFlag.NoScript
 const DEBUG_DISABLED = disabledCommand('DEBUG', 'enable-debug-command')
+/** Arguments of an unknown command that are looked at for the error. */
+const UNKNOWN_SHOWN_MAX = 48
 const NO_SECRETS: readonly number[] = []
 
 /** What the pipeline counts and reports to. */
@@ -90,8 +94,13 @@ export class Pipeline {
   execute(client: Client, args: Args, reply: ReplySink): void {
     const mark = reply.position()
     const command = this.resolve(args)
-    if (command instanceof ReplyError) this.refuse(client, null, command, args, reply)
-    else {
+    if (command instanceof ReplyError) {
+      if (client.door === null && isForeignProtocol(args)) {
+        this.gates.foreignProtocol(client)
+        return
+      }
+      this.refuse(client, null, command, args, reply)
+    } else {
       client.lastCommandName = command.fullName
       const refusal = this.refusal(client, command, args)
       if (refusal !== null) this.refuse(client, command, refusal, args, reply)
@@ -275,9 +284,15 @@ function isAllowedWhileSubscribed(command: Command): boolean {
   }
 }
 
+/** What a web page can make a browser send to us: POST, or a header of a request. */
+function isForeignProtocol(args: Args): boolean {
+  return args.is(0, 'POST') || args.is(0, 'HOST:')
+}
+
+/** Names as many arguments as the text can hold: it is cut to 128 bytes, and one takes three at least. */
 function unknownCommandError(args: Args): ReplyError {
   const rest: string[] = []
-  for (let i = 1; i < args.count && i <= 16; i++) rest.push(args.text(i))
+  for (let i = 1; i < args.count && i <= UNKNOWN_SHOWN_MAX; i++) rest.push(args.text(i))
   return unknownCommand(args.text(0), rest)
 }
 

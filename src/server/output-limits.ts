@@ -2,8 +2,17 @@
  * Limits on output that a client does not read (`client-output-buffer-limit`), by class of client.
  * Source: Valkey src/networking.c checkClientOutputBufferLimits.
  */
+import { ClientFlag } from '../commands/session.ts'
 import type { OutputBufferLimits } from '../config/special-directives.ts'
 import type { Client } from './client.ts'
+
+/** Output that may wait for a client which has not authenticated, in bytes; the replies to it are short. */
+const UNAUTHENTICATED_BYTES_MAX = 64 * 1024
+
+/** Whether a client that must authenticate, and has not, lets its output pile up. */
+export function isOverUnauthenticatedLimit(client: Client): boolean {
+  return (client.flags & ClientFlag.Authenticated) === 0 && client.pendingOutputBytes > UNAUTHENTICATED_BYTES_MAX
+}
 
 /** Whether the client must be closed; notes since when it is over its soft limit. */
 export function isOverOutputLimit(limits: OutputBufferLimits, client: Client, nowMs: number): boolean {

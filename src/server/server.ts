@@ -10,6 +10,7 @@ import { randomBytes } from 'node:crypto'
 import { CommandContext, type ServerControl } from '../commands/context.ts'
 import { commandFamilies } from '../commands/index.ts'
 import { type Command, Registry } from '../commands/registry.ts'
+import { scriptRunner } from '../commands/scripting/script-runner.ts'
 import { ClientFlag, discardTransaction, type Session } from '../commands/session.ts'
 import type { Config } from '../config/config.ts'
 import type { OutputBufferLimits } from '../config/special-directives.ts'
@@ -27,11 +28,12 @@ import type { Args } from '../resp/args.ts'
 import { Decoded, Decoder, type DecoderLimits } from '../resp/decoder.ts'
 import { MAX_CLIENTS_REACHED, UNBLOCKED } from '../resp/errors.ts'
 import { type ReplySink, RespSink } from '../resp/reply.ts'
+import { LogLevel } from '../scripting/redis-library.ts'
 import type { Connection, Receiver } from '../transport/contract.ts'
 import { Blocking } from './blocking.ts'
 import { Client, type ClientHost, type Door } from './client.ts'
 import { Pipeline, type PipelineGates } from './execute.ts'
-import { isOverOutputLimit } from './output-limits.ts'
+import { isOverOutputLimit, isOverUnauthenticatedLimit } from './output-limits.ts'
 import { applySettings } from './settings.ts'
 
 /** Keys removed by one slice of the active expire cycle; the rest follows in the next turn. */
@@ -44,6 +46,9 @@ const TIMER_MAX_MS = 0x7fffffff
 const CONTINUE_MIN_BYTES = 4096
 /** Output gathered in one turn is sent before more is executed, in bytes. */
 const TURN_OUTPUT_MAX_BYTES = 4 * 1024 * 1024
+
+/** Attempts with a foreign protocol are logged this often at most, in ms. */
+const FOREIGN_LOG_MS = 60_000
 
 /** Output that waits for an fdatasync. */
 interface Held {
@@ -106,8 +111,9 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
   private nextClientId = 1
   // Segments of the turn, as parallel arrays that are reused.
   private readonly segmentClients: Client[] = []
-  private segmentStarts = new Int32Array(64)
-  private segmentEnds = new Int32Array(64)
+  // Doubles: a single reply can be longer than 2 GB.
+  private segmentStarts = new Float64Array(64)
+  private segmentEnds = new Float64Array(64)
   private segmentCount = 0
   private segmentStart = 0
   private running: Client | null = null
@@ -123,6 +129,7 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
   private cronTimer: NodeJS.Timeout | null = null
   private cronRuns = 0
   private isClosing: boolean = false
+  private foreignLoggedMs = Number.NEGATIVE_INFINITY
 
   constructor(options: ServerOptions) {
     this.config = options.config
@@ -159,6 +166,7 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
     }
     this.pipeline = new Pipeline(this.ctx, this.registry, this, this)
     this.pipeline.monitors.send = (monitor, line) => this.sendLine(monitor, line)
+    scriptRunner(this.ctx).services = { log: (level, text) => this.logScript(level, text), poll: () => {} }
     applySettings(this)
   }
 
@@ -229,12 +237,18 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
     this.stats.reads++
     this.stats.bytesIn += end - start
     client.bytesIn += end - start
+    if ((client.flags & (ClientFlag.CloseAfterReply | ClientFlag.Closed)) !== 0) return
     this.beginTurn()
+    client.lastCommandMs = this.keyspace.now
+    // What MULTI has queued came through the query buffer too.
+    if (client.queueBytes > 0 && client.queueBytes + end - start > this.queryBufferMax) {
+      this.queryLimitReached(client)
+      return
+    }
     if (client.inputLength > 0 || this.isStalled(client)) {
       client.keepInput(buffer, start, end)
       if (client.inputLength > this.queryBufferMax) this.queryLimitReached(client)
       else if (!this.isStalled(client)) this.readKept(client)
-      else if (client.inputLength > CONTINUE_MIN_BYTES * 16) client.connection.pause()
       return
     }
     const at = this.process(client, this.decoder, buffer, start, end)
@@ -277,7 +291,20 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
 
   clientDrained(client: Client): void {
     if (client.outputLength > 0) this.listOutput(client)
-    else if ((client.flags & ClientFlag.CloseAfterReply) !== 0) client.connection.end()
+    else if ((client.flags & ClientFlag.CloseAfterReply) !== 0 && client.heldCount === 0) client.connection.end()
+  }
+
+  /**
+   * The client will send nothing more: what it has asked for is answered, then it is closed. One that waits is closed
+   * at once, so that it takes no element which nobody reads.
+   */
+  clientEnded(client: Client): void {
+    if ((client.flags & (ClientFlag.Blocked | ClientFlag.Paused)) !== 0) {
+      this.closeClient(client)
+      return
+    }
+    client.flags |= ClientFlag.CloseAfterReply
+    this.listOutput(client)
   }
 
   clientClosed(client: Client): void {
@@ -369,7 +396,8 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
   /** Asks whoever runs the process to end it. */
   shutdown(): boolean {
     if (this.onShutdown === null) return false
-    this.onShutdown()
+    // Not from within a command: the turn ends first, with the replies of all who were served in it.
+    setImmediate(this.onShutdown)
     return true
   }
 
@@ -385,6 +413,20 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
 
   get needsAuthentication(): boolean {
     return this.password !== ''
+  }
+
+  foreignProtocol(client: Client): void {
+    const now = this.keyspace.now
+    if (now - this.foreignLoggedMs > FOREIGN_LOG_MS) {
+      this.foreignLoggedMs = now
+      this.log.warning(
+        `Possible attack: client ${client.address} sent POST or Host:, as a web page does that makes a browser talk to us. Its connection was closed`,
+      )
+    }
+    // Nothing is answered, not even what came before.
+    client.flags |= ClientFlag.Closed
+    client.connection.destroy()
+    this.clientClosed(client)
   }
 
   internalError(command: Command, error: unknown): void {
@@ -506,7 +548,8 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
   private flush(): void {
     this.journal.drain()
     const aof = this.aof
-    const holds = aof !== null && aof.policy === FsyncPolicy.Always && !aof.isDurable
+    // What is held already goes out first, also when the policy has changed meanwhile.
+    const holds = aof !== null && !aof.isDurable && (aof.policy === FsyncPolicy.Always || this.held.length > 0)
     if (holds) aof.sync()
     this.sendSegments(holds ? aof.acceptedBytes : 0)
     this.releaseFinished(holds ? aof.acceptedBytes : 0)
@@ -565,8 +608,8 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
         if (after > 0) this.hold(client, bytes, after)
         else client.connection.send(bytes, 0, bytes.length)
       }
-      if ((client.flags & ClientFlag.CloseAfterReply) !== 0 && after === 0 && client.outputLength === 0)
-        client.connection.end()
+      const isClosing = (client.flags & ClientFlag.CloseAfterReply) !== 0
+      if (isClosing && client.heldCount === 0 && client.outputLength === 0) client.connection.end()
     }
   }
 
@@ -582,6 +625,7 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
   }
 
   private hold(client: Client, bytes: Buffer, after: number): void {
+    client.heldCount++
     this.held.push({ client, bytes, after })
   }
 
@@ -590,6 +634,7 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
     const synced = this.aof === null ? Number.POSITIVE_INFINITY : this.aof.syncedBytes
     while (this.heldAt < this.held.length && this.held[this.heldAt]!.after <= synced) {
       const { client, bytes } = this.held[this.heldAt++]!
+      client.heldCount--
       if (client.door !== null) client.door.release()
       if ((client.flags & ClientFlag.Closed) !== 0) continue
       if (client.connection.queuedBytes > 0) {
@@ -696,6 +741,7 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
       if (this.isStalled(client)) break
       if (sink.at > TURN_OUTPUT_MAX_BYTES || this.channels.pendingBytes > TURN_OUTPUT_MAX_BYTES)
         this.flushMidTurn(client)
+      if ((client.flags & ClientFlag.Closed) !== 0) break
     }
     this.closeSegment(client)
     this.pipeline.timer.end()
@@ -730,6 +776,8 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
 
   private closeSegment(client: Client): void {
     this.running = null
+    // A client that was closed meanwhile gets nothing more.
+    if ((client.flags & ClientFlag.Closed) !== 0) this.sink.takeBack(this.segmentStart)
     const end = this.sink.at
     if (end === this.segmentStart) {
       if ((client.flags & ClientFlag.CloseAfterReply) !== 0) this.listOutput(client)
@@ -751,8 +799,8 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
   }
 
   private growSegments(): void {
-    const starts = new Int32Array(this.segmentStarts.length * 2)
-    const ends = new Int32Array(this.segmentStarts.length * 2)
+    const starts = new Float64Array(this.segmentStarts.length * 2)
+    const ends = new Float64Array(this.segmentStarts.length * 2)
     starts.set(this.segmentStarts)
     ends.set(this.segmentEnds)
     this.segmentStarts = starts
@@ -814,7 +862,10 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
   }
 
   private checkOutputLimit(client: Client): void {
-    if (!isOverOutputLimit(this.outputLimits, client, this.keyspace.now)) return
+    const isOver =
+      isOverOutputLimit(this.outputLimits, client, this.keyspace.now) ||
+      (this.needsAuthentication && isOverUnauthenticatedLimit(client))
+    if (!isOver) return
     this.stats.outputLimitDisconnections++
     this.log.warning(`Closing client ${client.address} for overcoming of output buffer limits`)
     this.closeClient(client)
@@ -870,6 +921,14 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
     this.scheduleTurn()
   }
 
+  /** redis.log of a script. */
+  private logScript(level: number, text: string): void {
+    if (level === LogLevel.Debug) this.log.debug(text)
+    else if (level === LogLevel.Verbose) this.log.verbose(text)
+    else if (level === LogLevel.Notice) this.log.notice(text)
+    else this.log.warning(text)
+  }
+
   private readonly cron = (): void => {
     if (this.isCronPaused) return
     this.readClock()
@@ -889,7 +948,8 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
   }
 
   private isIdle(client: Client, now: number): boolean {
-    if ((client.flags & (ClientFlag.Blocked | ClientFlag.InProcess)) !== 0 || client.isSubscribed) return false
+    const exempt = ClientFlag.Blocked | ClientFlag.InProcess | ClientFlag.Monitor
+    if ((client.flags & exempt) !== 0 || client.isSubscribed) return false
     return now - client.lastCommandMs > this.idleTimeoutMs
   }
 

@@ -8,6 +8,9 @@ import { Notify } from '../keyspace/notify.ts'
 import { FsyncPolicy } from '../persistence/aof.ts'
 import type { Server } from './server.ts'
 
+/** Input that can be kept for a client: offsets of arguments have 31 bits, in bytes. */
+const INPUT_BYTES_MAX = 0x7fffffff
+
 /** Fsync policy of an `appendfsync` value. */
 export function fsyncPolicy(text: string): number {
   return text === 'always' ? FsyncPolicy.Always : text === 'no' ? FsyncPolicy.No : FsyncPolicy.EverySecond
@@ -43,7 +46,7 @@ export function applySettings(server: Server): void {
         server.limits.bulkBytesMax = value
       },
     ],
-    ['client-query-buffer-limit', (value) => (server.queryBufferMax = value)],
+    ['client-query-buffer-limit', (value) => (server.queryBufferMax = Math.min(value, INPUT_BYTES_MAX))],
     ['maxclients', (value) => (server.maxClients = value)],
     ['timeout', (value) => (server.idleTimeoutMs = value * 1000)],
     ['tcp-keepalive', (value) => (server.keepAliveSeconds = value)],

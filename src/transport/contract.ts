@@ -35,6 +35,8 @@ export interface Receiver {
   received(buffer: Buffer, start: number, end: number): void
   /** Everything handed to `send` has been taken by the system. */
   drained(): void
+  /** The peer has sent its last byte and may still read. The receiver ends the connection when nothing more is due. */
+  ended(): void
   /** The connection is gone; no call follows. */
   closed(): void
 }
@@ -46,6 +48,8 @@ export type Accept = (connection: Connection) => Receiver | null
 export interface Endpoint {
   /** Port bound to, 0 for a unix socket. */
   readonly port: number
+  /** Told when a connection could not be accepted, as when the process may open no more files. */
+  onError: (error: Error) => void
   /** Stops accepting. Open connections stay. */
   close(): Promise<void>
 }

@@ -114,12 +114,11 @@ class MemoryConnection implements Connection {
     this.receiver?.drained()
   }
 
-  /** The client has written everything: it gets what is due to it already, like a half-closed socket. */
+  /** The client has written everything: it gets what is due to it, like a half-closed socket. */
   ended(): void {
     this.isPaused = false
     this.deliver()
-    this.end()
-    this.close()
+    this.receiver?.ended()
   }
 
   // ---- the server's side ----

@@ -18,13 +18,18 @@ export interface TcpOptions {
 
 /** Listens on a TCP address. Rejects with the system's error. */
 export function listenTcp(options: TcpOptions, accept: Accept): Promise<Endpoint> {
-  return listen({ host: options.host, port: options.port, backlog: options.backlog, ipv6Only: true }, accept, false)
+  return listen({ host: options.host, port: options.port, backlog: options.backlog, ipv6Only: true }, accept, null)
 }
 
 /** Listens on a unix socket; a stale socket file is replaced. `mode` null leaves permissions as they come. */
-export async function listenUnix(path: string, mode: number | null, backlog: number, accept: Accept): Promise<Endpoint> {
+export async function listenUnix(
+  path: string,
+  mode: number | null,
+  backlog: number,
+  accept: Accept,
+): Promise<Endpoint> {
   rmSync(path, { force: true })
-  const endpoint = await listen({ path, backlog }, accept, true)
+  const endpoint = await listen({ path, backlog }, accept, path)
   if (mode !== null) chmodSync(path, mode)
   return endpoint
 }
@@ -34,7 +39,7 @@ interface HandleOptions extends Omit<net.SocketConstructorOpts, 'handle'> {
   readonly handle: unknown
 }
 
-function listen(options: net.ListenOptions, accept: Accept, isUnixSocket: boolean): Promise<Endpoint> {
+function listen(options: net.ListenOptions, accept: Accept, path: string | null): Promise<Endpoint> {
   const input = Buffer.allocUnsafeSlow(INPUT_BYTES)
   const server = net.createServer({ pauseOnConnect: true, noDelay: true }, (accepted) => {
     const handle: unknown = Reflect.get(accepted, '_handle')
@@ -42,10 +47,16 @@ function listen(options: net.ListenOptions, accept: Accept, isUnixSocket: boolea
       accepted.destroy()
       return
     }
-    const address = { remoteAddress: accepted.remoteAddress, remotePort: accepted.remotePort, localAddress: accepted.localAddress, localPort: accepted.localPort }
+    const address = {
+      remoteAddress: accepted.remoteAddress,
+      remotePort: accepted.remotePort,
+      localAddress: accepted.localAddress,
+      localPort: accepted.localPort,
+    }
     let connection: NodeConnection | null = null
     const socketOptions: HandleOptions = {
       handle,
+      allowHalfOpen: true,
       onread: {
         buffer: input,
         callback: (bytes) => {
@@ -60,7 +71,7 @@ function listen(options: net.ListenOptions, accept: Accept, isUnixSocket: boolea
     accepted.destroy()
     const socket = new net.Socket(socketOptions as net.SocketConstructorOpts)
     socket.setNoDelay(true)
-    connection = new NodeConnection(socket, isUnixSocket, address)
+    connection = new NodeConnection(socket, path, address)
     connection.start(accept)
   })
   return new Promise((resolve, reject) => {
@@ -68,10 +79,13 @@ function listen(options: net.ListenOptions, accept: Accept, isUnixSocket: boolea
     server.listen(options, () => {
       server.off('error', reject)
       const bound = server.address()
-      resolve({
+      const endpoint: Endpoint = {
         port: bound !== null && typeof bound === 'object' ? bound.port : 0,
+        onError: () => {},
         close: () => new Promise((done) => server.close(() => done())),
-      })
+      }
+      server.on('error', (error) => endpoint.onError(error))
+      resolve(endpoint)
     })
   })
 }
@@ -92,23 +106,24 @@ class NodeConnection implements Connection {
   readonly localAddress: string
   isPaused: boolean = false
 
-  constructor(socket: net.Socket, isUnixSocket: boolean, addresses: Addresses) {
+  /** `path` is that of the unix socket, null for TCP. */
+  constructor(socket: net.Socket, path: string | null, addresses: Addresses) {
     this.socket = socket
-    this.isUnixSocket = isUnixSocket
-    this.address = formatAddress(addresses.remoteAddress, addresses.remotePort)
-    this.localAddress = formatAddress(addresses.localAddress, addresses.localPort)
-    this.isLocal = isUnixSocket || isLoopback(addresses.remoteAddress ?? '')
+    this.address = path === null ? formatAddress(addresses.remoteAddress, addresses.remotePort) : `${path}:0`
+    this.localAddress = path === null ? formatAddress(addresses.localAddress, addresses.localPort) : `${path}:0`
+    this.isUnixSocket = path !== null
+    this.isLocal = path !== null || isLoopback(addresses.remoteAddress ?? '')
   }
 
   start(accept: Accept): void {
+    const socket = this.socket
+    // Also one that is refused may fail while the refusal is sent.
+    socket.on('error', () => socket.destroy())
     const receiver = accept(this)
     if (receiver === null) return
     this.receiver = receiver
-    const socket = this.socket
     socket.on('drain', () => receiver.drained())
-    // A half-closed peer gets what is due to it and is closed: Redis answers nothing after end of input either.
-    socket.on('end', () => socket.destroySoon())
-    socket.on('error', () => socket.destroy())
+    socket.on('end', () => receiver.ended())
     socket.on('close', () => receiver.closed())
     socket.resume()
   }
@@ -153,7 +168,7 @@ class NodeConnection implements Connection {
 }
 
 function formatAddress(address: string | undefined, port: number | undefined): string {
-  if (address === undefined) return ':0'
+  if (address === undefined) return '?:0'
   const plain = address.startsWith('::ffff:') ? address.slice(7) : address
   return plain.includes(':') ? `[${plain}]:${port}` : `${plain}:${port}`
 }

@@ -61,7 +61,7 @@ export class CommandBench {
     this.#sink = new RespSink(keyspace.arena)
     const db = keyspace.databases[0]
     if (db === undefined) throw new Error('A keyspace without databases')
-    const host = { clientReceived() {}, clientDrained() {}, clientClosed() {}, deliver() {} }
+    const host = { clientReceived() {}, clientDrained() {}, clientEnded() {}, clientClosed() {}, deliver() {} }
     this.#client = new Client(host, connection, 1, db, ClientFlag.Authenticated, START_MS)
     const server = refusingServer()
     this.ctx = new CommandContext(
@@ -79,6 +79,7 @@ export class CommandBench {
     const gates = {
       diskError: null,
       needsAuthentication: false,
+      foreignProtocol: () => {},
       internalError: (_command: unknown, error: unknown) => {
         throw error
       },
