@@ -33,6 +33,15 @@ const DOUBLE_FORMAT: FloatFormat = { mantissaBits: 53, exponentMin: -1074, expon
 /** Integers up to here are printed with all their digits, as Redis does by casting to long long. */
 const PLAIN_INTEGER_MAX = 2 ** 62
 
+const MINUS = 0x2d
+const PLUS = 0x2b
+const POINT = 0x2e
+const ZERO = 0x30
+/** A digit may follow a number up to here, and the result is a safe integer. */
+const PLAIN_MANTISSA_MAX = 900719925474098
+/** 10^0 … 10^22, all of them exact doubles. */
+const POWERS_OF_TEN = Array.from({ length: 23 }, (_, exponent) => 10 ** exponent)
+
 const DECIMAL = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i
 const HEXADECIMAL = /^([+-]?)0x([0-9a-f]*)(?:\.([0-9a-f]*))?(?:p([+-]?\d+))?$/i
 const INFINITE = /^([+-]?)inf(?:inity)?$/i
@@ -63,6 +72,34 @@ export function parseDouble(text: string): number | null {
   if (value === Infinity || value === -Infinity) return null
   if (value === 0 && hasNonZeroDigit(text)) return null
   return value
+}
+
+/**
+ * Reads `source[start, start + length)` when it is a plain decimal of few digits (`-12`, `0.5`, `1700000000.25`), without
+ * making a string. NaN for everything else, which `parseDouble` may still take. Hot path.
+ */
+export function parsePlainDecimal(source: Uint8Array, start: number, length: number): number {
+  const end = start + length
+  const first = length > 0 ? source[start]! : 0
+  let at = first === MINUS || first === PLUS ? start + 1 : start
+  let mantissa = 0
+  let digits = 0
+  let pointAt = end
+  for (; at < end; at++) {
+    const digit = source[at]! - ZERO
+    if (digit >= 0 && digit <= 9) {
+      if (mantissa > PLAIN_MANTISSA_MAX) return Number.NaN
+      mantissa = mantissa * 10 + digit
+      digits++
+    } else if (source[at] === POINT && pointAt === end) pointAt = at
+    else return Number.NaN
+  }
+  if (digits === 0) return Number.NaN
+  const decimals = pointAt === end ? 0 : end - pointAt - 1
+  if (decimals >= POWERS_OF_TEN.length) return Number.NaN
+  // Both numbers are exact, so that the quotient is rounded once, as strtod rounds.
+  const value = mantissa / POWERS_OF_TEN[decimals]!
+  return first === MINUS ? -value : value
 }
 
 function parseHexadecimal(text: string): number | null {

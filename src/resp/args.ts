@@ -5,7 +5,7 @@
  * valid until the handler returns, and who keeps arguments (MULTI, blocking) takes a `copy()`. Nothing is decoded
  * until somebody asks for text or a number.
  */
-import { parseDouble } from '../bytes/double.ts'
+import { parseDouble, parsePlainDecimal } from '../bytes/double.ts'
 import { INT64_MAX, INT64_MIN, parseInt64, parseSafeInteger, writeInteger } from '../bytes/integer.ts'
 import { copyBytes } from '../storage/arena.ts'
 import { NOT_A_FLOAT, NOT_AN_INTEGER, type ReplyError } from './errors.ts'
@@ -99,8 +99,8 @@ export class Args {
 
   /** Argument `i` as a double, infinities allowed. @throws NOT_A_FLOAT, or the given error. */
   double(i: number, error: ReplyError = NOT_A_FLOAT): number {
-    const integer = parseSafeInteger(this.buffer, this.offsets[i]!, this.lengths[i]!)
-    if (!Number.isNaN(integer)) return integer
+    const plain = parsePlainDecimal(this.buffer, this.offsets[i]!, this.lengths[i]!)
+    if (!Number.isNaN(plain)) return plain
     const value = parseDouble(this.text(i))
     if (value === null) throw error
     return value

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { formatDouble, formatDouble17, parseDouble } from '../../src/bytes/double.ts'
+import { formatDouble, formatDouble17, parseDouble, parsePlainDecimal } from '../../src/bytes/double.ts'
 import { hasReference, ReferenceServer } from './reference-server.ts'
 
 const ACCEPTED: readonly [text: string, value: number][] = [
@@ -82,6 +82,59 @@ describe('formatDouble', () => {
 
   test('every double reads back as itself', () => {
     fc.assert(fc.property(fc.double({ noNaN: true }), (d) => Object.is(parseDouble(formatDouble(d)), d)))
+  })
+})
+
+describe('parsePlainDecimal', () => {
+  function plain(text: string): number {
+    const bytes = Buffer.from(`1${text}1`, 'latin1')
+    return parsePlainDecimal(bytes, 1, text.length)
+  }
+
+  test.each<[string, number]>([
+    ['0', 0],
+    ['-0', -0],
+    ['+5', 5],
+    ['5.', 5],
+    ['.5', 0.5],
+    ['-12.25', -12.25],
+    ['000000012345', 12345],
+    ['1700000000.123456', 1700000000.123456],
+    ['9007199254740989', 9007199254740989],
+    ['0.1', 0.1],
+  ])('%s is %d', (text, value) => {
+    expect(plain(text)).toBe(value)
+  })
+
+  test.each([
+    '',
+    '-',
+    '+',
+    '.',
+    '-.',
+    '1.2.3',
+    '1e3',
+    '0x1',
+    'inf',
+    ' 1',
+    '1 ',
+    '--1',
+    '90071992547409930',
+    `0.${'0'.repeat(22)}1`,
+  ])('it leaves %j to parseDouble', (text) => {
+    expect(plain(text)).toBeNaN()
+  })
+
+  test('what it reads, parseDouble reads alike', () => {
+    const digits = fc.string({ unit: fc.constantFrom(...'0123456789.-'), maxLength: 22 })
+    const short = fc.double({ noNaN: true, noDefaultInfinity: true, min: -1e15, max: 1e15 }).map(String)
+    fc.assert(
+      fc.property(fc.oneof(digits, short), (text) => {
+        const value = plain(text)
+        return Number.isNaN(value) || Object.is(value, parseDouble(text))
+      }),
+      { numRuns: 5000 },
+    )
   })
 })
 

@@ -5,8 +5,14 @@
  * A range is parsed in full before the key is looked up. Once parsed, every kind is a run of ranks, found in O(log n).
  * Source: Valkey src/t_zset.c `zslParseRange`, `zslParseLexRange`.
  */
-import { bitLength, classifyFloat, FloatText, parseDouble, scanHexadecimal } from '../../bytes/double.ts'
-import { parseSafeInteger } from '../../bytes/integer.ts'
+import {
+  bitLength,
+  classifyFloat,
+  FloatText,
+  parseDouble,
+  parsePlainDecimal,
+  scanHexadecimal,
+} from '../../bytes/double.ts'
 import type { Args } from '../../resp/args.ts'
 import { LEX_RANGE_INVALID, SCORE_RANGE_NOT_A_FLOAT } from '../../resp/errors.ts'
 import { Edge } from '../../structures/score-order.ts'
@@ -127,8 +133,8 @@ function isExclusive(args: Args, i: number): boolean {
 /** The number of a score bound, with or without `(` before it. */
 function parseBound(args: Args, i: number): number {
   const prefix = isExclusive(args, i) ? 1 : 0
-  const integer = parseSafeInteger(args.buffer, args.start(i) + prefix, args.length(i) - prefix)
-  if (!Number.isNaN(integer)) return integer
+  const plain = parsePlainDecimal(args.buffer, args.start(i) + prefix, args.length(i) - prefix)
+  if (!Number.isNaN(plain)) return plain
   const value = readWithStrtod(args.text(i).slice(prefix))
   if (value === null) throw SCORE_RANGE_NOT_A_FLOAT
   return value
