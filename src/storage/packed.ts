@@ -316,7 +316,10 @@ export function packedInsert(
 ): Ref {
   const value = parseSafeInteger(source, start, length)
   if (!Number.isNaN(value)) return packedInsertInteger(arena, ref, position, value)
-  return packedInsertString(arena, ref, position, source, start, length)
+  const size = stringEntryBytes(length)
+  ref = openGap(arena, ref, position, 0, size, 1)
+  writeString(arena.segment(ref), arena.offset(ref) + position, source, start, length)
+  return ref
 }
 
 /** Inserts an integer before the entry at `position` (or at the end, the block's length). */
@@ -324,21 +327,6 @@ export function packedInsertInteger(arena: Arena, ref: Ref, position: number, va
   const size = integerEntryBytes(value)
   ref = openGap(arena, ref, position, 0, size + 1, 1)
   writeIntegerEntry(arena.segment(ref), arena.offset(ref) + position, value, size)
-  return ref
-}
-
-/** As `packedInsert`, but the bytes stay a string entry even when they read as an integer. */
-export function packedInsertString(
-  arena: Arena,
-  ref: Ref,
-  position: number,
-  source: Uint8Array,
-  start: number,
-  length: number,
-): Ref {
-  const size = stringEntryBytes(length)
-  ref = openGap(arena, ref, position, 0, size, 1)
-  writeString(arena.segment(ref), arena.offset(ref) + position, source, start, length)
   return ref
 }
 
@@ -426,9 +414,16 @@ export function stringEntryBytes(length: number): number {
 
 /**
  * Puts `inserted` bytes in the place of `removed` bytes at `position` and adds `countDelta` to the count. The inserted
- * bytes are left for the caller to write.
+ * bytes are left for the caller to write: as many entries as `countDelta` says, or one entry in the place of another.
  */
-function openGap(arena: Arena, ref: Ref, position: number, removed: number, inserted: number, countDelta: number): Ref {
+export function openGap(
+  arena: Arena,
+  ref: Ref,
+  position: number,
+  removed: number,
+  inserted: number,
+  countDelta: number,
+): Ref {
   const oldLength = arena.length(ref)
   const delta = inserted - removed
   const tail = oldLength - position - removed

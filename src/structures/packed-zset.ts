@@ -6,18 +6,18 @@
  * endian), so that no text is parsed. A function that changes the block may move it, and returns the reference to use
  * from then on. As in Redis' packed form, a score of -0 becomes 0.
  */
-import { writeInteger } from '../bytes/integer.ts'
+import { parseSafeInteger, writeInteger } from '../bytes/integer.ts'
 import type { Arena, Ref } from '../storage/arena.ts'
 import {
   NO_ENTRY,
+  openGap,
   PACKED_HEADER_BYTES,
   type PackedCursor,
   packedBytes,
   packedCount,
-  packedInsert,
-  packedInsertInteger,
-  packedInsertString,
+  packedEntryBytes,
   packedRemove,
+  writePackedEntry,
 } from '../storage/packed.ts'
 import { compareRanges } from './score-order.ts'
 
@@ -71,12 +71,16 @@ export function insertMember(
 ): Ref {
   const arena = cursor.arena
   const position = placeOf(cursor, ref, member, start, length, score)
-  const bytesBefore = arena.length(ref)
-  ref = packedInsert(arena, ref, position, member, start, length)
-  const scoreAt = position + arena.length(ref) - bytesBefore
-  if (Number.isSafeInteger(score)) return packedInsertInteger(arena, ref, scoreAt, score)
+  const integer = parseSafeInteger(member, start, length)
+  const integerScore = Number.isSafeInteger(score) ? score : Number.NaN
+  const memberBytes = packedEntryBytes(integer, length)
+  ref = openGap(arena, ref, position, 0, memberBytes + packedEntryBytes(integerScore, SCORE_BYTES), 2)
+  const buffer = arena.segment(ref)
+  const at = arena.offset(ref) + position
+  writePackedEntry(buffer, at, integer, member, start, length)
   scoreBox[0] = score
-  return packedInsertString(arena, ref, scoreAt, scoreBytes, 0, SCORE_BYTES)
+  writePackedEntry(buffer, at + memberBytes, integerScore, scoreBytes, 0, SCORE_BYTES)
+  return ref
 }
 
 /** Removes `count` members from the one at `position` on. */
