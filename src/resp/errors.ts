@@ -154,7 +154,7 @@ export function noGroupInXreadgroup(key: string, group: string): ReplyError {
 }
 
 export function unknownXclaimOption(option: string): ReplyError {
-  return new ReplyError(oneLine(`ERR Unrecognized XCLAIM option '${option}'`))
+  return new ReplyError(oneLine(`ERR Unrecognized XCLAIM option '${shown(option)}'`))
 }
 
 // Lists

@@ -6,6 +6,8 @@ import type { Reply } from '../support/resp-client.ts'
 
 /** Replies of these commands come in no promised order. */
 const UNORDERED = new Set([
+  'hrandfield',
+  'zrandmember',
   'smembers',
   'sinter',
   'sunion',

@@ -27,6 +27,8 @@ const ODD_NUMBERS = [
   '0x10',
   '99999999999999999999999',
 ]
+/** Times are exact to 2^53 ms only. */
+const ODD_TIMES = ODD_NUMBERS.filter((n) => !/^-?922/.test(n))
 const FLOATS = [
   '0',
   '1',
@@ -96,10 +98,10 @@ const word: Make = (r) => [r.pick(WORDS)]
 const value: Make = (r) => [r.chance(30) ? r.pick(NUMBERS) : r.pick(WORDS)]
 const field: Make = (r) => [r.pick(FIELDS)]
 const pattern: Make = (r) => [r.pick(PATTERNS)]
-const lifetime: Make = (r) => [r.chance(8) ? r.pick(ODD_NUMBERS) : r.pick(LIFETIMES)]
+const lifetime: Make = (r) => [r.chance(8) ? r.pick(ODD_TIMES) : r.pick(LIFETIMES)]
 const absolute =
   (unit: number): Make =>
-  (r) => [r.chance(8) ? r.pick(ODD_NUMBERS) : String((4_000_000_000 + r.below(1000)) * unit)]
+  (r) => [r.chance(8) ? r.pick(ODD_TIMES) : String((4_000_000_000 + r.below(1000)) * unit)]
 const scoreBound: Make = (r) => [
   r.chance(8) ? r.pick(['-inf', '+inf', '(1', '(abc', '(', '1e400']) : `${r.chance(20) ? '(' : ''}${r.pick(FLOATS)}`,
 ]
@@ -446,17 +448,24 @@ const GENERIC: Make[] = [
     maybe(30, c('TYPE', oneOf(lit('string'), lit('zset'), lit('nosuch')))),
   ),
   c('DBSIZE'),
+  // Elements whose weights are equal or missing come in no promised order with ALPHA: BY and ALPHA are kept apart.
+  c(
+    'SORT',
+    oneOf(L, Z),
+    maybe(40, c('BY', oneOf(lit('nosort'), lit('s:*'), lit('h:*->f1')))),
+    maybe(30, c('GET', oneOf(lit('#'), lit('s:*'), lit('h:*->f1')))),
+    maybe(30, oneOf(lit('ASC'), lit('DESC'))),
+  ),
   c(
     'SORT',
     oneOf(L, E, Z),
-    maybe(30, c('BY', oneOf(lit('nosort'), lit('s:*'), lit('h:*->f1')))),
     maybe(30, c('LIMIT', small, small)),
     maybe(30, c('GET', oneOf(lit('#'), lit('s:*'), lit('h:*->f1')))),
     maybe(30, oneOf(lit('ASC'), lit('DESC'))),
-    maybe(60, lit('ALPHA')),
+    lit('ALPHA'),
     maybe(10, c('STORE', L)),
   ),
-  c('OBJECT', 'REFCOUNT', lit('missing')),
+  c('OBJECT', 'REFCOUNT', lit('absent')),
   c('OBJECT', 'ENCODING', oneOf(S, H, Z)),
 ]
 
@@ -532,6 +541,10 @@ function withConsumers(words: string[]): string[][] {
 
 /** Makes a few commands malformed: an argument missing, one too many, or one that makes no sense. */
 function spoil(r: Random, words: string[]): string[] {
+  // With another count they reply, or take away, some random members.
+  if (/^(spop|srandmember)$/i.test(words[0]!)) return words
+  // Another name of a consumer would create it, in 7.2 only.
+  if (/^x(readgroup|claim|autoclaim)$/i.test(words[0]!)) return r.chance(3) ? words.slice(0, -1) : words
   if (r.chance(2) && words.length > 1) return words.slice(0, -1)
   // ZRANK takes one more argument since 7.2.
   if (r.chance(1) && !/^z(rev)?rank$/i.test(words[0]!)) return [...words, r.pick(WORDS)]
