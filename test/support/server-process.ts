@@ -121,7 +121,10 @@ export class ServerProcess {
         const client = await server.connect()
         const reply = await client.call('PING')
         client.close()
-        if (typeof reply === 'object' && reply !== null && 'status' in reply) return server
+        if (typeof reply === 'object' && reply !== null) {
+          // A server with a password answers too.
+          if ('status' in reply || ('error' in reply && reply.error.startsWith('NOAUTH'))) return server
+        }
       } catch {
         // Not listening yet: the loop is bounded by the limit below.
       }
