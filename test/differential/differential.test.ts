@@ -1,28 +1,30 @@
 /**
- * Millrace beside redis-server: random commands, replies compared value by value.
+ * Millrace beside redis-server: random commands, replies compared value by value; at the end every arena block has an
+ * owner.
  *
  * MILLRACE_DIFF sets the number of commands per protocol version, MILLRACE_SEED repeats a run.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { TestBroker } from '../support/broker.ts'
 import { hasRedisServer, ServerProcess } from '../support/server-process.ts'
 import { compareServers } from './run.ts'
 
-const COUNT = Number(process.env.MILLRACE_DIFF ?? 20_000)
+const COUNT = Number(process.env.MILLRACE_DIFF ?? 50_000)
 const SEED = Number(process.env.MILLRACE_SEED ?? Date.now() % 1_000_000_007)
 
 if (!hasRedisServer) console.warn('Skipped: differential tests need redis-server in PATH')
 
 describe.skipIf(!hasRedisServer)(`beside redis-server, seed ${SEED}`, () => {
-  let ours: ServerProcess
+  let ours: TestBroker
   let theirs: ServerProcess
 
   beforeAll(async () => {
-    ours = await ServerProcess.millrace(['--appendonly', 'no'])
+    ours = await TestBroker.start({ databases: 16 })
     theirs = await ServerProcess.redis()
   })
 
   afterAll(async () => {
-    await ours?.dispose()
+    await ours?.stop()
     await theirs?.dispose()
   })
 
@@ -36,6 +38,10 @@ describe.skipIf(!hasRedisServer)(`beside redis-server, seed ${SEED}`, () => {
         a.close()
         b.close()
         expect(differences, `seed ${SEED}`).toEqual([])
+        const { keyspace } = ours.server
+        const { liveBytes, liveBlocks } = keyspace.arena
+        expect(keyspace.account()).toEqual({ bytes: liveBytes, blocks: liveBlocks })
+        expect(liveBlocks).toBeGreaterThan(0)
       },
       COUNT * 3 + 30_000,
     )

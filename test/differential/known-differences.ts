@@ -37,6 +37,11 @@ export const knownDifferences: readonly KnownDifference[] = [
       /^xsetid$/i.test(command[0]!) && hasError(ours, 'max_deleted') && hasError(theirs, 'top item'),
   },
   {
+    title: 'SORT compares in byte order',
+    applies: (command, ours) =>
+      command.some((word) => /^sort$/i.test(word)) && JSON.stringify(ours).includes('\\u0000'),
+  },
+  {
     title: 'LPOS refuses the smallest RANK',
     applies: (command, ours) => /^lpos$/i.test(command[0]!) && hasError(ours, 'value must between'),
   },
