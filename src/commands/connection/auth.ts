@@ -13,10 +13,10 @@ import { authenticate, DEFAULT_USER } from './credentials.ts'
 
 export const auth = defineCommand({
   name: 'auth',
-  summary: 'Authenticates the connection.',
+  summary: 'Logs the connection in.',
   group: 'connection',
   since: '1.0.0',
-  complexity: 'O(N) where N is the number of passwords defined for the user',
+  complexity: 'O(1)',
   arity: -2,
   flags:
     CommandFlag.NoScript |

@@ -16,7 +16,7 @@ export const clientList = defineCommand({
   summary: 'Lists the connections.',
   group: 'connection',
   since: '2.4.0',
-  complexity: 'O(N) where N is the number of client connections',
+  complexity: 'O(N), N being the number of connections.',
   arity: -2,
   flags: CommandFlag.Admin | CommandFlag.NoScript | CommandFlag.Loading | CommandFlag.Stale,
   categories: AclCategory.Connection,

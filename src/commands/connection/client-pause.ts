@@ -32,7 +32,7 @@ export const clientUnpause = defineCommand({
   summary: 'Lets commands that wait because of CLIENT PAUSE go on.',
   group: 'connection',
   since: '6.2.0',
-  complexity: 'O(N) Where N is the number of paused clients',
+  complexity: 'O(N), N being the number of connections.',
   arity: 2,
   flags: FLAGS,
   categories: AclCategory.Connection,

@@ -116,7 +116,7 @@ export const client = defineCommand({
     }),
     simple({
       name: 'help',
-      summary: 'Returns helpful text about the different subcommands.',
+      summary: 'Returns a description of the subcommands.',
       since: '5.0.0',
       arity: 2,
       flags: CommandFlag.Loading | CommandFlag.Stale,

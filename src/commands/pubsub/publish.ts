@@ -16,8 +16,7 @@ export const publish = defineCommand({
   summary: 'Sends a message to the subscribers of a channel.',
   group: 'pubsub',
   since: '2.0.0',
-  complexity:
-    'O(N+M) where N is the number of clients subscribed to the receiving channel and M is the total number of subscribed patterns (by any client).',
+  complexity: 'O(N+M), N being the number of subscribers of the channel and M the number of patterns of all clients.',
   arity: 3,
   flags: FLAGS,
   categories: 0,
@@ -29,7 +28,7 @@ export const spublish = defineCommand({
   summary: 'Sends a message to the subscribers of a shard channel.',
   group: 'pubsub',
   since: '7.0.0',
-  complexity: 'O(N) where N is the number of clients subscribed to the receiving shard channel.',
+  complexity: 'O(N), N being the number of subscribers of the shard channel.',
   arity: 3,
   flags: FLAGS,
   categories: 0,

@@ -32,7 +32,7 @@ const FLAGS =
   CommandFlag.MovableKeys
 const READ_WRITE_FLAGS = FLAGS | CommandFlag.MayReplicate
 const READ_ONLY_FLAGS = FLAGS | CommandFlag.ReadOnly
-const COMPLEXITY = 'Depends on the script that is executed.'
+const COMPLEXITY = 'Depends on the script.'
 
 const READ_WRITE_KEYS: readonly KeySpec[] = [
   {
@@ -49,7 +49,7 @@ const READ_ONLY_KEYS: readonly KeySpec[] = [
 
 export const evalCommand = defineCommand({
   name: 'eval',
-  summary: 'Executes a server-side Lua script.',
+  summary: 'Runs a Lua script.',
   group: 'scripting',
   since: '2.6.0',
   complexity: COMPLEXITY,
@@ -62,7 +62,7 @@ export const evalCommand = defineCommand({
 
 export const evalsha = defineCommand({
   name: 'evalsha',
-  summary: 'Executes a server-side Lua script by SHA1 digest.',
+  summary: 'Runs the Lua script with a SHA1 digest.',
   group: 'scripting',
   since: '2.6.0',
   complexity: COMPLEXITY,
@@ -75,7 +75,7 @@ export const evalsha = defineCommand({
 
 export const evalRo = defineCommand({
   name: 'eval_ro',
-  summary: 'Executes a read-only server-side Lua script.',
+  summary: 'Runs a Lua script that must not write.',
   group: 'scripting',
   since: '7.0.0',
   complexity: COMPLEXITY,
@@ -88,7 +88,7 @@ export const evalRo = defineCommand({
 
 export const evalshaRo = defineCommand({
   name: 'evalsha_ro',
-  summary: 'Executes a read-only server-side Lua script by SHA1 digest.',
+  summary: 'Runs the Lua script with a SHA1 digest, which must not write.',
   group: 'scripting',
   since: '7.0.0',
   complexity: COMPLEXITY,

@@ -36,10 +36,10 @@ const HELP = [
 
 const exists = defineCommand({
   name: 'exists',
-  summary: 'Determines whether server-side Lua scripts exist in the script cache.',
+  summary: 'Tells which SHA1 digests are those of cached scripts.',
   group: 'scripting',
   since: '2.6.0',
-  complexity: 'O(N) with N being the number of scripts to check (so checking a single script is an O(1) operation).',
+  complexity: 'O(N), N being the number of digests.',
   arity: -3,
   flags: CommandFlag.NoScript,
   categories: AclCategory.Scripting,
@@ -49,10 +49,10 @@ const exists = defineCommand({
 
 const flush = defineCommand({
   name: 'flush',
-  summary: 'Removes all server-side Lua scripts from the script cache.',
+  summary: 'Forgets all cached scripts.',
   group: 'scripting',
   since: '2.6.0',
-  complexity: 'O(N) with N being the number of scripts in cache',
+  complexity: 'O(N), N being the number of cached scripts.',
   arity: -2,
   flags: CommandFlag.NoScript,
   categories: AclCategory.Scripting,
@@ -62,7 +62,7 @@ const flush = defineCommand({
 
 const help = defineCommand({
   name: 'help',
-  summary: 'Returns helpful text about the different subcommands.',
+  summary: 'Returns a description of the subcommands.',
   group: 'scripting',
   since: '5.0.0',
   complexity: 'O(1)',
@@ -74,7 +74,7 @@ const help = defineCommand({
 
 const kill = defineCommand({
   name: 'kill',
-  summary: 'Terminates a server-side Lua script during execution.',
+  summary: 'Ends the running script, unless it has written.',
   group: 'scripting',
   since: '2.6.0',
   complexity: 'O(1)',
@@ -87,10 +87,10 @@ const kill = defineCommand({
 
 const load = defineCommand({
   name: 'load',
-  summary: 'Loads a server-side Lua script to the script cache.',
+  summary: 'Compiles a script and keeps it in the cache.',
   group: 'scripting',
   since: '2.6.0',
-  complexity: 'O(N) with N being the length in bytes of the script body.',
+  complexity: 'O(N), N being the length of the script.',
   arity: 3,
   flags: CommandFlag.NoScript | CommandFlag.Stale,
   categories: AclCategory.Scripting,
@@ -100,7 +100,7 @@ const load = defineCommand({
 
 export const script = defineCommand({
   name: 'script',
-  summary: 'A container for Lua scripts management commands.',
+  summary: 'A container for commands about the cache of scripts.',
   group: 'scripting',
   since: '2.6.0',
   complexity: 'Depends on subcommand.',

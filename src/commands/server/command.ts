@@ -49,9 +49,9 @@ const HELP = [
   '    Tell which arguments of a call are keys, and what the command does with them.',
 ]
 
-const COMPLEXITY_ALL = 'O(N) where N is the total number of Redis commands'
-const COMPLEXITY_SOME = 'O(N) where N is the number of commands to look up'
-const COMPLEXITY_ARGUMENTS = 'O(N) where N is the number of arguments to the command'
+const COMPLEXITY_ALL = 'O(N), N being the number of all commands.'
+const COMPLEXITY_SOME = 'O(N), N being the number of commands that are named; of all without names.'
+const COMPLEXITY_ARGUMENTS = 'O(N), N being the number of arguments of the call.'
 const ANY_ORDER = ['nondeterministic_output_order']
 
 interface Details {
@@ -111,7 +111,7 @@ const subcommands = [
   }),
   describing({
     name: 'help',
-    summary: 'Returns helpful text about the different subcommands.',
+    summary: 'Returns a description of the subcommands.',
     since: '5.0.0',
     complexity: 'O(1)',
     arity: 2,

@@ -41,7 +41,7 @@ export const memory = defineCommand({
   subcommands: [
     defineCommand({
       name: 'help',
-      summary: 'Returns helpful text about the different subcommands.',
+      summary: 'Returns a description of the subcommands.',
       group: 'server',
       since: '4.0.0',
       complexity: 'O(1)',
@@ -55,7 +55,7 @@ export const memory = defineCommand({
       summary: 'Returns how many bytes a key and its value take.',
       group: 'server',
       since: '4.0.0',
-      complexity: 'O(N) where N is the number of samples.',
+      complexity: 'O(1) for most values; at worst O(N), N being the number of blocks of the value.',
       arity: -3,
       flags: CommandFlag.ReadOnly,
       categories: 0,

@@ -20,7 +20,7 @@ export const shutdown = defineCommand({
   summary: 'Ends the server after everything is written.',
   group: 'server',
   since: '1.0.0',
-  complexity: 'O(N) when saving, where N is the total number of keys in all databases when saving data, otherwise O(1)',
+  complexity: 'O(N), N being the number of connections.',
   arity: -1,
   flags:
     CommandFlag.Admin |

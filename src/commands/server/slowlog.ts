@@ -40,10 +40,10 @@ export const slowlog = defineCommand({
   subcommands: [
     defineCommand({
       name: 'get',
-      summary: "Returns the slow log's entries.",
+      summary: 'Returns the newest entries of the slow log.',
       group: 'server',
       since: '2.2.12',
-      complexity: 'O(N) where N is the number of entries returned',
+      complexity: 'O(N), N being the number of entries that are replied.',
       arity: -2,
       flags: FLAGS,
       categories: 0,
@@ -52,7 +52,7 @@ export const slowlog = defineCommand({
     }),
     defineCommand({
       name: 'help',
-      summary: 'Returns helpful text about the different subcommands.',
+      summary: 'Returns a description of the subcommands.',
       group: 'server',
       since: '6.2.0',
       complexity: 'O(1)',
@@ -78,7 +78,7 @@ export const slowlog = defineCommand({
       summary: 'Removes all entries from the slow log.',
       group: 'server',
       since: '2.2.12',
-      complexity: 'O(N) where N is the number of entries in the slowlog',
+      complexity: 'O(N), N being the number of entries.',
       arity: 2,
       flags: FLAGS,
       categories: 0,

@@ -20,7 +20,7 @@ export const exec = defineCommand({
   summary: 'Runs all commands of a transaction.',
   group: 'transactions',
   since: '1.2.0',
-  complexity: 'Depends on commands in the transaction',
+  complexity: 'The sum of the queued commands.',
   arity: 1,
   flags: CommandFlag.NoScript | CommandFlag.Loading | CommandFlag.Stale | CommandFlag.SkipSlowlog,
   categories: AclCategory.Transaction,

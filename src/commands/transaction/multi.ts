@@ -30,7 +30,7 @@ export const discard = defineCommand({
   summary: 'Gives up a transaction: queued commands are forgotten and watched keys let go.',
   group: 'transactions',
   since: '2.0.0',
-  complexity: 'O(N), when N is the number of queued commands',
+  complexity: 'O(N), N being the number of commands that were queued.',
   arity: 1,
   flags: FLAGS,
   categories: AclCategory.Transaction,
