@@ -1,3 +1,4 @@
+/** Doubles from text and to text, beside what a reference server reads and prints. */
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { formatDouble, formatDouble17, parseDouble, parsePlainDecimal } from '../../src/bytes/double.ts'

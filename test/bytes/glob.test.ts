@@ -1,3 +1,4 @@
+/** Glob patterns, beside a reference server. */
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { GlobCase, globMatch, isGlob } from '../../src/bytes/glob.ts'

@@ -1,3 +1,4 @@
+/** Long doubles as INCRBYFLOAT adds and prints them, beside a reference server. */
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {

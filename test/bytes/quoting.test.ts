@@ -1,3 +1,4 @@
+/** Quoted words of inline requests and configuration lines, beside a reference server. */
 import { once } from 'node:events'
 import { createConnection } from 'node:net'
 import { join } from 'node:path'

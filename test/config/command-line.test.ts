@@ -1,3 +1,4 @@
+/** Arguments of the process. */
 import { spawnSync } from 'node:child_process'
 import { describe, expect, test } from 'vitest'
 import { parseCommandLine } from '../../src/config/command-line.ts'

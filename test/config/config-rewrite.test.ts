@@ -1,3 +1,4 @@
+/** CONFIG REWRITE: what changes in the file, and what stays. */
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -1,3 +1,4 @@
+/** Typed access to settings, and CONFIG SET with its listeners. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -1,3 +1,4 @@
+/** The table of directives, by itself and beside a reference server. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Config } from '../../src/config/config.ts'
 import { DirectiveFlag, EffectKind } from '../../src/config/directive.ts'

@@ -1,3 +1,4 @@
+/** Reading of configuration files, stdin and options: syntax, order, refusals. */
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

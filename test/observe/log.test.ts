@@ -1,3 +1,4 @@
+/** Where the log goes, in which form, and from which level on. */
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,3 +1,4 @@
+/** The `bit` library. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { createBitLib } from '../../src/scripting/lua/lib-bit.ts'

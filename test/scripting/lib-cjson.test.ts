@@ -1,3 +1,4 @@
+/** The `cjson` library: texts, errors, settings. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { CJSON_NULL, createCjsonLib } from '../../src/scripting/lua/lib-cjson.ts'

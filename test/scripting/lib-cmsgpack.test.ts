@@ -1,3 +1,4 @@
+/** The `cmsgpack` library: bytes of packed values, errors of malformed input. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { createCmsgpackLib } from '../../src/scripting/lua/lib-cmsgpack.ts'

@@ -1,3 +1,4 @@
+/** Data libraries of scripts beside a reference server. */
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createBitLib } from '../../src/scripting/lua/lib-bit.ts'

@@ -1,3 +1,4 @@
+/** The `struct` library. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { createStructLib } from '../../src/scripting/lua/lib-struct.ts'

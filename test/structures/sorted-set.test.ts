@@ -1,3 +1,4 @@
+/** Sorted sets in both forms against a simple model. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { Arena } from '../../src/storage/arena.ts'

@@ -1,3 +1,4 @@
+/** Stream IDs: text, order, arithmetic. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { IdSyntax, ParsedId, parseStreamId, STREAM_ID_TEXT_BYTES, StreamId } from '../../src/structures/stream-id.ts'

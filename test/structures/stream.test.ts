@@ -1,3 +1,4 @@
+/** Streams and consumer groups against a simple model. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { Arena } from '../../src/storage/arena.ts'
