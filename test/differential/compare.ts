@@ -96,7 +96,7 @@ function sortPairs(value: Plain): Plain {
 
 function canonicalNumbers(value: Plain): Plain {
   if (Array.isArray(value)) return value.map(canonicalNumbers)
-  return typeof value === 'string' && value !== '' && /[.e]/.test(value) && !Number.isNaN(Number(value))
+  return typeof value === 'string' && value !== '' && /[.e]|^-0$/.test(value) && !Number.isNaN(Number(value))
     ? String(Number(value))
     : value
 }
@@ -152,7 +152,7 @@ function closeNumbers(a: Reply, b: Reply): boolean {
 
 function sameNumbers(a: Plain, b: Plain): boolean {
   if (typeof a === 'string' && typeof b === 'string') {
-    return a === b || (a !== '' && b !== '' && Number(a) === Number(b) && /[.e]/.test(a + b))
+    return a === b || (a !== '' && b !== '' && Number(a) === Number(b) && /[.e]|-0/.test(a + b))
   }
   if (Array.isArray(a) && Array.isArray(b))
     return a.length === b.length && a.every((item, i) => sameNumbers(item, b[i]!))
