@@ -99,7 +99,7 @@ const LOCKED_INPUTS: Readonly<Record<string, string>> = {
   'requests before AUTH': 'PING\r\nGET a\r\nFOO\r\nAUTH wrong\r\nAUTH default secret\r\nPING\r\n',
   'a long request behind AUTH': `AUTH secret\r\n*12\r\n$4\r\nMGET\r\n${'$1\r\na\r\n'.repeat(11)}`,
   'an HTTP POST': 'POST / HTTP/1.1\r\nHost: x\r\n\r\n',
-  'QUIT and HELLO': 'HELLO 2 AUTH default wrong\r\nHELLO 3\r\nQUIT\r\n',
+  'QUIT and HELLO': 'HELLO 2 AUTH default wrong\r\nHELLO 9\r\nQUIT\r\n',
 }
 
 describe.skipIf(!hasRedisServer)('malformed input is answered as by redis-server', () => {

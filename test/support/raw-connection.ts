@@ -8,6 +8,7 @@ export class RawConnection {
   /** Whether the server has sent its last byte, in whatever way. */
   isEnded: boolean = false
   readonly #socket: Socket
+  readonly #waiting: (() => void)[] = []
 
   private constructor(socket: Socket) {
     this.#socket = socket
@@ -15,15 +16,12 @@ export class RawConnection {
     socket.setNoDelay(true)
     socket.on('data', (chunk: string) => {
       this.text += chunk
+      this.#wake()
     })
-    socket.on('end', () => {
-      this.isEnded = true
-    })
-    socket.on('close', () => {
-      this.isEnded = true
-    })
+    socket.on('end', () => this.#end())
+    socket.on('close', () => this.#end())
     // A reset shows as the end.
-    socket.on('error', () => {})
+    socket.on('error', () => this.#end())
   }
 
   static async connect(port: number): Promise<RawConnection> {
@@ -60,13 +58,21 @@ export class RawConnection {
   }
 
   /** Resolves when the server has sent its last byte. */
-  async ended(): Promise<void> {
-    while (!this.isEnded) await Promise.race([once(this.#socket, 'end'), once(this.#socket, 'close')])
+  ended(): Promise<void> {
+    return this.until(() => false)
   }
 
-  /** Resolves when `expected` has arrived or the server has ended. */
+  /** Resolves when what has arrived is as expected, or the server has ended. */
   async until(isExpected: (text: string) => boolean): Promise<void> {
-    while (!isExpected(this.text) && !this.isEnded)
-      await Promise.race([once(this.#socket, 'data'), once(this.#socket, 'end'), once(this.#socket, 'close')])
+    while (!isExpected(this.text) && !this.isEnded) await new Promise<void>((resolve) => this.#waiting.push(resolve))
+  }
+
+  #end(): void {
+    this.isEnded = true
+    this.#wake()
+  }
+
+  #wake(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve()
   }
 }
