@@ -1,3 +1,4 @@
+/** Calls, pipelines and subscriptions of a program that runs the broker. */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -1,3 +1,4 @@
+/** Replies as JavaScript values. */
 import { describe, expect, test } from 'vitest'
 import { CommandError, Decode, ValueSink } from '../../src/resp/value-sink.ts'
 import { Arena } from '../../src/storage/arena.ts'
