@@ -1,4 +1,4 @@
-/** ioredis and BullMQ on a broker in the same process, without a socket. */
+/** ioredis on a broker in the same process, without a socket. */
 import { once } from 'node:events'
 import { Redis } from 'ioredis'
 import { afterEach, describe, expect, test } from 'vitest'
