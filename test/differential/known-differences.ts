@@ -38,8 +38,15 @@ export const knownDifferences: readonly KnownDifference[] = [
   },
   {
     title: 'SORT compares in byte order',
-    applies: (command, ours) =>
-      command.some((word) => /^sort$/i.test(word)) && JSON.stringify(ours).includes('\\u0000'),
+    applies: (command, ours, theirs) =>
+      command.some((word) => /^sort$/i.test(word)) && JSON.stringify([ours, theirs]).includes('\\u0000'),
+  },
+  {
+    title: 'SORT does not fail because of an earlier number',
+    applies: (command, ours, theirs) =>
+      command.some((word) => /^sort$/i.test(word)) &&
+      Array.isArray(ours) &&
+      hasError(theirs, "can't be converted into double"),
   },
   {
     title: 'LPOS refuses the smallest RANK',
