@@ -6,7 +6,7 @@ import { type Argument, BrokerClosedError, type Call, InProcess } from '../serve
 import type { Endpoint } from '../transport/contract.ts'
 import { connectMemory } from '../transport/memory.ts'
 import { listenTcp } from '../transport/node.ts'
-import { type CreateBrokerOptions, configOf, logOf } from './options.ts'
+import { type CreateBrokerOptions, configOf, DEFAULT_HOST, logOf } from './options.ts'
 import { type MessageListener, SubscribeTo, type Subscription, Subscriptions } from './subscriptions.ts'
 
 /**
@@ -21,13 +21,16 @@ export async function createBroker(options: CreateBrokerOptions = {}): Promise<L
   for (const warning of config.checkEffects()) log.warning(warning)
   config.onWarning((text) => log.warning(text))
   const broker = new Broker({ config, log })
-  await broker.start()
-  const host = options.host ?? '127.0.0.1'
-  const endpoint =
-    options.port === 0
-      ? await listenTcp({ host, port: 0, backlog: config.number('tcp-backlog') }, broker.server.accept)
-      : null
-  return new LocalBroker(broker, endpoint)
+  try {
+    await broker.start()
+    const host = options.host ?? DEFAULT_HOST
+    const backlog = config.number('tcp-backlog')
+    const endpoint = options.port === 0 ? await listenTcp({ host, port: 0, backlog }, broker.server.accept) : null
+    return new LocalBroker(broker, endpoint)
+  } catch (error) {
+    await broker.close()
+    throw error
+  }
 }
 
 export class LocalBroker {

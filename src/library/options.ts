@@ -4,6 +4,9 @@ import { resolve } from 'node:path'
 import { type Config, type ConfigOptions, configFromOptions } from '../config/config.ts'
 import { type Log, type LogLevel, ServerLog } from '../observe/log.ts'
 
+/** Where a port is opened without a `host`. */
+export const DEFAULT_HOST = '127.0.0.1'
+
 /** What the broker logs to: a pino logger, or anything else with these methods. */
 export interface BrokerLogger {
   trace(fields: object, message: string): void
@@ -45,11 +48,13 @@ export function configOf(options: CreateBrokerOptions): Config {
   if (dataDir !== undefined) mkdirSync(dataDir, { recursive: true })
   return configFromOptions({
     save: '',
-    appendonly: dataDir !== undefined,
+    appendonly: false,
+    bind: DEFAULT_HOST,
+    port: 0,
     ...options.config,
-    bind: options.host ?? '127.0.0.1',
+    ...(options.host === undefined ? {} : { bind: options.host }),
     // A free port is opened beside these settings, where 0 means none.
-    port: options.port ?? 0,
+    ...(options.port === undefined ? {} : { port: options.port }),
     ...(dataDir === undefined ? {} : { dir: resolve(dataDir), appendonly: true }),
     ...(appendfsync === undefined ? {} : { appendfsync }),
     ...(requirepass === undefined ? {} : { requirepass }),

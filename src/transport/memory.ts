@@ -118,7 +118,7 @@ class MemoryConnection implements Connection {
   ended(): void {
     this.isPaused = false
     this.deliver()
-    this.receiver?.ended()
+    if (!this.isClosed) this.receiver?.ended()
   }
 
   // ---- the server's side ----

@@ -11,6 +11,7 @@ import {
   type LocalBroker,
 } from '../../src/index.ts'
 import { RespClient } from '../support/resp-client.ts'
+import { freePort } from '../support/server-process.ts'
 
 const brokers: LocalBroker[] = []
 const directories: string[] = []
@@ -341,7 +342,10 @@ describe('options', () => {
   test('further directives are taken, wrong ones refused', async () => {
     const broker = await start({ config: { databases: 2 } })
     await expect(broker.call('SELECT', 2)).rejects.toThrow('ERR DB index is out of range')
-    await expect(createBroker({ config: { port: 'x' }, port: -1 })).rejects.toThrow()
+    const { port } = await start({ config: { port: await freePort() } })
+    expect(port).toBeGreaterThan(0)
+    await expect(createBroker({ port: -1 })).rejects.toThrow('Reading the configuration file')
+    await expect(createBroker({ config: { 'tls-port': 1 } })).rejects.toThrow("does not support 'tls-port'")
   })
 
   test('a logger gets the log', async () => {
@@ -356,5 +360,6 @@ describe('options', () => {
   test('a port that is taken rejects', async () => {
     const { port } = await start({ port: 0 })
     await expect(createBroker({ port })).rejects.toThrow(`Failed listening on port ${port} (TCP), address 127.0.0.1`)
+    await expect(createBroker({ port: 0, host: '203.0.113.1' })).rejects.toThrow('EADDRNOTAVAIL')
   })
 })

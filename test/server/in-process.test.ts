@@ -1,0 +1,55 @@
+import { afterEach, expect, test } from 'vitest'
+import { Decode, type ReplyValue } from '../../src/resp/value-sink.ts'
+import { InProcess } from '../../src/server/in-process.ts'
+import { TestBroker } from '../support/broker.ts'
+
+let broker: TestBroker | null = null
+
+afterEach(async () => {
+  await broker?.stop()
+  broker = null
+})
+
+function call(door: InProcess, ...args: readonly (string | number)[]): Promise<ReplyValue> {
+  return new Promise((done, failed) => door.enqueue({ args, decode: Decode.Text, done, failed }))
+}
+
+test('more calls than may wait are rejected, and those that wait are run', async () => {
+  broker = await TestBroker.start()
+  const door = new InProcess(broker.server, 2)
+  const [first, second, third] = await Promise.allSettled([
+    call(door, 'INCR', 'n'),
+    call(door, 'INCR', 'n'),
+    call(door, 'INCR', 'n'),
+  ])
+  expect([first, second]).toEqual([
+    { status: 'fulfilled', value: 1 },
+    { status: 'fulfilled', value: 2 },
+  ])
+  expect(third).toMatchObject({ status: 'rejected', reason: { message: 'Cannot call: 2 calls wait already' } })
+  expect(await call(door, 'INCR', 'n')).toBe(3)
+})
+
+test('sessions of blocking calls are used again, and only some are kept', async () => {
+  broker = await TestBroker.start()
+  const door = new InProcess(broker.server)
+  const waiting = Array.from({ length: 40 }, () => call(door, 'BLPOP', 'l', 0))
+  await call(door, 'RPUSH', 'l', ...Array.from({ length: 40 }, (_, i) => i))
+  expect(await Promise.all(waiting)).toEqual(Array.from({ length: 40 }, (_, i) => ['l', String(i)]))
+  // The session of plain calls, and 16 idle ones.
+  expect(broker.server.clientCount).toBe(17)
+  const next = call(door, 'BLPOP', 'l', 0)
+  await call(door, 'RPUSH', 'l', 'x')
+  await next
+  expect(broker.server.clientCount).toBe(17)
+})
+
+test('a blocked call holds no session of its own when it is unblocked with an error', async () => {
+  broker = await TestBroker.start()
+  const door = new InProcess(broker.server)
+  const blocked = call(door, 'BLPOP', 'l', 0)
+  const id = /id=(\d+) [^\n]*cmd=blpop/.exec(String(await call(door, 'CLIENT', 'LIST')))?.[1] ?? ''
+  expect(await call(door, 'CLIENT', 'UNBLOCK', id, 'ERROR')).toBe(1)
+  await expect(blocked).rejects.toThrow('UNBLOCKED client unblocked via CLIENT UNBLOCK')
+  expect(broker.server.clientCount).toBe(2)
+})
