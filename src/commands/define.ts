@@ -182,6 +182,8 @@ export interface CommandDefinition {
   readonly extractKeys?: (args: Args) => number[]
   /** What the command does with its keys where that depends on options (key specs with `variable_flags`). */
   readonly keyFlags?: (args: Args) => readonly KeySpecFlag[]
+  /** Flags of one call, where they depend on its arguments: a script that declares not to write. */
+  readonly callFlags?: (ctx: CommandContext, args: Args) => number
   /** Indices of arguments that are secrets: SLOWLOG and MONITOR do not show them. */
   readonly sensitiveArguments?: (args: Args) => number[]
   readonly handler: Handler

@@ -337,7 +337,8 @@ export class Database {
   }
 
   private meetExpired(row: number): void {
-    if (this.metExpired.length < MET_EXPIRED_MAX) this.metExpired.push(this.keyText(row))
+    if (this.metExpired.length < MET_EXPIRED_MAX && this.keyspace.removesMetExpired)
+      this.metExpired.push(this.keyText(row))
   }
 
   private removeIfExpired(source: Buffer, start: number, length: number): void {

@@ -43,6 +43,8 @@ export class Keyspace {
   readonly readyKeys: ReadyKey[] = []
   /** Whether the active expire cycle runs (DEBUG SET-ACTIVE-EXPIRE). */
   activeExpire: boolean = true
+  /** Whether keys that lookups meet expired are removed; not while CLIENT PAUSE keeps the data as they are. */
+  removesMetExpired: boolean = true
   /** Whether reading commands renew access times; not those of a client with CLIENT NO-TOUCH. */
   renewsAccess: boolean = true
   /** Told about each key that is deleted because its time is over, before it is freed. */

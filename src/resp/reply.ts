@@ -42,6 +42,11 @@ export abstract class ReplySink {
   abstract set(count: number): void
   /** An out-of-band message. */
   abstract push(count: number): void
+  /** A map of `count` pairs of facts about the reply that follows, where the protocol has such. Returns whether it has. */
+  attribute(_count: number): boolean {
+    return false
+  }
+
   abstract double(value: number): void
   abstract bool(value: boolean): void
   abstract bigNumber(text: string): void
@@ -205,6 +210,12 @@ export class RespSink extends ReplySink {
 
   push(count: number): void {
     this.header(this.version >= 3 ? 62 : 42, count)
+  }
+
+  override attribute(count: number): boolean {
+    if (this.version < 3) return false
+    this.header(124, count)
+    return true
   }
 
   double(value: number): void {

@@ -143,6 +143,9 @@ export class Pipeline {
     const timer = this.timer
     const isShort = (command.flags & CommandFlag.Fast) !== 0 && args.count <= SHORT_ARGUMENTS_MAX && !timer.isExact
     const startMs = isShort ? 0 : timer.start()
+    // Scripts are shown before what they call.
+    if (!this.monitors.isEmpty && (command.flags & CommandFlag.SkipMonitor) !== 0)
+      this.showToMonitors(client, command, args)
     journal.beginUnit()
     try {
       command.handler(ctx, args, reply)
@@ -166,7 +169,8 @@ export class Pipeline {
       command.calls++
       this.stats.commandsProcessed++
     } else this.account(client, command, args, timer.stop(startMs))
-    if (!this.monitors.isEmpty) this.showToMonitors(client, command, args)
+    if (!this.monitors.isEmpty && (command.flags & CommandFlag.SkipMonitor) === 0)
+      this.showToMonitors(client, command, args)
     // A call inside EXEC or a script gives the context back to the outer command.
     ctx.session = outerSession
     ctx.db = outerDb
@@ -184,7 +188,7 @@ export class Pipeline {
   }
 
   private showToMonitors(client: Client, command: Command, args: Args): void {
-    if ((command.flags & (CommandFlag.SkipMonitor | CommandFlag.Admin)) !== 0) return
+    if ((command.flags & CommandFlag.Admin) !== 0) return
     if (client.isReplay || (client.flags & ClientFlag.Reexecuting) !== 0) return
     this.monitors.feed(client, args, secretsOf(command, args), this.ctx.inScript)
   }
@@ -221,12 +225,17 @@ export class Pipeline {
     return command.name === 'exec' && client.queue.some((queued) => (queued.command.flags & CommandFlag.Write) !== 0)
   }
 
-  /** CLIENT PAUSE: whether a command waits. Writes, and what may write or publish, always; all others unless only writes do. */
-  isPausable(client: Client, command: Command, writesOnly: boolean): boolean {
-    if (!writesOnly) return true
-    const mask = CommandFlag.Write | CommandFlag.MayReplicate
-    if ((command.flags & mask) !== 0) return (client.flags & ClientFlag.Multi) === 0
-    return command.name === 'exec' && client.queue.some((queued) => (queued.command.flags & mask) !== 0)
+  /** CLIENT PAUSE: whether a command waits: all do, or those that may write or publish. What is refused is refused at once. */
+  isPausable(client: Client, command: Command, args: Args, writesOnly: boolean): boolean {
+    if (this.refusal(client, command, args) !== null) return false
+    if (!writesOnly || this.mayWrite(command, args)) return true
+    return command.name === 'exec' && client.queue.some((queued) => this.mayWrite(queued.command, queued.args))
+  }
+
+  private mayWrite(command: Command, args: Args): boolean {
+    const { callFlags } = command.definition
+    const flags = callFlags === undefined ? command.flags : callFlags(this.ctx, args)
+    return (flags & (CommandFlag.Write | CommandFlag.MayReplicate)) !== 0
   }
 
   private refuse(client: Client, command: Command | null, error: ReplyError, args: Args, reply: ReplySink): void {

@@ -229,8 +229,13 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
     return this.clients.size
   }
 
+  /** Clients that wait because of CLIENT PAUSE count, as in Redis. */
   get blockedCount(): number {
-    return this.blocking.count
+    let paused = 0
+    if (this.pausedUntilMs > 0) {
+      for (const client of this.clients.values()) if ((client.flags & ClientFlag.Paused) !== 0) paused++
+    }
+    return this.blocking.count + paused
   }
 
   clientReceived(client: Client, buffer: Buffer, start: number, end: number): void {
@@ -487,6 +492,7 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
   /** Ends CLIENT PAUSE. */
   unpause(): void {
     this.pausedUntilMs = 0
+    this.keyspace.removesMetExpired = true
     for (const client of this.clients.values()) {
       if ((client.flags & ClientFlag.Paused) === 0) continue
       client.flags &= ~ClientFlag.Paused
@@ -500,6 +506,7 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
     const isActive = this.pausedUntilMs > this.keyspace.now
     this.pausesWritesOnly = isActive ? this.pausesWritesOnly && writesOnly : writesOnly
     this.pausedUntilMs = isActive ? Math.max(this.pausedUntilMs, untilMs) : untilMs
+    this.keyspace.removesMetExpired = this.pausedUntilMs <= this.keyspace.now
     this.schedule(this.pausedUntilMs)
   }
 
@@ -850,7 +857,8 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
       return false
     }
     const resolved = this.pipeline.resolve(args)
-    if (!('handler' in resolved) || !this.pipeline.isPausable(client, resolved, this.pausesWritesOnly)) return false
+    if (!('handler' in resolved) || !this.pipeline.isPausable(client, resolved, args, this.pausesWritesOnly))
+      return false
     client.flags |= ClientFlag.Paused
     return true
   }

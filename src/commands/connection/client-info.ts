@@ -34,7 +34,7 @@ export function clientType(session: Session): ClientType {
 const FLAG_LETTERS: readonly (readonly [number, string])[] = [
   [ClientFlag.Monitor, 'O'],
   [ClientFlag.Multi, 'x'],
-  [ClientFlag.Blocked, 'b'],
+  [ClientFlag.Blocked | ClientFlag.Paused, 'b'],
   [ClientFlag.CloseAfterReply, 'c'],
   [ClientFlag.UnixSocket, 'U'],
   [ClientFlag.NoEvict, 'e'],
@@ -87,8 +87,8 @@ function flagLetters(session: Session): string {
   for (const [flag, letter] of FLAG_LETTERS) {
     if ((session.flags & flag) !== 0) letters += letter
     // Subscribed and watching sessions have no flag bit; their letters stand behind O and b.
-    if (flag === ClientFlag.Monitor && session.isSubscribed) letters += 'P'
-    if (flag === ClientFlag.Blocked && session.watchDirty) letters += 'd'
+    if (letter === 'O' && session.isSubscribed) letters += 'P'
+    if (letter === 'b' && session.watchDirty) letters += 'd'
   }
   return letters === '' ? 'N' : letters
 }

@@ -7,6 +7,7 @@
  * Reply: OK. Errors: invalid first or second index; index out of range.
  * Source: Valkey src/db.c `swapdbCommand`, `dbSwapDatabases`.
  */
+import type { Database } from '../../keyspace/database.ts'
 import type { Args } from '../../resp/args.ts'
 import { DB_INDEX_OUT_OF_RANGE, INVALID_FIRST_DB_INDEX, INVALID_SECOND_DB_INDEX } from '../../resp/errors.ts'
 import type { ReplySink } from '../../resp/reply.ts'
@@ -37,6 +38,8 @@ function swapdbHandler(ctx: CommandContext, args: Args, reply: ReplySink): void 
   const b = ctx.keyspace.databases[index2]
   if (a === undefined || b === undefined) throw DB_INDEX_OUT_OF_RANGE
   if (a !== b) {
+    removeExpiredWatched(a, a, b)
+    removeExpiredWatched(b, a, b)
     const isInEither = (key: string): boolean => a.findText(key) !== NO_ROW || b.findText(key) !== NO_ROW
     ctx.keyspace.touchedAll(a, isInEither)
     ctx.keyspace.touchedAll(b, isInEither)
@@ -45,4 +48,17 @@ function swapdbHandler(ctx: CommandContext, args: Args, reply: ReplySink): void 
   ctx.keyspace.stats.changes++
   ctx.markDirty(1)
   reply.ok()
+}
+
+/**
+ * Removes those keys of `a` and `b` that are watched in `watched` and expired. A watched key that was absent must not
+ * look changed later because the exchange brought an expired one, whose removal is a change.
+ */
+function removeExpiredWatched(watched: Database, a: Database, b: Database): void {
+  for (const key of watched.watchers.keys()) {
+    for (const db of [a, b]) {
+      db.findText(key)
+      if (db.hasMetExpired) db.reapMet()
+    }
+  }
 }

@@ -16,7 +16,7 @@ import type { ReplySink } from '../../resp/reply.ts'
 import { LuaCompileError } from '../../scripting/lua/lexer.ts'
 import type { LuaValue } from '../../scripting/lua/value.ts'
 import type { Script, ScriptEngine } from '../../scripting/script-engine.ts'
-import { ShebangError } from '../../scripting/shebang.ts'
+import { parseShebang, ScriptFlag, ShebangError } from '../../scripting/shebang.ts'
 import type { CommandContext } from '../context.ts'
 import { AclCategory, CommandFlag, defineCommand, type KeySpec, keyCountAt } from '../define.ts'
 import { EvalMode, scriptRunner } from './script-runner.ts'
@@ -57,6 +57,7 @@ export const evalCommand = defineCommand({
   flags: READ_WRITE_FLAGS,
   categories: AclCategory.Scripting,
   keys: READ_WRITE_KEYS,
+  callFlags: (_ctx, args) => flagsOfSource(args.text(1)),
   handler: (ctx, args, reply) => runSource(ctx, args, EvalMode.ReadWrite, reply),
 })
 
@@ -70,6 +71,7 @@ export const evalsha = defineCommand({
   flags: READ_WRITE_FLAGS,
   categories: AclCategory.Scripting,
   keys: READ_WRITE_KEYS,
+  callFlags: (ctx, args) => flagsOfScript(findScript(ctx, args)?.flags ?? null),
   handler: (ctx, args, reply) => runDigest(ctx, args, EvalMode.ReadWrite, reply),
 })
 
@@ -108,11 +110,33 @@ function runSource(ctx: CommandContext, args: Args, mode: EvalMode, reply: Reply
 function runDigest(ctx: CommandContext, args: Args, mode: EvalMode, reply: ReplySink): void {
   if (args.length(1) !== SHA_CHARS) throw NOSCRIPT
   const keyCount = parseKeyCount(args)
-  const digest = args.text(1)
-  const { engine } = scriptRunner(ctx)
-  const script = engine.find(digest) ?? engine.find(digest.toLowerCase())
+  const script = findScript(ctx, args)
   if (script === null) throw NOSCRIPT
   run(ctx, args, script, keyCount, mode, reply)
+}
+
+/** The script whose digest is argument 1, or null. */
+function findScript(ctx: CommandContext, args: Args): Script | null {
+  const digest = args.text(1)
+  const { engine } = scriptRunner(ctx)
+  return engine.find(digest) ?? engine.find(digest.toLowerCase())
+}
+
+/** Flags of a call with this source; a malformed shebang is the handler's business. */
+function flagsOfSource(source: string): number {
+  try {
+    return flagsOfScript(parseShebang(source).flags)
+  } catch (error) {
+    if (error instanceof ShebangError) return READ_WRITE_FLAGS
+    throw error
+  }
+}
+
+/** Without a shebang a script may do anything; with one it says whether it writes. Source: Redis src/script.c scriptFlagsToCmdFlags. */
+function flagsOfScript(scriptFlags: number | null): number {
+  if (scriptFlags === null) return READ_WRITE_FLAGS
+  if ((scriptFlags & ScriptFlag.NoWrites) !== 0) return READ_WRITE_FLAGS & ~CommandFlag.MayReplicate
+  return READ_WRITE_FLAGS | CommandFlag.Write
 }
 
 function parseKeyCount(args: Args): number {

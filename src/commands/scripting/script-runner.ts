@@ -171,8 +171,9 @@ export class ScriptRunner implements EngineHost {
     if (!command.accepts(count)) return SCRIPT_WRONG_ARITY
     const { flags } = command
     if ((flags & CommandFlag.NoScript) !== 0) return SCRIPT_COMMAND_NOT_ALLOWED
+    // PUBLISH and the like count as writes, so that scripts that do not write may run during CLIENT PAUSE WRITE.
+    if (this.isReadOnly && (flags & (CommandFlag.Write | CommandFlag.MayReplicate)) !== 0) return SCRIPT_IS_READ_ONLY
     if ((flags & CommandFlag.Write) === 0) return null
-    if (this.isReadOnly) return SCRIPT_IS_READ_ONLY
     if (!this.hasWritten) {
       // Once a script has written it may go on: half a script is worse than one more write.
       const diskError = this.diskError()

@@ -24,6 +24,7 @@ const TEST_VALUES: ReadonlyMap<string, (reply: ReplySink) => void> = new Map([
   ['array', writeArray],
   ['set', writeSet],
   ['map', writeMap],
+  ['attrib', writeAttribute],
   ['push', writePush],
 ])
 
@@ -43,6 +44,16 @@ function writeMap(reply: ReplySink): void {
     reply.integer(i)
     reply.bool(i === 1)
   }
+}
+
+function writeAttribute(reply: ReplySink): void {
+  if (reply.attribute(1)) {
+    reply.bulkText('key-popularity')
+    reply.array(2)
+    reply.bulkText('key:123')
+    reply.integer(90)
+  }
+  reply.bulkText('Some real reply following the attribute')
 }
 
 function writePush(reply: ReplySink): void {
