@@ -1,7 +1,11 @@
+import { rmSync, writeSync } from 'node:fs'
 import { afterEach, expect, test } from 'vitest'
+import { configFromOptions } from '../../src/config/config.ts'
 import { Decode, type ReplyValue } from '../../src/resp/value-sink.ts'
+import { Broker } from '../../src/server/broker.ts'
 import { InProcess } from '../../src/server/in-process.ts'
-import { TestBroker } from '../support/broker.ts'
+import { TestBroker, TestLog } from '../support/broker.ts'
+import { temporaryDirectory } from '../support/server-process.ts'
 
 let broker: TestBroker | null = null
 
@@ -52,4 +56,30 @@ test('a blocked call holds no session of its own when it is unblocked with an er
   expect(await call(door, 'CLIENT', 'UNBLOCK', id, 'ERROR')).toBe(1)
   await expect(blocked).rejects.toThrow('UNBLOCKED client unblocked via CLIENT UNBLOCK')
   expect(broker.server.clientCount).toBe(2)
+})
+
+test('with appendfsync always a call resolves when its change is synced, not before; a served one likewise', async () => {
+  const dir = temporaryDirectory()
+  const config = configFromOptions({ port: 0, save: '', dir, appendonly: 'yes', appendfsync: 'always' })
+  const syncs: (() => void)[] = []
+  const aofFiles = {
+    write: writeSync,
+    sync: (_fd: number, done: (error: Error | null) => void) => {
+      syncs.push(() => done(null))
+    },
+  }
+  const durable = new Broker({ config, log: new TestLog(), aofFiles })
+  await durable.start()
+  const door = new InProcess(durable.server)
+  const settled: string[] = []
+  const blocked = call(door, 'BLPOP', 'l', 0).then(() => settled.push('blocked'))
+  const write = call(door, 'RPUSH', 'l', 'x').then(() => settled.push('write'))
+  while (syncs.length === 0) await new Promise((resolve) => setImmediate(resolve))
+  for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve))
+  expect(settled).toEqual([])
+  for (const sync of syncs.splice(0)) sync()
+  await Promise.all([blocked, write])
+  expect(settled.sort()).toEqual(['blocked', 'write'])
+  await durable.close()
+  rmSync(dir, { recursive: true })
 })
