@@ -250,6 +250,8 @@ export const DEBUG_LOADAOF_FAILED = new ReplyError('ERR Error trying to load the
 export const DEBUG_PACKED_THRESHOLD = new ReplyError(
   'ERR argument must be a memory value bigger than 1 and smaller than 4gb',
 )
+/** Never sent: the client is closed when its reply outgrows its output limit. */
+export const OUTPUT_LIMIT_REACHED = new ReplyError('ERR output buffer limit reached')
 export const NOSCRIPT = new ReplyError('NOSCRIPT No matching script. Please use EVAL.')
 export const LOADING = new ReplyError('LOADING Redis is loading the dataset in memory')
 

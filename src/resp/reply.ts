@@ -12,6 +12,7 @@ import { formatDouble } from '../bytes/double.ts'
 import { integerLength, writeInteger } from '../bytes/integer.ts'
 import { type Arena, copyBytes, type Ref } from '../storage/arena.ts'
 import type { PackedCursor } from '../storage/packed.ts'
+import { OUTPUT_LIMIT_REACHED } from './errors.ts'
 
 /** Where an aggregate of unknown size started; opaque to handlers. */
 export type Mark = number
@@ -90,6 +91,10 @@ export class RespSink extends ReplySink {
   /** End of what is written. */
   at = 0
   private limit: number
+  /** Where the reply being written must end at the latest (the client's output limit). Looked at when the buffer grows. */
+  atMax = Number.POSITIVE_INFINITY
+  /** Set when a reply was given up because of `atMax`. */
+  hasOverflowed: boolean = false
 
   constructor(arena: Arena) {
     super()
@@ -314,6 +319,10 @@ export class RespSink extends ReplySink {
   /** Makes room for `bytes` and a header. */
   private room(bytes: number): void {
     if (this.at + bytes <= this.limit) return
+    if (this.at + bytes > this.atMax) {
+      this.hasOverflowed = true
+      throw OUTPUT_LIMIT_REACHED
+    }
     const size = Math.max(this.buffer.length * 2, this.at + bytes + SLACK_BYTES)
     const grown = Buffer.allocUnsafeSlow(size)
     this.buffer.copy(grown, 0, 0, this.at)

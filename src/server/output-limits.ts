@@ -14,6 +14,12 @@ export function isOverUnauthenticatedLimit(client: Client): boolean {
   return (client.flags & ClientFlag.Authenticated) === 0 && client.pendingOutputBytes > UNAUTHENTICATED_BYTES_MAX
 }
 
+/** Bytes from which on the client is closed at once, Infinity when there is no limit. */
+export function hardOutputLimit(limits: OutputBufferLimits, client: Client): number {
+  const { hardBytes } = client.isSubscribed ? limits.pubsub : limits.normal
+  return hardBytes > 0 ? hardBytes : Number.POSITIVE_INFINITY
+}
+
 /** Whether the client must be closed; notes since when it is over its soft limit. */
 export function isOverOutputLimit(limits: OutputBufferLimits, client: Client, nowMs: number): boolean {
   const limit = client.isSubscribed ? limits.pubsub : limits.normal

@@ -33,7 +33,7 @@ import type { Connection, Receiver } from '../transport/contract.ts'
 import { Blocking } from './blocking.ts'
 import { Client, type ClientHost, type Door } from './client.ts'
 import { Pipeline, type PipelineGates } from './execute.ts'
-import { isOverOutputLimit, isOverUnauthenticatedLimit } from './output-limits.ts'
+import { hardOutputLimit, isOverOutputLimit, isOverUnauthenticatedLimit } from './output-limits.ts'
 import { applySettings } from './settings.ts'
 
 /** Keys removed by one slice of the active expire cycle; the rest follows in the next turn. */
@@ -771,6 +771,7 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
   private openSegment(client: Client): void {
     this.running = client
     this.segmentStart = this.sink.at
+    this.sink.atMax = this.sink.at + hardOutputLimit(this.outputLimits, client)
     // What was pushed to the client earlier in this turn goes first. While the socket is busy everything queues instead.
     if (client.isOutputListed && client.connection.queuedBytes === 0) {
       client.copyMessages()
@@ -786,6 +787,10 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
     // A client that was closed meanwhile gets nothing more.
     if ((client.flags & ClientFlag.Closed) !== 0) this.sink.takeBack(this.segmentStart)
     const end = this.sink.at
+    if (end + client.pendingOutputBytes >= this.sink.atMax || this.sink.hasOverflowed) {
+      this.closeOverLimit(client)
+      return
+    }
     if (end === this.segmentStart) {
       if ((client.flags & ClientFlag.CloseAfterReply) !== 0) this.listOutput(client)
       return
@@ -869,14 +874,24 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
     this.closeClient(client)
   }
 
+  /** Closes a client whose replies of this batch are more than it may have waiting; none of them is sent. */
+  private closeOverLimit(client: Client): void {
+    this.sink.takeBack(this.segmentStart)
+    this.sink.hasOverflowed = false
+    this.outputLimitReached(client)
+  }
+
+  private outputLimitReached(client: Client): void {
+    this.stats.outputLimitDisconnections++
+    this.log.warning(`Closing client ${client.address} for overcoming of output buffer limits`)
+    this.closeClient(client)
+  }
+
   private checkOutputLimit(client: Client): void {
     const isOver =
       isOverOutputLimit(this.outputLimits, client, this.keyspace.now) ||
       (this.needsAuthentication && isOverUnauthenticatedLimit(client))
-    if (!isOver) return
-    this.stats.outputLimitDisconnections++
-    this.log.warning(`Closing client ${client.address} for overcoming of output buffer limits`)
-    this.closeClient(client)
+    if (isOver) this.outputLimitReached(client)
   }
 
   // ---- time ----------------------------------------------------------------------------------------------------
