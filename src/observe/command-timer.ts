@@ -14,7 +14,7 @@ export interface Timed {
   microseconds: number
 }
 
-const GROUP_MAX = 32
+const GROUP_MAX = 64
 const EXACT_BELOW_US = 1000
 const EXACT_MS = 1000
 const US_PER_MS = 1000
@@ -36,6 +36,11 @@ export class CommandTimer {
   /** Begins a batch: what passed since the last reading belongs to no command. */
   begin(): void {
     this.last = performance.now()
+    this.chooseMode()
+  }
+
+  /** Decides anew whether short commands must be timed alone: the threshold may have changed. */
+  chooseMode(): void {
     this.isExact = this.slowlog.thresholdUs < EXACT_BELOW_US || this.last < this.exactUntil
   }
 

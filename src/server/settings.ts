@@ -16,6 +16,12 @@ export function fsyncPolicy(text: string): number {
   return text === 'always' ? FsyncPolicy.Always : text === 'no' ? FsyncPolicy.No : FsyncPolicy.EverySecond
 }
 
+/** Microseconds; negative: nothing is logged. */
+function setSlowlogThreshold(server: Server, value: number): void {
+  server.slowlog.thresholdUs = value < 0 ? Number.POSITIVE_INFINITY : value
+  server.pipeline.timer.chooseMode()
+}
+
 /** Applies all settings and follows their changes. */
 export function applySettings(server: Server): void {
   const { config, keyspace } = server
@@ -51,7 +57,7 @@ export function applySettings(server: Server): void {
     ['timeout', (value) => (server.idleTimeoutMs = value * 1000)],
     ['tcp-keepalive', (value) => (server.keepAliveSeconds = value)],
     ['slowlog-max-len', (value) => server.slowlog.resize(value)],
-    ['slowlog-log-slower-than', (value) => (server.slowlog.thresholdUs = value < 0 ? Number.POSITIVE_INFINITY : value)],
+    ['slowlog-log-slower-than', (value) => setSlowlogThreshold(server, value)],
   ]
   for (const [name, apply] of numbers) number(name, apply)
 

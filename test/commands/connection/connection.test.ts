@@ -1,0 +1,304 @@
+/** PING, ECHO, QUIT, AUTH, HELLO, RESET and CLIENT on the wire. */
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { TestBroker, TestClock } from '../../support/broker.ts'
+import type { RespClient } from '../../support/resp-client.ts'
+
+const OK = { status: 'OK' }
+
+let clock: TestClock
+let broker: TestBroker
+let a: RespClient
+let b: RespClient
+
+beforeEach(async () => {
+  clock = new TestClock()
+  broker = await TestBroker.start({}, clock)
+  a = await broker.connect()
+  b = await broker.connect()
+})
+
+afterEach(() => broker.stop())
+
+/** What CLIENT LIST says about the client with a name. */
+async function lineOf(name: string): Promise<string> {
+  const lines = String(await b.call('CLIENT', 'LIST')).split('\n')
+  return lines.find((line) => line.includes(` name=${name} `)) ?? ''
+}
+
+test('PING and ECHO answer with what they get', async () => {
+  expect(await a.call('PING')).toEqual({ status: 'PONG' })
+  expect(await a.call('ping', 'hi')).toBe('hi')
+  expect(await a.call('PING', 'a', 'b')).toEqual({ error: "ERR wrong number of arguments for 'ping' command" })
+  expect(await a.call('ECHO', 'x\r\ny')).toBe('x\r\ny')
+})
+
+test('QUIT answers, closes, and runs nothing that follows', async () => {
+  expect(await a.pipeline([['SET', 'k', '1'], ['QUIT']])).toEqual([OK, OK])
+  await a.closed()
+  const c = await broker.connect()
+  c.write('QUIT')
+  c.write('SET', 'k', '2')
+  await c.closed()
+  expect(await b.call('GET', 'k')).toBe('1')
+})
+
+test('HELLO switches the protocol and tells about the server', async () => {
+  const facts = await a.call('HELLO', '3')
+  expect(facts).toEqual({
+    map: [
+      ['server', 'redis'],
+      ['version', '7.2.4'],
+      ['proto', 3],
+      ['id', 1],
+      ['mode', 'standalone'],
+      ['role', 'master'],
+      ['modules', []],
+    ],
+  })
+  expect(await a.call('GET', 'missing')).toBe(null)
+  expect(await a.call('CONFIG', 'GET', 'port')).toEqual({ map: [['port', '0']] })
+  const flat = await a.call('HELLO', '2', 'SETNAME', 'me')
+  expect(flat).toContain('proto')
+  expect(await a.call('CLIENT', 'GETNAME')).toBe('me')
+})
+
+test.each([
+  [['HELLO', 'x'], 'ERR Protocol version is not an integer or out of range'],
+  [['HELLO', '4'], 'NOPROTO unsupported protocol version'],
+  [['HELLO', '3', 'WHAT'], "ERR Syntax error in HELLO option 'WHAT'"],
+  [['HELLO', '3', 'AUTH', 'default'], "ERR Syntax error in HELLO option 'AUTH'"],
+  [['HELLO', '3', 'SETNAME', 'a b'], 'ERR Client names cannot contain spaces, newlines or special characters.'],
+  [['HELLO', '3', 'AUTH', 'nobody', 'x'], 'WRONGPASS invalid username-password pair or user is disabled.'],
+])('%j is refused and changes nothing', async (words, error) => {
+  expect(await a.call(...words)).toEqual({ error })
+  expect(String(await a.call('CLIENT', 'INFO'))).toMatch(/ resp=2 /)
+})
+
+test('with a password nothing but logging in works', async () => {
+  await b.call('CONFIG', 'SET', 'requirepass', 'secret')
+  const c = await broker.connect()
+  const noauth = { error: 'NOAUTH Authentication required.' }
+  expect(await c.call('GET', 'k')).toEqual(noauth)
+  expect(await c.call('PING')).toEqual(noauth)
+  expect(await c.call('HELLO', '3')).toEqual({
+    error:
+      'NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time',
+  })
+  const wrong = { error: 'WRONGPASS invalid username-password pair or user is disabled.' }
+  expect(await c.call('AUTH', 'wrong')).toEqual(wrong)
+  expect(await c.call('AUTH', 'other', 'secret')).toEqual(wrong)
+  expect(await c.call('AUTH', 'a', 'b', 'c')).toEqual({ error: 'ERR syntax error' })
+  expect(await c.call('AUTH', 'secret')).toEqual(OK)
+  expect(await c.call('PING')).toEqual({ status: 'PONG' })
+  expect(await c.call('AUTH', 'default', 'secret')).toEqual(OK)
+  expect(broker.server.stats.deniedLogins).toBe(2)
+  // RESET logs out; who was connected before the password stays logged in.
+  await c.call('RESET')
+  expect(await c.call('PING')).toEqual(noauth)
+  expect(await b.call('PING')).toEqual({ status: 'PONG' })
+})
+
+test('HELLO logs in, names and switches at once', async () => {
+  await b.call('CONFIG', 'SET', 'requirepass', 'secret')
+  const c = await broker.connect()
+  const facts = await c.call('HELLO', '3', 'AUTH', 'default', 'secret', 'SETNAME', 'me')
+  expect(facts).toHaveProperty('map')
+  expect(await c.call('CLIENT', 'GETNAME')).toBe('me')
+})
+
+test('AUTH with one argument is an error while there is no password', async () => {
+  expect(await a.call('AUTH', 'x')).toEqual({
+    error:
+      'ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?',
+  })
+  expect(await a.call('AUTH', 'default', 'anything')).toEqual(OK)
+})
+
+test('RESET makes the connection as new, but the library stays known', async () => {
+  await a.pipeline([
+    ['CLIENT', 'SETNAME', 'me'],
+    ['CLIENT', 'SETINFO', 'LIB-NAME', 'lib'],
+    ['SELECT', '5'],
+    ['CLIENT', 'NO-TOUCH', 'ON'],
+    ['CLIENT', 'NO-EVICT', 'ON'],
+    ['HELLO', '3'],
+    ['MULTI'],
+  ])
+  expect(await a.call('RESET')).toEqual({ status: 'RESET' })
+  expect(String(await a.call('CLIENT', 'INFO'))).toMatch(
+    / name= .* flags=N db=0 .* multi=-1 .* resp=2 lib-name=lib lib-ver=\n$/,
+  )
+})
+
+test('CLIENT LIST and INFO show what is known, in the order of IDs', async () => {
+  await a.pipeline([
+    ['CLIENT', 'SETNAME', 'first'],
+    ['SELECT', '3'],
+    ['GET', 'k'],
+  ])
+  clock.pass(5500)
+  const text = String(await b.call('CLIENT', 'LIST'))
+  const lines = text.split('\n')
+  expect(lines).toHaveLength(3)
+  expect(lines[0]).toMatch(
+    /^id=1 addr=127\.0\.0\.1:\d+ laddr=127\.0\.0\.1:\d+ fd=-?\d+ name=first age=5 idle=5 flags=N db=3 sub=0 psub=0 ssub=0 multi=-1 qbuf=0 qbuf-free=\d+ argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem=\d+ events=r cmd=get user=default redir=-1 resp=2 lib-name= lib-ver=$/,
+  )
+  expect(lines[1]).toMatch(/^id=2 .* qbuf=26 .* cmd=client\|list /)
+  expect(await b.call('CLIENT', 'LIST', 'ID', '2', '99', '1')).toMatch(/^id=2 [^\n]*\nid=1 [^\n]*\n$/)
+  expect(await b.call('CLIENT', 'LIST', 'TYPE', 'pubsub')).toBe('')
+  expect(await b.call('CLIENT', 'LIST', 'TYPE', 'x')).toEqual({ error: "ERR Unknown client type 'x'" })
+  expect(await b.call('CLIENT', 'LIST', 'ID', 'x')).toEqual({ error: 'ERR Invalid client ID' })
+  expect(await b.call('CLIENT', 'LIST', 'TYPE')).toEqual({ error: 'ERR syntax error' })
+  expect(String(await b.call('CLIENT', 'INFO'))).toMatch(/^id=2 .*\n$/)
+  await b.call('HELLO', '3')
+  expect(await b.call('CLIENT', 'INFO')).toHaveProperty('verbatim')
+})
+
+test('a subscribed and a blocked client show their flags', async () => {
+  await a.call('CLIENT', 'SETNAME', 'me')
+  a.write('SUBSCRIBE', 'x')
+  await a.next()
+  expect(await lineOf('me')).toMatch(/ flags=P .* sub=1 /)
+  a.write('RESET')
+  await a.next()
+  await a.call('CLIENT', 'SETNAME', 'me')
+  a.write('BLPOP', 'k', '0')
+  while (broker.server.blockedCount === 0) await b.call('PING')
+  expect(await lineOf('me')).toMatch(/ flags=b .* cmd=blpop /)
+})
+
+test('CLIENT SETNAME, SETINFO and GETNAME check what they take', async () => {
+  expect(await a.call('CLIENT', 'GETNAME')).toBe(null)
+  expect(await a.call('CLIENT', 'SETNAME', 'a b')).toEqual({
+    error: 'ERR Client names cannot contain spaces, newlines or special characters.',
+  })
+  expect(await a.call('CLIENT', 'SETNAME', 'name')).toEqual(OK)
+  expect(await a.call('CLIENT', 'SETNAME', '')).toEqual(OK)
+  expect(await a.call('CLIENT', 'GETNAME')).toBe(null)
+  expect(await a.call('CLIENT', 'SETINFO', 'lib-ver', '1 2')).toEqual({
+    error: 'ERR lib-ver cannot contain spaces, newlines or special characters.',
+  })
+  expect(await a.call('CLIENT', 'SETINFO', 'colour', 'red')).toEqual({ error: "ERR Unrecognized option 'colour'" })
+})
+
+test('CLIENT KILL closes those that match all filters, and itself only when told to', async () => {
+  const c = await broker.connect()
+  expect(await b.call('CLIENT', 'KILL', 'ID', '1', 'TYPE', 'pubsub')).toBe(0)
+  expect(await b.call('CLIENT', 'KILL', 'ID', '1')).toBe(1)
+  await a.closed()
+  expect(await b.call('CLIENT', 'KILL', 'TYPE', 'normal', 'USER', 'default')).toBe(1)
+  await c.closed()
+  expect(await b.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'no')).toBe(1)
+  await b.closed()
+})
+
+test('CLIENT KILL by address answers OK, also to the one that is closed', async () => {
+  const address = / addr=(\S+) /.exec(String(await a.call('CLIENT', 'INFO')))?.[1] ?? ''
+  expect(await b.call('CLIENT', 'KILL', '1.2.3.4:5')).toEqual({ error: 'ERR No such client' })
+  expect(await a.call('CLIENT', 'KILL', address)).toEqual(OK)
+  await a.closed()
+})
+
+test.each([
+  [['ID', '0'], 'ERR client-id should be greater than 0'],
+  [['ID', 'x'], 'ERR client-id should be greater than 0'],
+  [['TYPE', 'x'], "ERR Unknown client type 'x'"],
+  [['USER', 'x'], "ERR No such user 'x'"],
+  [['SKIPME', 'perhaps'], 'ERR syntax error'],
+  [['ID', '1', 'TYPE'], 'ERR syntax error'],
+])('CLIENT KILL %j is refused', async (words, error) => {
+  expect(await b.call('CLIENT', 'KILL', ...words)).toEqual({ error })
+})
+
+test('CLIENT UNBLOCK ends a wait as its timeout would, or with an error', async () => {
+  for (const [reason, reply] of [
+    ['TIMEOUT', null],
+    ['ERROR', { error: 'UNBLOCKED client unblocked via CLIENT UNBLOCK' }],
+  ] as const) {
+    const popped = a.call('BLPOP', 'k', '0')
+    while (broker.server.blockedCount === 0) await b.call('PING')
+    expect(await b.call('CLIENT', 'UNBLOCK', '1', reason)).toBe(1)
+    expect(await popped).toEqual(reply)
+  }
+  expect(await b.call('CLIENT', 'UNBLOCK', '1')).toBe(0)
+  expect(await b.call('CLIENT', 'UNBLOCK', '99')).toBe(0)
+  expect(await b.call('CLIENT', 'UNBLOCK', '1', 'NOW')).toEqual({
+    error: 'ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR',
+  })
+  expect(await a.call('PING')).toEqual({ status: 'PONG' })
+})
+
+test('CLIENT UNBLOCK in the middle of a batch mixes no replies, also of a client that wants none', async () => {
+  const popped = a.call('BLPOP', 'k', '0')
+  while (broker.server.blockedCount === 0) await b.call('PING')
+  b.write('CLIENT', 'REPLY', 'SKIP')
+  b.write('CLIENT', 'UNBLOCK', '1')
+  expect(await b.call('ECHO', 'after')).toBe('after')
+  expect(await popped).toBe(null)
+})
+
+test('CLIENT REPLY SKIP drops one reply, OFF all until ON', async () => {
+  a.write('CLIENT', 'REPLY', 'SKIP')
+  a.write('SET', 'k', '1')
+  expect(await a.call('GET', 'k')).toBe('1')
+  a.write('CLIENT', 'REPLY', 'OFF')
+  a.write('SET', 'k', '2')
+  a.write('NOSUCH')
+  expect(await a.call('CLIENT', 'REPLY', 'ON')).toEqual(OK)
+  expect(await a.call('GET', 'k')).toBe('2')
+  expect(await a.call('CLIENT', 'REPLY', 'maybe')).toEqual({ error: 'ERR syntax error' })
+})
+
+test('CLIENT PAUSE WRITE holds up writes and lets reads and errors through', async () => {
+  await b.call('CLIENT', 'PAUSE', '100000', 'WRITE')
+  expect(await a.call('GET', 'k')).toBe(null)
+  expect(await a.call('SET', 'k')).toEqual({ error: "ERR wrong number of arguments for 'set' command" })
+  const set = a.call('SET', 'k', '1')
+  while (broker.server.blockedCount === 0) await b.call('PING')
+  expect(await b.call('GET', 'k')).toBe(null)
+  expect(await b.call('CLIENT', 'UNPAUSE')).toEqual(OK)
+  expect(await set).toEqual(OK)
+})
+
+test('CLIENT PAUSE holds up everything until its time is over', async () => {
+  expect(await b.call('CLIENT', 'PAUSE', '60')).toEqual(OK)
+  const ping = a.call('PING')
+  clock.pass(100)
+  expect(await ping).toEqual({ status: 'PONG' })
+})
+
+test.each([
+  [['PAUSE', 'x'], 'ERR timeout is not an integer or out of range'],
+  [['PAUSE', '-1'], 'ERR timeout is negative'],
+  [['PAUSE', 'x', 'SOME'], 'ERR CLIENT PAUSE mode must be WRITE or ALL'],
+  [['NOSUCH'], "ERR unknown subcommand 'NOSUCH'. Try CLIENT HELP."],
+  [['TRACKING', 'ON'], "ERR unknown subcommand 'TRACKING'. Try CLIENT HELP."],
+  [['NO-EVICT', 'perhaps'], 'ERR syntax error'],
+  [['GETNAME', 'x'], "ERR wrong number of arguments for 'client|getname' command"],
+])('CLIENT %j is refused', async (words, error) => {
+  expect(await b.call('CLIENT', ...words)).toEqual({ error })
+})
+
+test('CLIENT NO-TOUCH leaves access times as they are, but for TOUCH', async () => {
+  await a.call('SET', 'k', '1')
+  clock.pass(10_000)
+  await a.pipeline([
+    ['CLIENT', 'NO-TOUCH', 'ON'],
+    ['GET', 'k'],
+  ])
+  expect(await b.call('OBJECT', 'IDLETIME', 'k')).toBe(10)
+  await a.call('TOUCH', 'k')
+  expect(await b.call('OBJECT', 'IDLETIME', 'k')).toBe(0)
+  clock.pass(10_000)
+  await a.pipeline([
+    ['CLIENT', 'NO-TOUCH', 'OFF'],
+    ['GET', 'k'],
+  ])
+  expect(await b.call('OBJECT', 'IDLETIME', 'k')).toBe(0)
+})
+
+test('CLIENT HELP lists the subcommands', async () => {
+  const lines = (await a.call('CLIENT', 'HELP')) as { status: string }[]
+  expect(lines[0]).toEqual({ status: 'CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:' })
+  expect(lines.at(-2)).toEqual({ status: 'HELP' })
+})
