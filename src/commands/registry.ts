@@ -28,7 +28,7 @@ export class Command {
     this.fullName = container === null ? definition.name : `${container.name}|${definition.name}`
     this.arity = definition.arity
     this.flags = definition.flags
-    this.categories = definition.categories | impliedCategories(definition.flags)
+    this.categories = definition.categories | impliedCategories(definition.flags, definition.categories)
     this.handler = definition.handler
     this.container = container
     this.subcommands =
@@ -134,11 +134,11 @@ function matches(name: string, buffer: Buffer, start: number, length: number): b
 }
 
 /** Categories that follow from the flags. Source: Valkey src/server.c setImplicitACLCategories. */
-function impliedCategories(flags: number): number {
+function impliedCategories(flags: number, declared: number): number {
   let categories = 0
   if (flags & CommandFlag.Write) categories |= AclCategory.Write
-  // Exclude scripting commands from the read category, as Redis does.
-  if (flags & CommandFlag.ReadOnly) categories |= AclCategory.Read
+  // Scripts that only read are no reading commands: what they call is checked by itself.
+  if (flags & CommandFlag.ReadOnly && (declared & AclCategory.Scripting) === 0) categories |= AclCategory.Read
   if (flags & CommandFlag.Admin) categories |= AclCategory.Admin | AclCategory.Dangerous
   if (flags & CommandFlag.PubSub) categories |= AclCategory.PubSub
   if (flags & CommandFlag.Fast) categories |= AclCategory.Fast
