@@ -5,6 +5,8 @@
  */
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { parseCommandLine, USAGE } from '../config/command-line.ts'
 import type { Config } from '../config/config.ts'
 import { ConfigError } from '../config/config-error.ts'
@@ -65,6 +67,7 @@ async function runBroker({ config, warnings }: LoadedConfig): Promise<void> {
   process.on('SIGTERM', () => stop('SIGTERM'))
   process.on('SIGINT', () => stop('SIGINT'))
   process.on('SIGHUP', () => log.reopen())
+  collectStartupGarbage()
   try {
     await broker.start()
   } catch (error) {
@@ -114,4 +117,14 @@ function inDirectory(config: Config, path: string): string {
   if (path === '') return ''
   config.createDefaultDirectory()
   return resolve(config.directory, decodePath(path))
+}
+
+/**
+ * Collects what starting has left. V8 would do it soon after, in the middle of the first requests (a full mark, some
+ * 10 ms); afterwards the heap hardly grows and no full mark follows.
+ */
+function collectStartupGarbage(): void {
+  setFlagsFromString('--expose-gc')
+  const collect: unknown = runInNewContext('gc')
+  if (typeof collect === 'function') collect()
 }
