@@ -54,7 +54,14 @@ export class Broker {
     for (const endpoint of this.endpoints) {
       endpoint.onError = (error) => this.log.warning(`Cannot accept a connection: ${error.message}`)
     }
+    this.refuseOtherAddresses()
     this.log.notice('Ready to accept connections')
+  }
+
+  /** Endpoints stay where they are: CONFIG SET must answer at once, and a port is only known to be free when it is open. */
+  private refuseOtherAddresses(): void {
+    this.config.onChange('port', () => 'Unable to listen on this port. Check server logs.')
+    this.config.onChange('bind', () => 'Failed to bind to specified addresses.')
   }
 
   /** Ports and sockets that are open. */

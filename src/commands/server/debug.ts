@@ -59,6 +59,8 @@ const HELP = [
 
 const PACKED_THRESHOLD_MAX = 4n * 1024n * 1024n * 1024n
 const NO_NODES = ''
+/** Access times are kept in seconds, in 24 bits. */
+const LRU_CLOCK_MASK = 0xffffff
 
 interface Subcommand {
   /** Least and greatest number of arguments, names included. */
@@ -144,8 +146,9 @@ function objectHandler(ctx: CommandContext, args: Args, reply: ReplySink): void 
   const at = `0x${db.value(row).toString(16)}`
   const encoding = ENCODING_OF_KIND[db.kind(row)]!
   const idle = db.idleSeconds(row)
+  const lru = (Math.floor(ctx.now / 1000) - idle) & LRU_CLOCK_MASK
   reply.status(
-    `Value at:${at} refcount:1 encoding:${encoding} serializedlength:${usedBytes(db, row)} lru:0 lru_seconds_idle:${idle}${nodesText(ctx, row)}`,
+    `Value at:${at} refcount:1 encoding:${encoding} serializedlength:${usedBytes(db, row)} lru:${lru} lru_seconds_idle:${idle}${nodesText(ctx, row)}`,
   )
 }
 
