@@ -47,6 +47,9 @@ export class Dict {
   private oldIndex: Int32Array | null = null
   private oldMask = 0
   private oldNext = 0
+  /** Memory of an index that has been replaced, and where its unused part starts; the next chunks of rows take it. */
+  private spare: ArrayBuffer | SharedArrayBuffer | null = null
+  private spareAt = 0
 
   constructor(arena: Arena, stride: number, seed: number) {
     this.arena = arena
@@ -175,6 +178,8 @@ export class Dict {
     this.oldIndex = null
     this.oldMask = 0
     this.oldNext = 0
+    this.spare = null
+    this.spareAt = 0
   }
 
   /** Bytes of the typed arrays (not of the keys in the arena). */
@@ -296,7 +301,11 @@ export class Dict {
       this.place(this.rowHash(row), row)
     }
     this.oldNext = end
-    if (end === old.length) this.oldIndex = null
+    if (end !== old.length) return
+    this.oldIndex = null
+    // The collector would not give this memory back soon, because it does not count it (outside.ts).
+    this.spare = old.buffer
+    this.spareAt = 0
   }
 
   private growRows(): void {
@@ -318,9 +327,16 @@ export class Dict {
   }
 
   private addChunk(chunk: number, rows: number): void {
-    const backing = outsideMemory(rows * this.stride * 4)
-    this.words[chunk] = new Int32Array(backing)
-    this.doubles[chunk] = new Float64Array(backing)
+    const bytes = rows * this.stride * 4
+    let backing = this.spare
+    let at = this.spareAt
+    if (backing !== null && rows === CHUNK_ROWS && at + bytes <= backing.byteLength) this.spareAt += bytes
+    else {
+      backing = outsideMemory(bytes)
+      at = 0
+    }
+    this.words[chunk] = new Int32Array(backing, at, bytes >>> 2)
+    this.doubles[chunk] = new Float64Array(backing, at, bytes >>> 3)
   }
 
   private dropChunk(): void {
