@@ -57,11 +57,15 @@ function remember(into: Map<string, LuaPattern>, pattern: string, compiled: LuaP
 
 function compile(pattern: string, isAnchored: boolean): LuaPattern {
   if (!/[\^$*+?.()[%-]/.test(pattern)) return new LiteralPattern(pattern)
+  // V8 refuses very long expressions.
+  if (pattern.length > REGEXP_PATTERN_MAX) return new BacktrackMatcher(pattern, isAnchored)
   const source = translate(isAnchored ? pattern.slice(1) : pattern)
   if (source === null) return new BacktrackMatcher(pattern, isAnchored)
   return new RegExpPattern(source, isAnchored)
 }
 
+/** Longest pattern that is translated to a regular expression, in bytes. */
+const REGEXP_PATTERN_MAX = 4096
 const CARET = 94
 const PERCENT = 37
 const DOLLAR = 36
