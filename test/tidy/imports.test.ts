@@ -42,9 +42,12 @@ function sourceFiles(directory: string): string[] {
 function importsOf(file: string): Import[] {
   const text = readFileSync(file, 'utf8')
   const imports: Import[] = []
-  for (const match of text.matchAll(/^\s*(?:import|export)\s+(type\s+)?(\{[^}]*\}|[^'"{]*?)?\s*(?:from\s+)?['"](\.[^'"]+)['"]/gm)) {
+  for (const match of text.matchAll(
+    /^\s*(?:import|export)\s+(type\s+)?(\{[^}]*\}|[^'"{]*?)?\s*(?:from\s+)?['"](\.[^'"]+)['"]/gm,
+  )) {
     const names = (match[2] ?? '').replace(/[{}\s]+/g, ' ').trim()
-    const allTypes = names !== '' && names.split(',').every((name) => name.trim() === '' || name.trim().startsWith('type '))
+    const allTypes =
+      names !== '' && names.split(',').every((name) => name.trim() === '' || name.trim().startsWith('type '))
     imports.push({ from: file, to: resolve(dirname(file), match[3]!), isType: match[1] !== undefined || allTypes })
   }
   for (const match of text.matchAll(/\bimport\(\s*['"](\.[^'"]+)['"]\s*\)/g)) {
@@ -104,7 +107,9 @@ describe('imports', () => {
 
 test('no source switches the type checker off', () => {
   const offenders = ['src', 'workers', 'examples', 'bench'].flatMap((room) =>
-    sourceFiles(join(ROOT, room)).filter((file) => /@ts-(ignore|nocheck|expect-error)|:\s*any\b|\bas any\b/.test(stripComments(readFileSync(file, 'utf8')))),
+    sourceFiles(join(ROOT, room)).filter((file) =>
+      /@ts-(ignore|nocheck|expect-error)|:\s*any\b|\bas any\b/.test(stripComments(readFileSync(file, 'utf8'))),
+    ),
   )
   expect(offenders.map((file) => relative(ROOT, file))).toEqual([])
 })
