@@ -1,63 +1,17 @@
 /** Blocked list commands on a whole server: who is woken, in which order, and what is left afterwards. */
-import { once } from 'node:events'
-import type { Duplex } from 'node:stream'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { configFromOptions } from '../../../src/config/config.ts'
-import type { Log } from '../../../src/observe/log.ts'
 import { Server } from '../../../src/server/server.ts'
-import { connectMemory } from '../../../src/transport/memory.ts'
-import { decodeAll, decodeFirst, type Reply } from '../resp-decode.ts'
-
-const silent: Log = { debug() {}, verbose() {}, notice() {}, warning() {} }
-
-/** An in-process connection that keeps replies until they are asked for. */
-class MemoryClient {
-  readonly stream: Duplex
-  #text = ''
-
-  constructor(server: Server) {
-    this.stream = connectMemory(server.accept)
-    this.stream.setEncoding('latin1')
-    this.stream.on('data', (chunk: string) => {
-      this.#text += chunk
-    })
-  }
-
-  /** Sends one command and does not wait. */
-  send(...words: string[]): void {
-    const request = words.map((word) => `$${word.length}\r\n${word}\r\n`).join('')
-    this.stream.write(Buffer.from(`*${words.length}\r\n${request}`, 'latin1'))
-  }
-
-  /** The next reply. */
-  async next(): Promise<Reply> {
-    for (;;) {
-      const first = decodeFirst(this.#text)
-      if (first !== null) {
-        this.#text = this.#text.slice(first.length)
-        return first.reply
-      }
-      await once(this.stream, 'data')
-    }
-  }
-
-  call(...words: string[]): Promise<Reply> {
-    this.send(...words)
-    return this.next()
-  }
-
-  /** Whether a reply has come that nobody asked for. */
-  get hasReply(): boolean {
-    return this.#text.length > 0
-  }
-}
+import { TestLog } from '../../support/broker.ts'
+import { MemoryClient } from '../blocking-bench.ts'
+import { decodeAll } from '../resp-decode.ts'
 
 let server: Server
 let pusher: MemoryClient
 let effects: string[]
 
 beforeEach(() => {
-  server = new Server({ config: configFromOptions({}), log: silent, clock: { now: Date.now } })
+  server = new Server({ config: configFromOptions({}), log: new TestLog(), clock: { now: Date.now } })
   server.start()
   effects = []
   server.journal.subscribe((buffer, start, end) => {
