@@ -29,6 +29,7 @@ const connection: Connection = {
   isLocal: true,
   queuedBytes: 0,
   send: () => true,
+  readNow: () => 0,
   pause() {},
   resume() {},
   setKeepAlive() {},

@@ -253,6 +253,10 @@ class InProcessSession implements Connection, Door {
     return true
   }
 
+  readNow(): number {
+    return 0
+  }
+
   pause(): void {
     // Calls come one by one and know when to wait.
   }

@@ -1036,6 +1036,7 @@ const NO_CONNECTION: Connection = {
   isLocal: true,
   queuedBytes: 0,
   send: () => true,
+  readNow: () => 0,
   pause: () => {},
   resume: () => {},
   setKeepAlive: () => {},

@@ -19,6 +19,12 @@ export interface Connection {
    * false when the transport keeps reading from it until `drained`.
    */
   send(buffer: Buffer, start: number, end: number): boolean
+  /**
+   * Takes input that has arrived and was not delivered, into `buffer` from its start: for a receiver that keeps the loop
+   * from going on. It is not delivered any more. Returns its length in bytes; 0 when there is none, delivery is stopped,
+   * or the transport cannot read out of turn.
+   */
+  readNow(buffer: Buffer): number
   /** Stops and resumes delivery of input. */
   pause(): void
   resume(): void

@@ -136,6 +136,11 @@ class MemoryConnection implements Connection {
     return true
   }
 
+  readNow(): number {
+    // The client lives in the same thread: while the loop stands still it can neither write nor read.
+    return 0
+  }
+
   pause(): void {
     this.isPaused = true
   }

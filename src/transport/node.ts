@@ -4,11 +4,12 @@
  * Accepted handles are wrapped in sockets that read into one shared buffer (`onread`), so no buffer is made per read.
  * A write that the kernel takes at once leaves the output buffer free; else Node keeps reading from it.
  */
-import { chmodSync, rmSync } from 'node:fs'
+import { chmodSync, readSync, rmSync } from 'node:fs'
 import net from 'node:net'
 import type { Accept, Connection, Endpoint, Receiver } from './contract.ts'
 
 const INPUT_BYTES = 64 * 1024
+const NO_FD = -1
 
 export interface TcpOptions {
   readonly host: string
@@ -143,6 +144,17 @@ class NodeConnection implements Connection {
     return socket.writableLength === 0
   }
 
+  readNow(buffer: Buffer): number {
+    const fd = this.isPaused ? NO_FD : descriptorOf(this.socket)
+    if (fd === NO_FD) return 0
+    try {
+      return readSync(fd, buffer, 0, buffer.length, null)
+    } catch {
+      // Nothing is there (EAGAIN), or the socket has failed, which the loop will tell when it goes on.
+      return 0
+    }
+  }
+
   pause(): void {
     this.isPaused = true
     this.socket.pause()
@@ -165,6 +177,13 @@ class NodeConnection implements Connection {
   setKeepAlive(seconds: number): void {
     if (!this.isUnixSocket) this.socket.setKeepAlive(seconds > 0, seconds * 1000)
   }
+}
+
+/** The descriptor of a socket, NO_FD when it is closed or the system has none (Windows). */
+function descriptorOf(socket: net.Socket): number {
+  const handle: unknown = Reflect.get(socket, '_handle')
+  const fd: unknown = typeof handle === 'object' && handle !== null ? Reflect.get(handle, 'fd') : NO_FD
+  return typeof fd === 'number' ? fd : NO_FD
 }
 
 function formatAddress(address: string | undefined, port: number | undefined): string {

@@ -30,6 +30,7 @@ const connection: Connection = {
   isLocal: true,
   queuedBytes: 0,
   send: () => true,
+  readNow: () => 0,
   pause: () => {},
   resume: () => {},
   setKeepAlive: () => {},
