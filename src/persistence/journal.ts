@@ -155,6 +155,21 @@ export class Journal {
     if (this.buffer.length > KEEP_BYTES_MAX) this.buffer = Buffer.allocUnsafeSlow(FIRST_BYTES)
   }
 
+  /** Hands out what was recorded before the unit that is open; of that one nothing goes out before it is whole. */
+  drainBeforeUnit(): void {
+    if (this.unitDepth === 0 || this.unitEffects === 0) {
+      this.drain()
+      return
+    }
+    const end = this.unitStart
+    if (end === 0) return
+    this.totalBytes += end
+    for (const subscriber of this.subscribers) subscriber(this.buffer, 0, end)
+    this.buffer.copyWithin(0, end, this.at)
+    this.at -= end
+    this.unitStart = 0
+  }
+
   private select(db: number): void {
     this.selectedDb = db
     this.header(42, 2)
