@@ -263,6 +263,9 @@ export const SCRIPT_COMMAND_NOT_ALLOWED = new ReplyError('ERR This Redis command
 export const SCRIPT_IS_READ_ONLY = new ReplyError('ERR Write commands are not allowed from read-only scripts.')
 export const SCRIPT_WRITES_IN_RO = new ReplyError('ERR Can not execute a script with write flag using *_ro command.')
 export const SCRIPT_FLUSH_OPTION = new ReplyError('ERR SCRIPT FLUSH only support SYNC|ASYNC option')
+export const BUSY = new ReplyError(
+  'BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.',
+)
 export const NOTBUSY = new ReplyError('NOTBUSY No scripts in execution right now.')
 export const UNKILLABLE = new ReplyError(
   'UNKILLABLE Sorry the script already executed write commands against the dataset. You can either wait the script termination or kill the server in a hard way using the SHUTDOWN NOSAVE command.',

@@ -116,6 +116,13 @@ export class RespSink extends ReplySink {
     this.at = 0
   }
 
+  /** As `replaceBuffer`, with what is written. */
+  moveToNewBuffer(): void {
+    const moved = Buffer.allocUnsafeSlow(this.buffer.length)
+    this.buffer.copy(moved, 0, 0, this.at)
+    this.buffer = moved
+  }
+
   integer(value: number): void {
     this.header(58, value)
   }

@@ -15,6 +15,7 @@ import type { Slowlog } from '../observe/slowlog.ts'
 import type { ErrorStats, ServerStats } from '../observe/stats.ts'
 import type { Args } from '../resp/args.ts'
 import {
+  BUSY,
   COMMAND_NOT_IN_TRANSACTION,
   disabledCommand,
   execAborted,
@@ -108,6 +109,19 @@ export class Pipeline {
         this.executeInMode(client, command, args, reply)
       else this.run(client, command, args, reply)
     }
+    if ((client.flags & SLOW_FLAGS) !== 0) dropReply(client, command, mark, reply)
+  }
+
+  /** As `execute`, while a script runs too long: what is not flagged AllowBusy is refused. */
+  executeWhileBusy(client: Client, args: Args, reply: ReplySink): void {
+    const command = this.resolve(args)
+    if (command instanceof ReplyError || (command.flags & CommandFlag.AllowBusy) !== 0) {
+      this.execute(client, args, reply)
+      return
+    }
+    const mark = reply.position()
+    client.lastCommandName = command.fullName
+    this.refuse(client, command, this.refusal(client, command, args) ?? BUSY, args, reply)
     if ((client.flags & SLOW_FLAGS) !== 0) dropReply(client, command, mark, reply)
   }
 

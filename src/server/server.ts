@@ -31,6 +31,7 @@ import { type ReplySink, RespSink } from '../resp/reply.ts'
 import { LogLevel } from '../scripting/redis-library.ts'
 import type { Connection, Receiver } from '../transport/contract.ts'
 import { Blocking } from './blocking.ts'
+import { type BusyHost, BusyMode } from './busy.ts'
 import { Client, type ClientHost, type Door } from './client.ts'
 import { Pipeline, type PipelineGates } from './execute.ts'
 import { hardOutputLimit, isOverOutputLimit, isOverUnauthenticatedLimit } from './output-limits.ts'
@@ -70,7 +71,7 @@ export interface ServerOptions {
   readonly clock: Clock
 }
 
-export class Server implements ClientHost, ServerControl, PipelineGates {
+export class Server implements ClientHost, ServerControl, PipelineGates, BusyHost {
   readonly config: Config
   readonly log: Log
   readonly keyspace: Keyspace
@@ -87,10 +88,13 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
   readonly limits: DecoderLimits = { bulkBytesMax: 0 }
   outputLimits: OutputBufferLimits
   readonly blocking: Blocking
+  readonly busy: BusyMode
   readonly clients = new Map<number, Client>()
   aof: Aof | null = null
   /** Asked to stop by SHUTDOWN; set by whoever runs the process. */
   onShutdown: (() => void) | null = null
+  /** As `onShutdown`, from the midst of a script that keeps the loop from going on: must end the process at once. */
+  onShutdownNow: (() => void) | null = null
   /** Loads the data from the log again; set by whoever opened it. */
   onReloadLog: (() => boolean) | null = null
   isCronPaused: boolean = false
@@ -166,7 +170,11 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
     }
     this.pipeline = new Pipeline(this.ctx, this.registry, this, this)
     this.pipeline.monitors.send = (monitor, line) => this.sendLine(monitor, line)
-    scriptRunner(this.ctx).services = { log: (level, text) => this.logScript(level, text), poll: () => {} }
+    this.busy = new BusyMode(this)
+    scriptRunner(this.ctx).services = {
+      log: (level, text) => this.logScript(level, text),
+      poll: (runner) => this.busy.poll(runner),
+    }
     applySettings(this)
   }
 
@@ -400,6 +408,11 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
 
   /** Asks whoever runs the process to end it. */
   shutdown(): boolean {
+    if (this.busy.isServing) {
+      if (this.onShutdownNow === null) return false
+      this.onShutdownNow()
+      return true
+    }
     if (this.onShutdown === null) return false
     // Not from within a command: the turn ends first, with the replies of all who were served in it.
     setImmediate(this.onShutdown)
@@ -554,19 +567,29 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
   /** Journal to the AOF, then replies to the sockets. */
   private flush(): void {
     this.journal.drain()
-    const aof = this.aof
-    // What is held already goes out first, also when the policy has changed meanwhile.
-    const holds = aof !== null && !aof.isDurable && (aof.policy === FsyncPolicy.Always || this.held.length > 0)
-    if (holds) aof.sync()
-    this.sendSegments(holds ? aof.acceptedBytes : 0)
-    this.releaseFinished(holds ? aof.acceptedBytes : 0)
-    this.sendListed(holds ? aof.acceptedBytes : 0)
+    const after = this.syncHeld()
+    const isKept = this.sendSegments(after)
+    if (isKept) this.sink.replaceBuffer()
+    else this.sink.reset()
+    this.releaseFinished(after)
+    this.sendListed(after)
     // All messages have been sent or copied now.
     this.channels.resp2.reset()
     this.channels.resp3.reset()
   }
 
-  private sendSegments(after: number): void {
+  /** Journal bytes that must be durable before output goes out, whose sync is started; 0 when output goes out at once. */
+  private syncHeld(): number {
+    const aof = this.aof
+    // What is held already goes out first, also when the policy has changed meanwhile.
+    const holds = aof !== null && !aof.isDurable && (aof.policy === FsyncPolicy.Always || this.held.length > 0)
+    if (!holds) return 0
+    aof.sync()
+    return aof.acceptedBytes
+  }
+
+  /** Sends the segments. Returns whether a transport goes on reading from the sink's buffer. */
+  private sendSegments(after: number): boolean {
     const buffer = this.sink.buffer
     let isKept = false
     for (let i = 0; i < this.segmentCount; i++) {
@@ -586,8 +609,7 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
     }
     this.segmentCount = 0
     this.segmentClients.length = 0
-    if (isKept) this.sink.replaceBuffer()
-    else this.sink.reset()
+    return isKept
   }
 
   private releaseFinished(after: number): void {
@@ -663,6 +685,42 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
     this.scheduleTurn()
   }
 
+  // ---- in the midst of a script that runs too long (BusyMode) ---------------------------------------------------
+
+  flushBeforeScript(): void {
+    this.journal.drainBeforeUnit()
+    // The running command goes on writing into the sink.
+    if (this.sendSegments(this.syncHeld())) this.sink.moveToNewBuffer()
+  }
+
+  isWaiting(client: Client): boolean {
+    return client === this.running || this.isStalled(client)
+  }
+
+  keepInput(client: Client, buffer: Buffer, bytes: number): boolean {
+    this.stats.reads++
+    this.stats.bytesIn += bytes
+    client.bytesIn += bytes
+    client.lastCommandMs = this.clock.now()
+    client.keepInput(buffer, 0, bytes)
+    if (client.inputLength + client.queueBytes <= this.queryBufferMax) return true
+    this.queryLimitReached(client)
+    return false
+  }
+
+  reply(client: Client, bytes: Buffer): void {
+    if ((client.flags & ClientFlag.CloseAfterReply) !== 0) this.listOutput(client)
+    if (bytes.length === 0) return
+    if (client.heldCount > 0 || client.pendingOutputBytes > 0) {
+      this.queueReply(client, bytes)
+      return
+    }
+    this.stats.writes++
+    this.stats.bytesOut += bytes.length
+    client.bytesOut += bytes.length
+    client.connection.send(bytes, 0, bytes.length)
+  }
+
   // ---- input ---------------------------------------------------------------------------------------------------
 
   private isStalled(client: Client): boolean {
@@ -695,7 +753,7 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
   }
 
   /** After kept input was executed: a long request that is still not whole gets a decoder of its own. */
-  private notePartial(client: Client): void {
+  notePartial(client: Client): void {
     if (this.isStalled(client) || client.inputLength <= CONTINUE_MIN_BYTES) return
     const decoder = new Decoder(this.limits)
     decoder.begin(0)
@@ -707,7 +765,7 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
     }
   }
 
-  private isAuthenticated(client: Client): number {
+  isAuthenticated(client: Client): number {
     return this.password === '' || (client.flags & ClientFlag.Authenticated) !== 0 ? 1 : 0
   }
 
@@ -724,9 +782,7 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
       const outcome = decoder.decode(buffer, end, this.isAuthenticated(client))
       if (outcome === Decoded.Incomplete) break
       if (outcome === Decoded.Malformed) {
-        sink.error(`ERR Protocol error: ${decoder.error}`)
-        this.log.verbose(`Protocol error (${decoder.error}) from client ${client.address}`)
-        client.flags |= ClientFlag.CloseAfterReply
+        this.refuseMalformed(client, decoder.error, sink)
         at = end
         break
       }
@@ -754,6 +810,12 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
     this.pipeline.timer.end()
     client.batchBytes = 0
     return at
+  }
+
+  refuseMalformed(client: Client, problem: string, reply: ReplySink): void {
+    reply.error(`ERR Protocol error: ${problem}`)
+    this.log.verbose(`Protocol error (${problem}) from client ${client.address}`)
+    client.flags |= ClientFlag.CloseAfterReply
   }
 
   /** What was pushed to the running client follows its reply. */
@@ -1000,18 +1062,33 @@ export class Server implements ClientHost, ServerControl, PipelineGates {
     return this.config.bool('protected-mode') && this.password === '' && !connection.isLocal
   }
 
+  /**
+   * Closes the log in the midst of a script: what was executed before it is written and answered, the script has not
+   * been. The process must end then.
+   */
+  closeNow(): boolean {
+    this.isClosing = true
+    this.flushBeforeScript()
+    return this.closeLog()
+  }
+
   /** Sends what is due, closes clients and the log. Endpoints are the caller's to close first. */
   close(): boolean {
     this.isClosing = true
     if (this.timer !== null) clearTimeout(this.timer)
     if (this.cronTimer !== null) clearInterval(this.cronTimer)
     this.flush()
-    const isComplete = this.aof === null || this.aof.close()
-    // Everything accepted is durable now: replies that waited for it may go out.
-    if (isComplete && this.aof !== null) this.aof.syncedBytes = this.aof.acceptedBytes
-    this.releaseHeld()
+    const isComplete = this.closeLog()
     this.sendListed(0)
     for (const client of [...this.clients.values()]) client.connection.end()
+    return isComplete
+  }
+
+  /** Completes the log. Everything accepted is durable then: replies that waited for it go out. */
+  private closeLog(): boolean {
+    const isComplete = this.aof === null || this.aof.close()
+    if (isComplete && this.aof !== null) this.aof.syncedBytes = this.aof.acceptedBytes
+    this.releaseHeld()
     return isComplete
   }
 }

@@ -54,6 +54,7 @@ export function applySettings(server: Server): void {
     ],
     ['client-query-buffer-limit', (value) => (server.queryBufferMax = Math.min(value, INPUT_BYTES_MAX))],
     ['maxclients', (value) => (server.maxClients = value)],
+    ['busy-reply-threshold', (value) => (server.busy.thresholdMs = value)],
     ['timeout', (value) => (server.idleTimeoutMs = value * 1000)],
     ['tcp-keepalive', (value) => (server.keepAliveSeconds = value)],
     ['slowlog-max-len', (value) => server.slowlog.resize(value)],

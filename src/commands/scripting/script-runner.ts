@@ -30,6 +30,8 @@ import { Command } from '../registry.ts'
 const TICK_STEPS = 10_000
 /** Commands of a script between two looks at the clock: one counts for many steps. */
 const TICK_CALLS = 500
+/** A command that is not flagged Fast counts for so many: its time grows with what it works on. */
+const SLOW_CALL_WEIGHT = 20
 /** Bit of `redis.set_repl` that stands for the append-only file. */
 const REPL_AOF = 1
 const REPL_ALL = 3
@@ -38,7 +40,7 @@ const REPL_ALL = 3
 export interface ScriptServices {
   /** `redis.log`; levels 0 (debug) to 3 (warning). */
   log(level: number, text: string): void
-  /** Called now and then while a script runs: lets other clients be answered BUSY when it runs too long. */
+  /** Called now and then while a script runs: lets other clients be answered when it runs too long. */
   poll(runner: ScriptRunner): void
 }
 
@@ -55,6 +57,10 @@ export class ScriptRunner implements EngineHost {
   isRunning: boolean = false
   /** Whether the running script has written: then it cannot be killed. */
   hasWritten: boolean = false
+  /** When the script that runs was first seen running, in ms of the process; 0 until then. */
+  firstTickMs: number = 0
+  /** SHA1 of the script that runs, or ran last. */
+  sha: string = ''
   private readonly ctx: CommandContext
   private readonly sink: ScriptSink
   private isReadOnly: boolean = false
@@ -105,6 +111,8 @@ export class ScriptRunner implements EngineHost {
     this.isReadOnly = mode === EvalMode.ReadOnly || !mayWrite
     this.isKilled = false
     this.hasWritten = false
+    this.firstTickMs = 0
+    this.sha = script.sha
     this.replication = REPL_ALL
     this.setResp(2)
   }
@@ -119,12 +127,13 @@ export class ScriptRunner implements EngineHost {
 
   call(handle: object | null): LuaValue {
     const { ctx, sink } = this
-    if (--this.callsLeft < 0) {
+    const { args } = this.args
+    const command = handle instanceof Command ? handle : this.find()
+    this.callsLeft -= command !== null && (command.flags & CommandFlag.Fast) === 0 ? SLOW_CALL_WEIGHT : 1
+    if (this.callsLeft < 0) {
       this.callsLeft = TICK_CALLS
       this.tick()
     }
-    const { args } = this.args
-    const command = handle instanceof Command ? handle : this.find()
     sink.reset()
     sink.version = this.respVersion
     const refusal = command === null ? SCRIPT_UNKNOWN_COMMAND : this.refusal(command, args.count)
@@ -154,7 +163,8 @@ export class ScriptRunner implements EngineHost {
   }
 
   tick(): number {
-    this.services.poll(this)
+    // What a log says is run to its end.
+    if (!this.ctx.session.isReplay) this.services.poll(this)
     if (this.isKilled) throw new ScriptAborted('ERR Script killed by user with SCRIPT KILL...')
     return TICK_STEPS
   }

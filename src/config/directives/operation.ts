@@ -73,10 +73,9 @@ export const operationDirectives = {
   'dynamic-hz': bool(true, 'Raises `hz` with the number of clients.', {
     effect: inert('clients are watched by ordered lists, so their number does not matter'),
   }),
-  'busy-reply-threshold': int(5000, 0n, LONG_MAX, 'After how long a script makes the server answer BUSY.', {
+  'busy-reply-threshold': int(5000, 0n, LONG_MAX, 'After how long a script makes the server answer BUSY. 0: never.', {
     alias: 'lua-time-limit',
     unit: 'milliseconds',
-    effect: later('while a script runs other clients wait; they are not answered BUSY yet'),
   }),
   'notify-keyspace-events': keyspaceEvents('Which changes of keys are published. Empty: none.'),
   'slowlog-log-slower-than': int(10000, -1n, LONG_MAX, 'Commands as slow as this enter SLOWLOG. -1: none.', {
