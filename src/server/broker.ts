@@ -79,6 +79,13 @@ export class Broker {
     return isComplete
   }
 
+  /** As `close`, from the midst of a script: of what that has done nothing is kept. The process must end then. */
+  closeNow(): boolean {
+    this.isClosed = true
+    for (const endpoint of this.endpoints) void endpoint.close()
+    return this.server.closeNow()
+  }
+
   private renameCommands(): void {
     for (const { line, from, to } of this.config.renamedCommands) {
       const outcome = this.server.registry.rename(from, to)

@@ -64,6 +64,10 @@ async function runBroker({ config, warnings }: LoadedConfig): Promise<void> {
   const broker = new Broker({ config, log })
   const stop = createStop(broker, log)
   broker.server.onShutdown = () => stop('SHUTDOWN')
+  broker.server.onShutdownNow = () => {
+    log.notice('SHUTDOWN received while a script runs, shutting down')
+    exit(broker, log, broker.closeNow())
+  }
   process.on('SIGTERM', () => stop('SIGTERM'))
   process.on('SIGINT', () => stop('SIGINT'))
   process.on('SIGHUP', () => log.reopen())
@@ -87,20 +91,22 @@ function createStop(broker: Broker, log: ServerLog): (reason: string) => void {
     if (isStopping) return
     isStopping = true
     log.notice(`${reason} received, shutting down`)
-    const pidFile = inDirectory(broker.config, broker.config.text('pidfile'))
     broker.close().then(
-      (isComplete) => {
-        if (pidFile !== '') rmSync(pidFile, { force: true })
-        if (isComplete) log.notice('Millrace is now ready to exit, bye bye...')
-        else log.warning('Data could not be written at shutdown')
-        process.exit(isComplete ? 0 : 1)
-      },
+      (isComplete) => exit(broker, log, isComplete),
       (error: unknown) => {
         log.warning(`Shutdown failed: ${String(error)}`)
         process.exit(1)
       },
     )
   }
+}
+
+function exit(broker: Broker, log: ServerLog, isComplete: boolean): never {
+  const pidFile = inDirectory(broker.config, broker.config.text('pidfile'))
+  if (pidFile !== '') rmSync(pidFile, { force: true })
+  if (isComplete) log.notice('Millrace is now ready to exit, bye bye...')
+  else log.warning('Data could not be written at shutdown')
+  process.exit(isComplete ? 0 : 1)
 }
 
 function writePidFile(path: string, log: ServerLog): void {
