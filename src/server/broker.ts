@@ -2,8 +2,8 @@
  * A broker: a server with its data loaded, its log open and its endpoints listening. What `main.ts` runs and
  * `createBroker` returns.
  */
-import { existsSync, fstatSync, statSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { existsSync, fstatSync, mkdirSync, realpathSync, statSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import type { Command } from '../commands/registry.ts'
 import { ClientFlag, discardTransaction } from '../commands/session.ts'
 import type { Config } from '../config/config.ts'
@@ -12,6 +12,7 @@ import { decodePath } from '../config/path-text.ts'
 import type { Log } from '../observe/log.ts'
 import { Aof, type AofFiles, type AofOptions, aofPath, openForAppend, openManifest } from '../persistence/aof.ts'
 import { AofLoadError, loadAofFile } from '../persistence/aof-load.ts'
+import { lockLog } from '../persistence/lock.ts'
 import type { Manifest } from '../persistence/manifest.ts'
 import { RespSink } from '../resp/reply.ts'
 import type { Endpoint } from '../transport/contract.ts'
@@ -37,6 +38,7 @@ export class Broker {
   private readonly aofFiles: AofFiles | undefined
   private endpoints: Endpoint[] = []
   private isClosed: boolean = false
+  private unlockLog: () => void = () => {}
 
   constructor(options: BrokerOptions) {
     this.config = options.config
@@ -45,8 +47,18 @@ export class Broker {
     this.server = new Server({ config: options.config, log: options.log, clock: options.clock ?? { now: Date.now } })
   }
 
-  /** Loads the data, then listens. @throws AofLoadError, ManifestError, ListenError */
+  /** Loads the data, then listens. @throws LogLockedError, AofLoadError, ManifestError, ListenError */
   async start(): Promise<void> {
+    try {
+      await this.open()
+    } catch (error) {
+      // Whoever tries again, in this process or another, must not find half a broker in the way.
+      await this.close()
+      throw error
+    }
+  }
+
+  private async open(): Promise<void> {
     this.renameCommands()
     if (this.config.bool('appendonly')) this.openAof()
     this.server.start()
@@ -75,6 +87,7 @@ export class Broker {
     this.isClosed = true
     const closing = this.endpoints.map((endpoint) => endpoint.close())
     const isComplete = this.server.close()
+    this.unlockLog()
     await Promise.all(closing)
     return isComplete
   }
@@ -83,7 +96,9 @@ export class Broker {
   closeNow(): boolean {
     this.isClosed = true
     for (const endpoint of this.endpoints) void endpoint.close()
-    return this.server.closeNow()
+    const isComplete = this.server.closeNow()
+    this.unlockLog()
+    return isComplete
   }
 
   private renameCommands(): void {
@@ -101,6 +116,10 @@ export class Broker {
       fileName: this.config.text('appendfilename'),
       log: this.log,
     }
+    const folder = join(options.directory, options.folder)
+    // Not recursive: that never ends where the system denies that a directory exists in which it creates nothing (/proc).
+    if (!existsSync(folder)) mkdirSync(folder)
+    this.unlockLog = lockLog(join(realpathSync(folder), `${options.fileName}.lock`))
     const found = openManifest(options)
     if (found !== null) this.load(options, filesOf(found))
     // What the log did before is no statistics of this process.
@@ -182,13 +201,16 @@ export class Broker {
     if (path !== '') {
       this.config.createDefaultDirectory()
       const mode = this.config.number('unixsocketperm')
-      this.endpoints.push(
-        await listenUnix(
-          resolve(this.config.directory, decodePath(path)),
-          mode === 0 ? null : mode,
-          backlog,
-          this.server.accept,
-        ),
+      await this.listenOnUnix(resolve(this.config.directory, decodePath(path)), mode === 0 ? null : mode, backlog)
+    }
+  }
+
+  private async listenOnUnix(path: string, mode: number | null, backlog: number): Promise<void> {
+    try {
+      this.endpoints.push(await listenUnix(path, mode, backlog, this.server.accept))
+    } catch (error) {
+      throw new ListenError(
+        `Failed opening Unix socket ${path}: ${error instanceof Error ? error.message : String(error)}`,
       )
     }
   }

@@ -15,6 +15,7 @@ import { type LoadedConfig, loadConfig } from '../config/redis-conf.ts'
 import { REDIS_VERSION } from '../config/version.ts'
 import { ServerLog } from '../observe/log.ts'
 import { AofLoadError } from '../persistence/aof-load.ts'
+import { LogLockedError } from '../persistence/lock.ts'
 import { ManifestError } from '../persistence/manifest.ts'
 import { Broker, ListenError } from './broker.ts'
 
@@ -39,8 +40,9 @@ export async function runProcess(argv: readonly string[]): Promise<void> {
     const loaded = loadConfig({ configFile: commandLine.configFile, stdin, options: commandLine.options })
     await runBroker(loaded)
   } catch (error) {
-    if (!(error instanceof ConfigError)) throw error
-    process.stderr.write(`${error.lines.join('\n')}\n`)
+    if (error instanceof ConfigError) process.stderr.write(`${error.lines.join('\n')}\n`)
+    else if (isExpected(error)) process.stderr.write(`${error.message}\n`)
+    else throw error
     process.exit(1)
   }
 }
@@ -75,9 +77,7 @@ async function runBroker({ config, warnings }: LoadedConfig): Promise<void> {
   try {
     await broker.start()
   } catch (error) {
-    if (!(error instanceof AofLoadError || error instanceof ManifestError || error instanceof ListenError)) {
-      if (!(error instanceof Error && 'code' in error)) throw error
-    }
+    if (error instanceof ConfigError || !isExpected(error)) throw error
     log.warning(error.message)
     process.stderr.write(`${error.message}\n`)
     process.exit(1)
@@ -85,10 +85,21 @@ async function runBroker({ config, warnings }: LoadedConfig): Promise<void> {
   writePidFile(inDirectory(config, config.text('pidfile')), log)
 }
 
+/** Failures to start that have a clear message: those we name, and those of the system. */
+function isExpected(error: unknown): error is Error {
+  if (error instanceof AofLoadError || error instanceof ManifestError) return true
+  if (error instanceof ListenError || error instanceof LogLockedError) return true
+  return error instanceof Error && 'code' in error
+}
+
 function createStop(broker: Broker, log: ServerLog): (reason: string) => void {
   let isStopping = false
   return (reason) => {
-    if (isStopping) return
+    if (isStopping) {
+      // Ctrl-C for the second time: whoever sits there does not want to wait.
+      if (reason === 'SIGINT') process.exit(1)
+      return
+    }
     isStopping = true
     log.notice(`${reason} received, shutting down`)
     broker.close().then(

@@ -133,7 +133,8 @@ test('an append-only file of an older version is taken over as base', async () =
   directories.push(directory)
   writeFileSync(join(directory, 'appendonly.aof'), select + first)
   expect(keysOf(await load(directory))).toEqual(['first'])
-  expect(readdirSync(join(directory, FOLDER)).sort()).toEqual(['appendonly.aof', FILE, MANIFEST])
+  const files = ['appendonly.aof', FILE, 'appendonly.aof.lock', MANIFEST]
+  expect(readdirSync(join(directory, FOLDER)).sort()).toEqual(files)
 })
 
 test('annotation lines are skipped', async () => {
