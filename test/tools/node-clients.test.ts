@@ -77,9 +77,10 @@ describe('ioredis', () => {
     expect(await message).toEqual(['news', 'hello'])
     expect(await pattern).toEqual(['n*', 'news', 'hello'])
     expect(await shard).toEqual(['shard', 'piece'])
-    await subscriber.unsubscribe()
-    await subscriber.punsubscribe()
-    await sharded.sunsubscribe()
+    // Without names ioredis waits until nothing at all is subscribed.
+    await subscriber.unsubscribe('news', 'more')
+    await subscriber.punsubscribe('n*')
+    await sharded.sunsubscribe('shard')
     expect(await subscriber.ping()).toBe('PONG')
     await subscriber.quit()
     await sharded.quit()
