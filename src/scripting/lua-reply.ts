@@ -6,10 +6,11 @@
 
 import type { ReplySink } from '../resp/reply.ts'
 import { LuaTable } from './lua/table.ts'
-import type { LuaError, LuaValue } from './lua/value.ts'
+import { LuaError, type LuaValue } from './lua/value.ts'
 
 /** Levels of nesting that Redis can reply before Lua's C stack is used up; deeper values become an error. */
 const NESTING_MAX = 7995
+const TOO_DEEP = 'ERR reached lua stack limit'
 const INT64_MIN_VALUE = -(2n ** 63n)
 
 interface Level {
@@ -18,10 +19,18 @@ interface Level {
   next: number
 }
 
-/** Replies a Lua value; `scriptVersion` is the RESP version that the script chose. */
-export function replyLuaValue(value: LuaValue, reply: ReplySink, scriptVersion: number): void {
+/** What a reply depends on, and whom errors in it are told. */
+export interface ReplyHost {
+  /** The RESP version that the script chose. */
+  readonly respVersion: number
+  /** An error is replied. `isCounted`: it is that of a command, which has entered the statistics. */
+  errorReplied(text: string, isCounted: boolean): void
+}
+
+/** Replies a Lua value. */
+export function replyLuaValue(value: LuaValue, reply: ReplySink, host: ReplyHost): void {
   const levels: Level[] = []
-  open(value, reply, scriptVersion, levels)
+  open(value, reply, host, levels)
   while (levels.length > 0) {
     const level = levels[levels.length - 1]!
     if (level.next === level.count) {
@@ -29,13 +38,13 @@ export function replyLuaValue(value: LuaValue, reply: ReplySink, scriptVersion: 
       continue
     }
     const element = level.values[level.next++]
-    if (levels.length >= NESTING_MAX) reply.error('ERR reached lua stack limit')
-    else open(element, reply, scriptVersion, levels)
+    if (levels.length >= NESTING_MAX) replyError(TOO_DEEP, reply, host, false)
+    else open(element, reply, host, levels)
   }
 }
 
 /** Writes a plain value, or the head of an aggregate and pushes its elements. */
-function open(value: LuaValue, reply: ReplySink, version: number, levels: Level[]): void {
+function open(value: LuaValue, reply: ReplySink, host: ReplyHost, levels: Level[]): void {
   switch (typeof value) {
     case 'string':
       reply.bulkText(value)
@@ -44,12 +53,12 @@ function open(value: LuaValue, reply: ReplySink, version: number, levels: Level[
       replyNumber(value, reply)
       return
     case 'boolean':
-      if (version >= 3) reply.bool(value)
+      if (host.respVersion >= 3) reply.bool(value)
       else if (value) reply.integer(1)
       else reply.nil()
       return
     default:
-      if (value instanceof LuaTable) openTable(value, reply, levels)
+      if (value instanceof LuaTable) openTable(value, reply, host, levels)
       else reply.nil()
   }
 }
@@ -61,8 +70,8 @@ function replyNumber(value: number, reply: ReplySink): void {
   else reply.bigInteger(INT64_MIN_VALUE)
 }
 
-function openTable(table: LuaTable, reply: ReplySink, levels: Level[]): void {
-  if (table.hash !== null && openTagged(table, reply, levels)) return
+function openTable(table: LuaTable, reply: ReplySink, host: ReplyHost, levels: Level[]): void {
+  if (table.hash !== null && openTagged(table, reply, host, levels)) return
   const { arr } = table
   const gap = arr.indexOf(undefined)
   const count = gap < 0 ? arr.length : gap
@@ -70,10 +79,10 @@ function openTable(table: LuaTable, reply: ReplySink, levels: Level[]): void {
   levels.push({ values: arr, count, next: 0 })
 }
 
-function openTagged(table: LuaTable, reply: ReplySink, levels: Level[]): boolean {
+function openTagged(table: LuaTable, reply: ReplySink, host: ReplyHost, levels: Level[]): boolean {
   const err = table.getString('err')
   if (typeof err === 'string') {
-    reply.error(withoutBreaks(err))
+    replyError(withoutBreaks(err), reply, host, isCounted(table))
     return true
   }
   const ok = table.getString('ok')
@@ -122,11 +131,27 @@ function openMapOrSet(table: LuaTable, reply: ReplySink, levels: Level[]): boole
   return true
 }
 
+function replyError(text: string, reply: ReplySink, host: ReplyHost, isCounted: boolean): void {
+  host.errorReplied(text, isCounted)
+  reply.error(text)
+}
+
+/** Whether an error table is that of a command, which was counted when it failed. */
+function isCounted(table: LuaTable): boolean {
+  return table.getString('ignore_error_stats_update') === true
+}
+
 function withoutBreaks(text: string): string {
   return text.replace(/[\r\n]/g, ' ')
 }
 
-/** Whether a thrown thing is a Lua error whose value is an error table, such as a failed `redis.call` raises. */
+/** Replies why a script ended early: `text`, made of what it raised. */
+export function replyFailure(error: unknown, text: string, reply: ReplySink, host: ReplyHost): void {
+  const value = error instanceof LuaError ? error.value : undefined
+  replyError(withoutBreaks(text), reply, host, value instanceof LuaTable && isCounted(value))
+}
+
+/** The text of an error whose value is an error table, such as a failed `redis.call` raises; else null. */
 export function errorTableText(error: LuaError): string | null {
   if (!(error.value instanceof LuaTable)) return null
   const text = error.value.getString('err')

@@ -13,7 +13,7 @@ import { hooks } from './lua/runtime.ts'
 import { createGlobals, sealGlobals } from './lua/sandbox.ts'
 import { LuaTable } from './lua/table.ts'
 import { LuaError, type LuaValue, ScriptAborted } from './lua/value.ts'
-import { errorTableText, replyLuaValue } from './lua-reply.ts'
+import { errorTableText, type ReplyHost, replyFailure, replyLuaValue } from './lua-reply.ts'
 import { createRedisLibrary, type ScriptHost, sha1 } from './redis-library.ts'
 import { parseShebang } from './shebang.ts'
 
@@ -33,11 +33,9 @@ export interface Script {
 }
 
 /** What the engine asks while a script runs, besides what scripts ask. */
-export interface EngineHost extends ScriptHost {
+export interface EngineHost extends ScriptHost, ReplyHost {
   /** Called every few thousand steps; returns the steps until the next time. Throws `ScriptAborted` to end the script. */
   tick(): number
-  /** The RESP version that the script chose. */
-  readonly respVersion: number
 }
 
 export class ScriptEngine {
@@ -128,10 +126,10 @@ export class ScriptEngine {
     try {
       value = first(script.chunk(this.keys, this.argv))
     } catch (error) {
-      reply.error(failureText(error, script.sha))
+      replyFailure(error, failureText(error, script.sha), reply, this.host)
       return
     }
-    replyLuaValue(value, reply, this.host.respVersion)
+    replyLuaValue(value, reply, this.host)
   }
 
   private compile(source: string, chunkName: string): CompiledChunk {
@@ -161,7 +159,7 @@ function failureText(error: unknown, sha: string): string {
     text = `ERR ${limit}`
   }
   const place = line > 0 ? `, on @${CHUNK_NAME}:${line}.` : ''
-  return `${text} script: ${sha}${place}`.replace(/[\r\n]/g, ' ')
+  return `${text} script: ${sha}${place}`
 }
 
 function errorText(value: LuaValue): string {

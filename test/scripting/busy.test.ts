@@ -263,6 +263,21 @@ describe('while a script runs too long', () => {
     expect(await popped).toEqual([['list', 'a'], PONG])
   })
 
+  test('a command that runs serves no client which waits for what the script has pushed', async () => {
+    await start()
+    const client = await connect()
+    const blocked = await connect()
+    const popped = blocked.call('BLPOP', 'x', '0')
+    expect(await client.call('DEBUG', 'SET-DISABLE-DENY-SCRIPTS', '1')).toEqual(OK)
+    const script = `redis.call('LPUSH', KEYS[1], 'y')
+      while not redis.call('CLIENT', 'LIST'):find('abortscript') do end
+      return redis.call('LPUSH', KEYS[1], 'z')`
+    const { reply } = await runEndless(script, ['x'])
+    expect(await client.call('HELLO', '2', 'SETNAME', 'abortscript')).toHaveLength(14)
+    expect(await reply).toBe(2)
+    expect(await popped).toEqual(['x', 'z'])
+  })
+
   test('a subscriber gets what the script has published before later replies', async () => {
     await start()
     const killer = await connect()

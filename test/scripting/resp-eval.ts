@@ -36,6 +36,8 @@ export class EmptyHost implements EngineHost {
     this.respVersion = version
   }
 
+  errorReplied(): void {}
+
   setReplication(): void {}
 
   log(): void {}

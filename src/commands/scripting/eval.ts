@@ -170,5 +170,9 @@ function run(
   const firstArg = FIRST_KEY + keyCount
   for (let i = FIRST_KEY; i < firstArg; i++) keys.push(args.text(i))
   for (let i = firstArg; i < args.count; i++) argv.push(args.text(i))
-  scriptRunner(ctx).run(script, keys, argv, mode, reply)
+  const runner = scriptRunner(ctx)
+  runner.run(script, keys, argv, mode, reply)
+  if (!runner.hasRepliedError) return
+  const command = ctx.registry.find(args)
+  if (command !== null) command.failedCalls++
 }

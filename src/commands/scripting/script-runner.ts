@@ -32,6 +32,8 @@ const TICK_STEPS = 10_000
 const TICK_CALLS = 500
 /** A command that is not flagged Fast counts for so many: its time grows with what it works on. */
 const SLOW_CALL_WEIGHT = 20
+/** An error whose first word is longer has no code of its own. */
+const ERROR_CODE_CHARS_MAX = 31
 /** Bit of `redis.set_repl` that stands for the append-only file. */
 const REPL_AOF = 1
 const REPL_ALL = 3
@@ -57,6 +59,10 @@ export class ScriptRunner implements EngineHost {
   isRunning: boolean = false
   /** Whether the running script has written: then it cannot be killed. */
   hasWritten: boolean = false
+  /** Whether scripts may call what is not for scripts (DEBUG SET-DISABLE-DENY-SCRIPTS). */
+  allowsDenied: boolean = false
+  /** Whether there was an error in the reply of the script that ran last. */
+  hasRepliedError: boolean = false
   /** When the script that runs was first seen running, in ms of the process; 0 until then. */
   firstTickMs: number = 0
   /** SHA1 of the script that runs, or ran last. */
@@ -111,6 +117,7 @@ export class ScriptRunner implements EngineHost {
     this.isReadOnly = mode === EvalMode.ReadOnly || !mayWrite
     this.isKilled = false
     this.hasWritten = false
+    this.hasRepliedError = false
     this.firstTickMs = 0
     this.sha = script.sha
     this.replication = REPL_ALL
@@ -137,13 +144,16 @@ export class ScriptRunner implements EngineHost {
     sink.reset()
     sink.version = this.respVersion
     const refusal = command === null ? SCRIPT_UNKNOWN_COMMAND : this.refusal(command, args.count)
-    if (refusal !== null || command === null) {
-      if (command !== null) command.rejectedCalls++
-      sink.error((refusal ?? SCRIPT_UNKNOWN_COMMAND).text)
-    } else if (this.replication === REPL_ALL) ctx.server.call(ctx.session, command, args, sink)
+    if (refusal !== null || command === null) this.refuse(command, refusal ?? SCRIPT_UNKNOWN_COMMAND)
+    else if (this.replication === REPL_ALL) ctx.server.call(ctx.session, command, args, sink)
     else this.callUnrecorded(command)
     this.hasFailed = sink.isError
     return sink.take()
+  }
+
+  errorReplied(text: string, isCounted: boolean): void {
+    this.hasRepliedError = true
+    if (!isCounted) this.ctx.server.errors.count(errorCode(text))
   }
 
   setResp(version: number): void {
@@ -169,6 +179,12 @@ export class ScriptRunner implements EngineHost {
     return TICK_STEPS
   }
 
+  private refuse(command: Command | null, error: ReplyError): void {
+    if (command !== null) command.rejectedCalls++
+    this.ctx.server.errors.count(error.code)
+    this.sink.error(error.text)
+  }
+
   /** The command in `args` with its subcommand, or null. */
   private find(): Command | null {
     const { args } = this.args
@@ -180,7 +196,7 @@ export class ScriptRunner implements EngineHost {
   private refusal(command: Command, count: number): ReplyError | null {
     if (!command.accepts(count)) return SCRIPT_WRONG_ARITY
     const { flags } = command
-    if ((flags & CommandFlag.NoScript) !== 0) return SCRIPT_COMMAND_NOT_ALLOWED
+    if ((flags & CommandFlag.NoScript) !== 0 && this.isDenied(command)) return SCRIPT_COMMAND_NOT_ALLOWED
     // PUBLISH and the like count as writes, so that scripts that do not write may run during CLIENT PAUSE WRITE.
     if (this.isReadOnly && (flags & (CommandFlag.Write | CommandFlag.MayReplicate)) !== 0) return SCRIPT_IS_READ_ONLY
     if ((flags & CommandFlag.Write) === 0) return null
@@ -191,6 +207,11 @@ export class ScriptRunner implements EngineHost {
       this.hasWritten = true
     }
     return null
+  }
+
+  /** Commands of the scripting family always are: a script runs alone. */
+  private isDenied(command: Command): boolean {
+    return !this.allowsDenied || command.definition.group === 'scripting'
   }
 
   /** Why writes are refused because of the disk, null when they are not. */
@@ -210,6 +231,12 @@ export class ScriptRunner implements EngineHost {
       journal.enabled = isEnabled
     }
   }
+}
+
+/** Under which code the statistics count an error that a script has made. Source: Valkey src/networking.c afterErrorReply. */
+function errorCode(text: string): string {
+  const space = text.indexOf(' ')
+  return space < 0 || space >= ERROR_CODE_CHARS_MAX ? 'ERR' : text.slice(0, space)
 }
 
 const runners = new WeakMap<CommandContext, ScriptRunner>()

@@ -3,7 +3,7 @@
  *
  * DIGEST | DIGEST-VALUE key ... | HTSTATS db | LOADAOF | LOG text | OBJECT key | PAUSE-CRON 0|1 |
  * POPULATE count [prefix [size]] | PROTOCOL type | QUICKLIST-PACKED-THRESHOLD bytes | SET-ACTIVE-EXPIRE 0|1 |
- * SLEEP seconds | HELP
+ * SET-DISABLE-DENY-SCRIPTS 0|1 | SLEEP seconds | HELP
  *
  * Subcommands of Redis that are about parts which this server does not have are unknown.
  * Source: Valkey src/debug.c `debugCommand`.
@@ -25,6 +25,7 @@ import { ListBig } from '../../structures/list.ts'
 import type { CommandContext } from '../context.ts'
 import { CommandFlag, defineCommand, type Handler } from '../define.ts'
 import { replyHelp } from '../help.ts'
+import { scriptRunner } from '../scripting/script-runner.ts'
 import { replyTestValue } from './debug-protocol.ts'
 import { datasetDigest, valueDigest } from './digest.ts'
 import { usedBytes } from './memory.ts'
@@ -53,6 +54,8 @@ const HELP = [
   '    Set from which size on a list element has a block of its own. 0: the default.',
   'SET-ACTIVE-EXPIRE <0|1>',
   '    Set whether expired keys are removed before somebody asks for them.',
+  'SET-DISABLE-DENY-SCRIPTS <0|1>',
+  '    Set whether scripts may call commands that are not for scripts.',
   'SLEEP <seconds>',
   '    Do nothing for <seconds>, decimals allowed.',
 ]
@@ -82,6 +85,7 @@ const SUBCOMMANDS: ReadonlyMap<string, Subcommand> = new Map<string, Subcommand>
   ['protocol', { min: 3, max: 3, handler: (_ctx, args, reply) => replyTestValue(reply, args.text(2).toLowerCase()) }],
   ['quicklist-packed-threshold', { min: 3, max: 3, handler: packedThresholdHandler }],
   ['set-active-expire', { min: 3, max: 3, handler: setActiveExpireHandler }],
+  ['set-disable-deny-scripts', { min: 3, max: 3, handler: disableDenyScriptsHandler }],
   ['sleep', { min: 3, max: 3, handler: sleepHandler }],
 ])
 
@@ -141,7 +145,8 @@ function logHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
 /** The length that a snapshot would have is not known; the bytes in memory stand in its place. */
 function objectHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
   const { db } = ctx
-  const row = db.find(args, 2)
+  // A key whose time is over is shown as long as it is there.
+  const row = db.keys.find(args.buffer, args.start(2), args.length(2))
   if (row === NO_ROW) throw NO_SUCH_KEY
   const at = `0x${db.value(row).toString(16)}`
   const encoding = ENCODING_OF_KIND[db.kind(row)]!
@@ -195,6 +200,11 @@ function packedThresholdHandler(ctx: CommandContext, args: Args, reply: ReplySin
 
 function setActiveExpireHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
   ctx.keyspace.activeExpire = isOn(args, 2)
+  reply.ok()
+}
+
+function disableDenyScriptsHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
+  scriptRunner(ctx).allowsDenied = isOn(args, 2)
   reply.ok()
 }
 

@@ -239,3 +239,27 @@ describe('propagation', () => {
     expect(local.command('SCRIPT', 'EXISTS', ONE_SHA, second)).toBe('*2\r\n:1\r\n:0\r\n')
   })
 })
+
+describe('statistics', () => {
+  const WRITE = "redis.call('SET', KEYS[1], 1)"
+  test.each([
+    ['an error that a script returns', ['EVAL', "return redis.error_reply('MYCODE x')", '0'], { MYCODE: 1 }, true],
+    ['an error without a code', ['EVAL', "return {err='oops'}", '0'], { ERR: 1 }, true],
+    ['an error that a script raises', ['EVAL', "error('boom')", '0'], { ERR: 1 }, true],
+    ['a command that fails', ['EVAL', "return redis.call('SELECT', 99)", '0'], { ERR: 1 }, true],
+    ['its error returned', ['EVAL', "return redis.pcall('LPUSH', KEYS[1], 1)", '1', 'text'], { WRONGTYPE: 1 }, true],
+    ['its error caught', ['EVAL', "redis.pcall('LPUSH', KEYS[1], 1) return 1", '1', 'text'], { WRONGTYPE: 1 }, false],
+    ['a command that is refused', ['EVAL_RO', WRITE, '1', 'k'], { ERR: 1 }, true],
+    ['a refusal caught', ['EVAL_RO', "redis.pcall('SET', KEYS[1], 1) return 1", '1', 'k'], { ERR: 1 }, false],
+    ['an unknown command', ['EVAL', "redis.call('nosuch')", '0'], { ERR: 1 }, true],
+    ['a script that does not compile', ['EVAL', 'return )', '0'], { ERR: 1 }, true],
+  ])('%s counts once', (_name, words, counts, isFailed) => {
+    const local = new LocalServer()
+    local.command('SET', 'text', 'a')
+    local.command(...words)
+    expect(Object.fromEntries(local.server.errors.counts)).toEqual(counts)
+    expect(local.server.errors.total).toBe(1)
+    const command = local.server.registry.byFullName(words[0]!.toLowerCase())
+    expect(command?.failedCalls).toBe(isFailed ? 1 : 0)
+  })
+})
