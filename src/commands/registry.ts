@@ -13,6 +13,8 @@ export class Command {
   readonly arity: number
   readonly flags: number
   readonly categories: number
+  /** Takes a moment only, with few arguments: it may be timed together with others (observe/command-timer.ts). */
+  readonly isBrief: boolean
   readonly handler: Handler
   readonly container: Command | null
   readonly subcommands: ReadonlyMap<string, Command> | null
@@ -29,6 +31,9 @@ export class Command {
     this.arity = definition.arity
     this.flags = definition.flags
     this.categories = definition.categories | impliedCategories(definition.flags, definition.categories)
+    const isConstant = definition.complexity === 'O(1)' && definition.keys !== undefined
+    this.isBrief =
+      (definition.flags & CommandFlag.Blocking) === 0 && ((definition.flags & CommandFlag.Fast) !== 0 || isConstant)
     this.handler = definition.handler
     this.container = container
     this.subcommands =

@@ -1,7 +1,7 @@
 /**
  * How long commands take, for INFO commandstats and SLOWLOG, with few clock readings. Hot path.
  *
- * A reading of the clock costs 20 to 120 ns, a GET not ten times that. So short commands (flag `fast`, few arguments) that
+ * A reading of the clock costs 20 to 120 ns, a GET not ten times that. So short commands (flag `fast` or O(1), few arguments) that
  * follow each other in a batch are timed together, up to GROUP_MAX of them, and share the time evenly; each other
  * command is timed alone, its start being the end of what came before. When a group has taken longer than the slow log's
  * threshold, nobody knows which of its commands did: for a second every command is timed alone, so that what goes on

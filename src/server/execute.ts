@@ -155,7 +155,7 @@ export class Pipeline {
     const outerDirty = ctx.dirty
     ctx.enter(client)
     const timer = this.timer
-    const isShort = (command.flags & CommandFlag.Fast) !== 0 && args.count <= SHORT_ARGUMENTS_MAX && !timer.isExact
+    const isShort = command.isBrief && args.count <= SHORT_ARGUMENTS_MAX && !timer.isExact
     const startMs = isShort ? 0 : timer.start()
     // Scripts are shown before what they call.
     if (!this.monitors.isEmpty && (command.flags & CommandFlag.SkipMonitor) !== 0)
