@@ -30,8 +30,8 @@ import { Command } from '../registry.ts'
 const TICK_STEPS = 10_000
 /** Commands of a script between two looks at the clock: one counts for many steps. */
 const TICK_CALLS = 500
-/** A command that is not flagged Fast counts for so many: its time grows with what it works on. */
-const SLOW_CALL_WEIGHT = 20
+/** A command that is not brief counts for so many: its time grows with what it works on. */
+const SLOW_CALL_WEIGHT = 100
 /** An error whose first word is longer has no code of its own. */
 const ERROR_CODE_CHARS_MAX = 31
 /** Bit of `redis.set_repl` that stands for the append-only file. */
@@ -136,7 +136,7 @@ export class ScriptRunner implements EngineHost {
     const { ctx, sink } = this
     const { args } = this.args
     const command = handle instanceof Command ? handle : this.find()
-    this.callsLeft -= command !== null && (command.flags & CommandFlag.Fast) === 0 ? SLOW_CALL_WEIGHT : 1
+    this.callsLeft -= command !== null && !command.isBrief ? SLOW_CALL_WEIGHT : 1
     if (this.callsLeft < 0) {
       this.callsLeft = TICK_CALLS
       this.tick()
