@@ -5,6 +5,7 @@
  * Environment: BENCH_COMMANDS (comma-separated names), BENCH_AOF=1 (effects are encoded and dropped).
  */
 import { configFromOptions } from '../src/config/config.ts'
+import { allowInlining } from '../src/server/compiler-flags.ts'
 import { Server } from '../src/server/server.ts'
 import type { Connection } from '../src/transport/contract.ts'
 
@@ -14,6 +15,7 @@ const BATCHES = 4000
 const ROUNDS = 8
 const VALUE = 'value-of-twenty-bytes'
 
+allowInlining()
 const silent = { debug() {}, verbose() {}, notice() {}, warning() {} }
 const server = new Server({
   config: configFromOptions({ port: 0, appendonly: 'no', save: '' }),

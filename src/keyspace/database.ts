@@ -235,7 +235,10 @@ export class Database {
 
   /** Renews the access time. */
   touch(row: number): void {
-    this.keys.setMeta(row, (this.keys.meta(row) & ~CLOCK_BITS_MASK) | (this.clock() << KIND_BITS))
+    const old = this.keys.meta(row)
+    const meta = (old & ~CLOCK_BITS_MASK) | (this.clock() << KIND_BITS)
+    // Mostly it has been accessed within the second: the row's cache line stays clean.
+    if (meta !== old) this.keys.setMeta(row, meta)
   }
 
   /** Seconds since the last access. */

@@ -17,6 +17,8 @@ import { Args } from './args.ts'
 export const INLINE_BYTES_MAX = 64 * 1024
 /** Most arguments of a request, as in Redis since 7.0. Memory is bounded by `client-query-buffer-limit`. */
 export const ARGUMENTS_MAX = 0x7fffffff
+/** Room for up to this many arguments is made as soon as they are announced. */
+const RESERVE_MAX = 64
 /** Limits for a client that is not authenticated yet. */
 const UNAUTHENTICATED_ARGUMENTS_MAX = 10
 const UNAUTHENTICATED_BULK_BYTES_MAX = 16384
@@ -59,6 +61,8 @@ export class Decoder {
   private bulkLength = -1
   /** Where reading goes on. */
   private at = 0
+  /** What `decode` returns when a header could not be read. */
+  private outcome: number = Decoded.Incomplete
 
   constructor(limits: DecoderLimits) {
     this.limits = limits
@@ -102,64 +106,110 @@ export class Decoder {
     if (this.expected === 0) {
       if (at >= end) return Decoded.Incomplete
       if (buffer[at] !== ASTERISK) return this.decodeInline(buffer, end)
-      const lineEnd = findLineEnd(buffer, at, end)
-      if (lineEnd < 0) {
-        if (end - at > INLINE_BYTES_MAX) return this.fail('too big mbulk count string')
-        return Decoded.Incomplete
+      const digit = at + 3 < end && buffer[at + 2] === CR ? buffer[at + 1]! - DIGIT_ZERO : 0
+      if (digit >= 1 && digit <= 9) {
+        // Nearly every request has fewer than ten arguments.
+        this.expected = digit
+        at += 4
+      } else {
+        const outcome = this.decodeCount(buffer, end, authenticated)
+        if (outcome !== Decoded.Request) return outcome
+        at = this.at
       }
-      const count = parseSafeInteger(buffer, at + 1, lineEnd - at - 1)
-      if (Number.isNaN(count) || count > ARGUMENTS_MAX) return this.fail('invalid multibulk length')
-      if (authenticated === 0 && count > UNAUTHENTICATED_ARGUMENTS_MAX)
-        return this.fail('unauthenticated multibulk length')
-      at = lineEnd + 2
-      if (count <= 0) {
-        this.next = at
-        return Decoded.Empty
-      }
-      this.expected = count
-      this.at = at
     }
     const args = this.args
     args.buffer = buffer
     const expected = this.expected
+    if (expected - args.count < RESERVE_MAX) args.reserve(expected)
     let length = this.bulkLength
-    while (args.count < expected) {
+    let count = args.count
+    while (count < expected) {
       if (length < 0) {
-        // A bulk header is short: read its digits in place instead of looking for the line's end first.
-        if (at >= end) return this.wait(at, -1)
-        let digit = at + 1
-        length = 0
-        while (digit < end) {
-          const value = buffer[digit]! - DIGIT_ZERO
-          if (value < 0 || value > 9) break
-          length = length * 10 + value
-          digit++
+        // A bulk header is short: its digits are read in place instead of looking for the line's end first.
+        const first = at + 4 < end && buffer[at] === DOLLAR ? buffer[at + 1]! - DIGIT_ZERO : 0
+        const next = buffer[at + 2]! - DIGIT_ZERO
+        if (first >= 1 && first <= 9 && next === CR - DIGIT_ZERO) {
+          length = first
+          at += 4
+        } else if (first >= 1 && first <= 9 && next >= 0 && next <= 9 && buffer[at + 3] === CR) {
+          length = first * 10 + next
+          at += 5
+        } else {
+          args.count = count
+          const headerEnd = this.decodeLength(buffer, at, end, authenticated)
+          if (headerEnd < 0) return this.outcome
+          length = this.bulkLength
+          at = headerEnd
         }
-        if (
-          buffer[at] !== DOLLAR ||
-          digit + 1 >= end ||
-          buffer[digit] !== CR ||
-          digit === at + 1 ||
-          length > this.limits.bulkBytesMax ||
-          (buffer[at + 1] === DIGIT_ZERO && digit > at + 2)
-        ) {
-          return this.oddBulkHeader(buffer, at, end)
-        }
-        if (authenticated === 0 && length > UNAUTHENTICATED_BULK_BYTES_MAX)
-          return this.fail('unauthenticated bulk length')
-        at = digit + 2
       }
-      if (end - at < length + 2) return this.wait(at, length)
-      const i = args.count
-      if (i >= args.offsets.length) args.reserve(i + 1)
-      args.offsets[i] = at
-      args.lengths[i] = length
-      args.count = i + 1
+      if (end - at < length + 2) {
+        args.count = count
+        return this.wait(at, length)
+      }
+      if (count >= args.offsets.length) args.reserve(count + 1)
+      args.offsets[count] = at
+      args.lengths[count] = length
+      count++
       at += length + 2
       length = -1
     }
+    args.count = count
     this.next = at
     return Decoded.Request
+  }
+
+  /** Reads a request's number of arguments. Returns Decoded.Request when it is there and not 0. */
+  private decodeCount(buffer: Buffer, end: number, authenticated: number): number {
+    const at = this.at
+    const lineEnd = findLineEnd(buffer, at, end)
+    if (lineEnd < 0) {
+      if (end - at > INLINE_BYTES_MAX) return this.fail('too big mbulk count string')
+      return Decoded.Incomplete
+    }
+    const count = parseSafeInteger(buffer, at + 1, lineEnd - at - 1)
+    if (Number.isNaN(count) || count > ARGUMENTS_MAX) return this.fail('invalid multibulk length')
+    if (authenticated === 0 && count > UNAUTHENTICATED_ARGUMENTS_MAX)
+      return this.fail('unauthenticated multibulk length')
+    if (count <= 0) {
+      this.next = lineEnd + 2
+      return Decoded.Empty
+    }
+    this.expected = count
+    this.at = lineEnd + 2
+    return Decoded.Request
+  }
+
+  /** Reads a bulk header into `bulkLength`. Returns the offset behind it, or -1 with the `outcome` of `decode`. */
+  private decodeLength(buffer: Buffer, at: number, end: number, authenticated: number): number {
+    if (at >= end) {
+      this.outcome = this.wait(at, -1)
+      return -1
+    }
+    let digit = at + 1
+    let length = 0
+    while (digit < end) {
+      const value = buffer[digit]! - DIGIT_ZERO
+      if (value < 0 || value > 9) break
+      length = length * 10 + value
+      digit++
+    }
+    if (
+      buffer[at] !== DOLLAR ||
+      digit + 1 >= end ||
+      buffer[digit] !== CR ||
+      digit === at + 1 ||
+      length > this.limits.bulkBytesMax ||
+      (buffer[at + 1] === DIGIT_ZERO && digit > at + 2)
+    ) {
+      this.outcome = this.oddBulkHeader(buffer, at, end)
+      return -1
+    }
+    if (authenticated === 0 && length > UNAUTHENTICATED_BULK_BYTES_MAX) {
+      this.outcome = this.fail('unauthenticated bulk length')
+      return -1
+    }
+    this.bulkLength = length
+    return digit + 2
   }
 
   /** A bulk header that is not complete or not valid; nothing is wrong with it before its line has ended. */

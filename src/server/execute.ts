@@ -94,7 +94,9 @@ export class Pipeline {
   /** Executes one request of a door. */
   execute(client: Client, args: Args, reply: ReplySink): void {
     const mark = reply.position()
-    const command = this.resolve(args)
+    const found = this.registry.find(args)
+    // Nearly every command is one without subcommands.
+    const command = found !== null && found.subcommands === null ? found : this.resolve(args)
     if (command instanceof ReplyError) {
       if (client.door === null && isForeignProtocol(args)) {
         this.gates.foreignProtocol(client)

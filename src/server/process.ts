@@ -18,6 +18,7 @@ import { AofLoadError } from '../persistence/aof-load.ts'
 import { LogLockedError } from '../persistence/lock.ts'
 import { ManifestError } from '../persistence/manifest.ts'
 import { Broker, ListenError } from './broker.ts'
+import { allowInlining } from './compiler-flags.ts'
 
 /** Runs the server until a signal or SHUTDOWN ends it. */
 export async function runProcess(argv: readonly string[]): Promise<void> {
@@ -73,6 +74,7 @@ async function runBroker({ config, warnings }: LoadedConfig): Promise<void> {
   process.on('SIGTERM', () => stop('SIGTERM'))
   process.on('SIGINT', () => stop('SIGINT'))
   process.on('SIGHUP', () => log.reopen())
+  allowInlining()
   collectStartupGarbage()
   try {
     await broker.start()
