@@ -126,7 +126,7 @@ export class Broker {
     this.server.resetStatistics()
     const { fd } = openForAppend(options, found)
     const aof = new Aof(options, fd, fstatSync(fd).size, fsyncPolicy(this.config.text('appendfsync')), this.aofFiles)
-    aof.onSynced = this.server.releaseHeld
+    aof.onSynced = this.server.output.releaseHeld
     aof.baseBytes = sizeOfOlder(options, found)
     this.server.aof = aof
     this.server.onReloadLog = () => this.reload(options)

@@ -23,6 +23,7 @@ import { Decoded, Decoder, type DecoderLimits } from '../resp/decoder.ts'
 import { type ReplySink, RespSink } from '../resp/reply.ts'
 import type { Client } from './client.ts'
 import type { Pipeline } from './execute.ts'
+import type { TurnOutput } from './output.ts'
 
 /** The script runs on for so long between two polls, in ms. */
 const POLL_INTERVAL_MS = 10
@@ -38,8 +39,7 @@ export interface BusyHost {
   readonly limits: DecoderLimits
   readonly log: Log
   readonly clients: ReadonlyMap<number, Client>
-  /** Writes to the log and sends what was executed before the script that is running. */
-  flushBeforeScript(): void
+  readonly output: TurnOutput
   /** Whether the client runs the script, is blocked or paused, or takes no more commands. */
   isWaiting(client: Client): boolean
   /** 1, or 0 for a client that has to authenticate. */
@@ -50,8 +50,6 @@ export interface BusyHost {
   refuseMalformed(client: Client, problem: string, reply: ReplySink): void
   /** Takes note of what is left in a client's kept input, after requests were executed. */
   notePartial(client: Client): void
-  /** Sends replies, behind what the client has to get before. */
-  reply(client: Client, bytes: Buffer): void
 }
 
 export class BusyMode {
@@ -95,7 +93,7 @@ export class BusyMode {
     this.host.log.warning(
       `Slow script detected: ${runner.sha} has been running for ${Math.floor(elapsedMs)} ms. SCRIPT KILL, on a connection that is open already, ends it if it has not written`,
     )
-    this.host.flushBeforeScript()
+    this.host.output.flushBeforeScript()
   }
 
   private serveRound(untilMs: number): void {
@@ -144,7 +142,7 @@ export class BusyMode {
       client.decoder = null
       host.notePartial(client)
     }
-    host.reply(client, Buffer.from(sink.buffer.subarray(0, sink.at)))
+    host.output.reply(client, Buffer.from(sink.buffer.subarray(0, sink.at)))
   }
 
   /** Executes the requests in a client's kept input. Returns the offset of the first one that was not executed. */

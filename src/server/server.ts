@@ -1,10 +1,9 @@
 /**
  * The server: composition root of the engine. Takes bytes from transports, runs them through the pipeline and sends
- * the replies of a loop turn together. Hot path: clientReceived, endTurn.
+ * the replies of a loop turn together (output.ts). Hot path: clientReceived, process, endTurn.
  *
- * A turn: transports deliver input (any number of times); replies gather in one shared sink, as segments (client, from,
- * to). `endTurn` (setImmediate) hands the journal to the AOF first, then sends each segment; what was pushed to clients
- * meanwhile follows. With `appendfsync always` output is held until the data it stands for is synced.
+ * A turn: transports deliver input, any number of times, which is executed at once; `endTurn` (setImmediate) removes
+ * keys whose time is over, goes on with input that had to wait, and has the output sent.
  */
 import { randomBytes } from 'node:crypto'
 import { CommandContext, type ServerControl } from '../commands/context.ts'
@@ -20,21 +19,21 @@ import type { Log } from '../observe/log.ts'
 import { MemoryProbe } from '../observe/memory.ts'
 import { Slowlog } from '../observe/slowlog.ts'
 import { ErrorStats, ServerStats } from '../observe/stats.ts'
-import { type Aof, FsyncPolicy } from '../persistence/aof.ts'
+import type { Aof } from '../persistence/aof.ts'
 import { Journal } from '../persistence/journal.ts'
 import { Channels } from '../pubsub/channels.ts'
 import type { FanOut } from '../pubsub/fan-out.ts'
 import type { Args } from '../resp/args.ts'
 import { Decoded, Decoder, type DecoderLimits } from '../resp/decoder.ts'
 import { MAX_CLIENTS_REACHED, UNBLOCKED } from '../resp/errors.ts'
-import { type ReplySink, RespSink } from '../resp/reply.ts'
+import type { ReplySink } from '../resp/reply.ts'
 import { LogLevel } from '../scripting/redis-library.ts'
 import type { Connection, Receiver } from '../transport/contract.ts'
 import { Blocking } from './blocking.ts'
 import { type BusyHost, BusyMode } from './busy.ts'
 import { Client, type ClientHost, type Door } from './client.ts'
 import { Pipeline, type PipelineGates } from './execute.ts'
-import { hardOutputLimit, isOverOutputLimit, isOverUnauthenticatedLimit } from './output-limits.ts'
+import { type OutputHost, TurnOutput } from './output.ts'
 import { applySettings } from './settings.ts'
 
 /** Keys removed by one slice of the active expire cycle; the rest follows in the next turn. */
@@ -51,14 +50,6 @@ const TURN_OUTPUT_MAX_BYTES = 4 * 1024 * 1024
 /** Attempts with a foreign protocol are logged this often at most, in ms. */
 const FOREIGN_LOG_MS = 60_000
 
-/** Output that waits for an fdatasync. */
-interface Held {
-  readonly client: Client
-  readonly bytes: Buffer
-  /** Journal bytes that must be durable first. */
-  readonly after: number
-}
-
 /** The clock of a server; replaced in tests. */
 export interface Clock {
   /** Wall time in ms. */
@@ -71,7 +62,7 @@ export interface ServerOptions {
   readonly clock: Clock
 }
 
-export class Server implements ClientHost, ServerControl, PipelineGates, BusyHost {
+export class Server implements ClientHost, ServerControl, PipelineGates, BusyHost, OutputHost {
   readonly config: Config
   readonly log: Log
   readonly keyspace: Keyspace
@@ -108,26 +99,11 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
   pausedUntilMs = 0
   pausesWritesOnly: boolean = false
   private readonly clock: Clock
-  private readonly sink: RespSink
-  /** What is pushed to the running client while its command runs. */
-  private readonly ownPushes: RespSink
+  readonly output: TurnOutput
   private readonly decoder: Decoder
   private nextClientId = 1
-  // Segments of the turn, as parallel arrays that are reused.
-  private readonly segmentClients: Client[] = []
-  // Doubles: a single reply can be longer than 2 GB.
-  private segmentStarts = new Float64Array(64)
-  private segmentEnds = new Float64Array(64)
-  private segmentCount = 0
-  private segmentStart = 0
-  private running: Client | null = null
   private isTurnScheduled: boolean = false
-  private readonly outputListed: Client[] = []
-  /** Clients with doors whose replies are complete, one mention for each reply. */
-  private finished: Client[] = []
   private readonly resumable: Client[] = []
-  private held: Held[] = []
-  private heldAt = 0
   private timer: NodeJS.Timeout | null = null
   private timerAt = Number.POSITIVE_INFINITY
   private cronTimer: NodeJS.Timeout | null = null
@@ -147,8 +123,7 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
     this.registry = new Registry(commandFamilies)
     this.journal = new Journal(this.keyspace.arena)
     this.blocking = new Blocking(this.keyspace)
-    this.sink = new RespSink(this.keyspace.arena)
-    this.ownPushes = new RespSink(this.keyspace.arena)
+    this.output = new TurnOutput(this, this.keyspace.arena)
     this.decoder = new Decoder(this.limits)
     const internal = this.createInternalClient(ClientFlag.Replay)
     this.ctx = new CommandContext(
@@ -169,7 +144,7 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
       this.ctx.notifyText(db, text, Notify.Expired, 'expired')
     }
     this.pipeline = new Pipeline(this.ctx, this.registry, this, this)
-    this.pipeline.monitors.send = (monitor, line) => this.sendLine(monitor, line)
+    this.pipeline.monitors.send = (monitor, line) => this.output.sendLine(monitor, line)
     this.busy = new BusyMode(this)
     scriptRunner(this.ctx).services = {
       log: (level, text) => this.logScript(level, text),
@@ -279,14 +254,14 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
     this.beginTurn()
     if (this.isStalled(client)) return false
     if (this.pausedUntilMs > 0 && this.mustWait(client, args)) return false
-    this.running = client
+    this.output.running = client
     door.sink.version = client.respVersion
     client.lastCommandMs = this.keyspace.now
     client.commandCount++
     this.pipeline.timer.begin()
     this.pipeline.execute(client, args, door.sink)
     this.pipeline.timer.end()
-    this.running = null
+    this.output.running = null
     if ((client.flags & ClientFlag.Blocked) === 0) this.finish(client, door)
     if (this.keyspace.readyKeys.length > 0) this.serveReady(null)
     return true
@@ -295,15 +270,15 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
   /** The reply of a client with a door is complete: it is handed out at the end of the turn. */
   private finish(client: Client, door: Door): void {
     door.replied()
-    this.finished.push(client)
+    this.output.finished.push(client)
     // Messages are for connections: a door has none.
-    this.ownPushes.reset()
-    if ((client.flags & ClientFlag.CloseAfterReply) !== 0) this.listOutput(client)
+    this.output.ownPushes.reset()
+    if ((client.flags & ClientFlag.CloseAfterReply) !== 0) this.output.listOutput(client)
     this.scheduleTurn()
   }
 
   clientDrained(client: Client): void {
-    if (client.outputLength > 0) this.listOutput(client)
+    if (client.outputLength > 0) this.output.listOutput(client)
     else if ((client.flags & ClientFlag.CloseAfterReply) !== 0 && client.heldCount === 0) client.connection.end()
   }
 
@@ -317,7 +292,7 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
       return
     }
     client.flags |= ClientFlag.CloseAfterReply
-    this.listOutput(client)
+    this.output.listOutput(client)
   }
 
   clientClosed(client: Client): void {
@@ -337,7 +312,7 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
 
   /** Closes a client: at once, or after its output has gone out when it is the one that is running. */
   closeClient(client: Client): void {
-    if (client === this.running) {
+    if (client === this.output.running) {
       client.flags |= ClientFlag.CloseAfterReply
       return
     }
@@ -348,29 +323,7 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
 
   /** Puts a message into a client's output; what the running client gets follows the reply it is waiting for. */
   deliver(client: Client, fanOut: FanOut, start: number, end: number): void {
-    if ((client.flags & (ClientFlag.Closed | ClientFlag.CloseAfterReply)) !== 0) return
-    if (client === this.running) {
-      this.ownPushes.raw(fanOut.buffer, start, end - start)
-      return
-    }
-    client.queueMessage(fanOut, start, end)
-    this.listOutput(client)
-    this.checkOutputLimit(client)
-  }
-
-  /** Puts a line that is RESP already into a monitor's output. */
-  private sendLine(client: Client, line: Buffer): void {
-    if ((client.flags & (ClientFlag.Closed | ClientFlag.CloseAfterReply)) !== 0) return
-    if (client === this.running) this.ownPushes.raw(line, 0, line.length)
-    else this.queueReply(client, line)
-  }
-
-  /** Adds bytes to the output of a client that is not running: they follow what this turn has written to it. */
-  private queueReply(client: Client, bytes: Buffer): void {
-    client.copyMessages()
-    client.queueOutput(bytes, 0, bytes.length)
-    this.listOutput(client)
-    this.checkOutputLimit(client)
+    this.output.deliver(client, fanOut, start, end)
   }
 
   startMonitor(client: Client): void {
@@ -486,7 +439,7 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
       this.errors.count(UNBLOCKED.code)
     }
     const { door } = client
-    if (door === null) this.queueReply(client, withError ? UNBLOCKED_REPLY : nullArrayReply(client.respVersion))
+    if (door === null) this.output.queueReply(client, withError ? UNBLOCKED_REPLY : nullArrayReply(client.respVersion))
     else {
       if (withError) door.sink.error(UNBLOCKED.text)
       else door.sink.nilArray()
@@ -545,7 +498,7 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
     this.ctx.now = this.clock.now()
   }
 
-  private scheduleTurn(): void {
+  scheduleTurn(): void {
     if (this.isTurnScheduled) return
     this.isTurnScheduled = true
     setImmediate(this.endTurn)
@@ -559,142 +512,15 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
     }
     this.resumable.length = 0
     this.stats.turns++
-    this.flush()
+    this.output.flush()
     this.isTurnScheduled = false
     this.schedule(this.nextEvent())
   }
 
-  /** Journal to the AOF, then replies to the sockets. */
-  private flush(): void {
-    this.journal.drain()
-    const after = this.syncHeld()
-    const isKept = this.sendSegments(after)
-    if (isKept) this.sink.replaceBuffer()
-    else this.sink.reset()
-    this.releaseFinished(after)
-    this.sendListed(after)
-    // All messages have been sent or copied now.
-    this.channels.resp2.reset()
-    this.channels.resp3.reset()
-  }
-
-  /** Journal bytes that must be durable before output goes out, whose sync is started; 0 when output goes out at once. */
-  private syncHeld(): number {
-    const aof = this.aof
-    // What is held already goes out first, also when the policy has changed meanwhile.
-    const holds = aof !== null && !aof.isDurable && (aof.policy === FsyncPolicy.Always || this.held.length > 0)
-    if (!holds) return 0
-    aof.sync()
-    return aof.acceptedBytes
-  }
-
-  /** Sends the segments. Returns whether a transport goes on reading from the sink's buffer. */
-  private sendSegments(after: number): boolean {
-    const buffer = this.sink.buffer
-    let isKept = false
-    for (let i = 0; i < this.segmentCount; i++) {
-      const client = this.segmentClients[i]!
-      if ((client.flags & ClientFlag.Closed) !== 0) continue
-      const start = this.segmentStarts[i]!
-      const end = this.segmentEnds[i]!
-      this.stats.writes++
-      this.stats.bytesOut += end - start
-      client.bytesOut += end - start
-      if (after > 0) this.hold(client, Buffer.from(buffer.subarray(start, end)), after)
-      else if (!client.connection.send(buffer, start, end)) {
-        isKept = true
-        this.checkOutputLimit(client)
-      }
-      if ((client.flags & ClientFlag.CloseAfterReply) !== 0) this.listOutput(client)
-    }
-    this.segmentCount = 0
-    this.segmentClients.length = 0
-    return isKept
-  }
-
-  private releaseFinished(after: number): void {
-    const { finished } = this
-    if (finished.length === 0) return
-    this.finished = []
-    for (const client of finished) {
-      if (after > 0) this.hold(client, EMPTY, after)
-      else client.door?.release()
-    }
-  }
-
-  private sendListed(after: number): void {
-    const listed = this.outputListed.splice(0, this.outputListed.length)
-    for (const client of listed) {
-      client.isOutputListed = false
-      if ((client.flags & ClientFlag.Closed) !== 0) continue
-      if (after > 0 || client.connection.queuedBytes > 0) client.copyMessages()
-      if (client.fanOut !== null) this.sendMessages(client, client.fanOut)
-      else if (client.outputLength > 0 && client.connection.queuedBytes === 0) {
-        const bytes = client.takeOutput()
-        this.stats.writes++
-        this.stats.bytesOut += bytes.length
-        client.bytesOut += bytes.length
-        if (after > 0) this.hold(client, bytes, after)
-        else client.connection.send(bytes, 0, bytes.length)
-      }
-      const isClosing = (client.flags & ClientFlag.CloseAfterReply) !== 0
-      if (isClosing && client.heldCount === 0 && client.outputLength === 0) client.connection.end()
-    }
-  }
-
-  private sendMessages(client: Client, fanOut: FanOut): void {
-    const { fanOutStart, fanOutEnd } = client
-    client.fanOut = null
-    this.stats.writes++
-    this.stats.bytesOut += fanOutEnd - fanOutStart
-    client.bytesOut += fanOutEnd - fanOutStart
-    if (client.connection.send(fanOut.buffer, fanOutStart, fanOutEnd)) return
-    fanOut.isKept = true
-    this.checkOutputLimit(client)
-  }
-
-  private hold(client: Client, bytes: Buffer, after: number): void {
-    client.heldCount++
-    this.held.push({ client, bytes, after })
-  }
-
-  /** Sends held output whose data is durable now. */
-  readonly releaseHeld = (): void => {
-    const synced = this.aof === null ? Number.POSITIVE_INFINITY : this.aof.syncedBytes
-    while (this.heldAt < this.held.length && this.held[this.heldAt]!.after <= synced) {
-      const { client, bytes } = this.held[this.heldAt++]!
-      client.heldCount--
-      if (client.door !== null) client.door.release()
-      if ((client.flags & ClientFlag.Closed) !== 0) continue
-      if (client.connection.queuedBytes > 0) {
-        client.queueOutput(bytes, 0, bytes.length)
-        this.listOutput(client)
-      } else client.connection.send(bytes, 0, bytes.length)
-      if ((client.flags & ClientFlag.CloseAfterReply) !== 0) this.listOutput(client)
-    }
-    if (this.heldAt === this.held.length) {
-      this.held = []
-      this.heldAt = 0
-    }
-  }
-
-  private listOutput(client: Client): void {
-    if (client.isOutputListed) return
-    client.isOutputListed = true
-    this.outputListed.push(client)
-    this.scheduleTurn()
-  }
-
   // ---- in the midst of a script that runs too long (BusyMode) ---------------------------------------------------
 
-  flushBeforeScript(): void {
-    this.journal.drainBeforeUnit()
-    // The running command goes on writing into the sink.
-    if (this.sendSegments(this.syncHeld())) this.sink.moveToNewBuffer()
-  }
-
   isWaiting(client: Client): boolean {
-    return client === this.running || this.isStalled(client)
+    return client === this.output.running || this.isStalled(client)
   }
 
   keepInput(client: Client, buffer: Buffer, bytes: number): boolean {
@@ -706,19 +532,6 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
     if (client.inputLength + client.queueBytes <= this.queryBufferMax) return true
     this.queryLimitReached(client)
     return false
-  }
-
-  reply(client: Client, bytes: Buffer): void {
-    if ((client.flags & ClientFlag.CloseAfterReply) !== 0) this.listOutput(client)
-    if (bytes.length === 0) return
-    if (client.heldCount > 0 || client.pendingOutputBytes > 0) {
-      this.queueReply(client, bytes)
-      return
-    }
-    this.stats.writes++
-    this.stats.bytesOut += bytes.length
-    client.bytesOut += bytes.length
-    client.connection.send(bytes, 0, bytes.length)
   }
 
   // ---- input ---------------------------------------------------------------------------------------------------
@@ -771,11 +584,11 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
 
   /** Executes the requests in `buffer[at, end)`. Returns the offset of the first one that was not executed. */
   private process(client: Client, decoder: Decoder, buffer: Buffer, at: number, end: number): number {
-    const sink = this.sink
+    const sink = this.output.sink
     let continuing = decoder === client.decoder
     client.batchBytes = end - at
     this.pipeline.timer.begin()
-    this.openSegment(client)
+    this.output.openSegment(client)
     while (at < end) {
       if (!continuing) decoder.begin(at)
       continuing = false
@@ -792,7 +605,7 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
         client.lastCommandMs = this.keyspace.now
         client.commandCount++
         this.pipeline.execute(client, decoder.args, sink)
-        if (this.ownPushes.at > 0) this.appendOwnPushes()
+        if (this.output.ownPushes.at > 0) this.output.appendOwnPushes()
         if (this.keyspace.readyKeys.length > 0) this.serveReady(client)
       }
       at = decoder.next
@@ -803,10 +616,10 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
       }
       if (this.isStalled(client)) break
       if (sink.at > TURN_OUTPUT_MAX_BYTES || this.channels.pendingBytes > TURN_OUTPUT_MAX_BYTES)
-        this.flushMidTurn(client)
+        this.output.flushMidTurn(client)
       if ((client.flags & ClientFlag.Closed) !== 0) break
     }
-    this.closeSegment(client)
+    this.output.closeSegment(client)
     this.pipeline.timer.end()
     client.batchBytes = 0
     return at
@@ -818,89 +631,26 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
     client.flags |= ClientFlag.CloseAfterReply
   }
 
-  /** What was pushed to the running client follows its reply. */
-  private appendOwnPushes(): void {
-    this.sink.raw(this.ownPushes.buffer, 0, this.ownPushes.at)
-    this.ownPushes.reset()
-  }
-
-  private flushMidTurn(client: Client): void {
-    this.closeSegment(client)
-    this.flush()
-    this.openSegment(client)
-  }
-
-  private openSegment(client: Client): void {
-    this.running = client
-    this.segmentStart = this.sink.at
-    this.sink.atMax = this.sink.at + hardOutputLimit(this.outputLimits, client)
-    // What was pushed to the client earlier in this turn goes first. While the socket is busy everything queues instead.
-    if (client.isOutputListed && client.connection.queuedBytes === 0) {
-      client.copyMessages()
-      if (client.outputLength > 0) {
-        this.sink.raw(client.output, 0, client.outputLength)
-        client.takeOutput()
-      }
-    }
-  }
-
-  private closeSegment(client: Client): void {
-    this.running = null
-    // A client that was closed meanwhile gets nothing more.
-    if ((client.flags & ClientFlag.Closed) !== 0) this.sink.takeBack(this.segmentStart)
-    const end = this.sink.at
-    if (end + client.pendingOutputBytes >= this.sink.atMax || this.sink.hasOverflowed) {
-      this.closeOverLimit(client)
-      return
-    }
-    if (end === this.segmentStart) {
-      if ((client.flags & ClientFlag.CloseAfterReply) !== 0) this.listOutput(client)
-      return
-    }
-    if (client.connection.queuedBytes > 0) {
-      client.copyMessages()
-      client.queueOutput(this.sink.buffer, this.segmentStart, end)
-      this.sink.takeBack(this.segmentStart)
-      this.listOutput(client)
-      this.checkOutputLimit(client)
-      return
-    }
-    if (this.segmentCount === this.segmentStarts.length) this.growSegments()
-    this.segmentClients.push(client)
-    this.segmentStarts[this.segmentCount] = this.segmentStart
-    this.segmentEnds[this.segmentCount] = end
-    this.segmentCount++
-  }
-
-  private growSegments(): void {
-    const starts = new Float64Array(this.segmentStarts.length * 2)
-    const ends = new Float64Array(this.segmentStarts.length * 2)
-    starts.set(this.segmentStarts)
-    ends.set(this.segmentEnds)
-    this.segmentStarts = starts
-    this.segmentEnds = ends
-  }
-
   /** Runs the commands of clients that wait for keys which are ready now. */
   private serveReady(outer: Client | null): void {
     if (this.blocking.count === 0) {
       this.keyspace.readyKeys.length = 0
       return
     }
-    if (outer !== null) this.closeSegment(outer)
+    if (outer !== null) this.output.closeSegment(outer)
     else this.pipeline.timer.begin()
     this.blocking.serve((client) => {
       const args = client.blockedArgs!
       const command = client.blockedCommand!
-      this.openSegment(client)
+      this.output.openSegment(client)
       const { door } = client
-      const sink = door === null ? this.sink : door.sink
+      const sink = door === null ? this.output.sink : door.sink
       const mark = sink.position()
       sink.version = client.respVersion
       client.flags |= ClientFlag.Reexecuting
       client.flags &= ~ClientFlag.StillBlocked
       this.pipeline.run(client, command, args, sink)
-      if (this.ownPushes.at > 0) this.appendOwnPushes()
+      if (this.output.ownPushes.at > 0) this.output.appendOwnPushes()
       client.flags &= ~ClientFlag.Reexecuting
       if ((client.flags & ClientFlag.StillBlocked) !== 0) {
         client.flags &= ~ClientFlag.StillBlocked
@@ -910,9 +660,9 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
         if (door !== null) this.finish(client, door)
         this.resume(client)
       }
-      this.closeSegment(client)
+      this.output.closeSegment(client)
     })
-    if (outer !== null) this.openSegment(outer)
+    if (outer !== null) this.output.openSegment(outer)
     else this.pipeline.timer.end()
     this.scheduleTurn()
   }
@@ -934,26 +684,6 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
     this.stats.queryLimitDisconnections++
     this.log.warning(`Closing client ${client.address} that reached max query buffer length`)
     this.closeClient(client)
-  }
-
-  /** Closes a client whose replies of this batch are more than it may have waiting; none of them is sent. */
-  private closeOverLimit(client: Client): void {
-    this.sink.takeBack(this.segmentStart)
-    this.sink.hasOverflowed = false
-    this.outputLimitReached(client)
-  }
-
-  private outputLimitReached(client: Client): void {
-    this.stats.outputLimitDisconnections++
-    this.log.warning(`Closing client ${client.address} for overcoming of output buffer limits`)
-    this.closeClient(client)
-  }
-
-  private checkOutputLimit(client: Client): void {
-    const isOver =
-      isOverOutputLimit(this.outputLimits, client, this.keyspace.now) ||
-      (this.needsAuthentication && isOverUnauthenticatedLimit(client))
-    if (isOver) this.outputLimitReached(client)
   }
 
   // ---- time ----------------------------------------------------------------------------------------------------
@@ -1025,7 +755,7 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
       this.aof?.tick()
       for (const client of this.clients.values()) {
         if (this.idleTimeoutMs > 0 && this.isIdle(client, now)) this.closeClient(client)
-        else if (client.softLimitSinceMs > 0) this.checkOutputLimit(client)
+        else if (client.softLimitSinceMs > 0) this.output.checkOutputLimit(client)
       }
     }
     for (const db of this.keyspace.databases) if (db.keys.isRehashing) db.keys.rehash(1000)
@@ -1068,7 +798,7 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
    */
   closeNow(): boolean {
     this.isClosing = true
-    this.flushBeforeScript()
+    this.output.flushBeforeScript()
     return this.closeLog()
   }
 
@@ -1077,9 +807,9 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
     this.isClosing = true
     if (this.timer !== null) clearTimeout(this.timer)
     if (this.cronTimer !== null) clearInterval(this.cronTimer)
-    this.flush()
+    this.output.flush()
     const isComplete = this.closeLog()
-    this.sendListed(0)
+    this.output.sendListed(0)
     for (const client of [...this.clients.values()]) client.connection.end()
     return isComplete
   }
@@ -1088,12 +818,13 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
   private closeLog(): boolean {
     const isComplete = this.aof === null || this.aof.close()
     if (isComplete && this.aof !== null) this.aof.syncedBytes = this.aof.acceptedBytes
-    this.releaseHeld()
+    this.output.releaseHeld()
     return isComplete
   }
 }
 
 const EMPTY = Buffer.alloc(0)
+
 function nullArrayReply(respVersion: number): Buffer {
   return respVersion >= 3 ? NULL_REPLY : NULL_ARRAY_REPLY
 }

@@ -543,9 +543,10 @@ function withConsumers(words: string[]): string[][] {
 /** Makes a few commands malformed: an argument missing, one too many, or one that makes no sense. */
 function spoil(r: Random, words: string[]): string[] {
   // With another count they reply, or take away, some random members.
-  if (/^(spop|srandmember)$/i.test(words[0]!)) return words
+  if (words.some((word) => /^(spop|srandmember)$/i.test(word))) return words
   // Another name of a consumer would create it, in 7.2 only.
-  if (/^x(readgroup|claim|autoclaim)$/i.test(words[0]!)) return r.chance(3) ? words.slice(0, -1) : words
+  if (words.some((word) => /^x(readgroup|claim|autoclaim)$/i.test(word)))
+    return r.chance(3) ? words.slice(0, -1) : words
   if (r.chance(2) && words.length > 1) return words.slice(0, -1)
   // ZRANK takes one more argument since 7.2.
   if (r.chance(1) && !/^z(rev)?rank$/i.test(words[0]!)) return [...words, r.pick(WORDS)]

@@ -1,0 +1,330 @@
+/**
+ * What a turn has to send. Hot path: openSegment, closeSegment, flush.
+ *
+ * Replies of all clients gather in one shared sink, as segments (client, from, to); messages that others push to a
+ * client queue with the client. `flush` hands the journal to the append-only file first, then sends each segment, then
+ * what is queued. With `appendfsync always` all of it is held until the data it stands for is synced; so is what
+ * follows, because it may show that data.
+ */
+import { ClientFlag } from '../commands/session.ts'
+import type { OutputBufferLimits } from '../config/special-directives.ts'
+import type { Log } from '../observe/log.ts'
+import type { ServerStats } from '../observe/stats.ts'
+import { type Aof, FsyncPolicy } from '../persistence/aof.ts'
+import type { Journal } from '../persistence/journal.ts'
+import type { Channels } from '../pubsub/channels.ts'
+import type { FanOut } from '../pubsub/fan-out.ts'
+import { RespSink } from '../resp/reply.ts'
+import type { Arena } from '../storage/arena.ts'
+import type { Client } from './client.ts'
+import { hardOutputLimit, isOverOutputLimit, isOverUnauthenticatedLimit } from './output-limits.ts'
+
+/** What output needs of the server. */
+export interface OutputHost {
+  readonly log: Log
+  readonly stats: ServerStats
+  readonly journal: Journal
+  readonly channels: Channels
+  readonly keyspace: { readonly now: number }
+  readonly outputLimits: OutputBufferLimits
+  readonly aof: Aof | null
+  readonly needsAuthentication: boolean
+  /** Sees to it that `flush` is called at the end of this turn. */
+  scheduleTurn(): void
+  closeClient(client: Client): void
+}
+
+/** Output that waits for an fdatasync. */
+interface Held {
+  readonly client: Client
+  readonly bytes: Buffer
+  /** Journal bytes that must be durable first. */
+  readonly after: number
+}
+
+export class TurnOutput {
+  /** Replies of the turn, of all clients. */
+  readonly sink: RespSink
+  /** What is pushed to the running client while its command runs. */
+  readonly ownPushes: RespSink
+  /** The client whose commands are being executed. */
+  running: Client | null = null
+  /** Clients with doors whose replies are complete, one mention for each reply. */
+  finished: Client[] = []
+  private readonly host: OutputHost
+  // Segments of the turn, as parallel arrays that are reused.
+  private readonly segmentClients: Client[] = []
+  // Doubles: a single reply can be longer than 2 GB.
+  private segmentStarts = new Float64Array(64)
+  private segmentEnds = new Float64Array(64)
+  private segmentCount = 0
+  private segmentStart = 0
+  private readonly outputListed: Client[] = []
+  private held: Held[] = []
+  private heldAt = 0
+
+  constructor(host: OutputHost, arena: Arena) {
+    this.host = host
+    this.sink = new RespSink(arena)
+    this.ownPushes = new RespSink(arena)
+  }
+
+  /** What is written to the sink from here on is for this client. */
+  openSegment(client: Client): void {
+    this.running = client
+    this.segmentStart = this.sink.at
+    this.sink.atMax = this.sink.at + hardOutputLimit(this.host.outputLimits, client)
+    // What was pushed to the client earlier in this turn goes first. While the socket is busy everything queues instead.
+    if (client.isOutputListed && client.connection.queuedBytes === 0) {
+      client.copyMessages()
+      if (client.outputLength > 0) {
+        this.sink.raw(client.output, 0, client.outputLength)
+        client.takeOutput()
+      }
+    }
+  }
+
+  /** Ends what is for this client. */
+  closeSegment(client: Client): void {
+    this.running = null
+    // A client that was closed meanwhile gets nothing more.
+    if ((client.flags & ClientFlag.Closed) !== 0) this.sink.takeBack(this.segmentStart)
+    const end = this.sink.at
+    if (end + client.pendingOutputBytes >= this.sink.atMax || this.sink.hasOverflowed) {
+      this.closeOverLimit(client)
+      return
+    }
+    if (end === this.segmentStart) {
+      if ((client.flags & ClientFlag.CloseAfterReply) !== 0) this.listOutput(client)
+      return
+    }
+    if (client.connection.queuedBytes > 0) {
+      client.copyMessages()
+      client.queueOutput(this.sink.buffer, this.segmentStart, end)
+      this.sink.takeBack(this.segmentStart)
+      this.listOutput(client)
+      this.checkOutputLimit(client)
+      return
+    }
+    if (this.segmentCount === this.segmentStarts.length) this.growSegments()
+    this.segmentClients.push(client)
+    this.segmentStarts[this.segmentCount] = this.segmentStart
+    this.segmentEnds[this.segmentCount] = end
+    this.segmentCount++
+  }
+
+  /** What was pushed to the running client follows its reply. */
+  appendOwnPushes(): void {
+    this.sink.raw(this.ownPushes.buffer, 0, this.ownPushes.at)
+    this.ownPushes.reset()
+  }
+
+  /** Sends what there is in the middle of a client's batch. */
+  flushMidTurn(client: Client): void {
+    this.closeSegment(client)
+    this.flush()
+    this.openSegment(client)
+  }
+
+  /** Puts a message into a client's output; what the running client gets follows the reply it is waiting for. */
+  deliver(client: Client, fanOut: FanOut, start: number, end: number): void {
+    if ((client.flags & (ClientFlag.Closed | ClientFlag.CloseAfterReply)) !== 0) return
+    if (client === this.running) {
+      this.ownPushes.raw(fanOut.buffer, start, end - start)
+      return
+    }
+    client.queueMessage(fanOut, start, end)
+    this.listOutput(client)
+    this.checkOutputLimit(client)
+  }
+
+  /** Puts a line that is RESP already into a monitor's output. */
+  sendLine(client: Client, line: Buffer): void {
+    if ((client.flags & (ClientFlag.Closed | ClientFlag.CloseAfterReply)) !== 0) return
+    if (client === this.running) this.ownPushes.raw(line, 0, line.length)
+    else this.queueReply(client, line)
+  }
+
+  /** Adds bytes to the output of a client that is not running: they follow what this turn has written to it. */
+  queueReply(client: Client, bytes: Buffer): void {
+    client.copyMessages()
+    client.queueOutput(bytes, 0, bytes.length)
+    this.listOutput(client)
+    this.checkOutputLimit(client)
+  }
+
+  /** Sends replies at once, behind what the client has to get before (BUSY mode). */
+  reply(client: Client, bytes: Buffer): void {
+    if ((client.flags & ClientFlag.CloseAfterReply) !== 0) this.listOutput(client)
+    if (bytes.length === 0) return
+    if (client.heldCount > 0 || client.pendingOutputBytes > 0) {
+      this.queueReply(client, bytes)
+      return
+    }
+    this.host.stats.writes++
+    this.host.stats.bytesOut += bytes.length
+    client.bytesOut += bytes.length
+    client.connection.send(bytes, 0, bytes.length)
+  }
+
+  /** Notes that a client has output queued, or is to be closed. */
+  listOutput(client: Client): void {
+    if (client.isOutputListed) return
+    client.isOutputListed = true
+    this.outputListed.push(client)
+    this.host.scheduleTurn()
+  }
+
+  /** Journal to the AOF, then replies to the sockets. */
+  flush(): void {
+    this.host.journal.drain()
+    const after = this.syncHeld()
+    const isKept = this.sendSegments(after)
+    if (isKept) this.sink.replaceBuffer()
+    else this.sink.reset()
+    this.releaseFinished(after)
+    this.sendListed(after)
+    // All messages have been sent or copied now.
+    this.host.channels.resp2.reset()
+    this.host.channels.resp3.reset()
+  }
+
+  /** As `flush`, in the midst of a script: its own client and its effects stay (BUSY mode). */
+  flushBeforeScript(): void {
+    this.host.journal.drainBeforeUnit()
+    // The running command goes on writing into the sink.
+    if (this.sendSegments(this.syncHeld())) this.sink.moveToNewBuffer()
+  }
+
+  /** Sends held output whose data is durable now. */
+  readonly releaseHeld = (): void => {
+    const synced = this.host.aof === null ? Number.POSITIVE_INFINITY : this.host.aof.syncedBytes
+    while (this.heldAt < this.held.length && this.held[this.heldAt]!.after <= synced) {
+      const { client, bytes } = this.held[this.heldAt++]!
+      client.heldCount--
+      if (client.door !== null) client.door.release()
+      if ((client.flags & ClientFlag.Closed) !== 0) continue
+      if (client.connection.queuedBytes > 0) {
+        client.queueOutput(bytes, 0, bytes.length)
+        this.listOutput(client)
+      } else client.connection.send(bytes, 0, bytes.length)
+      if ((client.flags & ClientFlag.CloseAfterReply) !== 0) this.listOutput(client)
+    }
+    if (this.heldAt === this.held.length) {
+      this.held = []
+      this.heldAt = 0
+    }
+  }
+
+  /** Journal bytes that must be durable before output goes out, whose sync is started; 0 when output goes out at once. */
+  private syncHeld(): number {
+    const aof = this.host.aof
+    // What is held already goes out first, also when the policy has changed meanwhile.
+    const holds = aof !== null && !aof.isDurable && (aof.policy === FsyncPolicy.Always || this.held.length > 0)
+    if (!holds) return 0
+    aof.sync()
+    return aof.acceptedBytes
+  }
+
+  /** Sends the segments. Returns whether a transport goes on reading from the sink's buffer. */
+  private sendSegments(after: number): boolean {
+    const buffer = this.sink.buffer
+    let isKept = false
+    for (let i = 0; i < this.segmentCount; i++) {
+      const client = this.segmentClients[i]!
+      if ((client.flags & ClientFlag.Closed) !== 0) continue
+      const start = this.segmentStarts[i]!
+      const end = this.segmentEnds[i]!
+      this.host.stats.writes++
+      this.host.stats.bytesOut += end - start
+      client.bytesOut += end - start
+      if (after > 0) this.hold(client, Buffer.from(buffer.subarray(start, end)), after)
+      else if (!client.connection.send(buffer, start, end)) {
+        isKept = true
+        this.checkOutputLimit(client)
+      }
+      if ((client.flags & ClientFlag.CloseAfterReply) !== 0) this.listOutput(client)
+    }
+    this.segmentCount = 0
+    this.segmentClients.length = 0
+    return isKept
+  }
+
+  private releaseFinished(after: number): void {
+    const { finished } = this
+    if (finished.length === 0) return
+    this.finished = []
+    for (const client of finished) {
+      if (after > 0) this.hold(client, EMPTY, after)
+      else client.door?.release()
+    }
+  }
+
+  sendListed(after: number): void {
+    const listed = this.outputListed.splice(0, this.outputListed.length)
+    for (const client of listed) {
+      client.isOutputListed = false
+      if ((client.flags & ClientFlag.Closed) !== 0) continue
+      if (after > 0 || client.connection.queuedBytes > 0) client.copyMessages()
+      if (client.fanOut !== null) this.sendMessages(client, client.fanOut)
+      else if (client.outputLength > 0 && client.connection.queuedBytes === 0) {
+        const bytes = client.takeOutput()
+        this.host.stats.writes++
+        this.host.stats.bytesOut += bytes.length
+        client.bytesOut += bytes.length
+        if (after > 0) this.hold(client, bytes, after)
+        else client.connection.send(bytes, 0, bytes.length)
+      }
+      const isClosing = (client.flags & ClientFlag.CloseAfterReply) !== 0
+      if (isClosing && client.heldCount === 0 && client.outputLength === 0) client.connection.end()
+    }
+  }
+
+  private sendMessages(client: Client, fanOut: FanOut): void {
+    const { fanOutStart, fanOutEnd } = client
+    client.fanOut = null
+    this.host.stats.writes++
+    this.host.stats.bytesOut += fanOutEnd - fanOutStart
+    client.bytesOut += fanOutEnd - fanOutStart
+    if (client.connection.send(fanOut.buffer, fanOutStart, fanOutEnd)) return
+    fanOut.isKept = true
+    this.checkOutputLimit(client)
+  }
+
+  private hold(client: Client, bytes: Buffer, after: number): void {
+    client.heldCount++
+    this.held.push({ client, bytes, after })
+  }
+
+  private growSegments(): void {
+    const starts = new Float64Array(this.segmentStarts.length * 2)
+    const ends = new Float64Array(this.segmentStarts.length * 2)
+    starts.set(this.segmentStarts)
+    ends.set(this.segmentEnds)
+    this.segmentStarts = starts
+    this.segmentEnds = ends
+  }
+
+  /** Closes the client if it has too much waiting. */
+  checkOutputLimit(client: Client): void {
+    const isOver =
+      isOverOutputLimit(this.host.outputLimits, client, this.host.keyspace.now) ||
+      (this.host.needsAuthentication && isOverUnauthenticatedLimit(client))
+    if (isOver) this.outputLimitReached(client)
+  }
+
+  /** Closes a client whose replies of this batch are more than it may have waiting; none of them is sent. */
+  private closeOverLimit(client: Client): void {
+    this.sink.takeBack(this.segmentStart)
+    this.sink.hasOverflowed = false
+    this.outputLimitReached(client)
+  }
+
+  private outputLimitReached(client: Client): void {
+    this.host.stats.outputLimitDisconnections++
+    this.host.log.warning(`Closing client ${client.address} for overcoming of output buffer limits`)
+    this.host.closeClient(client)
+  }
+}
+
+const EMPTY = Buffer.alloc(0)
