@@ -57,7 +57,10 @@ export class HashDict implements Collection {
       row = dict.insertRef(hash, key)
       dict.setValue(row, block)
     } else {
-      dict.setValue(row, arena.overwrite(dict.value(row), value, valueStart, valueLength))
+      const old = dict.value(row)
+      const block = arena.overwrite(old, value, valueStart, valueLength)
+      // In place mostly: then the row's cache line stays clean.
+      if (block !== old) dict.setValue(row, block)
     }
     this.bytes += arena.liveBytes - before
     return isNew
