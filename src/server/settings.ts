@@ -75,6 +75,10 @@ export function applySettings(server: Server): void {
     return null
   })
 
+  // What cannot be done while the server runs is refused; to accept it would be a promise that nobody keeps.
+  config.onChange('appendonly', () => 'this version cannot turn the append-only file on or off while it runs')
+  config.onChange('maxmemory', (bytes) => (bytes === 0 ? null : 'this version does not limit memory yet'))
+
   config.onChange('appendfsync', (value) => {
     if (server.aof !== null) server.aof.policy = fsyncPolicy(value)
     return null

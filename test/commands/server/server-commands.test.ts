@@ -150,6 +150,18 @@ test('CONFIG SET changes all settings or none, CONFIG GET shows them', async () 
   expect(await a.call('CONFIG', 'REWRITE')).toEqual({ error: 'ERR The server is running without a config file' })
 })
 
+test('CONFIG SET refuses what this version cannot do while it runs', async () => {
+  const refused = 'ERR CONFIG SET failed (possibly related to argument'
+  expect(await a.call('CONFIG', 'SET', 'appendonly', 'yes')).toEqual({
+    error: `${refused} 'appendonly') - this version cannot turn the append-only file on or off while it runs`,
+  })
+  expect(await a.call('CONFIG', 'SET', 'maxmemory', '100mb')).toEqual({
+    error: `${refused} 'maxmemory') - this version does not limit memory yet`,
+  })
+  expect(await a.call('CONFIG', 'GET', 'maxmemory')).toEqual(['maxmemory', '0'])
+  expect(await a.call('CONFIG', 'SET', 'appendonly', 'no', 'maxmemory', '0')).toEqual(OK)
+})
+
 test('CONFIG SET moves no endpoint, and says so', async () => {
   expect(await a.call('CONFIG', 'SET', 'port', '1', 'timeout', '9')).toEqual({
     error:
