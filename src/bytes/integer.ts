@@ -60,13 +60,6 @@ export function parseInt64(source: Uint8Array, start: number, length: number): b
   return value > INT64_MAX || value < INT64_MIN ? null : value
 }
 
-/** Parses a byte string as `parseInt64` does. */
-export function parseInt64Text(text: string): bigint | null {
-  if (text.length === 0 || text.length > 20 || !/^(?:0|-?[1-9][0-9]*)$/.test(text)) return null
-  const value = BigInt(text)
-  return value > INT64_MAX || value < INT64_MIN ? null : value
-}
-
 /** Decimal digits of a safe integer, with its sign. */
 export function integerLength(value: number): number {
   if (value < 0) return 1 + integerLength(-value)

@@ -2,9 +2,12 @@
  * The timeout argument of blocking commands, as a deadline. Source: Valkey 7.2 src/timeout.c
  * `getTimeoutFromObjectOrReply`.
  */
+
 import { isFiniteLongDouble, parseLongDouble } from '../bytes/long-double.ts'
 import type { Args } from '../resp/args.ts'
 import { TIMEOUT_NEGATIVE, TIMEOUT_NOT_A_FLOAT, TIMEOUT_NOT_AN_INTEGER, TIMEOUT_OUT_OF_RANGE } from '../resp/errors.ts'
+import type { ReplySink } from '../resp/reply.ts'
+import type { CommandContext } from './context.ts'
 
 /** Times are signed 64-bit numbers of ms. */
 const TIME_END_MS = 2 ** 63
@@ -48,4 +51,21 @@ function fractionMs(text: string): number {
   const seconds = Number(value.mantissa) * 2 ** value.exponent
   // What is too small for a double is still a timeout, of the shortest kind.
   return sign * (seconds === 0 && value.mantissa !== 0n ? Number.MIN_VALUE : seconds * 1000)
+}
+
+/**
+ * Parks the running client on `keyCount` keys from argument `firstKey` on, until one holds a value of `type` (one of
+ * BlockedOn). Where blocking is not allowed (MULTI, scripts) the time is over at once, even if it is endless: null.
+ */
+export function blockOrReply(
+  ctx: CommandContext,
+  args: Args,
+  reply: ReplySink,
+  firstKey: number,
+  keyCount: number,
+  type: number,
+  deadlineMs: number,
+): void {
+  if (ctx.mayBlock) ctx.server.block(ctx.session, args, firstKey, keyCount, type, deadlineMs, false)
+  else reply.nilArray()
 }

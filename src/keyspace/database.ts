@@ -11,10 +11,10 @@
 
 import type { Args } from '../resp/args.ts'
 import { WRONGTYPE } from '../resp/errors.ts'
-import { type Arena, equalBytes, NO_REF, type Ref } from '../storage/arena.ts'
+import { type Arena, NO_REF, type Ref } from '../storage/arena.ts'
 import { Dict, DictStride, NO_ROW } from '../storage/dict.ts'
 import { type Collection, isObjectKind, Kind } from '../structures/kind.ts'
-import type { BlockedKeys } from './blocked.ts'
+import { BlockedKeys } from './blocked.ts'
 import { Expires, NO_EXPIRE } from './expires.ts'
 import type { Keyspace, Watcher } from './keyspace.ts'
 
@@ -53,7 +53,7 @@ export class Database {
     this.index = index
     this.keys = new Dict(keyspace.arena, DictStride.Keys, seed)
     this.expires = new Expires(this.keys)
-    this.blocked = keyspace.newBlocked()
+    this.blocked = new BlockedKeys()
   }
 
   /** Number of keys, those expired and not yet removed included (as DBSIZE). */
@@ -356,12 +356,4 @@ export class Database {
     this.keyspace.onExpired(this, row)
     this.remove(row)
   }
-}
-
-/** Whether two strings of the database have the same bytes (keys of two rows). */
-export function sameBytes(arena: Arena, a: Ref, b: Ref): boolean {
-  return (
-    arena.length(a) === arena.length(b) &&
-    equalBytes(arena.segment(a), arena.offset(a), arena.segment(b), arena.offset(b), arena.length(a))
-  )
 }

@@ -5,9 +5,8 @@
  * caching, snapshot pre-images, eviction) join here. Deletions by expiry are told to `onExpired`, so that the journal
  * can record them.
  */
-import { Arena, type Ref } from '../storage/arena.ts'
+import { Arena } from '../storage/arena.ts'
 import type { Collection } from '../structures/kind.ts'
-import { BlockedKeys } from './blocked.ts'
 import { Database } from './database.ts'
 import { Limits } from './limits.ts'
 
@@ -133,14 +132,5 @@ export class Keyspace {
     for (const db of this.databases) bytes += db.keys.overheadBytes() + db.expires.overheadBytes()
     for (const object of this.objects) if (object !== null) bytes += object.overheadBytes()
     return bytes
-  }
-
-  /** Creates the queue of clients blocked on keys; here so that Database needs no import of it. */
-  newBlocked(): BlockedKeys {
-    return new BlockedKeys()
-  }
-
-  blockText(ref: Ref): string {
-    return this.arena.text(ref)
   }
 }

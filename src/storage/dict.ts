@@ -16,7 +16,7 @@
  * SCAN walks rows from the top down: what is there all the time is returned at least once, because a row only ever
  * moves down, from the part that is already scanned or within the part that is not.
  */
-import { type Arena, copyBytes, type Ref } from './arena.ts'
+import type { Arena, Ref } from './arena.ts'
 import { outsideMemory } from './outside.ts'
 
 const CHUNK_SHIFT = 16
@@ -365,12 +365,4 @@ export function hashBytes(source: Uint8Array, start: number, length: number, see
   hash ^= hash >>> 15
   hash = Math.imul(hash, 0x846ca68b)
   return hash ^ (hash >>> 16)
-}
-
-/** The key bytes of a row, copied into `target` at `to`. Returns their length. */
-export function copyKey(dict: Dict, row: number, target: Uint8Array, to: number): number {
-  const ref = dict.keyRef(row)
-  const length = dict.arena.length(ref)
-  copyBytes(dict.arena.segment(ref), dict.arena.offset(ref), target, to, length)
-  return length
 }

@@ -15,7 +15,7 @@ import type { Args } from '../../resp/args.ts'
 import type { ReplySink } from '../../resp/reply.ts'
 import { NO_ROW } from '../../storage/dict.ts'
 import { ListEnd } from '../../structures/list.ts'
-import { deadlineInSeconds } from '../block-timeout.ts'
+import { blockOrReply, deadlineInSeconds } from '../block-timeout.ts'
 import type { CommandContext } from '../context.ts'
 import { AclCategory, CommandFlag, defineCommand, keyCountAt, keyRange } from '../define.ts'
 import { dropElements, findList } from './list-access.ts'
@@ -77,25 +77,13 @@ function popOrBlock(ctx: CommandContext, args: Args, reply: ReplySink, end: List
     ctx.journal.arg(args, i)
     return
   }
-  blockOrReply(ctx, args, reply, 1, last - 1, deadlineMs)
+  blockOrReply(ctx, args, reply, 1, last - 1, BlockedOn.List, deadlineMs)
 }
 
 function blmpopHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
   // The timeout comes first but is looked at last.
   parseMultiPop(args, 2, call)
   const deadlineMs = deadlineInSeconds(args, 1, ctx.now)
-  if (!popFirst(ctx, args, call, reply)) blockOrReply(ctx, args, reply, call.firstKey, call.keyCount, deadlineMs)
-}
-
-/** Where blocking is not allowed (MULTI, scripts) the time is over at once, even if it is endless. */
-function blockOrReply(
-  ctx: CommandContext,
-  args: Args,
-  reply: ReplySink,
-  firstKey: number,
-  keyCount: number,
-  deadlineMs: number,
-): void {
-  if (ctx.mayBlock) ctx.server.block(ctx.session, args, firstKey, keyCount, BlockedOn.List, deadlineMs, false)
-  else reply.nilArray()
+  if (!popFirst(ctx, args, call, reply))
+    blockOrReply(ctx, args, reply, call.firstKey, call.keyCount, BlockedOn.List, deadlineMs)
 }
