@@ -8,9 +8,10 @@
  *     await broker.close()
  */
 export type { ConfigOptions } from './config/config.ts'
-export { createBroker, LocalBroker } from './library/broker.ts'
+export { createBroker, LocalBroker, type MessageListener } from './library/broker.ts'
 export { type IoredisOptions, ioredisOptions } from './library/ioredis.ts'
 export type { BrokerLogger, CreateBrokerOptions } from './library/options.ts'
-export type { MessageListener, Subscription } from './library/subscriptions.ts'
 export { CommandError, type ReplyValue } from './resp/value-sink.ts'
 export { type Argument, BrokerClosedError } from './server/in-process.ts'
+
+export type { Subscription } from './server/subscriptions.ts'

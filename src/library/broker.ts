@@ -3,11 +3,14 @@ import type { Duplex } from 'node:stream'
 import { CommandError, Decode, type ReplyValue } from '../resp/value-sink.ts'
 import { Broker } from '../server/broker.ts'
 import { type Argument, BrokerClosedError, type Call, InProcess } from '../server/in-process.ts'
+import { SubscribeTo, type Subscription, Subscriptions } from '../server/subscriptions.ts'
 import type { Endpoint } from '../transport/contract.ts'
 import { connectMemory } from '../transport/memory.ts'
 import { listenTcp } from '../transport/node.ts'
 import { type CreateBrokerOptions, configOf, DEFAULT_HOST, logOf } from './options.ts'
-import { type MessageListener, SubscribeTo, type Subscription, Subscriptions } from './subscriptions.ts'
+
+/** Receives a message and the channel it was published to. Bytes that are no UTF-8 are replaced. */
+export type MessageListener = (message: string, channel: string) => void
 
 /**
  * Starts a broker in the calling process. It keeps the process alive until `close()`.
@@ -98,19 +101,19 @@ export class LocalBroker {
           if (error instanceof CommandError) done(error)
           else reject(error)
         }
-        this.inProcess.enqueue({ args, decode: Decode.Text, done, failed })
+        this.inProcess.enqueue({ args, decode: Decode.Text, isCancelled: false, done, failed })
       })
     })
   }
 
   /** Listens to the messages of a channel. Resolves when the subscription is in force. @throws BrokerClosedError */
   subscribe(channel: string, listener: MessageListener): Promise<Subscription> {
-    return this.subscriptions.subscribe(SubscribeTo.Channel, channel, listener)
+    return this.subscriptions.subscribe(SubscribeTo.Channel, channel, textListener(listener))
   }
 
   /** Listens to all channels that a glob pattern matches. @throws BrokerClosedError */
   psubscribe(pattern: string, listener: MessageListener): Promise<Subscription> {
-    return this.subscriptions.subscribe(SubscribeTo.Pattern, pattern, listener)
+    return this.subscriptions.subscribe(SubscribeTo.Pattern, pattern, textListener(listener))
   }
 
   /**
@@ -142,8 +145,12 @@ export class LocalBroker {
 
   private send(args: readonly Argument[], decode: Decode): Promise<ReplyValue> {
     return new Promise((done, failed) => {
-      const call: Call = { args, decode, done, failed }
+      const call: Call = { args, decode, isCancelled: false, done, failed }
       this.inProcess.enqueue(call)
     })
   }
+}
+
+function textListener(listener: MessageListener): (message: Buffer, channel: string) => void {
+  return (message, channel) => listener(message.toString(), channel)
 }

@@ -4,15 +4,18 @@
  * A reply is noted as a flat list of values and aggregate headers, and built when it is taken: taking back or closing
  * an aggregate of unknown size is a matter of list positions, as it is of buffer positions in RespSink.
  *
- * | Reply | `Decode.Text` | `Decode.Bytes` |
- * |---|---|---|
- * | string, status, verbatim string | string, from UTF-8 | Buffer |
- * | integer | number; bigint beyond ±(2^53 − 1) | the same |
- * | double, boolean, null, big number | number, boolean, null, bigint | the same |
- * | array, set, push | array | array |
- * | map | object without prototype, in the order of the reply | Map, its keys being Buffers |
- * | error | CommandError | CommandError |
+ * | Reply in RESP3 | `Decode.Text` | `Decode.Bytes` | `Decode.Base64` |
+ * |---|---|---|---|
+ * | string, status, verbatim string | string, from UTF-8 | Buffer | base64 of the bytes; a reply that is `+OK` stays it |
+ * | integer | number; bigint beyond ±(2^53 − 1) | the same | the same |
+ * | double, boolean, null, big number | number, boolean, null, bigint | the same | the same |
+ * | array, set, push | array | array | array |
+ * | map | object without prototype, in the order of the reply | Map, its keys being Buffers | as Bytes |
+ * | error | CommandError | CommandError | CommandError |
+ *
+ * In RESP2 doubles and big numbers are strings, booleans are 0 and 1, and maps are flat arrays.
  */
+import { formatDouble } from '../bytes/double.ts'
 import type { Arena, Ref } from '../storage/arena.ts'
 import { type Mark, ReplySink } from './reply.ts'
 
@@ -41,7 +44,7 @@ export type ReplyValue =
   | ReadonlyMap<ReplyValue, ReplyValue>
 
 /** What strings become. */
-export const Decode = { Text: 0, Bytes: 1 } as const
+export const Decode = { Text: 0, Bytes: 1, Base64: 2 } as const
 export type Decode = (typeof Decode)[keyof typeof Decode]
 
 const Shape = { List: 0, Map: 1 } as const
@@ -96,6 +99,7 @@ export class ValueSink extends ReplySink {
   bulk(source: Uint8Array, start: number, length: number): void {
     const buffer = source instanceof Buffer ? source : Buffer.from(source.buffer, source.byteOffset, source.length)
     if (this.decode === Decode.Text) this.items.push(buffer.utf8Slice(start, start + length))
+    else if (this.decode === Decode.Base64) this.items.push(buffer.base64Slice(start, start + length))
     // The stored bytes may change at any time: the caller gets a copy.
     else this.items.push(Buffer.from(buffer.subarray(start, start + length)))
   }
@@ -109,11 +113,14 @@ export class ValueSink extends ReplySink {
   }
 
   bulkText(text: string): void {
-    this.items.push(this.decode === Decode.Text ? fromUtf8(text) : Buffer.from(text, 'latin1'))
+    if (this.decode === Decode.Text) this.items.push(fromUtf8(text))
+    else if (this.decode === Decode.Bytes) this.items.push(Buffer.from(text, 'latin1'))
+    else this.items.push(Buffer.from(text, 'latin1').toString('base64'))
   }
 
   status(text: string): void {
-    this.bulkText(text)
+    if (this.decode === Decode.Base64 && this.items.length === 0 && text === 'OK') this.items.push(text)
+    else this.bulkText(text)
   }
 
   nil(): void {
@@ -129,7 +136,7 @@ export class ValueSink extends ReplySink {
   }
 
   map(count: number): void {
-    this.items.push(new Header(Shape.Map, count * 2))
+    this.items.push(new Header(this.mapShape(), count * 2))
   }
 
   set(count: number): void {
@@ -141,15 +148,18 @@ export class ValueSink extends ReplySink {
   }
 
   double(value: number): void {
-    this.items.push(value)
+    if (this.version >= 3) this.items.push(value)
+    else this.bulkText(formatDouble(value))
   }
 
   bool(value: boolean): void {
-    this.items.push(value)
+    if (this.version >= 3) this.items.push(value)
+    else this.items.push(value ? 1 : 0)
   }
 
   bigNumber(text: string): void {
-    this.items.push(BigInt(text))
+    if (this.version >= 3) this.items.push(BigInt(text))
+    else this.bulkText(text)
   }
 
   verbatim(text: string, _format: string): void {
@@ -170,7 +180,7 @@ export class ValueSink extends ReplySink {
   }
 
   closeMap(mark: Mark, count: number): void {
-    this.items[mark] = new Header(Shape.Map, count * 2)
+    this.items[mark] = new Header(this.mapShape(), count * 2)
   }
 
   closeSet(mark: Mark, count: number): void {
@@ -183,6 +193,10 @@ export class ValueSink extends ReplySink {
 
   takeBack(mark: Mark): void {
     this.items.length = mark
+  }
+
+  private mapShape(): Shape {
+    return this.version >= 3 ? Shape.Map : Shape.List
   }
 
   private build(): ReplyValue {

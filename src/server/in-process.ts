@@ -14,6 +14,8 @@ import type { Command } from '../commands/registry.ts'
 import { ClientFlag } from '../commands/session.ts'
 import type { Args } from '../resp/args.ts'
 import { ArgsBuilder } from '../resp/args.ts'
+import type { ReplySink } from '../resp/reply.ts'
+import { RespSink } from '../resp/reply.ts'
 import { CommandError, type Decode, type ReplyValue, ValueSink } from '../resp/value-sink.ts'
 import type { Connection } from '../transport/contract.ts'
 import type { Client, Door } from './client.ts'
@@ -39,12 +41,34 @@ export class BrokerClosedError extends Error {
   }
 }
 
+/** A call that its caller has taken back before it was executed. */
+export class CallCancelledError extends Error {
+  override readonly name = 'CallCancelledError'
+
+  constructor() {
+    super('The call was taken back')
+  }
+}
+
+/** What a reply becomes: values, or the bytes that a socket would get (a Buffer). */
+export type CallDecode = Decode | typeof RAW_RESP
+export const RAW_RESP = 3
+
 /** One command on its way. Exactly one of `done` and `failed` is called. */
 export interface Call {
   readonly args: readonly Argument[]
-  readonly decode: Decode
+  readonly decode: CallDecode
+  /** Set by `cancel`. */
+  isCancelled: boolean
   done(reply: ReplyValue): void
   failed(error: Error): void
+}
+
+export interface InProcessOptions {
+  /** Calls that may wait to be executed; more are rejected. */
+  readonly waitingMax?: number
+  /** RESP version that replies follow, 2 or 3. Default: 3. */
+  readonly respVersion?: number
 }
 
 interface FinishedCall {
@@ -53,18 +77,27 @@ interface FinishedCall {
 }
 
 export class InProcess {
+  readonly respVersion: number
   private readonly server: Server
   private readonly waitingMax: number
   private readonly waiting = new Fifo<Call>()
+  /** Sessions whose call may block, by the call. */
+  private readonly blocking = new Map<Call, InProcessSession>()
   private readonly builder = new ArgsBuilder()
   private main: InProcessSession | null = null
   private readonly idle: InProcessSession[] = []
   private isDrainScheduled: boolean = false
   private isClosed: boolean = false
 
-  constructor(server: Server, waitingMax: number = WAITING_CALLS_MAX) {
+  constructor(server: Server, options: InProcessOptions = {}) {
     this.server = server
-    this.waitingMax = waitingMax
+    this.waitingMax = options.waitingMax ?? WAITING_CALLS_MAX
+    this.respVersion = options.respVersion ?? 3
+  }
+
+  /** Calls that wait or are under way. */
+  get isIdle(): boolean {
+    return this.waiting.size === 0 && this.blocking.size === 0 && (this.main === null || this.main.isIdle)
   }
 
   /** Queues a call. */
@@ -78,6 +111,15 @@ export class InProcess {
     }
   }
 
+  /**
+   * Takes back a call whose caller is gone. One that waits is rejected without being executed; a blocked one ends as by
+   * its timeout, so that it takes no element; one that was executed is not changed.
+   */
+  cancel(call: Call): void {
+    call.isCancelled = true
+    this.blocking.get(call)?.endWait()
+  }
+
   /** Rejects what has not been executed. Sessions are closed by the server, which settles what is under way. */
   close(): void {
     this.isClosed = true
@@ -85,9 +127,21 @@ export class InProcess {
       call.failed(new BrokerClosedError())
   }
 
+  /** As `close`, of a door that is not used any more while the server goes on: closes its sessions too. */
+  destroy(): void {
+    this.close()
+    this.main?.destroy()
+    for (const session of [...this.blocking.values(), ...this.idle]) session.destroy()
+  }
+
   /** Why a call is lost whose session was closed. */
   closedError(): Error {
     return this.isClosed ? new BrokerClosedError() : new Error('The connection was closed')
+  }
+
+  /** Takes note that a call which may block is done. */
+  settled(call: Call): void {
+    if (this.blocking.size > 0) this.blocking.delete(call)
   }
 
   /** Takes note that a session is gone. */
@@ -130,6 +184,10 @@ export class InProcess {
 
   /** Returns false when the call has to wait. */
   private execute(call: Call): boolean {
+    if (call.isCancelled) {
+      call.failed(new CallCancelledError())
+      return true
+    }
     const args = this.encode(call)
     if (args === null) return true
     const command = this.server.pipeline.resolve(args)
@@ -148,6 +206,7 @@ export class InProcess {
     const session = this.idle.pop() ?? this.open(call)
     if (session === null) return true
     session.client.db = main.client.db
+    this.blocking.set(call, session)
     // When it has to wait (CLIENT PAUSE) the session keeps the call.
     if (!session.execute(call, args)) session.keep(call)
     return true
@@ -189,10 +248,12 @@ class InProcessSession implements Connection, Door {
   readonly isUnixSocket = false
   readonly isLocal = true
   readonly queuedBytes = 0
-  readonly sink: ValueSink
+  sink: ReplySink
   client: Client
   /** The error reply with which the server refused the session; null when it did not. */
   readonly refusal: string | null
+  private readonly values: ValueSink
+  private readonly raw: RespSink
   private readonly server: Server
   private readonly owner: InProcess
   /** Executed or blocked, without a complete reply. */
@@ -205,23 +266,44 @@ class InProcessSession implements Connection, Door {
   constructor(server: Server, owner: InProcess) {
     this.server = server
     this.owner = owner
-    this.sink = new ValueSink(server.keyspace.arena)
+    this.values = new ValueSink(server.keyspace.arena)
+    this.raw = new RespSink(server.keyspace.arena)
+    this.sink = this.values
     // Stands in until the server has taken the connection; a refusal closes it before that.
     this.client = server.createInternalClient(0)
     const client = server.acceptInProcess(this)
     this.refusal = client === null ? this.refusalText : null
     if (client !== null) this.client = client
     this.client.door = this
-    this.client.respVersion = 3
+    this.client.respVersion = owner.respVersion
+  }
+
+  get isIdle(): boolean {
+    return this.current === null && this.kept === null && this.finished.size === 0
   }
 
   /** Executes a call; false when the session has to wait first. */
   execute(call: Call, args: Args): boolean {
     this.current = call
-    this.sink.decode = call.decode
+    if (call.decode === RAW_RESP) this.sink = this.raw
+    else {
+      this.sink = this.values
+      this.values.decode = call.decode
+    }
     if (this.server.clientCalls(this.client, this, args)) return true
     this.current = null
     return false
+  }
+
+  /** Ends the wait of a blocked call as by its timeout; one that was not executed yet is rejected. */
+  endWait(): void {
+    const { kept } = this
+    if (kept !== null) {
+      this.kept = null
+      this.owner.settled(kept)
+      kept.failed(new CallCancelledError())
+      this.owner.sessionIdle(this)
+    } else if ((this.client.flags & ClientFlag.Blocked) !== 0) this.server.unblock(this.client, false)
   }
 
   /** Keeps a call until `resume`. */
@@ -232,8 +314,17 @@ class InProcessSession implements Connection, Door {
   // ---- Door ----
 
   replied(): void {
-    this.finished.push({ call: this.current!, reply: this.sink.take() })
+    const call = this.current!
     this.current = null
+    this.owner.settled(call)
+    this.finished.push({ call, reply: this.sink === this.raw ? this.takeRaw() : this.values.take() })
+  }
+
+  private takeRaw(): Buffer {
+    const { raw } = this
+    const bytes = Buffer.from(raw.buffer.subarray(0, raw.at))
+    raw.reset()
+    return bytes
   }
 
   release(): void {
@@ -287,6 +378,8 @@ class InProcessSession implements Connection, Door {
     const { current, kept } = this
     this.current = null
     this.kept = null
+    if (current !== null) this.owner.settled(current)
+    if (kept !== null) this.owner.settled(kept)
     current?.failed(error)
     kept?.failed(error)
     for (let finished = this.finished.shift(); finished !== null; finished = this.finished.shift())

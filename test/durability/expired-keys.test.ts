@@ -34,7 +34,9 @@ class Session {
   }
 
   call(...args: string[]): Promise<ReplyValue> {
-    return new Promise((done, failed) => this.door.enqueue({ args, decode: Decode.Text, done, failed }))
+    return new Promise((done, failed) =>
+      this.door.enqueue({ args, decode: Decode.Text, isCancelled: false, done, failed }),
+    )
   }
 
   async stop(): Promise<void> {

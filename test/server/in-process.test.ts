@@ -15,12 +15,12 @@ afterEach(async () => {
 })
 
 function call(door: InProcess, ...args: readonly (string | number)[]): Promise<ReplyValue> {
-  return new Promise((done, failed) => door.enqueue({ args, decode: Decode.Text, done, failed }))
+  return new Promise((done, failed) => door.enqueue({ args, decode: Decode.Text, isCancelled: false, done, failed }))
 }
 
 test('more calls than may wait are rejected, and those that wait are run', async () => {
   broker = await TestBroker.start()
-  const door = new InProcess(broker.server, 2)
+  const door = new InProcess(broker.server, { waitingMax: 2 })
   const [first, second, third] = await Promise.allSettled([
     call(door, 'INCR', 'n'),
     call(door, 'INCR', 'n'),

@@ -22,7 +22,9 @@ const ROWS: readonly (readonly string[])[] = [
   ['scripting', 'persistence', 'pubsub'],
   ['commands'],
   ['server'],
+  ['gateway'],
   ['library'],
+  ['standalone'],
   ['boot', 'index.ts'],
 ]
 

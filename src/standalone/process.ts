@@ -17,8 +17,8 @@ import { ServerLog } from '../observe/log.ts'
 import { AofLoadError } from '../persistence/aof-load.ts'
 import { LogLockedError } from '../persistence/lock.ts'
 import { ManifestError } from '../persistence/manifest.ts'
-import { Broker, ListenError } from './broker.ts'
-import { allowInlining } from './compiler-flags.ts'
+import { Broker, ListenError } from '../server/broker.ts'
+import { allowInlining } from '../server/compiler-flags.ts'
 
 /** Runs the server until a signal or SHUTDOWN ends it. */
 export async function runProcess(argv: readonly string[]): Promise<void> {

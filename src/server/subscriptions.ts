@@ -5,12 +5,12 @@
  * `['message', channel, text]`, `['pmessage', pattern, channel, text]`.
  */
 import Parser from 'redis-parser'
-import { BrokerClosedError } from '../server/in-process.ts'
 import type { Accept } from '../transport/contract.ts'
 import { connectMemory, type MemorySocket } from '../transport/memory.ts'
+import { BrokerClosedError } from './in-process.ts'
 
-/** Receives a message and the channel it was published to. Bytes that are no UTF-8 are replaced. */
-export type MessageListener = (message: string, channel: string) => void
+/** Receives the bytes of a message, and the channel it was published to as text. */
+export type MessageListener = (message: Buffer, channel: string) => void
 
 export interface Subscription {
   /** Resolves when no further message will come. Further calls do nothing. */
@@ -84,6 +84,7 @@ export class Subscriptions {
   private connect(): MemorySocket {
     const socket = connectMemory(this.accept)
     const parser = new Parser({
+      returnBuffers: true,
       returnReply: (reply) => this.received(reply),
       returnError: (error) => this.waiting.shift()?.failed(error),
       returnFatalError: (error) => socket.destroy(error),
@@ -96,13 +97,14 @@ export class Subscriptions {
 
   private received(reply: unknown): void {
     if (!Array.isArray(reply)) return
-    const [kind, name, third, fourth] = reply.map(String)
-    if (kind === 'message') this.dispatch(this.listeners.message.get(name!), third!, name!)
-    else if (kind === 'pmessage') this.dispatch(this.listeners.pmessage.get(name!), fourth!, third!)
+    const [kind, name, third, fourth] = reply
+    if (String(kind) === 'message') this.dispatch(this.listeners.message.get(String(name)), third, String(name))
+    else if (String(kind) === 'pmessage')
+      this.dispatch(this.listeners.pmessage.get(String(name)), fourth, String(third))
     else this.waiting.shift()?.done()
   }
 
-  private dispatch(listeners: Set<MessageListener> | undefined, message: string, channel: string): void {
+  private dispatch(listeners: Set<MessageListener> | undefined, message: Buffer, channel: string): void {
     for (const listener of listeners ?? []) {
       try {
         listener(message, channel)
