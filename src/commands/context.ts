@@ -8,6 +8,8 @@
  * command is recorded in the journal as it came, unless the handler recorded an effect of its own
  * (`ctx.journal.begin(ctx.db.index, argc)` + values) or called `ctx.recordNothing()`.
  */
+import type { Tokens } from '../access/tokens.ts'
+import type { Users } from '../access/users.ts'
 import type { Config } from '../config/config.ts'
 import type { Database } from '../keyspace/database.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
@@ -19,6 +21,7 @@ import type { AofStatus } from '../persistence/aof.ts'
 import type { Journal } from '../persistence/journal.ts'
 import type { Channels } from '../pubsub/channels.ts'
 import type { Args } from '../resp/args.ts'
+import type { AccessDenied } from '../resp/errors.ts'
 import type { ReplySink } from '../resp/reply.ts'
 import type { Arena } from '../storage/arena.ts'
 import { PackedCursor } from '../storage/packed.ts'
@@ -49,12 +52,18 @@ export interface BlockingControl {
   ): void
 }
 
+/** Where a call was made that was denied. */
+export const AccessContext = { TopLevel: 'toplevel', Multi: 'multi', Script: 'lua' } as const
+export type AccessContext = (typeof AccessContext)[keyof typeof AccessContext]
+
 /** What administrative commands need of the server. Extended by the families that own it. */
 export interface ServerControl extends BlockingControl {
   readonly startedMs: number
   readonly runId: string
-  /** The default user's password, '' when there is none. */
-  readonly password: string
+  readonly users: Users
+  readonly tokens: Tokens
+  /** Whether clients have to log in: the default user needs a password, or is switched off. */
+  readonly needsAuthentication: boolean
   readonly stats: ServerStats
   readonly errors: ErrorStats
   readonly slowlog: Slowlog
@@ -71,6 +80,8 @@ export interface ServerControl extends BlockingControl {
   session(id: number): Session | null
   /** Calls a command for this session outside the door's gates (EXEC, scripts). Writes its reply to `reply`. */
   call(session: Session, command: Command, args: Args, reply: ReplySink): void
+  /** Counts and logs a call that was refused because of the user's rights. */
+  accessDenied(session: Session, denial: AccessDenied, context: AccessContext): void
   /** Closes a client: at once, or after its reply when it is the one that is running. */
   closeClient(session: Session): void
   /** Ends a blocked client's wait as by its timeout, or with an error. */

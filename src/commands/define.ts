@@ -154,6 +154,12 @@ export interface KeySpec {
   readonly notes?: string
 }
 
+/** Which arguments are channels that the user must be allowed to use; patterns have to be allowed word for word. */
+export interface ChannelArguments {
+  readonly which: 'first' | 'all'
+  readonly arePatterns: boolean
+}
+
 export type Handler = (ctx: CommandContext, args: Args, reply: ReplySink) => void
 
 export interface CommandDefinition {
@@ -182,6 +188,8 @@ export interface CommandDefinition {
   readonly extractKeys?: (args: Args) => number[]
   /** What the command does with its keys where that depends on options (key specs with `variable_flags`). */
   readonly keyFlags?: (args: Args) => readonly KeySpecFlag[]
+  /** Channels that a call sends to or begins to listen to. */
+  readonly channels?: ChannelArguments
   /** Flags of one call, where they depend on its arguments: a script that declares not to write. */
   readonly callFlags?: (ctx: CommandContext, args: Args) => number
   /** Indices of arguments that are secrets: SLOWLOG and MONITOR do not show them. */

@@ -1,15 +1,20 @@
 /**
  * The command registry: resolved definitions, looked up by the bytes of the name. Hot path (lookup only).
  */
+import type { CommandCatalog } from '../access/rules.ts'
+import { COMMAND_IDS_MAX, type ControlledCommand } from '../access/selector.ts'
 import type { Args } from '../resp/args.ts'
-import { AclCategory, type CommandDefinition, CommandFlag, type Handler } from './define.ts'
+import { AclCategory, CATEGORY_NAMES, type CommandDefinition, CommandFlag, type Handler } from './define.ts'
 
 /** A registered command with its statistics. */
-export class Command {
+export class Command implements ControlledCommand {
   readonly definition: CommandDefinition
   readonly name: string
   /** `container|subcommand` for a subcommand, else the name. */
   readonly fullName: string
+  /** Its bit in the permissions of users, and its name in their rules: rename-command changes neither. */
+  readonly aclId: number
+  readonly aclName: string
   readonly arity: number
   readonly flags: number
   readonly categories: number
@@ -24,10 +29,13 @@ export class Command {
   rejectedCalls = 0
   failedCalls = 0
 
-  constructor(definition: CommandDefinition, container: Command | null) {
+  constructor(definition: CommandDefinition, container: Command | null, identities: Identities) {
     this.definition = definition
     this.name = definition.name
     this.fullName = container === null ? definition.name : `${container.name}|${definition.name}`
+    const identity = identities.of(definition, container)
+    this.aclId = identity.id
+    this.aclName = identity.name
     this.arity = definition.arity
     this.flags = definition.flags
     this.categories = definition.categories | impliedCategories(definition.flags, definition.categories)
@@ -39,7 +47,7 @@ export class Command {
     this.subcommands =
       definition.subcommands === undefined
         ? null
-        : new Map(definition.subcommands.map((sub) => [sub.name, new Command(sub, this)]))
+        : new Map(definition.subcommands.map((sub) => [sub.name, new Command(sub, this, identities)]))
   }
 
   resetStatistics(): void {
@@ -55,17 +63,66 @@ export class Command {
   }
 }
 
-const BUCKETS = 1024
+/** What commands are to rules about users. */
+interface Identity {
+  readonly id: number
+  readonly name: string
+}
 
-export class Registry {
+/** Gives commands their identities, by definition: a subcommand's stays when its container is renamed. */
+class Identities {
+  private readonly byDefinition = new Map<CommandDefinition, Identity>()
+
+  of(definition: CommandDefinition, container: Command | null): Identity {
+    const known = this.byDefinition.get(definition)
+    if (known !== undefined) return known
+    const id = this.byDefinition.size
+    if (id >= COMMAND_IDS_MAX) throw new Error(`More than ${COMMAND_IDS_MAX} commands`)
+    const name = container === null ? definition.name : `${container.aclName}|${definition.name}`
+    const identity = { id, name }
+    this.byDefinition.set(definition, identity)
+    return identity
+  }
+
+  /** Gives a definition the identity of another one. */
+  inherit(definition: CommandDefinition, from: CommandDefinition): void {
+    this.byDefinition.set(definition, this.byDefinition.get(from)!)
+  }
+}
+
+const BUCKETS = 1024
+const CATEGORY_BITS: ReadonlyMap<string, number> = new Map(CATEGORY_NAMES.map(([bit, name]) => [name, bit]))
+
+export class Registry implements CommandCatalog {
   private readonly byName = new Map<string, Command>()
+  /** As they were before any was renamed. */
+  private readonly originals = new Map<string, Command>()
+  private readonly identities = new Identities()
   /** Commands by a hash of length and some letters of the name. */
   private buckets: Command[][] = []
 
   constructor(families: readonly (readonly CommandDefinition[])[]) {
     for (let i = 0; i < BUCKETS; i++) this.buckets.push([])
     for (const family of families)
-      for (const definition of family) this.register(definition.name, new Command(definition, null))
+      for (const definition of family) {
+        const command = new Command(definition, null, this.identities)
+        this.originals.set(definition.name, command)
+        this.register(definition.name, command)
+      }
+  }
+
+  byAclName(aclName: string): Command | null {
+    const bar = aclName.indexOf('|')
+    if (bar < 0) return this.originals.get(aclName) ?? null
+    return this.originals.get(aclName.slice(0, bar))?.subcommands?.get(aclName.slice(bar + 1)) ?? null
+  }
+
+  controlled(): Iterable<Command> {
+    return this.originals.values()
+  }
+
+  category(name: string): number {
+    return CATEGORY_BITS.get(name) ?? 0
   }
 
   /** All commands, containers but not their subcommands. */
@@ -109,7 +166,10 @@ export class Registry {
     this.byName.clear()
     this.buckets = this.buckets.map(() => [])
     for (const other of remaining) this.register(other.name, other)
-    if (name !== '') this.register(name, new Command({ ...command.definition, name }, null))
+    if (name === '') return null
+    const definition = { ...command.definition, name }
+    this.identities.inherit(definition, command.definition)
+    this.register(name, new Command(definition, null, this.identities))
     return null
   }
 

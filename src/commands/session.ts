@@ -3,6 +3,7 @@
  * in-process door have the same one, over another transport.
  */
 
+import type { User } from '../access/user.ts'
 import type { BlockedClient } from '../keyspace/blocked.ts'
 import type { Database } from '../keyspace/database.ts'
 import type { Watcher } from '../keyspace/keyspace.ts'
@@ -59,8 +60,8 @@ export interface Session extends Watcher, BlockedClient, Subscriber {
   name: string
   libName: string
   libVersion: string
-  /** ACL user. */
-  user: string
+  /** Whose rights the session has. */
+  user: User
   /** Peer and own address, `ip:port` or `path:0`. */
   readonly address: string
   readonly localAddress: string

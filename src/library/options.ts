@@ -51,6 +51,7 @@ export function configOf(options: CreateBrokerOptions): Config {
     appendonly: false,
     bind: DEFAULT_HOST,
     port: 0,
+    ...(dataDir === undefined ? { 'http-token-file': '' } : {}),
     ...options.config,
     ...(options.host === undefined ? {} : { bind: options.host }),
     // A free port is opened beside these settings, where 0 means none.

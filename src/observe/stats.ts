@@ -37,7 +37,11 @@ export class ServerStats {
   outputLimitDisconnections = 0
   queryLimitDisconnections = 0
   unblockedByTimeout = 0
+  /** Refused for want of rights, by what they were refused. */
   deniedLogins = 0
+  deniedCommands = 0
+  deniedKeys = 0
+  deniedChannels = 0
   /** Samples of the cron. */
   readonly commandRate = new Rate()
   readonly inputRate = new Rate()
@@ -57,6 +61,9 @@ export class ServerStats {
     this.queryLimitDisconnections = 0
     this.unblockedByTimeout = 0
     this.deniedLogins = 0
+    this.deniedCommands = 0
+    this.deniedKeys = 0
+    this.deniedChannels = 0
     this.commandRate.reset()
     this.inputRate.reset()
     this.outputRate.reset()

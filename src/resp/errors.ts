@@ -230,6 +230,53 @@ export const UNBLOCK_REASON = new ReplyError('ERR CLIENT UNBLOCK reason should b
 export const PAUSE_MODE = new ReplyError('ERR CLIENT PAUSE mode must be WRITE or ALL')
 export const MONITOR_DENIED = new ReplyError("ERR MONITOR isn't allowed for DENY BLOCKING client")
 
+// Access
+export const SORT_BY_DENIED = new ReplyError('ERR BY option of SORT denied due to insufficient ACL permissions.')
+export const SORT_GET_DENIED = new ReplyError('ERR GET option of SORT denied due to insufficient ACL permissions.')
+
+/** What a call was denied for. */
+export const DenialReason = { Command: 0, Key: 1, Channel: 2 } as const
+export type DenialReason = (typeof DenialReason)[keyof typeof DenialReason]
+
+/** A call that the user is not allowed. Its text names no key or channel: that is for `detail`. */
+export class AccessDenied extends ReplyError {
+  readonly reason: DenialReason
+  /** The command, key or channel that is not allowed. */
+  readonly object: string
+  /** As the text, without the code and with the object. */
+  readonly detail: string
+
+  constructor(reason: DenialReason, userName: string, object: string) {
+    const user = shown(userName)
+    const kind = reason === DenialReason.Key ? 'key' : 'channel'
+    const isCommand = reason === DenialReason.Command
+    const command = oneLine(`User ${user} has no permissions to run the '${object}' command`)
+    super(isCommand ? `NOPERM ${command}` : `NOPERM No permissions to access a ${kind}`)
+    this.reason = reason
+    this.object = object
+    this.detail = isCommand
+      ? command
+      : oneLine(`User ${user} has no permissions to access the '${shown(object)}' ${kind}`)
+  }
+}
+
+/** redis.call of a command that the user of the script is not allowed. */
+export function deniedInScript(denial: AccessDenied): ReplyError {
+  return new ReplyError(`ERR ACL failure in script: ${denial.text.replace(/^NOPERM /, '')}`)
+}
+
+/** A queued command that is not allowed any more when EXEC comes to it. */
+export function deniedInExec(denial: AccessDenied): ReplyError {
+  const reasons = [
+    'no permission to execute the command or subcommand',
+    'no permission to touch the specified keys',
+    'no permission to access one of the channels used as arguments',
+  ]
+  return new ReplyError(
+    `NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC call. This command is no longer allowed for the following reason: ${reasons[denial.reason]}`,
+  )
+}
+
 // Server
 export const GETKEYS_INVALID_COMMAND = new ReplyError('ERR Invalid command specified')
 export const GETKEYS_NO_KEYS = new ReplyError('ERR The command has no key arguments')

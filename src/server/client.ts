@@ -4,6 +4,7 @@
  * Input that is not complete, or that waits because the client is blocked or paused, is kept in `input`. Output goes
  * out at the end of the loop turn; what is pushed to the client from elsewhere gathers in `output` until then.
  */
+import type { User } from '../access/user.ts'
 import type { Command } from '../commands/registry.ts'
 import { ClientFlag, type QueuedCommand, type Session } from '../commands/session.ts'
 import type { Database } from '../keyspace/database.ts'
@@ -51,7 +52,7 @@ export class Client implements Session, Receiver {
   name: string = ''
   libName: string = ''
   libVersion: string = ''
-  user: string = 'default'
+  user: User
   readonly address: string
   readonly localAddress: string
   readonly createdMs: number
@@ -98,13 +99,22 @@ export class Client implements Session, Receiver {
   /** Bytes of the batch that is being executed. */
   batchBytes: number = 0
 
-  constructor(host: ClientHost, connection: Connection, id: number, db: Database, flags: number, nowMs: number) {
+  constructor(
+    host: ClientHost,
+    connection: Connection,
+    id: number,
+    db: Database,
+    user: User,
+    flags: number,
+    nowMs: number,
+  ) {
     this.host = host
     this.connection = connection
     this.id = id
     this.isReplay = (flags & ClientFlag.Replay) !== 0
     this.flags = flags
     this.db = db
+    this.user = user
     this.blockedDb = db
     this.address = connection.address
     this.localAddress = connection.localAddress

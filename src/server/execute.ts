@@ -1,12 +1,13 @@
 /**
  * The execute pipeline: every command from every door passes here. Hot path.
  *
- * Order (Valkey src/server.c processCommand): resolve → arity → authentication → gates (disk error) → subscribed context → transaction queue → handler → effects → reply.
+ * Order (Valkey src/server.c processCommand): resolve → arity → authentication → rights of the user → gates (disk error) → subscribed context → transaction queue → handler → effects → reply.
  * Errors are thrown by handlers and caught in `run`, which takes back what the command had written.
  *
  * When a gate is added, it goes into `refusal`, in Redis' order.
  */
-import type { CommandContext } from '../commands/context.ts'
+import { authorize } from '../commands/acl/authorize.ts'
+import { AccessContext, type CommandContext } from '../commands/context.ts'
 import { CommandFlag } from '../commands/define.ts'
 import type { Command, Registry } from '../commands/registry.ts'
 import { ClientFlag, discardTransaction } from '../commands/session.ts'
@@ -15,6 +16,7 @@ import type { Slowlog } from '../observe/slowlog.ts'
 import type { ErrorStats, ServerStats } from '../observe/stats.ts'
 import type { Args } from '../resp/args.ts'
 import {
+  AccessDenied,
   BUSY,
   COMMAND_NOT_IN_TRANSACTION,
   disabledCommand,
@@ -37,6 +39,8 @@ export interface PipelineGates {
   readonly diskError: string | null
   /** Whether clients must authenticate. */
   readonly needsAuthentication: boolean
+  /** Called when a call was refused for want of rights. */
+  accessDenied(client: Client, denial: AccessDenied, context: AccessContext): void
   /** Called when a client has sent what browsers send and Redis' clients do not; closes it. */
   foreignProtocol(client: Client): void
   /** Called when a handler failed with something that is no ReplyError: a defect. */
@@ -222,6 +226,10 @@ export class Pipeline {
     }
     if ((client.flags & ClientFlag.Multi) !== 0 && (flags & CommandFlag.NoMulti) !== 0)
       return COMMAND_NOT_IN_TRANSACTION
+    if (!client.user.isUnrestricted) {
+      const denial = authorize(client.user, command, args)
+      if (denial !== null) return denial
+    }
     if (this.gates.diskError !== null && this.isDeniedByDiskError(client, command))
       return misconfAof(this.gates.diskError)
     if (client.respVersion === 2 && client.isSubscribed && !isAllowedWhileSubscribed(command)) {
@@ -258,6 +266,10 @@ export class Pipeline {
     if ((client.flags & ClientFlag.Multi) !== 0) client.flags |= ClientFlag.DirtyExec
     if (command !== null) command.rejectedCalls++
     this.errors.count(error.code)
+    if (error instanceof AccessDenied) {
+      const isQueued = (client.flags & ClientFlag.Multi) !== 0
+      this.gates.accessDenied(client, error, isQueued ? AccessContext.Multi : AccessContext.TopLevel)
+    }
     if (command !== null && command.name === 'exec') {
       discardTransaction(client)
       error = execAborted(error.text)

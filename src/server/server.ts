@@ -6,12 +6,17 @@
  * keys whose time is over, goes on with input that had to wait, and has the output sent.
  */
 import { randomBytes } from 'node:crypto'
-import { CommandContext, type ServerControl } from '../commands/context.ts'
+import { resolve } from 'node:path'
+import { TokenFileError, Tokens } from '../access/tokens.ts'
+import type { User } from '../access/user.ts'
+import { Users } from '../access/users.ts'
+import { type AccessContext, CommandContext, type ServerControl } from '../commands/context.ts'
 import { commandFamilies } from '../commands/index.ts'
 import { type Command, Registry } from '../commands/registry.ts'
 import { scriptRunner } from '../commands/scripting/script-runner.ts'
 import { ClientFlag, discardTransaction, type Session } from '../commands/session.ts'
 import type { Config } from '../config/config.ts'
+import { decodePath } from '../config/path-text.ts'
 import type { OutputBufferLimits } from '../config/special-directives.ts'
 import { Keyspace } from '../keyspace/keyspace.ts'
 import { Notify } from '../keyspace/notify.ts'
@@ -25,7 +30,7 @@ import { Channels } from '../pubsub/channels.ts'
 import type { FanOut } from '../pubsub/fan-out.ts'
 import type { Args } from '../resp/args.ts'
 import { Decoded, Decoder, type DecoderLimits } from '../resp/decoder.ts'
-import { MAX_CLIENTS_REACHED, UNBLOCKED } from '../resp/errors.ts'
+import { type AccessDenied, DenialReason, MAX_CLIENTS_REACHED, UNBLOCKED } from '../resp/errors.ts'
 import type { ReplySink } from '../resp/reply.ts'
 import { LogLevel } from '../scripting/redis-library.ts'
 import type { Connection, Receiver } from '../transport/contract.ts'
@@ -67,6 +72,8 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
   readonly log: Log
   readonly keyspace: Keyspace
   readonly registry: Registry
+  readonly users: Users
+  readonly tokens: Tokens
   readonly journal: Journal
   readonly channels = new Channels()
   readonly ctx: CommandContext
@@ -94,7 +101,7 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
   maxClients = 0
   idleTimeoutMs = 0
   keepAliveSeconds = 0
-  password = ''
+  needsAuthentication: boolean = false
   /** CLIENT PAUSE: until when (ms), and whether only writes wait. */
   pausedUntilMs = 0
   pausesWritesOnly: boolean = false
@@ -121,6 +128,8 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
     this.keyspace.now = this.startedMs
     this.memory = new MemoryProbe(this.keyspace)
     this.registry = new Registry(commandFamilies)
+    this.users = new Users(this.registry)
+    this.tokens = tokensOf(options.config)
     this.journal = new Journal(this.keyspace.arena)
     this.blocking = new Blocking(this.keyspace)
     this.output = new TurnOutput(this, this.keyspace.arena)
@@ -180,13 +189,14 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
     }
     if (!connection.isUnixSocket) connection.setKeepAlive(this.keepAliveSeconds)
     // Without a password everybody is logged in, and stays so when one is set later.
-    const loginFlag = this.password === '' ? ClientFlag.Authenticated : 0
+    const loginFlag = this.needsAuthentication ? 0 : ClientFlag.Authenticated
     const flags = doorFlags | loginFlag | (connection.isUnixSocket ? ClientFlag.UnixSocket : 0)
     const client = new Client(
       this,
       connection,
       this.nextClientId++,
       this.keyspace.databases[0]!,
+      (doorFlags & ClientFlag.InProcess) === 0 ? this.users.default : this.users.owner,
       flags,
       this.clock.now(),
     )
@@ -197,7 +207,8 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
   /** A client without a connection: runs commands for the log and for the process itself. */
   createInternalClient(flags: number): Client {
     const db = this.keyspace.databases[0]!
-    return new Client(this, NO_CONNECTION, 0, db, flags | ClientFlag.Authenticated, this.startedMs)
+    const { owner } = this.users
+    return new Client(this, NO_CONNECTION, 0, db, owner, flags | ClientFlag.Authenticated, this.startedMs)
   }
 
   sessions(): IterableIterator<Client> {
@@ -382,8 +393,27 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
     return this.aof === null ? null : this.aof.error
   }
 
-  get needsAuthentication(): boolean {
-    return this.password !== ''
+  /** The tokens of a user who is gone are void, and its connections are closed. */
+  userDeleted(user: User): void {
+    try {
+      this.tokens.revokeUser(user.name)
+    } catch (error) {
+      if (!(error instanceof TokenFileError)) throw error
+      this.log.warning(error.message)
+    }
+    for (const client of [...this.clients.values()]) {
+      if (client.user.name !== user.name) continue
+      // The one that is running is closed after its reply; it must do nothing more until then.
+      client.user = this.users.default
+      client.flags &= ~ClientFlag.Authenticated
+      this.closeClient(client)
+    }
+  }
+
+  accessDenied(_client: Session, denial: AccessDenied, _context: AccessContext): void {
+    if (denial.reason === DenialReason.Command) this.stats.deniedCommands++
+    else if (denial.reason === DenialReason.Key) this.stats.deniedKeys++
+    else this.stats.deniedChannels++
   }
 
   foreignProtocol(client: Client): void {
@@ -579,7 +609,7 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
   }
 
   isAuthenticated(client: Client): number {
-    return this.password === '' || (client.flags & ClientFlag.Authenticated) !== 0 ? 1 : 0
+    return !this.needsAuthentication || (client.flags & ClientFlag.Authenticated) !== 0 ? 1 : 0
   }
 
   /** Executes the requests in `buffer[at, end)`. Returns the offset of the first one that was not executed. */
@@ -789,7 +819,7 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
   }
 
   private isProtected(connection: Connection): boolean {
-    return this.config.bool('protected-mode') && this.password === '' && !connection.isLocal
+    return this.config.bool('protected-mode') && this.users.default.needsNoPassword && !connection.isLocal
   }
 
   /**
@@ -824,6 +854,13 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
 }
 
 const EMPTY = Buffer.alloc(0)
+
+/** The tokens of a process with these settings. @throws TokenFileError */
+function tokensOf(config: Config): Tokens {
+  const file = config.text('http-token-file')
+  if (file === '') return new Tokens(null)
+  return new Tokens(resolve(config.directory, decodePath(file)), () => config.createDefaultDirectory())
+}
 
 function nullArrayReply(respVersion: number): Buffer {
   return respVersion >= 3 ? NULL_REPLY : NULL_ARRAY_REPLY

@@ -3,6 +3,8 @@
  *
  * When you add a directive that the server reads while it runs, add it here.
  */
+import { AllChannels } from '../access/selector.ts'
+import { DEFAULT_USER } from '../access/users.ts'
 import type { NameFor } from '../config/directives.ts'
 import { Notify } from '../keyspace/notify.ts'
 import { FsyncPolicy } from '../persistence/aof.ts'
@@ -64,11 +66,7 @@ export function applySettings(server: Server): void {
 
   number('notify-keyspace-events', (bits) => applyNotifyFlags(server, bits))
 
-  server.password = config.text('requirepass')
-  config.onChange('requirepass', (value) => {
-    server.password = value
-    return null
-  })
+  followUsers(server)
 
   config.onChange('client-output-buffer-limit', (value) => {
     server.outputLimits = value
@@ -83,6 +81,27 @@ export function applySettings(server: Server): void {
     if (server.aof !== null) server.aof.policy = fsyncPolicy(value)
     return null
   })
+}
+
+/** The password of the default user is a setting too, and how new users begin. */
+function followUsers(server: Server): void {
+  const { config, users } = server
+  users.onChange((user, { isDeleted }) => {
+    if (user === users.default) server.needsAuthentication = !user.needsNoPassword || !user.isEnabled
+    if (isDeleted) server.userDeleted(user)
+  })
+  const setPassword = (password: string): null => {
+    users.set(DEFAULT_USER, ['resetpass', password === '' ? 'nopass' : `>${password}`])
+    return null
+  }
+  const setNewChannels = (text: string): null => {
+    users.newChannels = text === 'allchannels' ? AllChannels.Allowed : AllChannels.Denied
+    return null
+  }
+  setNewChannels(config.text('acl-pubsub-default'))
+  config.onChange('acl-pubsub-default', setNewChannels)
+  setPassword(config.text('requirepass'))
+  config.onChange('requirepass', setPassword)
 }
 
 /** Takes over the enabled event classes. Misses and new keys are told by the keyspace, which is not asked to for nothing. */

@@ -2,6 +2,7 @@
  * A bench for command handlers: keyspace, journal and pipeline without a server around them. Synchronous; time stands
  * still unless moved. Replies are compared as they are on the wire, or decoded.
  */
+import { unrestrictedUser } from '../../src/access/user.ts'
 import { CommandContext, type ServerControl } from '../../src/commands/context.ts'
 import type { CommandDefinition } from '../../src/commands/define.ts'
 import { Registry } from '../../src/commands/registry.ts'
@@ -63,7 +64,7 @@ export class CommandBench {
     const db = keyspace.databases[0]
     if (db === undefined) throw new Error('A keyspace without databases')
     const host = { clientReceived() {}, clientDrained() {}, clientEnded() {}, clientClosed() {}, deliver() {} }
-    this.#client = new Client(host, connection, 1, db, ClientFlag.Authenticated, START_MS)
+    this.#client = new Client(host, connection, 1, db, unrestrictedUser('default'), ClientFlag.Authenticated, START_MS)
     const server = refusingServer()
     this.ctx = new CommandContext(
       keyspace,
@@ -81,6 +82,7 @@ export class CommandBench {
       diskError: null,
       needsAuthentication: false,
       foreignProtocol: () => {},
+      accessDenied: () => {},
       internalError: (_command: unknown, error: unknown) => {
         throw error
       },

@@ -54,7 +54,14 @@ export class TestBroker {
 
   static async start(options: ConfigOptions = {}, clock: Clock = { now: Date.now }): Promise<TestBroker> {
     const log = new TestLog()
-    const config = configFromOptions({ port: 0, appendonly: 'no', save: '', 'enable-debug-command': 'yes', ...options })
+    const config = configFromOptions({
+      port: 0,
+      appendonly: 'no',
+      save: '',
+      'enable-debug-command': 'yes',
+      'http-token-file': '',
+      ...options,
+    })
     const broker = new Broker({ config, log, clock })
     await broker.start()
     // The directive's port 0 means no TCP at all, so a free port is opened beside the broker's own endpoints.

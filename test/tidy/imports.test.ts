@@ -19,7 +19,7 @@ const ROWS: readonly (readonly string[])[] = [
   ['structures'],
   ['keyspace'],
   ['observe'],
-  ['scripting', 'persistence', 'pubsub'],
+  ['access', 'scripting', 'persistence', 'pubsub'],
   ['commands'],
   ['server'],
   ['gateway'],

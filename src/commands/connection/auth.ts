@@ -4,12 +4,13 @@
  * Reply: OK. Errors: WRONGPASS; one argument where no password is set; syntax.
  * Source: Valkey src/acl.c `authCommand`.
  */
+import { DEFAULT_USER } from '../../access/users.ts'
 import type { Args } from '../../resp/args.ts'
 import { AUTH_WITHOUT_PASSWORD, SYNTAX_ERROR } from '../../resp/errors.ts'
 import type { ReplySink } from '../../resp/reply.ts'
 import type { CommandContext } from '../context.ts'
 import { AclCategory, CommandFlag, defineCommand } from '../define.ts'
-import { authenticate, DEFAULT_USER } from './credentials.ts'
+import { authenticate } from './credentials.ts'
 
 export const auth = defineCommand({
   name: 'auth',
@@ -33,7 +34,7 @@ export const auth = defineCommand({
 function authHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
   if (args.count > 3) throw SYNTAX_ERROR
   if (args.count === 2) {
-    if (ctx.server.password === '') throw AUTH_WITHOUT_PASSWORD
+    if (ctx.server.users.default.needsNoPassword) throw AUTH_WITHOUT_PASSWORD
     authenticate(ctx, DEFAULT_USER, args.text(1))
   } else authenticate(ctx, args.text(1), args.text(2))
   reply.ok()

@@ -69,7 +69,7 @@ export function clientInfo(session: Session, nowMs: number): string {
     `tot-mem=${session.memoryBytes}`,
     `events=${session.pendingOutputBytes > 0 ? 'rw' : 'r'}`,
     `cmd=${session.lastCommandName}`,
-    `user=${session.user}`,
+    `user=${session.user.name}`,
     'redir=-1',
     `resp=${session.respVersion}`,
     `lib-name=${session.libName}`,

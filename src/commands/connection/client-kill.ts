@@ -20,7 +20,6 @@ import type { CommandContext } from '../context.ts'
 import { AclCategory, CommandFlag, defineCommand } from '../define.ts'
 import { ClientFlag, type Session } from '../session.ts'
 import { type ClientType, clientType, clientTypeNamed } from './client-info.ts'
-import { DEFAULT_USER } from './credentials.ts'
 
 const FLAGS = CommandFlag.Admin | CommandFlag.NoScript | CommandFlag.Loading | CommandFlag.Stale
 
@@ -60,7 +59,7 @@ interface KillFilter {
 
 function killHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
   const isOldForm = args.count === 3
-  const filter = isOldForm ? addressFilter(args.text(2)) : parseFilter(args)
+  const filter = isOldForm ? addressFilter(args.text(2)) : parseFilter(ctx, args)
   let killed = 0
   for (const session of [...ctx.server.sessions()]) {
     if (!matches(filter, session) || (filter.skipsCaller && session === ctx.session)) continue
@@ -77,7 +76,7 @@ function addressFilter(address: string): KillFilter {
   return { id: null, type: null, user: null, address, localAddress: null, skipsCaller: false }
 }
 
-function parseFilter(args: Args): KillFilter {
+function parseFilter(ctx: CommandContext, args: Args): KillFilter {
   const filter: KillFilter = { id: null, type: null, user: null, address: null, localAddress: null, skipsCaller: true }
   for (let i = 2; i < args.count; i += 2) {
     if (i + 1 >= args.count) throw SYNTAX_ERROR
@@ -88,7 +87,7 @@ function parseFilter(args: Args): KillFilter {
     else if (args.is(i, 'ADDR')) filter.address = value
     else if (args.is(i, 'LADDR')) filter.localAddress = value
     else if (args.is(i, 'USER')) {
-      if (value !== DEFAULT_USER) throw noSuchUser(value)
+      if (ctx.server.users.find(value) === null) throw noSuchUser(value)
       filter.user = value
     } else if (args.is(i, 'SKIPME') && args.is(i + 1, 'YES')) filter.skipsCaller = true
     else if (args.is(i, 'SKIPME') && args.is(i + 1, 'NO')) filter.skipsCaller = false
@@ -101,7 +100,7 @@ function matches(filter: KillFilter, session: Session): boolean {
   return (
     (filter.id === null || filter.id === session.id) &&
     (filter.type === null || filter.type === clientType(session)) &&
-    (filter.user === null || filter.user === session.user) &&
+    (filter.user === null || filter.user === session.user.name) &&
     (filter.address === null || filter.address === session.address) &&
     (filter.localAddress === null || filter.localAddress === session.localAddress)
   )

@@ -58,7 +58,7 @@ function helloHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
     } else throw helloOption(args.text(i))
   }
   if (userAt !== NO_ARGUMENT) authenticate(ctx, args.text(userAt), args.text(userAt + 1))
-  if (server.password !== '' && (session.flags & ClientFlag.Authenticated) === 0) throw HELLO_NOAUTH
+  if (server.needsAuthentication && (session.flags & ClientFlag.Authenticated) === 0) throw HELLO_NOAUTH
   if (nameAt !== NO_ARGUMENT) session.name = args.text(nameAt)
   session.respVersion = version
   reply.version = version

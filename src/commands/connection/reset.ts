@@ -12,7 +12,6 @@ import type { ReplySink } from '../../resp/reply.ts'
 import type { CommandContext } from '../context.ts'
 import { AclCategory, CommandFlag, defineCommand } from '../define.ts'
 import { ClientFlag, discardTransaction } from '../session.ts'
-import { DEFAULT_USER } from './credentials.ts'
 
 const MODES =
   ClientFlag.ReplyOff |
@@ -47,9 +46,9 @@ function resetHandler(ctx: CommandContext, _args: Args, reply: ReplySink): void 
   ctx.channels.unsubscribeAll(session)
   session.db = ctx.keyspace.databases[0]!
   session.respVersion = 2
-  session.user = DEFAULT_USER
+  session.user = ctx.server.users.default
   session.name = ''
   session.flags &= ~MODES
-  if (ctx.server.password === '') session.flags |= ClientFlag.Authenticated
+  if (!ctx.server.needsAuthentication) session.flags |= ClientFlag.Authenticated
   reply.status('RESET')
 }

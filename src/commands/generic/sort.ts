@@ -8,13 +8,15 @@
  * Reply: array; with STORE the length of the list stored. Errors: syntax; integer; WRONGTYPE; scores that are no double.
  * Source: Valkey src/sort.c `sortCommandGeneric`, `sortCompare`.
  */
+import { KeyAccess } from '../../access/selector.ts'
 import { parseDouble } from '../../bytes/double.ts'
 import { Notify } from '../../keyspace/notify.ts'
 import type { Args } from '../../resp/args.ts'
-import { SORT_SCORE_NOT_A_DOUBLE, SYNTAX_ERROR } from '../../resp/errors.ts'
+import { SORT_BY_DENIED, SORT_GET_DENIED, SORT_SCORE_NOT_A_DOUBLE, SYNTAX_ERROR } from '../../resp/errors.ts'
 import type { ReplySink } from '../../resp/reply.ts'
 import { NO_ROW } from '../../storage/dict.ts'
 import { ListEnd } from '../../structures/list.ts'
+import { mayUseEveryKey } from '../acl/authorize.ts'
 import type { CommandContext } from '../context.ts'
 import { AclCategory, CommandFlag, defineCommand, type KeySpec, keyRange } from '../define.ts'
 import { deleteKey } from '../delete-key.ts'
@@ -96,7 +98,7 @@ export const sortRo = defineCommand({
 })
 
 function sortElements(ctx: CommandContext, args: Args, reply: ReplySink, storing: Storing): void {
-  const options = parseOptions(args, storing)
+  const options = parseOptions(ctx, args, storing)
   const source = sortSource(ctx, ctx.db.read(args, 1))
   // A set has no order of its own: where the result lasts or a script sees it, it is sorted all the same.
   if (!options.isSorting && source.isSet && (options.store !== NO_STORE || ctx.inScript)) {
@@ -109,8 +111,15 @@ function sortElements(ctx: CommandContext, args: Args, reply: ReplySink, storing
   else storeElements(ctx, args, reply, elements, options)
 }
 
-/** @throws SYNTAX_ERROR, NOT_AN_INTEGER */
-function parseOptions(args: Args, storing: Storing): SortOptions {
+/**
+ * The options of a call. BY and GET name keys that nobody has checked, so the user must be allowed to read all.
+ *
+ * @throws SYNTAX_ERROR, NOT_AN_INTEGER, SORT_BY_DENIED, SORT_GET_DENIED
+ */
+function parseOptions(ctx: CommandContext, args: Args, storing: Storing): SortOptions {
+  const { user } = ctx.session
+  const command = ctx.registry.byAclName(storing === Storing.Allowed ? 'sort' : 'sort_ro')!
+  const mayReadAll = (): boolean => mayUseEveryKey(user, command, args, KeyAccess.Read)
   const options: SortOptions = {
     order: SortOrder.Ascending,
     isAlpha: false,
@@ -132,11 +141,14 @@ function parseOptions(args: Args, storing: Storing): SortOptions {
     } else if (args.is(i, 'STORE') && left >= 1 && storing === Storing.Allowed) options.store = ++i
     else if (args.is(i, 'BY') && left >= 1) {
       const pattern = args.text(++i)
+      if (pattern.includes('*') && !mayReadAll()) throw SORT_BY_DENIED
       options.by = new SortPattern(pattern)
       // As in Redis, a BY that does not sort is not undone by a later one that would.
       if (!pattern.includes('*')) options.isSorting = false
-    } else if (args.is(i, 'GET') && left >= 1) options.get.push(new SortPattern(args.text(++i)))
-    else throw SYNTAX_ERROR
+    } else if (args.is(i, 'GET') && left >= 1) {
+      if (!mayReadAll()) throw SORT_GET_DENIED
+      options.get.push(new SortPattern(args.text(++i)))
+    } else throw SYNTAX_ERROR
   }
   return options
 }

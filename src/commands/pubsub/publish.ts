@@ -20,6 +20,7 @@ export const publish = defineCommand({
   arity: 3,
   flags: FLAGS,
   categories: 0,
+  channels: { which: 'first', arePatterns: false },
   handler: publishHandler,
 })
 
@@ -33,6 +34,7 @@ export const spublish = defineCommand({
   flags: FLAGS,
   categories: 0,
   keys: keyAt(1, 'not_key'),
+  channels: { which: 'first', arePatterns: false },
   handler: spublishHandler,
 })
 

@@ -63,6 +63,7 @@ export const subscribeCommands: readonly CommandDefinition[] = [
     arity: -2,
     flags: FLAGS,
     categories: 0,
+    channels: { which: 'all', arePatterns: false },
     handler: (ctx, args, reply) => subscribe(ctx, args, reply, CHANNELS),
   }),
   defineCommand({
@@ -74,6 +75,7 @@ export const subscribeCommands: readonly CommandDefinition[] = [
     arity: -2,
     flags: FLAGS,
     categories: 0,
+    channels: { which: 'all', arePatterns: true },
     handler: (ctx, args, reply) => subscribe(ctx, args, reply, PATTERNS),
   }),
   defineCommand({
@@ -86,6 +88,7 @@ export const subscribeCommands: readonly CommandDefinition[] = [
     flags: FLAGS,
     categories: 0,
     keys: SHARD_KEYS,
+    channels: { which: 'all', arePatterns: false },
     handler: ssubscribeHandler,
   }),
   defineCommand({

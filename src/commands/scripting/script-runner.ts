@@ -8,6 +8,8 @@
 
 import { ArgsBuilder } from '../../resp/args.ts'
 import {
+  AccessDenied,
+  deniedInScript,
   misconfAof,
   type ReplyError,
   SCRIPT_COMMAND_NOT_ALLOWED,
@@ -22,7 +24,8 @@ import type { EngineHost, Script } from '../../scripting/script-engine.ts'
 import { ScriptEngine } from '../../scripting/script-engine.ts'
 import { ScriptSink } from '../../scripting/script-sink.ts'
 import { ScriptFlag } from '../../scripting/shebang.ts'
-import type { CommandContext } from '../context.ts'
+import { authorize } from '../acl/authorize.ts'
+import { AccessContext, type CommandContext } from '../context.ts'
 import { CommandFlag } from '../define.ts'
 import { Command } from '../registry.ts'
 
@@ -143,7 +146,7 @@ export class ScriptRunner implements EngineHost {
     }
     sink.reset()
     sink.version = this.respVersion
-    const refusal = command === null ? SCRIPT_UNKNOWN_COMMAND : this.refusal(command, args.count)
+    const refusal = command === null ? SCRIPT_UNKNOWN_COMMAND : this.refusal(command)
     if (refusal !== null || command === null) this.refuse(command, refusal ?? SCRIPT_UNKNOWN_COMMAND)
     else if (this.replication === REPL_ALL) ctx.server.call(ctx.session, command, args, sink)
     else this.callUnrecorded(command)
@@ -169,7 +172,8 @@ export class ScriptRunner implements EngineHost {
   }
 
   isAllowed(): boolean | null {
-    return this.find() === null ? null : true
+    const command = this.find()
+    return command === null ? null : authorize(this.ctx.session.user, command, this.args.args) === null
   }
 
   tick(): number {
@@ -179,8 +183,11 @@ export class ScriptRunner implements EngineHost {
     return TICK_STEPS
   }
 
-  private refuse(command: Command | null, error: ReplyError): void {
+  private refuse(command: Command | null, refusal: ReplyError): void {
     if (command !== null) command.rejectedCalls++
+    const isDenied = refusal instanceof AccessDenied
+    if (isDenied) this.ctx.server.accessDenied(this.ctx.session, refusal, AccessContext.Script)
+    const error = isDenied ? deniedInScript(refusal) : refusal
     this.ctx.server.errors.count(error.code)
     this.sink.error(error.text)
   }
@@ -193,10 +200,16 @@ export class ScriptRunner implements EngineHost {
     return command.subcommands.get(args.text(1).toLowerCase()) ?? null
   }
 
-  private refusal(command: Command, count: number): ReplyError | null {
-    if (!command.accepts(count)) return SCRIPT_WRONG_ARITY
+  private refusal(command: Command): ReplyError | null {
+    const { args } = this.args
+    if (!command.accepts(args.count)) return SCRIPT_WRONG_ARITY
     const { flags } = command
     if ((flags & CommandFlag.NoScript) !== 0 && this.isDenied(command)) return SCRIPT_COMMAND_NOT_ALLOWED
+    const { user } = this.ctx.session
+    if (!user.isUnrestricted) {
+      const denial = authorize(user, command, args)
+      if (denial !== null) return denial
+    }
     // PUBLISH and the like count as writes, so that scripts that do not write may run during CLIENT PAUSE WRITE.
     if (this.isReadOnly && (flags & (CommandFlag.Write | CommandFlag.MayReplicate)) !== 0) return SCRIPT_IS_READ_ONLY
     if ((flags & CommandFlag.Write) === 0) return null

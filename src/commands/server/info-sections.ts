@@ -249,9 +249,9 @@ export function statsLines({ server, keyspace, channels }: CommandContext): Info
     ['eventloop_cycles', stats.turns],
     ['instantaneous_eventloop_cycles_per_sec', Math.round(stats.turnRate.perSecond)],
     ['acl_access_denied_auth', stats.deniedLogins],
-    ['acl_access_denied_cmd', 0],
-    ['acl_access_denied_key', 0],
-    ['acl_access_denied_channel', 0],
+    ['acl_access_denied_cmd', stats.deniedCommands],
+    ['acl_access_denied_key', stats.deniedKeys],
+    ['acl_access_denied_channel', stats.deniedChannels],
   ]
 }
 

@@ -4,14 +4,17 @@
  * Runs the queued commands, one after the other and nothing in between. Time stands still meanwhile, and commands that
  * would block answer at once. The pipeline journals each command; as EXEC is one unit, they reach the log together.
  *
+ * Each command is checked against the user's rights once more.
+ *
  * Reply: array of the replies; null when a watched key changed. Errors: outside MULTI; EXECABORT when a command was
  * refused while it was queued.
  * Source: Valkey src/multi.c `execCommand`.
  */
 import type { Args } from '../../resp/args.ts'
-import { EXEC_WITHOUT_MULTI, EXECABORT } from '../../resp/errors.ts'
+import { deniedInExec, EXEC_WITHOUT_MULTI, EXECABORT } from '../../resp/errors.ts'
 import type { ReplySink } from '../../resp/reply.ts'
-import type { CommandContext } from '../context.ts'
+import { authorize } from '../acl/authorize.ts'
+import { AccessContext, type CommandContext } from '../context.ts'
 import { AclCategory, CommandFlag, defineCommand } from '../define.ts'
 import { ClientFlag, discardTransaction, type Session, unwatchAll } from '../session.ts'
 
@@ -48,7 +51,15 @@ function execHandler(ctx: CommandContext, _args: Args, reply: ReplySink): void {
   reply.array(queue.length)
   for (let i = 0; i < queue.length; i++) {
     const { command, args } = queue[i]!
-    ctx.server.call(session, command, args, reply)
+    // Rights may have changed since the command was queued.
+    const denial = session.user.isUnrestricted ? null : authorize(session.user, command, args)
+    if (denial === null) ctx.server.call(session, command, args, reply)
+    else {
+      const error = deniedInExec(denial)
+      ctx.server.accessDenied(session, denial, AccessContext.Multi)
+      ctx.server.errors.count(error.code)
+      reply.error(error.text)
+    }
   }
   ctx.mayBlock = mayBlock
   discardTransaction(session)

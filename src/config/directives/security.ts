@@ -21,6 +21,11 @@ export const securityDirectives = {
   'acllog-max-len': int(128, 0n, LONG_MAX, 'Entries that ACL LOG keeps.', {
     effect: later('ACL LOG is not built yet'),
   }),
+  'http-token-file': text(
+    'tokens.json',
+    "File in which tokens of the HTTP doors are kept (their hashes), relative to `dir`. '': in memory only.",
+    { flags: Immutable },
+  ),
   'enable-protected-configs': oneOf(
     ['no', 'yes', 'local'],
     'no',

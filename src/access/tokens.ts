@@ -1,0 +1,230 @@
+/**
+ * Tokens of the HTTP doors: each stands for a user, or for what the user may read.
+ *
+ * A token is `mr_<id>_<secret>`. Only the SHA-256 of the secret is kept: who reads the file cannot use what it holds. It is
+ * found by its ID, which is no secret, and then compared in constant time. The file is written with each change, to a
+ * temporary file that takes the place of the old one when it is on the disk; it is made with the first token. Cold.
+ */
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { systemErrorText } from '../config/system-error.ts'
+
+/** Tokens of one process, all users together. */
+export const TOKENS_MAX = 10_000
+const SECRET_BYTES = 32
+const ID_BYTES = 8
+const TOKEN = /^mr_([0-9a-f]{16})_([A-Za-z0-9_-]{43})$/
+const HASH = /^[0-9a-f]{64}$/
+const FILE_VERSION = 1
+/** Only the owner of the process may read it. */
+const FILE_MODE = 0o600
+
+export interface Token {
+  readonly id: string
+  readonly userName: string
+  /** What it is for, '' when nobody said. */
+  readonly name: string
+  readonly isReadOnly: boolean
+  readonly createdMs: number
+  /** When it ends, in ms since 1970; null: never. */
+  readonly expiresMs: number | null
+}
+
+interface StoredToken extends Token {
+  /** SHA-256 of the secret, in hexadecimal digits. */
+  readonly hash: string
+}
+
+/** The file of tokens cannot be read or written. */
+export class TokenFileError extends Error {
+  override readonly name = 'TokenFileError'
+}
+
+/** There are as many tokens as may be. */
+export class TooManyTokensError extends Error {
+  override readonly name = 'TooManyTokensError'
+
+  constructor() {
+    super(`Cannot issue a token: there are ${TOKENS_MAX} already, revoke some first`)
+  }
+}
+
+export interface TokenOptions {
+  /** What it is for; shown in lists. */
+  readonly name: string
+  /** When it ends, in ms since 1970; null: never. */
+  readonly expiresMs: number | null
+  readonly isReadOnly: boolean
+}
+
+export class Tokens {
+  private readonly path: string | null
+  private readonly prepareDirectory: () => void
+  private readonly byId = new Map<string, StoredToken>()
+
+  /**
+   * @param path the file to keep tokens in; null: in memory only
+   * @param prepareDirectory called before it is written
+   * @throws TokenFileError when what the file holds is no list of tokens
+   */
+  constructor(path: string | null, prepareDirectory: () => void = () => {}) {
+    this.path = path
+    this.prepareDirectory = prepareDirectory
+    if (path !== null) for (const token of readTokens(path)) this.byId.set(token.id, token)
+  }
+
+  get count(): number {
+    return this.byId.size
+  }
+
+  /** Issues a token; its text is told this once. @throws TooManyTokensError, TokenFileError (nothing is issued then) */
+  issue(userName: string, options: TokenOptions, nowMs: number): { readonly id: string; readonly token: string } {
+    if (this.byId.size >= TOKENS_MAX) this.removeExpired(nowMs)
+    if (this.byId.size >= TOKENS_MAX) throw new TooManyTokensError()
+    const id = randomBytes(ID_BYTES).toString('hex')
+    const secret = randomBytes(SECRET_BYTES).toString('base64url')
+    const { name, expiresMs, isReadOnly } = options
+    const token = { id, userName, name, isReadOnly, createdMs: nowMs, expiresMs, hash: hashOf(secret) }
+    this.change(() => this.byId.set(id, token))
+    return { id, token: `mr_${id}_${secret}` }
+  }
+
+  /** What a token stands for; null when it is none, was revoked, or its time is over. */
+  verify(token: string, nowMs: number): Token | null {
+    const match = TOKEN.exec(token)
+    const stored = match === null ? undefined : this.byId.get(match[1]!)
+    if (match === null || stored === undefined) return null
+    const isRight = timingSafeEqual(Buffer.from(hashOf(match[2]!), 'hex'), Buffer.from(stored.hash, 'hex'))
+    if (!isRight || (stored.expiresMs !== null && stored.expiresMs <= nowMs)) return null
+    return withoutHash(stored)
+  }
+
+  /** Tokens of a user, or all (null), oldest first. Those whose time is over are among them until they are removed. */
+  list(userName: string | null): Token[] {
+    const tokens = [...this.byId.values()].filter((token) => userName === null || token.userName === userName)
+    return tokens.map(withoutHash)
+  }
+
+  /** Ends a token. Returns whether there was one. @throws TokenFileError (it is still good then) */
+  revoke(id: string): boolean {
+    if (!this.byId.has(id)) return false
+    this.change(() => this.byId.delete(id))
+    return true
+  }
+
+  /** Ends all tokens of a user. Returns how many. @throws TokenFileError: they are ended in this process, not in the file */
+  revokeUser(userName: string): number {
+    const ids = [...this.byId.values()].filter((token) => token.userName === userName).map(({ id }) => id)
+    for (const id of ids) this.byId.delete(id)
+    if (ids.length > 0) this.save()
+    return ids.length
+  }
+
+  private removeExpired(nowMs: number): void {
+    for (const [id, { expiresMs }] of this.byId) if (expiresMs !== null && expiresMs <= nowMs) this.byId.delete(id)
+  }
+
+  /** Changes the list and the file, or none of them. */
+  private change(apply: () => void): void {
+    const before = [...this.byId]
+    apply()
+    try {
+      this.save()
+    } catch (error) {
+      this.byId.clear()
+      for (const [id, token] of before) this.byId.set(id, token)
+      throw error
+    }
+  }
+
+  private save(): void {
+    if (this.path === null) return
+    const text = `${JSON.stringify({ version: FILE_VERSION, tokens: [...this.byId.values()] }, null, 1)}\n`
+    try {
+      this.prepareDirectory()
+      writeAtomically(this.path, Buffer.from(text, 'utf8'), FILE_MODE)
+    } catch (error) {
+      throw new TokenFileError(`Cannot write tokens to ${this.path}: ${systemErrorText(error)}`)
+    }
+  }
+}
+
+function hashOf(secret: string): string {
+  return createHash('sha256').update(secret).digest('hex')
+}
+
+function withoutHash(token: StoredToken): Token {
+  const { id, userName, name, isReadOnly, createdMs, expiresMs } = token
+  return { id, userName, name, isReadOnly, createdMs, expiresMs }
+}
+
+function readTokens(path: string): StoredToken[] {
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return []
+    throw new TokenFileError(`Cannot read tokens from ${path}: ${systemErrorText(error)}`)
+  }
+  let content: unknown
+  try {
+    content = JSON.parse(text)
+  } catch {
+    throw new TokenFileError(`Cannot read tokens from ${path}: it is no JSON`)
+  }
+  const tokens = tokensOf(content)
+  if (tokens === null) throw new TokenFileError(`Cannot read tokens from ${path}: it is no list of tokens`)
+  return tokens
+}
+
+function tokensOf(content: unknown): StoredToken[] | null {
+  if (typeof content !== 'object' || content === null) return null
+  if (!('version' in content) || content.version !== FILE_VERSION) return null
+  if (!('tokens' in content) || !Array.isArray(content.tokens)) return null
+  const list: unknown[] = content.tokens
+  return list.length <= TOKENS_MAX && list.every(isStoredToken) ? list : null
+}
+
+function isStoredToken(value: unknown): value is StoredToken {
+  if (typeof value !== 'object' || value === null) return false
+  const token = value as Partial<Record<keyof StoredToken, unknown>>
+  return (
+    typeof token.id === 'string' &&
+    typeof token.userName === 'string' &&
+    typeof token.name === 'string' &&
+    typeof token.isReadOnly === 'boolean' &&
+    typeof token.createdMs === 'number' &&
+    (token.expiresMs === null || typeof token.expiresMs === 'number') &&
+    typeof token.hash === 'string' &&
+    HASH.test(token.hash)
+  )
+}
+
+/** Writes a file so that after a crash there is the old or the new one, whole. */
+export function writeAtomically(path: string, bytes: Buffer, mode: number): void {
+  const temporary = `${path}.tmp-${process.pid}-${randomBytes(4).toString('hex')}`
+  try {
+    const fd = openSync(temporary, 'wx', mode)
+    try {
+      for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at)
+      fsyncSync(fd)
+    } finally {
+      closeSync(fd)
+    }
+    renameSync(temporary, path)
+    syncDirectory(dirname(path))
+  } catch (error) {
+    rmSync(temporary, { force: true })
+    throw error
+  }
+}
+
+function syncDirectory(path: string): void {
+  const fd = openSync(path, 'r')
+  try {
+    fsyncSync(fd)
+  } finally {
+    closeSync(fd)
+  }
+}
