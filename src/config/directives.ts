@@ -9,6 +9,7 @@
 
 import type { Directive } from './directive.ts'
 import { clusterDirectives } from './directives/cluster.ts'
+import { gatewayDirectives } from './directives/gateway.ts'
 import { memoryDirectives } from './directives/memory.ts'
 import { networkDirectives } from './directives/network.ts'
 import { operationDirectives } from './directives/operation.ts'
@@ -25,6 +26,7 @@ export const directives = {
   ...operationDirectives,
   ...replicationDirectives,
   ...clusterDirectives,
+  ...gatewayDirectives,
 }
 
 type Table = typeof directives

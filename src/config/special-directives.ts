@@ -84,6 +84,7 @@ function parseSavePoints(words: readonly string[]): SavePoint[] {
 }
 
 const BIND_ADDRESSES_MAX = 16
+const WORDS_MAX = 100
 
 /** Addresses to listen on; at the default, CONFIG REWRITE leaves the directive out. */
 export function addresses(
@@ -91,14 +92,30 @@ export function addresses(
   doc: string,
   options: DirectiveOptions<readonly string[]>,
 ): Directive<readonly string[]> {
+  const limit = { max: BIND_ADDRESSES_MAX, error: 'Too many bind addresses specified.' }
+  return words('addresses', initial, limit, doc, options)
+}
+
+/** Any number of words, in one line; none by default. */
+export function wordList(doc: string, options: DirectiveOptions<readonly string[]>): Directive<readonly string[]> {
+  return words('words', [], { max: WORDS_MAX, error: `More than ${WORDS_MAX} words` }, doc, options)
+}
+
+function words(
+  kind: string,
+  initial: readonly string[],
+  limit: { readonly max: number; readonly error: string },
+  doc: string,
+  options: DirectiveOptions<readonly string[]>,
+): Directive<readonly string[]> {
   return define<readonly string[]>(
     {
-      kind: 'addresses',
-      range: `up to ${BIND_ADDRESSES_MAX}`,
+      kind,
+      range: `up to ${limit.max}`,
       initial,
-      parse(words) {
-        if (words.length > BIND_ADDRESSES_MAX) throw new ValueError('Too many bind addresses specified.')
-        return words.length === 1 && words[0] === '' ? [] : [...words]
+      parse(given) {
+        if (given.length > limit.max) throw new ValueError(limit.error)
+        return given.length === 1 && given[0] === '' ? [] : [...given]
       },
       format: (value) => value.join(' '),
       rewrite(value) {

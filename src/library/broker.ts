@@ -2,7 +2,7 @@
 import type { Duplex } from 'node:stream'
 import { CommandError, Decode, type ReplyValue } from '../resp/value-sink.ts'
 import { Broker } from '../server/broker.ts'
-import { type Argument, BrokerClosedError, type Call, InProcess } from '../server/in-process.ts'
+import { type Argument, BrokerClosedError, type Call, InProcess, refuseNothing } from '../server/in-process.ts'
 import { SubscribeTo, type Subscription, Subscriptions } from '../server/subscriptions.ts'
 import type { Endpoint } from '../transport/contract.ts'
 import { connectMemory } from '../transport/memory.ts'
@@ -101,7 +101,7 @@ export class LocalBroker {
           if (error instanceof CommandError) done(error)
           else reject(error)
         }
-        this.inProcess.enqueue({ args, decode: Decode.Text, isCancelled: false, done, failed })
+        this.inProcess.enqueue({ args, decode: Decode.Text, refuse: refuseNothing, isCancelled: false, done, failed })
       })
     })
   }
@@ -145,7 +145,7 @@ export class LocalBroker {
 
   private send(args: readonly Argument[], decode: Decode): Promise<ReplyValue> {
     return new Promise((done, failed) => {
-      const call: Call = { args, decode, isCancelled: false, done, failed }
+      const call: Call = { args, decode, refuse: refuseNothing, isCancelled: false, done, failed }
       this.inProcess.enqueue(call)
     })
   }

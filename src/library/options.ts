@@ -18,7 +18,9 @@ export interface BrokerLogger {
 export interface CreateBrokerOptions {
   /** TCP port to listen on; 0: a free one, which `broker.port` tells. Default: none, no socket is opened. */
   readonly port?: number
-  /** Address to listen on, if there is a port. Default: 127.0.0.1. */
+  /** TCP port of the HTTP and WebSocket gateway; 0: a free one, which `broker.httpPort` tells. Default: none. */
+  readonly httpPort?: number
+  /** Address to listen on, if there is a port or an `httpPort`. Default: 127.0.0.1. */
   readonly host?: string
   /** Path of a unix socket to listen on, relative to the data directory if there is one. Default: none. */
   readonly unixSocket?: string
@@ -52,8 +54,9 @@ export function configOf(options: CreateBrokerOptions): Config {
     bind: DEFAULT_HOST,
     port: 0,
     ...(dataDir === undefined ? { 'http-token-file': '' } : {}),
+    'http-port': 0,
     ...options.config,
-    ...(options.host === undefined ? {} : { bind: options.host }),
+    ...(options.host === undefined ? {} : { bind: options.host, 'http-bind': options.host }),
     // A free port is opened beside these settings, where 0 means none.
     ...(options.port === undefined ? {} : { port: options.port }),
     ...(dataDir === undefined ? {} : { dir: resolve(dataDir), appendonly: true }),

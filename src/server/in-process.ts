@@ -9,6 +9,7 @@
  *     call() ─▶ queue ─microtask─▶ session.execute ─▶ pipeline … ─▶ replied() ─end of turn─▶ release() ─▶ promise
  *                                       └─ blocks ─▶ … key is ready, or timeout ─▶ replied() …
  */
+import type { User } from '../access/user.ts'
 import { CommandFlag } from '../commands/define.ts'
 import type { Command } from '../commands/registry.ts'
 import { ClientFlag } from '../commands/session.ts'
@@ -41,6 +42,15 @@ export class BrokerClosedError extends Error {
   }
 }
 
+/** A call for which there is no room. */
+export class DoorFullError extends Error {
+  override readonly name = 'DoorFullError'
+
+  constructor(waiting: number) {
+    super(`Cannot call: ${waiting} calls wait already`)
+  }
+}
+
 /** A call that its caller has taken back before it was executed. */
 export class CallCancelledError extends Error {
   override readonly name = 'CallCancelledError'
@@ -58,6 +68,8 @@ export const RAW_RESP = 3
 export interface Call {
   readonly args: readonly Argument[]
   readonly decode: CallDecode
+  /** Why this caller must not run a command; null when it may. */
+  readonly refuse: (command: Command) => CommandError | null
   /** Set by `cancel`. */
   isCancelled: boolean
   done(reply: ReplyValue): void
@@ -69,6 +81,13 @@ export interface InProcessOptions {
   readonly waitingMax?: number
   /** RESP version that replies follow, 2 or 3. Default: 3. */
   readonly respVersion?: number
+  /** Whose rights the calls have. Default: all rights. */
+  readonly user?: User
+}
+
+/** For callers that may run what the user may. */
+export function refuseNothing(): null {
+  return null
 }
 
 interface FinishedCall {
@@ -78,6 +97,7 @@ interface FinishedCall {
 
 export class InProcess {
   readonly respVersion: number
+  readonly user: User | null
   private readonly server: Server
   private readonly waitingMax: number
   private readonly waiting = new Fifo<Call>()
@@ -93,6 +113,7 @@ export class InProcess {
     this.server = server
     this.waitingMax = options.waitingMax ?? WAITING_CALLS_MAX
     this.respVersion = options.respVersion ?? 3
+    this.user = options.user ?? null
   }
 
   /** Calls that wait or are under way. */
@@ -103,8 +124,7 @@ export class InProcess {
   /** Queues a call. */
   enqueue(call: Call): void {
     if (this.isClosed) call.failed(new BrokerClosedError())
-    else if (this.waiting.size >= this.waitingMax)
-      call.failed(new Error(`Cannot call: ${this.waitingMax} calls wait already`))
+    else if (this.waiting.size >= this.waitingMax) call.failed(new DoorFullError(this.waitingMax))
     else {
       this.waiting.push(call)
       this.scheduleDrain()
@@ -192,9 +212,9 @@ export class InProcess {
     if (args === null) return true
     const command = this.server.pipeline.resolve(args)
     const isKnown = 'handler' in command
-    if (isKnown && takesConnection(command)) {
-      const instead = command.name.endsWith('subscribe') ? 'subscribe()' : 'a connection'
-      call.failed(new Error(`Cannot call ${command.name.toUpperCase()}: its messages are no replies, use ${instead}`))
+    const refused = isKnown ? (call.refuse(command) ?? connectionError(command)) : null
+    if (refused !== null) {
+      call.failed(refused)
       return true
     }
     this.main ??= this.open(call)
@@ -276,6 +296,7 @@ class InProcessSession implements Connection, Door {
     if (client !== null) this.client = client
     this.client.door = this
     this.client.respVersion = owner.respVersion
+    if (owner.user !== null) this.client.user = owner.user
   }
 
   get isIdle(): boolean {
@@ -386,6 +407,13 @@ class InProcessSession implements Connection, Door {
       finished.call.failed(error)
     this.owner.sessionClosed(this)
   }
+}
+
+/** Why a command cannot be called whose messages are no replies. */
+function connectionError(command: Command): Error | null {
+  if (!takesConnection(command)) return null
+  const instead = command.name.endsWith('subscribe') ? 'subscribe()' : 'a connection'
+  return new Error(`Cannot call ${command.name.toUpperCase()}: its messages are no replies, use ${instead}`)
 }
 
 /** Commands after which a connection receives messages instead of replies. */

@@ -7,7 +7,7 @@ import { afterEach, expect, test } from 'vitest'
 import { configFromOptions } from '../../src/config/config.ts'
 import { Decode, type ReplyValue } from '../../src/resp/value-sink.ts'
 import { Broker } from '../../src/server/broker.ts'
-import { InProcess } from '../../src/server/in-process.ts'
+import { InProcess, refuseNothing } from '../../src/server/in-process.ts'
 import { TestClock, TestLog } from '../support/broker.ts'
 import { temporaryDirectory } from '../support/server-process.ts'
 
@@ -35,7 +35,7 @@ class Session {
 
   call(...args: string[]): Promise<ReplyValue> {
     return new Promise((done, failed) =>
-      this.door.enqueue({ args, decode: Decode.Text, isCancelled: false, done, failed }),
+      this.door.enqueue({ args, decode: Decode.Text, refuse: refuseNothing, isCancelled: false, done, failed }),
     )
   }
 

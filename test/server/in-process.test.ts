@@ -3,7 +3,7 @@ import { afterEach, expect, test } from 'vitest'
 import { configFromOptions } from '../../src/config/config.ts'
 import { Decode, type ReplyValue } from '../../src/resp/value-sink.ts'
 import { Broker } from '../../src/server/broker.ts'
-import { InProcess } from '../../src/server/in-process.ts'
+import { InProcess, refuseNothing } from '../../src/server/in-process.ts'
 import { TestBroker, TestLog } from '../support/broker.ts'
 import { temporaryDirectory } from '../support/server-process.ts'
 
@@ -15,7 +15,7 @@ afterEach(async () => {
 })
 
 function call(door: InProcess, ...args: readonly (string | number)[]): Promise<ReplyValue> {
-  return new Promise((done, failed) => door.enqueue({ args, decode: Decode.Text, isCancelled: false, done, failed }))
+  return new Promise((done, failed) => door.enqueue({ args, decode: Decode.Text, refuse: refuseNothing, isCancelled: false, done, failed }))
 }
 
 test('more calls than may wait are rejected, and those that wait are run', async () => {

@@ -1,0 +1,46 @@
+/**
+ * Commands that act on a connection instead of on data. Requests of the gateway share connections, so these are refused
+ * there: their effect would meet somebody else.
+ */
+import type { Command } from '../commands/registry.ts'
+import { CommandError } from '../resp/value-sink.ts'
+
+const REFUSED: ReadonlySet<string> = new Set([
+  'asking',
+  'auth',
+  'client|caching',
+  'client|no-evict',
+  'client|no-touch',
+  'client|reply',
+  'client|setinfo',
+  'client|setname',
+  'client|tracking',
+  'discard',
+  'exec',
+  'hello',
+  'monitor',
+  'multi',
+  'psubscribe',
+  'psync',
+  'punsubscribe',
+  'quit',
+  'readonly',
+  'readwrite',
+  'replconf',
+  'reset',
+  'select',
+  'ssubscribe',
+  'subscribe',
+  'sunsubscribe',
+  'sync',
+  'unsubscribe',
+  'unwatch',
+  'watch',
+])
+
+/** Why a command (with its subcommand) cannot be run for a request; null when it can. */
+export function connectionCommandError(command: Command): CommandError | null {
+  if (!REFUSED.has(command.fullName)) return null
+  const name = command.fullName.replace('|', ' ').toUpperCase()
+  return new CommandError(`ERR Command is not available over HTTP: '${name}' acts on a connection`)
+}

@@ -1,0 +1,281 @@
+/**
+ * The engine in this process. Hot path: call, pipeline.
+ *
+ * Each user has an in-process door of its own (server/in-process.ts): its sessions carry the user, so the pipeline
+ * checks the ACL of every command, those of scripts and transactions included. The door that was used least recently makes
+ * room for a new one.
+ */
+import type { Socket } from 'node:net'
+import { AbstractConnector, Redis } from 'ioredis'
+import Parser from 'redis-parser'
+import type { Tokens } from '../access/tokens.ts'
+import { type User, unrestrictedUser } from '../access/user.ts'
+import type { Users } from '../access/users.ts'
+import type { Command, Registry } from '../commands/registry.ts'
+import { CommandError, Decode, type ReplyValue } from '../resp/value-sink.ts'
+import {
+  BrokerClosedError,
+  type Call,
+  CallCancelledError,
+  type CallDecode,
+  DoorFullError,
+  InProcess,
+  refuseNothing,
+} from '../server/in-process.ts'
+import type { Server } from '../server/server.ts'
+import { SubscribeTo, type Subscription, Subscriptions } from '../server/subscriptions.ts'
+import { connectMemory } from '../transport/memory.ts'
+import { connectionCommandError } from './connection-commands.ts'
+import {
+  type Argument,
+  type CallOptions,
+  type CommandWords,
+  type Engine,
+  type EngineHealth,
+  type EngineScript,
+  EngineUnavailableError,
+  type MessageListener,
+} from './engine.ts'
+
+/** Doors of users that are kept open. */
+const DOORS_MAX = 1000
+/** A client of `createClient` is destroyed after this time when it does not end by itself, in ms. */
+const DISCONNECT_TIMEOUT_MS = 2000
+/** Pause before such a client connects again, in ms: grows by the step up to the maximum. */
+const RETRY_STEP_MS = 20
+const RETRY_MAX_MS = 1000
+
+const READY: EngineHealth = { isReady: true, detail: 'ready' }
+const CLOSED: EngineHealth = { isReady: false, detail: 'closed' }
+
+type Refuse = (command: Command) => CommandError | null
+
+export class LocalEngine implements Engine {
+  readonly kind = 'local'
+  readonly registry: Registry
+  readonly users: Users
+  readonly tokens: Tokens
+  readonly system: User = unrestrictedUser('default')
+  private readonly server: Server
+  /** In the order of their last use. */
+  private readonly doors = new Map<User, InProcess>()
+  private readonly systemDoor: InProcess
+  private readonly subscriptions: Subscriptions
+  private isClosed: boolean = false
+
+  constructor(server: Server) {
+    this.server = server
+    this.registry = server.registry
+    this.users = server.users
+    this.tokens = server.tokens
+    this.systemDoor = new InProcess(server, { respVersion: 2, user: this.system })
+    this.subscriptions = new Subscriptions(server.acceptInProcess)
+  }
+
+  get health(): EngineHealth {
+    if (this.isClosed) return CLOSED
+    const { diskError } = this.server
+    if (diskError === null) return READY
+    return { isReady: false, detail: `the append-only file cannot be written: ${diskError}` }
+  }
+
+  call(user: User, args: CommandWords, options: CallOptions = {}): Promise<ReplyValue> {
+    const { signal, decode = Decode.Text } = options
+    return new Promise((resolve, reject) => {
+      const door = this.doorOf(user)
+      if (signal === undefined) {
+        door.enqueue(newCall(args, decode, connectionCommandError, resolve, (error) => reject(translate(error))))
+        return
+      }
+      if (signal.aborted) {
+        reject(new CallCancelledError())
+        return
+      }
+      const cancel = (): void => door.cancel(call)
+      const settled = (): void => signal.removeEventListener('abort', cancel)
+      const call = newCall(
+        args,
+        decode,
+        connectionCommandError,
+        (reply) => {
+          settled()
+          resolve(reply)
+        },
+        (error) => {
+          settled()
+          reject(translate(error))
+        },
+      )
+      signal.addEventListener('abort', cancel, { once: true })
+      door.enqueue(call)
+    })
+  }
+
+  pipeline(user: User, commands: readonly CommandWords[], decode: CallDecode): Promise<readonly ReplyValue[]> {
+    return this.batch(this.doorOf(user), commands, decode, connectionCommandError)
+  }
+
+  async transaction(user: User, commands: readonly CommandWords[], decode: Decode): Promise<readonly ReplyValue[]> {
+    for (const [name, sub] of commands) {
+      const refused = this.refusal(String(name), String(sub ?? ''))
+      if (refused !== null) throw refused
+    }
+    const replies = await this.batch(this.doorOf(user), [['MULTI'], ...commands, ['EXEC']], decode, refuseNothing)
+    const refused = replies.slice(0, -1).find((reply) => reply instanceof CommandError)
+    if (refused instanceof CommandError) throw refused
+    const results = replies[replies.length - 1]
+    if (results instanceof CommandError) throw results
+    return results as readonly ReplyValue[]
+  }
+
+  async script(script: EngineScript, keys: readonly string[], args: readonly Argument[]): Promise<ReplyValue> {
+    const rest = [keys.length, ...keys, ...args]
+    try {
+      return await this.call(this.system, ['EVALSHA', script.sha1, ...rest])
+    } catch (error) {
+      if (!(error instanceof CommandError) || error.code !== 'NOSCRIPT') throw error
+      return this.call(this.system, ['EVAL', script.source, ...rest])
+    }
+  }
+
+  subscribe(channel: string, listener: MessageListener): Promise<Subscription> {
+    return this.subscriptions.subscribe(SubscribeTo.Channel, channel, listener)
+  }
+
+  psubscribe(pattern: string, listener: MessageListener): Promise<Subscription> {
+    return this.subscriptions.subscribe(SubscribeTo.Pattern, pattern, listener)
+  }
+
+  monitor(listener: (line: string) => void): Promise<Subscription> {
+    if (this.isClosed) return Promise.reject(new EngineUnavailableError('The engine is closed'))
+    return new Promise((resolve, reject) => {
+      const socket = connectMemory(this.server.acceptInProcess)
+      let isConfirmed = false
+      const parser = new Parser({
+        returnReply: (reply) => {
+          if (isConfirmed) listener(String(reply))
+          else {
+            isConfirmed = true
+            resolve({
+              unsubscribe: async () => {
+                socket.destroy()
+              },
+            })
+          }
+        },
+        returnError: reject,
+        returnFatalError: (error) => socket.destroy(error),
+      })
+      socket.on('data', (chunk: Buffer) => parser.execute(chunk))
+      socket.on('error', reject)
+      socket.on('close', () => reject(new EngineUnavailableError('The connection was closed')))
+      socket.write('MONITOR\r\n')
+    })
+  }
+
+  createClient(): Redis {
+    const engine = this
+    class InProcessConnector extends AbstractConnector {
+      constructor() {
+        super(DISCONNECT_TIMEOUT_MS)
+      }
+
+      override async connect(): Promise<Socket> {
+        if (engine.isClosed) throw new BrokerClosedError()
+        this.connecting = true
+        // ioredis asks for a socket and uses what a stream has, and the few methods that MemorySocket adds.
+        this.stream = connectMemory(engine.server.acceptInProcess) as unknown as Socket
+        return this.stream as Socket
+      }
+    }
+    const client = new Redis({
+      Connector: InProcessConnector,
+      maxRetriesPerRequest: null,
+      retryStrategy: (times) => (this.isClosed ? null : Math.min(times * RETRY_STEP_MS, RETRY_MAX_MS)),
+    })
+    // Every failed attempt to connect is one; without a listener it would be printed.
+    client.on('error', (error) => this.server.log.debug(`In-process client: ${error.message}`))
+    return client
+  }
+
+  async close(): Promise<void> {
+    this.isClosed = true
+    for (const door of this.doors.values()) door.destroy()
+    this.doors.clear()
+    this.systemDoor.destroy()
+    this.subscriptions.close()
+  }
+
+  private doorOf(user: User): InProcess {
+    if (user === this.system) return this.systemDoor
+    const found = this.doors.get(user)
+    if (found !== undefined) {
+      // Moving to the end only when there is somebody to be put out: most brokers have a handful of users.
+      if (this.doors.size > DOORS_MAX / 2) {
+        this.doors.delete(user)
+        this.doors.set(user, found)
+      }
+      return found
+    }
+    if (this.doors.size >= DOORS_MAX) this.closeIdleDoor()
+    const door = new InProcess(this.server, { respVersion: 2, user })
+    if (this.isClosed) door.close()
+    else this.doors.set(user, door)
+    return door
+  }
+
+  private closeIdleDoor(): void {
+    for (const [user, door] of this.doors) {
+      if (!door.isIdle) continue
+      this.doors.delete(user)
+      door.destroy()
+      return
+    }
+  }
+
+  private batch(
+    door: InProcess,
+    commands: readonly CommandWords[],
+    decode: CallDecode,
+    refuse: Refuse,
+  ): Promise<readonly ReplyValue[]> {
+    return new Promise((resolve, reject) => {
+      const replies: ReplyValue[] = new Array<ReplyValue>(commands.length).fill(null)
+      let missing = commands.length
+      if (missing === 0) resolve(replies)
+      for (let i = 0; i < commands.length; i++) {
+        const done = (reply: ReplyValue): void => {
+          replies[i] = reply
+          missing--
+          if (missing === 0) resolve(replies)
+        }
+        const failed = (error: Error): void => {
+          if (error instanceof CommandError) done(error)
+          else reject(translate(error))
+        }
+        door.enqueue(newCall(commands[i]!, decode, refuse, done, failed))
+      }
+    })
+  }
+
+  private refusal(name: string, sub: string): CommandError | null {
+    const plain = this.registry.byFullName(name.toLowerCase())
+    const command = plain?.subcommands?.get(sub.toLowerCase()) ?? plain
+    return command === null ? null : connectionCommandError(command)
+  }
+}
+
+function newCall(
+  args: CommandWords,
+  decode: CallDecode,
+  refuse: Refuse,
+  done: (reply: ReplyValue) => void,
+  failed: (error: Error) => void,
+): Call {
+  return { args, decode, refuse, isCancelled: false, done, failed }
+}
+
+function translate(error: Error): Error {
+  if (error instanceof BrokerClosedError) return new EngineUnavailableError('The engine is closed')
+  return error instanceof DoorFullError ? new EngineUnavailableError(error.message) : error
+}

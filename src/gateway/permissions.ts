@@ -1,0 +1,34 @@
+/**
+ * What a user may do, asked before the gateway does it on its own account (scripts of ours, BullMQ): each of these acts
+ * like certain commands, and is allowed to whoever may run those with the same keys.
+ */
+import type { KeyAccess, User } from '../access/user.ts'
+import { authorize } from '../commands/acl/authorize.ts'
+import { ArgsBuilder } from '../resp/args.ts'
+import { CommandError } from '../resp/value-sink.ts'
+import type { CommandWords, Engine } from './engine.ts'
+
+const builder = new ArgsBuilder()
+
+/** @throws CommandError NOPERM unless the user may run all of these commands, which are not run */
+export function requireCommands(engine: Engine, user: User, commands: readonly CommandWords[]): void {
+  if (user.isUnrestricted) return
+  for (const words of commands) {
+    builder.clear()
+    for (const word of words) {
+      if (word instanceof Uint8Array) builder.bytes(word, 0, word.length)
+      else builder.utf8(String(word))
+    }
+    const plain = engine.registry.byFullName(String(words[0]).toLowerCase())
+    const command = plain?.subcommands?.get(String(words[1] ?? '').toLowerCase()) ?? plain
+    if (command === null) throw new Error(`There is no command ${String(words[0])}`)
+    const refused = authorize(user, command, builder.args)
+    if (refused !== null) throw new CommandError(refused.text)
+  }
+}
+
+/** @throws CommandError NOPERM unless the user may access every key that starts with `prefix` (text) */
+export function requirePrefix(user: User, prefix: string, access: KeyAccess): void {
+  if (user.coversPrefix(Buffer.from(prefix).toString('latin1'), access)) return
+  throw new CommandError('NOPERM No permissions to access a key')
+}
