@@ -17,9 +17,9 @@ export interface BenchServer {
   stop(): Promise<void>
 }
 
-/** Starts Millrace. `nodeOptions` go before the file, `args` behind it. */
+/** Starts Millrace without its gateway, which redis-server has not. `nodeOptions` go before the file, `args` behind it. */
 export function startMillrace(args: readonly string[], nodeOptions: readonly string[] = []): Promise<BenchServer> {
-  return start('millrace', process.execPath, [...nodeOptions, MAIN], args)
+  return start('millrace', process.execPath, [...nodeOptions, MAIN], ['--http-port', '0', ...args])
 }
 
 /** Starts redis-server from PATH without snapshots. */

@@ -44,6 +44,14 @@ export interface RenamedCommand {
   readonly line: ConfigLine
 }
 
+/** A `user` line; the rules are checked where commands are known. */
+export interface UserLine {
+  readonly name: string
+  readonly rules: readonly string[]
+  /** For `fatalConfigError`. */
+  readonly line: ConfigLine
+}
+
 /** Hears of a new value; returns `null` to accept it or the reason to refuse it. */
 export type ChangeListener<V> = (value: V, previous: V) => string | null
 
@@ -80,6 +88,7 @@ export class Config {
   readonly #lines = new Map<DirectiveName, ConfigLine>()
   readonly #listeners = new Map<DirectiveName, AnyListener[]>()
   readonly #renamedCommands: RenamedCommand[] = []
+  readonly #users: UserLine[] = []
   #warn: (text: string) => void = () => {}
 
   constructor(configFile: string | null) {
@@ -110,6 +119,11 @@ export class Config {
     return this.value(name)
   }
 
+  /** Whether a file, the command line or an option has set a directive, be it to its default. */
+  isGiven(name: DirectiveName): boolean {
+    return this.#lines.has(name)
+  }
+
   /** The directory of all files as an absolute path for node:fs; relative paths in settings count from here. */
   get directory(): string {
     return resolve(decodePath(this.text('dir')))
@@ -127,6 +141,20 @@ export class Config {
 
   renameCommand(renamed: RenamedCommand): void {
     this.#renamedCommands.push(renamed)
+  }
+
+  /** The `user` lines in their order. */
+  get users(): readonly UserLine[] {
+    return this.#users
+  }
+
+  /** Takes over a `user` line. @throws ConfigError for a user that has one already */
+  addUser(user: UserLine): void {
+    if (this.#users.some(({ name }) => name === user.name)) {
+      const problem = 'Duplicate user found. A user can only be defined once in config files'
+      throw fatalConfigError(user.line, `Error in user declaration '${user.name}': ${problem}`)
+    }
+    this.#users.push(user)
   }
 
   /** True if values for this name (or alias) must not be logged. False for unknown names. */
@@ -304,14 +332,19 @@ export class Config {
     return null
   }
 
-  /** CONFIG REWRITE: writes the settings into the file they came from. Returns `null`, or the error reply. */
-  rewrite(): string | null {
+  /**
+   * CONFIG REWRITE: writes the settings into the file they came from. Returns `null`, or the error reply.
+   *
+   * @param userLines what `user` lines say now, without the word
+   */
+  rewrite(userLines: readonly string[]): string | null {
     if (this.configFile === null) return NO_CONFIG_FILE_REPLY
     const options = directiveEntries
       .filter((entry) => entry.entryName === entry.name)
       .map(({ name, directive }) => ({ name, lines: directive.rewrite(this.#values.get(name)) }))
+    const users = { name: 'user', lines: userLines.map((text) => ({ text, isForced: true })) }
     try {
-      rewriteConfigFile(this.configFile, options)
+      rewriteConfigFile(this.configFile, [...options, users])
       return null
     } catch (error) {
       return `ERR Rewriting config file: ${systemErrorText(error)}`

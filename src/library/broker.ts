@@ -1,8 +1,9 @@
 /** A broker inside a program: what `createBroker` returns. Cold, but for `call`. */
 import type { Duplex } from 'node:stream'
 import { CommandError, Decode, type ReplyValue } from '../resp/value-sink.ts'
-import { Broker } from '../server/broker.ts'
+import { type Annex, Broker } from '../server/broker.ts'
 import { type Argument, BrokerClosedError, type Call, InProcess, refuseNothing } from '../server/in-process.ts'
+import type { Server } from '../server/server.ts'
 import { SubscribeTo, type Subscription, Subscriptions } from '../server/subscriptions.ts'
 import type { Endpoint } from '../transport/contract.ts'
 import { connectMemory } from '../transport/memory.ts'
@@ -23,13 +24,23 @@ export async function createBroker(options: CreateBrokerOptions = {}): Promise<L
   const log = logOf(options)
   for (const warning of config.checkEffects()) log.warning(warning)
   config.onWarning((text) => log.warning(text))
-  const broker = new Broker({ config, log })
+  let httpPort = 0
+  const openAnnex = async (server: Server): Promise<Annex | null> => {
+    const port = options.httpPort ?? config.number('http-port')
+    if (options.httpPort === undefined && port === 0) return null
+    // Loaded only where there is to be a gateway: it is a good part of all modules.
+    const { openLocalGateway } = await import('../gateway/open-gateway.ts')
+    const gateway = await openLocalGateway(server, config, log, port)
+    httpPort = gateway.port
+    return gateway
+  }
+  const broker = new Broker({ config, log, openAnnex })
   try {
     await broker.start()
     const host = options.host ?? DEFAULT_HOST
     const backlog = config.number('tcp-backlog')
     const endpoint = options.port === 0 ? await listenTcp({ host, port: 0, backlog }, broker.server.accept) : null
-    return new LocalBroker(broker, endpoint)
+    return new LocalBroker(broker, endpoint, httpPort)
   } catch (error) {
     await broker.close()
     throw error
@@ -39,6 +50,8 @@ export async function createBroker(options: CreateBrokerOptions = {}): Promise<L
 export class LocalBroker {
   /** The TCP port it listens on; 0 when there is none. */
   readonly port: number
+  /** The TCP port of the gateway; 0 when there is none. */
+  readonly httpPort: number
   private readonly broker: Broker
   private readonly endpoint: Endpoint | null
   private readonly inProcess: InProcess
@@ -46,10 +59,11 @@ export class LocalBroker {
   private closing: Promise<void> | null = null
 
   /** Made by `createBroker`. */
-  constructor(broker: Broker, endpoint: Endpoint | null) {
+  constructor(broker: Broker, endpoint: Endpoint | null, httpPort: number) {
     this.broker = broker
     this.endpoint = endpoint
     this.port = endpoint === null ? broker.port : endpoint.port
+    this.httpPort = httpPort
     this.inProcess = new InProcess(broker.server)
     this.subscriptions = new Subscriptions(broker.server.acceptInProcess)
     broker.server.onShutdown = () => {

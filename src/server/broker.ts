@@ -4,6 +4,8 @@
  */
 import { existsSync, fstatSync, mkdirSync, realpathSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { loadAclFile } from '../access/acl-file.ts'
+import { isOneWord, RuleError } from '../access/rules.ts'
 import type { Command } from '../commands/registry.ts'
 import { ClientFlag, discardTransaction } from '../commands/session.ts'
 import type { Config } from '../config/config.ts'
@@ -26,6 +28,14 @@ export interface BrokerOptions {
   readonly clock?: Clock
   /** File operations of the log, replaced in fault tests. */
   readonly aofFiles?: AofFiles
+  /** Opens a further door once the data is loaded. */
+  readonly openAnnex?: (server: Server) => Promise<Annex | null>
+}
+
+/** A door that is opened with the broker and closed before it: the gateway. */
+export interface Annex {
+  /** Stops accepting and ends what is under way, in bounded time. */
+  close(): Promise<void>
 }
 
 /** An endpoint that could not be opened. */
@@ -36,6 +46,8 @@ export class Broker {
   readonly config: Config
   readonly log: Log
   private readonly aofFiles: AofFiles | undefined
+  private readonly openAnnex: (server: Server) => Promise<Annex | null>
+  private annex: Annex | null = null
   private endpoints: Endpoint[] = []
   private isClosed: boolean = false
   private unlockLog: () => void = () => {}
@@ -44,6 +56,7 @@ export class Broker {
     this.config = options.config
     this.log = options.log
     this.aofFiles = options.aofFiles
+    this.openAnnex = options.openAnnex ?? (async () => null)
     this.server = new Server({ config: options.config, log: options.log, clock: options.clock ?? { now: Date.now } })
   }
 
@@ -60,8 +73,10 @@ export class Broker {
 
   private async open(): Promise<void> {
     this.renameCommands()
+    this.loadUsers()
     if (this.config.bool('appendonly')) this.openAof()
     this.server.start()
+    this.annex = await this.openAnnex(this.server)
     await this.listen()
     for (const endpoint of this.endpoints) {
       endpoint.onError = (error) => this.log.warning(`Cannot accept a connection: ${error.message}`)
@@ -86,6 +101,7 @@ export class Broker {
     if (this.isClosed) return true
     this.isClosed = true
     const closing = this.endpoints.map((endpoint) => endpoint.close())
+    await this.annex?.close()
     const isComplete = this.server.close()
     this.unlockLog()
     await Promise.all(closing)
@@ -105,6 +121,33 @@ export class Broker {
     for (const { line, from, to } of this.config.renamedCommands) {
       const outcome = this.server.registry.rename(from, to)
       if (outcome !== null) throw fatalConfigError(line, outcome)
+    }
+  }
+
+  /** Users come from `user` lines or from a file of their own. @throws ConfigError, AclFileError */
+  private loadUsers(): void {
+    const file = this.config.text('aclfile')
+    if (file !== '' && this.config.users.length > 0)
+      throw fatalConfigError(
+        null,
+        'Configuring Redis with users defined in redis.conf and at the same setting an ACL file path is invalid. This setup is very likely to lead to configuration errors and security holes, please define either an ACL file or declare users directly in your redis.conf, but not both.',
+      )
+    const { users } = this.server
+    for (const { name, rules, line } of this.config.users) {
+      if (!isOneWord(name)) throw fatalConfigError(line, 'Spaces not allowed in ACL usernames')
+      try {
+        users.set(name, ['reset', ...rules])
+      } catch (error) {
+        if (error instanceof RuleError) throw fatalConfigError(line, error.message)
+        throw error
+      }
+    }
+    if (file !== '') loadAclFile(users, resolve(this.config.directory, decodePath(file)), file)
+    for (const { name, isEnabled } of users) {
+      if (isEnabled) continue
+      this.log.notice(
+        `The user '${name}' is disabled (there is no 'on' modifier in the user description). Make sure this is not a configuration error.`,
+      )
     }
   }
 

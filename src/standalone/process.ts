@@ -7,6 +7,8 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
+import { AclFileError } from '../access/acl-file.ts'
+import { TokenFileError } from '../access/tokens.ts'
 import { parseCommandLine, USAGE } from '../config/command-line.ts'
 import type { Config } from '../config/config.ts'
 import { ConfigError } from '../config/config-error.ts'
@@ -17,8 +19,9 @@ import { ServerLog } from '../observe/log.ts'
 import { AofLoadError } from '../persistence/aof-load.ts'
 import { LogLockedError } from '../persistence/lock.ts'
 import { ManifestError } from '../persistence/manifest.ts'
-import { Broker, ListenError } from '../server/broker.ts'
+import { type Annex, Broker, ListenError } from '../server/broker.ts'
 import { allowInlining } from '../server/compiler-flags.ts'
+import type { Server } from '../server/server.ts'
 
 /** Runs the server until a signal or SHUTDOWN ends it. */
 export async function runProcess(argv: readonly string[]): Promise<void> {
@@ -64,7 +67,7 @@ async function runBroker({ config, warnings }: LoadedConfig): Promise<void> {
     `Millrace starts, compatible with Redis ${REDIS_VERSION}, Node ${process.versions.node}, PID: ${process.pid}`,
   )
 
-  const broker = new Broker({ config, log })
+  const broker = new Broker({ config, log, openAnnex: (server) => openAnnex(server, config, log) })
   const stop = createStop(broker, log)
   broker.server.onShutdown = () => stop('SHUTDOWN')
   broker.server.onShutdownNow = () => {
@@ -87,10 +90,18 @@ async function runBroker({ config, warnings }: LoadedConfig): Promise<void> {
   writePidFile(inDirectory(config, config.text('pidfile')), log)
 }
 
+/** The gateway, whose modules are loaded only when there is to be one. */
+async function openAnnex(server: Server, config: Config, log: ServerLog): Promise<Annex | null> {
+  if (config.number('http-port') === 0) return null
+  const { openConfiguredGateway } = await import('../gateway/open-gateway.ts')
+  return openConfiguredGateway(server, config, log)
+}
+
 /** Failures to start that have a clear message: those we name, and those of the system. */
 function isExpected(error: unknown): error is Error {
   if (error instanceof AofLoadError || error instanceof ManifestError) return true
   if (error instanceof ListenError || error instanceof LogLockedError) return true
+  if (error instanceof AclFileError || error instanceof TokenFileError) return true
   return error instanceof Error && 'code' in error
 }
 

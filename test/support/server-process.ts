@@ -63,7 +63,8 @@ export class ServerProcess {
     directory: string | null = null,
     port = 0,
   ): Promise<ServerProcess> {
-    return ServerProcess.start(process.execPath, [MAIN], args, directory, port)
+    // No gateway unless a test asks for one: all servers would want the same port.
+    return ServerProcess.start(process.execPath, [MAIN], ['--http-port', '0', ...args], directory, port)
   }
 
   /** Starts redis-server likewise, without snapshots. */
