@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { type Directive, DirectiveFlag, EffectKind } from '../src/config/directive.ts'
 import { clusterDirectives } from '../src/config/directives/cluster.ts'
+import { gatewayDirectives } from '../src/config/directives/gateway.ts'
 import { memoryDirectives } from '../src/config/directives/memory.ts'
 import { networkDirectives } from '../src/config/directives/network.ts'
 import { operationDirectives } from '../src/config/directives/operation.ts'
@@ -19,6 +20,7 @@ const SECTIONS: readonly (readonly [title: string, table: Readonly<Record<string
   ['Operation', operationDirectives],
   ['Replication', replicationDirectives],
   ['Cluster', clusterDirectives],
+  ['Gateway', gatewayDirectives],
 ]
 
 const INTRODUCTION = `# Configuration
