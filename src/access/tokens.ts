@@ -6,9 +6,9 @@
  * temporary file that takes the place of the old one when it is on the disk; it is made with the first token. Cold.
  */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { readFileSync } from 'node:fs'
 import { systemErrorText } from '../config/system-error.ts'
+import { writeAtomically } from './atomic-file.ts'
 
 /** Tokens of one process, all users together. */
 export const TOKENS_MAX = 10_000
@@ -199,32 +199,4 @@ function isStoredToken(value: unknown): value is StoredToken {
     typeof token.hash === 'string' &&
     HASH.test(token.hash)
   )
-}
-
-/** Writes a file so that after a crash there is the old or the new one, whole. */
-export function writeAtomically(path: string, bytes: Buffer, mode: number): void {
-  const temporary = `${path}.tmp-${process.pid}-${randomBytes(4).toString('hex')}`
-  try {
-    const fd = openSync(temporary, 'wx', mode)
-    try {
-      for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at)
-      fsyncSync(fd)
-    } finally {
-      closeSync(fd)
-    }
-    renameSync(temporary, path)
-    syncDirectory(dirname(path))
-  } catch (error) {
-    rmSync(temporary, { force: true })
-    throw error
-  }
-}
-
-function syncDirectory(path: string): void {
-  const fd = openSync(path, 'r')
-  try {
-    fsyncSync(fd)
-  } finally {
-    closeSync(fd)
-  }
 }

@@ -44,9 +44,9 @@ export class Users {
 
   /** The user that a name and a password stand for; null when they are wrong, or the user is switched off. */
   authenticate(name: string, password: string): User | null {
-    const user = this.byName.get(name) ?? null
-    const isRight = (user ?? this.nobody).hasPassword(password)
-    return user !== null && user.isEnabled && isRight ? user : null
+    const user = this.byName.get(name) ?? this.nobody
+    const isRight = user.hasPassword(password)
+    return user.isEnabled && isRight ? user : null
   }
 
   get count(): number {

@@ -8,6 +8,7 @@
  * command is recorded in the journal as it came, unless the handler recorded an effect of its own
  * (`ctx.journal.begin(ctx.db.index, argc)` + values) or called `ctx.recordNothing()`.
  */
+import type { AccessLog } from '../access/log.ts'
 import type { Tokens } from '../access/tokens.ts'
 import type { Users } from '../access/users.ts'
 import type { Config } from '../config/config.ts'
@@ -67,6 +68,7 @@ export interface ServerControl extends BlockingControl {
   readonly stats: ServerStats
   readonly errors: ErrorStats
   readonly slowlog: Slowlog
+  readonly accessLog: AccessLog
   readonly memory: MemoryProbe
   readonly log: Log
   /** Number of connected clients, and of those that wait in a blocking command. */
@@ -82,6 +84,8 @@ export interface ServerControl extends BlockingControl {
   call(session: Session, command: Command, args: Args, reply: ReplySink): void
   /** Counts and logs a call that was refused because of the user's rights. */
   accessDenied(session: Session, denial: AccessDenied, context: AccessContext): void
+  /** Counts and logs a wrong password or user; `command` is the command's name as the client gave it. */
+  loginDenied(session: Session, command: string, userName: string): void
   /** Closes a client: at once, or after its reply when it is the one that is running. */
   closeClient(session: Session): void
   /** Ends a blocked client's wait as by its timeout, or with an error. */

@@ -1,4 +1,5 @@
 /** All command families. A new family is listed here. */
+import { aclCommands } from './acl/index.ts'
 import { connectionCommands } from './connection/index.ts'
 import type { CommandDefinition } from './define.ts'
 import { genericCommands } from './generic/index.ts'
@@ -25,5 +26,6 @@ export const commandFamilies: readonly (readonly CommandDefinition[])[] = [
   pubsubCommands,
   connectionCommands,
   serverCommands,
+  aclCommands,
   scriptingCommands,
 ]

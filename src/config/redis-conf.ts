@@ -84,7 +84,9 @@ class Reader {
     } else if (name === 'rename-command' && values.length === 2) {
       this.#config.renameCommand({ from: first, to: second, line })
     } else if (name === 'user' && values.length >= 1) {
-      throw fatalConfigError(line, "This version does not support 'user': it has only the default user")
+      // A line that is shown because it is wrong must not show passwords.
+      const text = line.text.replace(/(^|\s)(["']?[<>])\S*/g, '$1$2(redacted)')
+      this.#config.addUser({ name: first, rules: values.slice(1), line: { ...line, text } })
     } else if (name === 'loadmodule' && values.length >= 1) {
       throw fatalConfigError(line, "This version does not support 'loadmodule': modules are written in C")
     } else if (name.includes('.')) {

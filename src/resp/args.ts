@@ -125,6 +125,16 @@ export class Args {
     this.lengths = new Int32Array(FIRST_SLOTS)
   }
 
+  /** The arguments from `i` on as a view of its own, over the same bytes: valid as long as this one. */
+  from(i: number): Args {
+    const rest = new Args()
+    rest.buffer = this.buffer
+    rest.count = this.count - i
+    rest.offsets = this.offsets.slice(i, this.count)
+    rest.lengths = this.lengths.slice(i, this.count)
+    return rest
+  }
+
   /** A view of its own, over its own bytes. */
   copy(): Args {
     let bytes = 0

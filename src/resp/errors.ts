@@ -231,8 +231,39 @@ export const PAUSE_MODE = new ReplyError('ERR CLIENT PAUSE mode must be WRITE or
 export const MONITOR_DENIED = new ReplyError("ERR MONITOR isn't allowed for DENY BLOCKING client")
 
 // Access
+export const INVALID_USER_NAME = new ReplyError("ERR Usernames can't contain spaces or null characters")
+export const DEFAULT_USER_STAYS = new ReplyError("ERR The 'default' user cannot be removed")
+export const NO_ACL_FILE = new ReplyError(
+  'ERR This Redis instance is not configured to use an ACL file. You may want to specify users via the ACL SETUSER command and then issue a CONFIG REWRITE (assuming you have a Redis configuration file set) in order to store users in the Redis configuration.',
+)
+export const ACL_SAVE_FAILED = new ReplyError(
+  'ERR There was an error trying to save the ACLs. Please check the server logs for more information',
+)
+export const GENPASS_BITS = new ReplyError(
+  'ERR ACL GENPASS argument must be the number of bits for the output password, a positive number up to 4096',
+)
+export const INVALID_TOKEN_NAME = new ReplyError('ERR Token names are limited to 256 bytes')
 export const SORT_BY_DENIED = new ReplyError('ERR BY option of SORT denied due to insufficient ACL permissions.')
 export const SORT_GET_DENIED = new ReplyError('ERR GET option of SORT denied due to insufficient ACL permissions.')
+
+export function unknownCategory(name: string): ReplyError {
+  return new ReplyError(oneLine(`ERR Unknown category '${shown(name).slice(0, MAX_QUOTED_BYTES)}'`))
+}
+
+/** ACL DRYRUN and ACL TOKEN. */
+export function userNotFound(name: string): ReplyError {
+  return new ReplyError(oneLine(`ERR User '${shown(name)}' not found`))
+}
+
+/** ACL DRYRUN. */
+export function commandNotFound(name: string): ReplyError {
+  return new ReplyError(oneLine(`ERR Command '${shown(name)}' not found`))
+}
+
+/** ACL RESTTOKEN, in Upstash's words. */
+export function wrongTokenUser(name: string): ReplyError {
+  return new ReplyError(oneLine(`ERR Wrong password or user "${shown(name)}" does not exist`))
+}
 
 /** What a call was denied for. */
 export const DenialReason = { Command: 0, Key: 1, Channel: 2 } as const

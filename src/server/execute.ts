@@ -149,6 +149,13 @@ export class Pipeline {
     else this.run(client, command, args, reply)
   }
 
+  /** Runs the command of a blocked client once more: its user may have lost the right in the meantime. */
+  rerun(client: Client, command: Command, args: Args, reply: ReplySink): void {
+    const denial = client.user.isUnrestricted ? null : authorize(client.user, command, args)
+    if (denial === null) this.run(client, command, args, reply)
+    else this.refuse(client, command, denial, args, reply)
+  }
+
   /** Runs a handler, records its effect and turns what it throws into a reply. */
   run(client: Client, command: Command, args: Args, reply: ReplySink): void {
     const ctx = this.ctx

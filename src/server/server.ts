@@ -7,10 +7,12 @@
  */
 import { randomBytes } from 'node:crypto'
 import { resolve } from 'node:path'
+import { type AccessEvent, AccessLog } from '../access/log.ts'
 import { TokenFileError, Tokens } from '../access/tokens.ts'
 import type { User } from '../access/user.ts'
 import { Users } from '../access/users.ts'
-import { type AccessContext, CommandContext, type ServerControl } from '../commands/context.ts'
+import { clientInfo } from '../commands/connection/client-info.ts'
+import { AccessContext, CommandContext, type ServerControl } from '../commands/context.ts'
 import { commandFamilies } from '../commands/index.ts'
 import { type Command, Registry } from '../commands/registry.ts'
 import { scriptRunner } from '../commands/scripting/script-runner.ts'
@@ -81,6 +83,7 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
   readonly errors = new ErrorStats()
   readonly stats = new ServerStats()
   readonly slowlog = new Slowlog(0)
+  readonly accessLog = new AccessLog()
   readonly startedMs: number
   readonly runId = randomBytes(20).toString('hex')
   readonly limits: DecoderLimits = { bulkBytesMax: 0 }
@@ -410,10 +413,31 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
     }
   }
 
-  accessDenied(_client: Session, denial: AccessDenied, _context: AccessContext): void {
+  accessDenied(client: Session, denial: AccessDenied, context: AccessContext): void {
     if (denial.reason === DenialReason.Command) this.stats.deniedCommands++
     else if (denial.reason === DenialReason.Key) this.stats.deniedKeys++
     else this.stats.deniedChannels++
+    const { object } = denial
+    this.logAccess(client, { reason: DENIAL_NAMES[denial.reason], context, object, userName: client.user.name })
+  }
+
+  loginDenied(client: Session, object: string, userName: string): void {
+    this.stats.deniedLogins++
+    const context = (client.flags & ClientFlag.Multi) === 0 ? AccessContext.TopLevel : AccessContext.Multi
+    this.logAccess(client, { reason: 'auth', context, object, userName })
+  }
+
+  private logAccess(client: Session, event: Omit<AccessEvent, 'clientInfo'>): void {
+    const { now } = this.keyspace
+    this.accessLog.add({ ...event, clientInfo: clientInfo(client, now) }, now)
+  }
+
+  /** Those who listen to what their user must not hear any more are closed. */
+  userChanged(user: User): void {
+    if (this.channels.isEmpty) return
+    for (const client of [...this.clients.values()]) {
+      if (client.user.name === user.name && client.isSubscribed && !mayListen(client)) this.closeClient(client)
+    }
   }
 
   foreignProtocol(client: Client): void {
@@ -679,7 +703,7 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
       sink.version = client.respVersion
       client.flags |= ClientFlag.Reexecuting
       client.flags &= ~ClientFlag.StillBlocked
-      this.pipeline.run(client, command, args, sink)
+      this.pipeline.rerun(client, command, args, sink)
       if (this.output.ownPushes.at > 0) this.output.appendOwnPushes()
       client.flags &= ~ClientFlag.Reexecuting
       if ((client.flags & ClientFlag.StillBlocked) !== 0) {
@@ -854,6 +878,17 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
 }
 
 const EMPTY = Buffer.alloc(0)
+
+/** How ACL LOG names what was denied, by DenialReason. */
+const DENIAL_NAMES = ['command', 'key', 'channel'] as const
+
+/** Whether a client's user may use all that the client has subscribed to. */
+function mayListen({ user, channels, patterns, shardChannels }: Client): boolean {
+  for (const pattern of patterns) if (!user.mayUsePattern(pattern)) return false
+  for (const channel of channels) if (!user.mayUseChannel(channel)) return false
+  for (const channel of shardChannels) if (!user.mayUseChannel(channel)) return false
+  return true
+}
 
 /** The tokens of a process with these settings. @throws TokenFileError */
 function tokensOf(config: Config): Tokens {

@@ -59,6 +59,7 @@ export function applySettings(server: Server): void {
     ['busy-reply-threshold', (value) => (server.busy.thresholdMs = value)],
     ['timeout', (value) => (server.idleTimeoutMs = value * 1000)],
     ['tcp-keepalive', (value) => (server.keepAliveSeconds = value)],
+    ['acllog-max-len', (value) => (server.accessLog.lengthMax = value)],
     ['slowlog-max-len', (value) => server.slowlog.resize(value)],
     ['slowlog-log-slower-than', (value) => setSlowlogThreshold(server, value)],
   ]
@@ -89,6 +90,7 @@ function followUsers(server: Server): void {
   users.onChange((user, { isDeleted }) => {
     if (user === users.default) server.needsAuthentication = !user.needsNoPassword || !user.isEnabled
     if (isDeleted) server.userDeleted(user)
+    else server.userChanged(user)
   })
   const setPassword = (password: string): null => {
     users.set(DEFAULT_USER, ['resetpass', password === '' ? 'nopass' : `>${password}`])

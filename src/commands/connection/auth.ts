@@ -35,8 +35,8 @@ function authHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
   if (args.count > 3) throw SYNTAX_ERROR
   if (args.count === 2) {
     if (ctx.server.users.default.needsNoPassword) throw AUTH_WITHOUT_PASSWORD
-    authenticate(ctx, DEFAULT_USER, args.text(1))
-  } else authenticate(ctx, args.text(1), args.text(2))
+    authenticate(ctx, args, DEFAULT_USER, 1)
+  } else authenticate(ctx, args, args.text(1), 2)
   reply.ok()
 }
 

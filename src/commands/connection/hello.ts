@@ -57,7 +57,7 @@ function helloHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
       if (!isClientAttribute(args.text(nameAt))) throw INVALID_CLIENT_NAME
     } else throw helloOption(args.text(i))
   }
-  if (userAt !== NO_ARGUMENT) authenticate(ctx, args.text(userAt), args.text(userAt + 1))
+  if (userAt !== NO_ARGUMENT) authenticate(ctx, args, args.text(userAt), userAt + 1)
   if (server.needsAuthentication && (session.flags & ClientFlag.Authenticated) === 0) throw HELLO_NOAUTH
   if (nameAt !== NO_ARGUMENT) session.name = args.text(nameAt)
   session.respVersion = version

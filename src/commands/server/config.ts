@@ -4,6 +4,8 @@
  * Reply: GET: map of names and values; the others OK. Errors: those of the directives (config/config.ts); syntax.
  * Source: Valkey src/config.c `configGetCommand`, `configSetCommand`, `configRewriteCommand`, `configResetStatCommand`.
  */
+import { describeUser } from '../../access/rules.ts'
+import { quote } from '../../bytes/quoting.ts'
 import { DirectiveFlag } from '../../config/directive.ts'
 import { findDirective } from '../../config/directives.ts'
 import type { Args } from '../../resp/args.ts'
@@ -139,8 +141,19 @@ function resetstatHandler(ctx: CommandContext, _args: Args, reply: ReplySink): v
   reply.ok()
 }
 
+/** Users as they are now, unless they have a file of their own. A word with quotes in it must be read as it was. */
+function userLines(ctx: CommandContext): string[] {
+  if (ctx.config.text('aclfile') !== '') return []
+  return [...ctx.server.users].map((user) =>
+    `${user.name} ${describeUser(user)}`
+      .split(' ')
+      .map((word) => (/["']/.test(word) ? quote(word) : word))
+      .join(' '),
+  )
+}
+
 function rewriteHandler(ctx: CommandContext, _args: Args, reply: ReplySink): void {
-  const refusal = ctx.config.rewrite()
+  const refusal = ctx.config.rewrite(userLines(ctx))
   if (refusal !== null) throw new ReplyError(refusal)
   reply.ok()
 }

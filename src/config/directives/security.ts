@@ -5,26 +5,24 @@ import { INT_MAX, LONG_MAX } from '../number-text.ts'
 
 const { Immutable, Sensitive } = DirectiveFlag
 const NO_TLS = 'TLS is not built yet; put a TLS proxy in front'
-const NO_ACL_FILE = 'users other than the default one cannot be configured yet'
 
 const tls = unsupported(NO_TLS)
 
 export const securityDirectives = {
   requirepass: optionalText('Password of the default user.', { flags: Sensitive }),
-  aclfile: text('', 'File with users and their rights.', { flags: Immutable, effect: unsupported(NO_ACL_FILE) }),
+  aclfile: text('', 'File with users and their rights, relative to `dir`; instead of `user` lines.', {
+    flags: Immutable,
+  }),
   'acl-pubsub-default': oneOf(
     ['allchannels', 'resetchannels'],
     'resetchannels',
     'Channels that a new user may use: all or none.',
-    { effect: later(NO_ACL_FILE) },
   ),
-  'acllog-max-len': int(128, 0n, LONG_MAX, 'Entries that ACL LOG keeps.', {
-    effect: later('ACL LOG is not built yet'),
-  }),
+  'acllog-max-len': int(128, 0n, LONG_MAX, 'Entries that ACL LOG keeps.'),
   'http-token-file': text(
     'tokens.json',
     "File in which tokens of the HTTP doors are kept (their hashes), relative to `dir`. '': in memory only.",
-    { flags: Immutable },
+    { flags: Immutable, differsFromRedis: 'Redis has no HTTP doors' },
   ),
   'enable-protected-configs': oneOf(
     ['no', 'yes', 'local'],
