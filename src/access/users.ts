@@ -13,8 +13,18 @@ export const DEFAULT_USER = 'default'
 /** How a default user is that nobody configured. */
 const DEFAULT_RULES = ['+@all', '~*', '&*', 'on', 'nopass']
 
-/** What became of a user. `isDeleted`: its sessions and tokens must go. */
-export type UserListener = (user: User, change: { readonly isDeleted: boolean }) => void
+/** What became of a user. */
+export const UserChange = {
+  /** It is new or its rules are others. */
+  Changed: 0,
+  /** It is as the ACL file says; its connections are closed, as Redis does. */
+  Reloaded: 1,
+  /** Its connections and tokens must go. */
+  Deleted: 2,
+} as const
+export type UserChange = (typeof UserChange)[keyof typeof UserChange]
+
+export type UserListener = (user: User, change: UserChange) => void
 
 export class Users {
   readonly default: User
@@ -64,7 +74,7 @@ export class Users {
     const merged = mergeSelectors(rules)
     if (typeof merged === 'number')
       throw new RuleError(`Unmatched parenthesis in acl selector starting at '${rules[merged]}'.`)
-    return this.replace(name, this.draft(known, name, merged))
+    return this.replace(name, this.draft(known, name, merged), UserChange.Changed)
   }
 
   /** Deletes a user, which must not be the default one. Returns whether there was one. */
@@ -73,15 +83,16 @@ export class Users {
     if (user === undefined || user === this.default) return false
     this.byName.delete(name)
     user.disable()
-    this.tell(user, { isDeleted: true })
+    this.tell(user, UserChange.Deleted)
     return true
   }
 
   /** Takes over a whole set of users (ACL LOAD): those that are not in it go, and a missing default user is as when new. */
   replaceAll(loaded: ReadonlyMap<string, User>): void {
     for (const name of [...this.byName.keys()]) if (!loaded.has(name)) this.delete(name)
-    for (const [name, user] of loaded) this.replace(name, user)
-    if (!loaded.has(DEFAULT_USER)) this.replace(DEFAULT_USER, this.draft(null, DEFAULT_USER, DEFAULT_RULES))
+    for (const [name, user] of loaded) this.replace(name, user, UserChange.Reloaded)
+    if (loaded.has(DEFAULT_USER)) return
+    this.replace(DEFAULT_USER, this.draft(null, DEFAULT_USER, DEFAULT_RULES), UserChange.Reloaded)
   }
 
   /** A user that is in no list: `base`, or a new one, with rules applied. @throws RuleError, naming the rule */
@@ -111,18 +122,18 @@ export class Users {
     return () => this.listeners.delete(listener)
   }
 
-  private replace(name: string, content: User): User {
+  private replace(name: string, content: User, change: UserChange): User {
     let user = this.byName.get(name)
     if (user === undefined) {
       user = new User(name, this.newChannels)
       this.byName.set(name, user)
     }
     user.assign(content)
-    this.tell(user, { isDeleted: false })
+    this.tell(user, change)
     return user
   }
 
-  private tell(user: User, change: { readonly isDeleted: boolean }): void {
+  private tell(user: User, change: UserChange): void {
     for (const listener of this.listeners) listener(user, change)
   }
 }

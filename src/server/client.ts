@@ -92,6 +92,8 @@ export class Client implements Session, Receiver {
   blockedDb: Database
   deadlineMs: number = 0
   blockedSinceMs: number = 0
+  /** What the attempts of the command that waits have taken; it is the command's time when it is done. */
+  blockedMicroseconds: number = 0
   /** Total bytes in and out, for CLIENT LIST. */
   bytesIn: number = 0
   bytesOut: number = 0

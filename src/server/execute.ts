@@ -153,7 +153,10 @@ export class Pipeline {
   rerun(client: Client, command: Command, args: Args, reply: ReplySink): void {
     const denial = client.user.isUnrestricted ? null : authorize(client.user, command, args)
     if (denial === null) this.run(client, command, args, reply)
-    else this.refuse(client, command, denial, args, reply)
+    else {
+      client.blockedMicroseconds = 0
+      this.refuse(client, command, denial, args, reply)
+    }
   }
 
   /** Runs a handler, records its effect and turns what it throws into a reply. */
@@ -206,8 +209,12 @@ export class Pipeline {
 
   /** Counts a command that was timed alone. One that blocks is counted when it is done, each of its attempts adds time. */
   private account(client: Client, command: Command, args: Args, microseconds: number): void {
-    command.microseconds += microseconds
-    if (isWaiting(client)) return
+    if (isWaiting(client)) {
+      client.blockedMicroseconds += microseconds
+      return
+    }
+    command.microseconds += microseconds + client.blockedMicroseconds
+    client.blockedMicroseconds = 0
     command.calls++
     this.stats.commandsProcessed++
     if (microseconds < this.slowlog.thresholdUs || (command.flags & CommandFlag.SkipSlowlog) !== 0) return

@@ -396,14 +396,18 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
     return this.aof === null ? null : this.aof.error
   }
 
-  /** The tokens of a user who is gone are void, and its connections are closed. */
-  userDeleted(user: User): void {
+  /** The tokens of a user who is gone are void. */
+  revokeTokens(user: User): void {
     try {
       this.tokens.revokeUser(user.name)
     } catch (error) {
       if (!(error instanceof TokenFileError)) throw error
       this.log.warning(error.message)
     }
+  }
+
+  /** Closes all connections of a user. */
+  closeClientsOf(user: User): void {
     for (const client of [...this.clients.values()]) {
       if (client.user.name !== user.name) continue
       // The one that is running is closed after its reply; it must do nothing more until then.
@@ -433,8 +437,7 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
   }
 
   /** Those who listen to what their user must not hear any more are closed. */
-  userChanged(user: User): void {
-    if (this.channels.isEmpty) return
+  closeStrayListeners(user: User): void {
     for (const client of [...this.clients.values()]) {
       if (client.user.name === user.name && client.isSubscribed && !mayListen(client)) this.closeClient(client)
     }
@@ -487,7 +490,11 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
     const command = client.blockedCommand
     this.blocking.unpark(client)
     this.stats.commandsProcessed++
-    if (command !== null) command.calls++
+    if (command !== null) {
+      command.calls++
+      command.microseconds += client.blockedMicroseconds
+    }
+    client.blockedMicroseconds = 0
     if (withError) {
       if (command !== null) command.failedCalls++
       this.errors.count(UNBLOCKED.code)

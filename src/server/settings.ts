@@ -4,7 +4,7 @@
  * When you add a directive that the server reads while it runs, add it here.
  */
 import { AllChannels } from '../access/selector.ts'
-import { DEFAULT_USER } from '../access/users.ts'
+import { DEFAULT_USER, UserChange } from '../access/users.ts'
 import type { NameFor } from '../config/directives.ts'
 import { Notify } from '../keyspace/notify.ts'
 import { FsyncPolicy } from '../persistence/aof.ts'
@@ -87,10 +87,12 @@ export function applySettings(server: Server): void {
 /** The password of the default user is a setting too, and how new users begin. */
 function followUsers(server: Server): void {
   const { config, users } = server
-  users.onChange((user, { isDeleted }) => {
+  users.onChange((user, change) => {
     if (user === users.default) server.needsAuthentication = !user.needsNoPassword || !user.isEnabled
-    if (isDeleted) server.userDeleted(user)
-    else server.userChanged(user)
+    if (change === UserChange.Deleted) server.revokeTokens(user)
+    // Connections of the default user stay (Valkey src/acl.c ACLLoadFromFile).
+    if (change === UserChange.Changed || user === users.default) server.closeStrayListeners(user)
+    else server.closeClientsOf(user)
   })
   const setPassword = (password: string): null => {
     users.set(DEFAULT_USER, ['resetpass', password === '' ? 'nopass' : `>${password}`])
