@@ -243,12 +243,6 @@ function identifyHook({
   }
 }
 
-/** The user of a request on a route that is not public. */
-export function userOf(request: FastifyRequest): User {
-  if (request.user === null) throw new Error('A public route asked for the user')
-  return request.user
-}
-
 function portOf(address: AddressInfo | string | null): number {
   return typeof address === 'object' && address !== null ? address.port : 0
 }

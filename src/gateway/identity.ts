@@ -10,6 +10,7 @@
  * addressed to a name that is not this machine's (`Host`: DNS rebinding). In protected mode it must come from this machine.
  */
 import type { IncomingMessage } from 'node:http'
+import type { FastifyRequest } from 'fastify'
 import { readOnlyUser, type User } from '../access/user.ts'
 import type { Engine } from './engine.ts'
 import { Problem } from './problem.ts'
@@ -117,6 +118,12 @@ export class Identities {
       throw new Problem(403, `Host ${host.slice(0, 200)} is not this machine: send a token, or turn protected-mode off`)
     }
   }
+}
+
+/** The user of a request on a route that is not public. */
+export function userOf(request: FastifyRequest): User {
+  if (request.user === null) throw new Error('A public route asked for the user')
+  return request.user
 }
 
 export function unauthorized(detail: string): Problem {
