@@ -5,10 +5,11 @@
  *     memory     5 million keys: memory and pauses
  *     lua        scripts: CPU time beside Redis' own interpreter
  *     scripts    BullMQ's commands by EVALSHA: server CPU
+ *     http       the gateway beside webdis with redis-server, and beside Fastify routes that answer a constant
  *
  * Figures are medians of alternating rounds. Ratios are what counts; absolute numbers are the machine's.
  */
-const BENCHES = ['commands', 'memory', 'lua', 'scripts'] as const
+const BENCHES = ['commands', 'memory', 'lua', 'scripts', 'http'] as const
 
 const names = process.argv.slice(2)
 for (const name of names.length === 0 ? ['commands'] : names) {

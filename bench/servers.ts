@@ -68,7 +68,18 @@ async function start(
 ): Promise<BenchServer> {
   const directory = mkdtempSync(join(tmpdir(), `bench-${name}-`))
   const port = await freePort()
-  const child = spawn(command, [...prefix, '--port', String(port), '--dir', directory, ...args], { stdio: 'ignore' })
+  return startProcess(name, command, [...prefix, '--port', String(port), '--dir', directory, ...args], port, directory)
+}
+
+/** Starts any program that listens on `port`; `directory` is removed when it is stopped. */
+export async function startProcess(
+  name: string,
+  command: string,
+  args: readonly string[],
+  port: number,
+  directory: string,
+): Promise<BenchServer> {
+  const child = spawn(command, args, { stdio: 'ignore' })
   await answering(child, port)
   return {
     name,
@@ -100,7 +111,8 @@ async function answering(child: ChildProcess, port: number): Promise<void> {
   throw new Error('Server does not answer')
 }
 
-async function freePort(): Promise<number> {
+/** A TCP port that is free now. */
+export async function freePort(): Promise<number> {
   const server = createServer()
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
