@@ -83,3 +83,8 @@ export const REDIS_COMMANDS: Readonly<Record<string, string>> = {
     sentinel|replicas sentinel|reset sentinel|sentinels sentinel|set sentinel|simulate-failure sentinel|slaves
   `,
 }
+
+/** Commands that Redis does not have, by group: Millrace's own, and those of servers whose clients it serves. */
+export const FURTHER_COMMANDS: Readonly<Record<string, string>> = {
+  server: 'acl|resttoken acl|token',
+}

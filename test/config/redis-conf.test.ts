@@ -132,9 +132,7 @@ describe('what this version does not support', () => {
     ['tls-port 6380', "'tls-port'"],
     ['replicaof 127.0.0.1 6379', "'replicaof'"],
     ['cluster-enabled yes', "'cluster-enabled'"],
-    ['aclfile /etc/users.acl', "'aclfile'"],
     ['daemonize yes', 'use a process manager'],
-    ['user default on nopass ~* +@all', "'user'"],
     ['loadmodule /x.so', "'loadmodule'"],
     ['module.setting 1', 'without loadmodule'],
     ['sentinel monitor m 127.0.0.1 1 1', 'sentinel directive while not in sentinel mode'],
@@ -147,6 +145,14 @@ describe('what this version does not support', () => {
       `>>> '${content}'`,
     ])
     expect(lines[4]).toContain(text)
+  })
+
+  test('a user that is defined twice is fatal, and its passwords are not shown', () => {
+    const lines = errorOf('user ann on >secret\nuser ann on >secret2 #hash')
+    expect(lines[3]).toBe(">>> 'user ann on >(redacted) #hash'")
+    expect(lines[4]).toBe(
+      "Error in user declaration 'ann': Duplicate user found. A user can only be defined once in config files",
+    )
   })
 
   test('the last mention decides', () => {
