@@ -21,6 +21,7 @@ import type { Log } from '../observe/log.ts'
 import type { Engine } from './engine.ts'
 import { Identities } from './identity.ts'
 import { Problem, problemHandler, sendProblem } from './problem.ts'
+import { QueueRegistry } from './queues/registry.ts'
 import type { GatewaySettings } from './settings.ts'
 import { v1Routes } from './v1/index.ts'
 import { installValidation } from './validation.ts'
@@ -55,6 +56,8 @@ export interface GatewayContext {
   readonly log: Log
   readonly settings: GatewaySettings
   readonly identities: Identities
+  /** BullMQ on the engine; its connections are made when they are first needed. */
+  readonly queues: QueueRegistry
   /** Whether the gateway is shutting down: no further stream or long poll is begun, and those there are end. */
   readonly draining: AbortSignal
   reportDefect(error: unknown, request: FastifyRequest): void
@@ -159,6 +162,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     log,
     settings,
     identities: new Identities(engine, settings, null),
+    queues: new QueueRegistry(engine, log),
     draining: drainController.signal,
     reportDefect,
   }
@@ -167,6 +171,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   app.setNotFoundHandler((request, reply) => sendProblem(reply, request, new Problem(404, 'There is no such resource')))
   app.decorateRequest('user', null)
   app.addHook('onRequest', identifyHook(context))
+  app.addHook('onClose', () => context.queues.close())
   await registerRoutes(app, context)
   await app.ready()
   return new Gateway(app, drainController)
