@@ -1,0 +1,66 @@
+/**
+ * Calls that may wait for their reply: commands that block, run as long polls.
+ *
+ * A client over HTTP has no way to end a wait but to hang up, and many have no timeout. So no request waits longer than
+ * the cap; then the command ends as by its own timeout. It ends likewise, and takes no element, when the client has hung
+ * up and when the gateway shuts down.
+ */
+import type { ServerResponse } from 'node:http'
+import type { User } from '../../access/user.ts'
+import { CommandFlag } from '../../commands/define.ts'
+import type { CallDecode, CommandWords, Engine, ReplyValue } from '../engine.ts'
+import type { GatewayContext } from '../gateway.ts'
+
+/** Time that all waits of one request may take together, in ms. */
+export const WAIT_MAX_MS = 30_000
+
+export class LongPolls {
+  private readonly engine: Engine
+  /** Names of commands that may wait, in lower case. */
+  private readonly names: ReadonlySet<string>
+  private readonly waiting = new Set<AbortController>()
+  private isDraining: boolean = false
+
+  constructor({ engine, draining }: GatewayContext) {
+    this.engine = engine
+    const blocking = [...engine.registry.all()].filter(({ flags }) => (flags & CommandFlag.Blocking) !== 0)
+    this.names = new Set(blocking.map(({ name }) => name))
+    draining.addEventListener('abort', () => {
+      this.isDraining = true
+      for (const wait of this.waiting) wait.abort()
+    })
+  }
+
+  /** Whether a command may wait. */
+  mayWait(words: CommandWords): boolean {
+    return this.names.has(String(words[0]).toLowerCase())
+  }
+
+  /**
+   * Runs a command that may wait.
+   *
+   * @param response of the request; when it closes the client is gone
+   * @param deadlineMs when the wait ends, on the clock of `performance.now()`
+   */
+  async call(
+    user: User,
+    words: CommandWords,
+    decode: CallDecode,
+    response: ServerResponse,
+    deadlineMs: number,
+  ): Promise<ReplyValue> {
+    const wait = new AbortController()
+    const end = (): void => wait.abort()
+    const timer = setTimeout(end, Math.max(deadlineMs - performance.now(), 0))
+    response.once('close', end)
+    this.waiting.add(wait)
+    if (this.isDraining || response.destroyed) end()
+    try {
+      return await this.engine.call(user, words, { decode, signal: wait.signal })
+    } finally {
+      clearTimeout(timer)
+      response.removeListener('close', end)
+      this.waiting.delete(wait)
+    }
+  }
+}
