@@ -13,15 +13,18 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import type { IncomingMessage } from 'node:http'
+import type { IncomingHttpHeaders } from 'node:http'
 import { type AddressInfo, createServer, type Server as NetServer } from 'node:net'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { User } from '../access/user.ts'
 import type { Log } from '../observe/log.ts'
 import type { Engine } from './engine.ts'
+import { FastLane } from './fast-lane.ts'
 import { Identities } from './identity.ts'
 import { Problem, problemHandler, sendProblem } from './problem.ts'
 import { QueueRegistry } from './queues/registry.ts'
+import { FastBatch } from './rest/fast-batch.ts'
+import { restRoutes } from './rest/index.ts'
 import type { GatewaySettings } from './settings.ts'
 import { v1Routes } from './v1/index.ts'
 import { installValidation } from './validation.ts'
@@ -83,13 +86,15 @@ export class GatewayListenError extends Error {
 export class Gateway {
   readonly app: FastifyInstance
   private readonly drainController: AbortController
+  private readonly fastLane: FastLane | null
   /** Listeners beyond the first address; their connections are handed to the one HTTP server. */
   private readonly otherListeners: NetServer[] = []
   private boundPort = 0
 
   /** Made by `createGateway`. */
-  constructor(app: FastifyInstance, drainController: AbortController) {
+  constructor(app: FastifyInstance, drainController: AbortController, fastLane: FastLane | null) {
     this.app = app
+    this.fastLane = fastLane
     this.drainController = drainController
   }
 
@@ -126,8 +131,12 @@ export class Gateway {
     this.drainController.abort()
     const { server } = this.app
     for (const listener of this.otherListeners) listener.close()
+    this.fastLane?.drain()
     server.closeIdleConnections()
-    const cutOff = setTimeout(() => server.closeAllConnections(), DRAIN_MAX_MS)
+    const cutOff = setTimeout(() => {
+      server.closeAllConnections()
+      this.fastLane?.destroy()
+    }, DRAIN_MAX_MS)
     await this.app.close()
     clearTimeout(cutOff)
   }
@@ -154,8 +163,9 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const { engine, log, settings } = options
   const drainController = new AbortController()
   const reportDefect = (error: unknown, request: FastifyRequest): void => {
-    const detail = error instanceof Error ? (error.stack ?? error.message) : String(error)
-    log.warning(`Request ${request.id} (${request.method} ${request.routeOptions.url ?? '?'}) failed: ${detail}`)
+    log.warning(
+      `Request ${request.id} (${request.method} ${request.routeOptions.url ?? '?'}) failed: ${describe(error)}`,
+    )
   }
   const context: GatewayContext = {
     engine,
@@ -174,12 +184,34 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   app.addHook('onClose', () => context.queues.close())
   await registerRoutes(app, context)
   await app.ready()
-  return new Gateway(app, drainController)
+  return new Gateway(app, drainController, installFastLane(app, context))
+}
+
+/**
+ * Puts the fast lane before the server; null when requests are to be counted one by one, which Fastify's hooks do.
+ */
+function installFastLane(app: FastifyInstance, context: GatewayContext): FastLane | null {
+  const { engine, identities, log, settings } = context
+  if (settings.requestsPerMinuteMax > 0) return null
+  return new FastLane(app.server, settings.tls === null ? 'connection' : 'secureConnection', {
+    routes: [new FastBatch(engine)],
+    identify: (request) => identities.identify(request),
+    requestId,
+    onAnswer: () => {},
+    onDefect: (error) => log.warning(`A request of the fast lane failed: ${describe(error)}`),
+    keepAliveMs: KEEP_ALIVE_MS,
+    requestTimeoutMs: settings.requestTimeoutMs,
+  })
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error)
 }
 
 /** Families of routes, each a plugin in a scope of its own. */
 async function registerRoutes(app: FastifyInstance, context: GatewayContext): Promise<void> {
   await v1Routes(app, context)
+  await restRoutes(app, context)
 }
 
 function createApp(settings: GatewaySettings): FastifyInstance {
@@ -192,7 +224,11 @@ function createApp(settings: GatewaySettings): FastifyInstance {
     forceCloseConnections: 'idle',
     return503OnClosing: true,
     trustProxy: settings.trustedProxies.length === 0 ? false : [...settings.trustedProxies],
-    genReqId: requestId,
+    genReqId: ({ headers }) => requestId(headers),
+    // No route was found for such a URL, so it is not known whose form of errors is wanted: the answer has that of both.
+    frameworkErrors: ({ statusCode = 400, message }, request, reply) => {
+      sendProblem(reply, request, new Problem(statusCode, message, { error: `ERR ${message}` }))
+    },
     ...(settings.tls === null
       ? {}
       : { https: { cert: readFileSync(settings.tls.certFile), key: readFileSync(settings.tls.keyFile) } }),
@@ -211,8 +247,8 @@ let requestCount = 0
 const REQUEST_ID_PREFIX = randomBytes(4).toString('hex')
 
 /** The ID that a client gave, if it is harmless, else one of ours. */
-function requestId(request: IncomingMessage): string {
-  const given = request.headers['x-request-id']
+function requestId(headers: IncomingHttpHeaders): string {
+  const given = headers['x-request-id']
   if (typeof given === 'string' && REQUEST_ID.test(given)) return given
   requestCount++
   return `${REQUEST_ID_PREFIX}-${requestCount.toString(36)}`
