@@ -9,7 +9,7 @@
  * request that proves nothing is refused when it comes from a page of another origin (`Origin`), and when it was
  * addressed to a name that is not this machine's (`Host`: DNS rebinding). In protected mode it must come from this machine.
  */
-import type { IncomingMessage } from 'node:http'
+import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyRequest } from 'fastify'
 import { readOnlyUser, type User } from '../access/user.ts'
 import type { Engine } from './engine.ts'
@@ -28,6 +28,14 @@ const IP_HOST = /^(?:\d+\.\d+\.\d+\.\d+|\[[0-9a-f:.]+\])$/i
 /** Checks JWTs; null when none are accepted. Resolves to the name of a user. @throws Problem 401 */
 export type JwtVerifier = (token: string) => Promise<string>
 
+/** What of a request tells who makes it. */
+export interface IdentifiedRequest {
+  /** Path and query. */
+  readonly url?: string | undefined
+  readonly headers: IncomingHttpHeaders
+  readonly socket: { readonly remoteAddress?: string | undefined }
+}
+
 export class Identities {
   private readonly engine: Engine
   private readonly settings: GatewaySettings
@@ -40,7 +48,7 @@ export class Identities {
   }
 
   /** The user of a request. Synchronous but for JWTs. @throws Problem 401 or 403 */
-  identify(request: IncomingMessage): User | Promise<User> {
+  identify(request: IdentifiedRequest): User | Promise<User> {
     const { authorization } = request.headers
     if (authorization !== undefined) {
       if (authorization.length > CREDENTIALS_MAX) throw unauthorized('The credentials are too long')
@@ -59,7 +67,7 @@ export class Identities {
     return token === null ? this.anonymous(request) : this.bearer(token, request)
   }
 
-  private bearer(token: string, request: IncomingMessage): User | Promise<User> {
+  private bearer(token: string, request: IdentifiedRequest): User | Promise<User> {
     if (token.length > CREDENTIALS_MAX) throw unauthorized('The credentials are too long')
     if (token.startsWith(TOKEN_PREFIX)) return this.issuedToken(token)
     if (this.jwt !== null && isJwt(token)) return this.jwt(token).then((name) => this.enabledUser(toBytes(name)))
@@ -79,14 +87,14 @@ export class Identities {
     return user
   }
 
-  private basic(credentials: string, request: IncomingMessage): User {
+  private basic(credentials: string, request: IdentifiedRequest): User {
     const text = Buffer.from(credentials, 'base64').toString('latin1')
     const colon = text.indexOf(':')
     if (colon < 0) throw unauthorized('Basic credentials must be base64 of "user:password"')
     return this.password(text.slice(0, colon), text.slice(colon + 1), request)
   }
 
-  private password(name: string, password: string, request: IncomingMessage): User {
+  private password(name: string, password: string, request: IdentifiedRequest): User {
     const user = this.engine.users.authenticate(name, password)
     if (user === null) throw unauthorized('WRONGPASS invalid username-password pair or user is disabled.')
     // Whoever needs no password has proved nothing with one.
@@ -94,14 +102,14 @@ export class Identities {
     return user
   }
 
-  private anonymous(request: IncomingMessage): User {
+  private anonymous(request: IdentifiedRequest): User {
     const user = this.engine.users.default
     if (!user.isEnabled || !user.needsNoPassword) throw unauthorized('Unauthorized: send a token or a password')
     this.refuseForeign(request)
     return user
   }
 
-  private refuseForeign(request: IncomingMessage): void {
+  private refuseForeign(request: IdentifiedRequest): void {
     const { origin } = request.headers
     const host = request.headers.host ?? ''
     if (origin !== undefined && !this.settings.allowsOrigin(origin) && !isSameOrigin(origin, host)) {
