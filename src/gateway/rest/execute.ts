@@ -21,6 +21,7 @@ import type { GatewayContext } from '../gateway.ts'
 import { Problem } from '../problem.ts'
 import { LongPolls, WAIT_MAX_MS } from './long-polls.ts'
 import { outcomeJson } from './reply-json.ts'
+import { WaitingCommands } from './waiting-commands.ts'
 
 /** Commands of the first chunk of a batch, and of a batch that is not cut at all. */
 const CHUNK_MIN = 16
@@ -35,15 +36,17 @@ const BODY_SIZE_MAX = 256 * 1024 * 1024
 export class Executor {
   private readonly engine: Engine
   private readonly longPolls: LongPolls
+  private readonly waiting: WaitingCommands
 
   constructor(context: GatewayContext) {
     this.engine = context.engine
     this.longPolls = new LongPolls(context)
+    this.waiting = new WaitingCommands(context.engine)
   }
 
   /** @throws CommandError for an error reply; with RAW_RESP it is the reply */
   one(user: User, words: CommandWords, decode: CallDecode, response: ServerResponse): Promise<ReplyValue> {
-    if (!this.longPolls.mayWait(words)) return this.engine.call(user, words, { decode })
+    if (!this.waiting.has(words)) return this.engine.call(user, words, { decode })
     return this.longPolls.call(user, words, decode, response, performance.now() + WAIT_MAX_MS)
   }
 
@@ -54,7 +57,7 @@ export class Executor {
     decode: CallDecode,
     response: ServerResponse,
   ): Promise<string | Buffer> {
-    const isShort = commands.length <= CHUNK_MIN && !commands.some((words) => this.longPolls.mayWait(words))
+    const isShort = commands.length <= CHUNK_MIN && !this.waiting.hasOneOf(commands)
     if (!isShort) return this.inChunks(user, commands, decode, response)
     return this.engine.pipeline(user, commands, decode).then((replies) => {
       const body = newBody(decode)
@@ -80,7 +83,7 @@ export class Executor {
     let size = CHUNK_MIN
     for (let at = 0; at < commands.length; ) {
       const words = commands[at]!
-      if (this.longPolls.mayWait(words)) {
+      if (this.waiting.has(words)) {
         // Whoever has hung up while a command waited wants none of those that follow.
         if (response.destroyed) break
         body.add(await this.wait(user, words, decode, response, deadlineMs))
@@ -99,7 +102,7 @@ export class Executor {
 
   private endOfChunk(commands: readonly CommandWords[], start: number, size: number): number {
     let end = start + 1
-    while (end < commands.length && end < start + size && !this.longPolls.mayWait(commands[end]!)) end++
+    while (end < commands.length && end < start + size && !this.waiting.has(commands[end]!)) end++
     return end
   }
 

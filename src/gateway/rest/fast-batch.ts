@@ -1,29 +1,27 @@
 /** POST /pipeline on the fast lane: short batches of commands that do not wait, with JSON replies. Hot path. */
 import type { User } from '../../access/user.ts'
-import { CommandFlag } from '../../commands/define.ts'
-import { type CommandWords, type Decode, type Engine, RAW_RESP, type ReplyValue } from '../engine.ts'
+import { type Decode, type Engine, RAW_RESP, type ReplyValue } from '../engine.ts'
 import { type FastAnswer, type FastRequest, type FastRoute, NotPlainError } from '../fast-lane.ts'
 import { statusOf } from '../problem.ts'
 import { JSON_TYPE } from './errors.ts'
 import { formatOf } from './format.ts'
 import { errorJson, outcomeJson } from './reply-json.ts'
 import { batchOf } from './request-body.ts'
-import { SYNC_TOKEN } from './sync-token.ts'
+import { nextSyncToken } from './sync-token.ts'
+import { WaitingCommands } from './waiting-commands.ts'
 
 /** Commands of a batch; longer ones are answered in chunks, by the route. */
 const COMMANDS_MAX = 16
-const SYNC_TOKEN_LINE = `upstash-sync-token: ${SYNC_TOKEN}\r\n`
 
 export class FastBatch implements FastRoute {
   readonly url = '/pipeline'
   private readonly engine: Engine
-  /** Names of commands that may wait, in lower case: a long poll is the route's. */
-  private readonly waiting: ReadonlySet<string>
+  /** A long poll is the route's. */
+  private readonly waiting: WaitingCommands
 
   constructor(engine: Engine) {
     this.engine = engine
-    const blocking = [...engine.registry.all()].filter(({ flags }) => (flags & CommandFlag.Blocking) !== 0)
-    this.waiting = new Set(blocking.map(({ name }) => name))
+    this.waiting = new WaitingCommands(engine)
   }
 
   matches(path: string): boolean {
@@ -34,19 +32,14 @@ export class FastBatch implements FastRoute {
     const decode = formatOf(headers)
     if (decode === RAW_RESP) throw new NotPlainError()
     const commands = batchOf(body)
-    if (commands.length > COMMANDS_MAX) throw new NotPlainError()
-    for (let i = 0; i < commands.length; i++) if (this.mayWait(commands[i]!)) throw new NotPlainError()
-    const syncToken = headers['upstash-sync-token'] === undefined ? '' : SYNC_TOKEN_LINE
+    if (commands.length > COMMANDS_MAX || this.waiting.hasOneOf(commands)) throw new NotPlainError()
+    const syncToken = headers['upstash-sync-token'] === undefined ? '' : `upstash-sync-token: ${nextSyncToken()}\r\n`
     return this.engine
       .pipeline(user, commands, decode)
       .then(
         (replies) => ({ status: 200, contentType: JSON_TYPE, headers: syncToken, body: bodyOf(replies, decode) }),
         failed,
       )
-  }
-
-  private mayWait(words: CommandWords): boolean {
-    return this.waiting.has(String(words[0]).toLowerCase())
   }
 }
 

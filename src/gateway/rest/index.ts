@@ -23,7 +23,7 @@ import { outcomeJson } from './reply-json.ts'
 import { batchOf, commandOf } from './request-body.ts'
 import { commandOfUrl } from './request-url.ts'
 import { Streams } from './streams.ts'
-import { SYNC_TOKEN } from './sync-token.ts'
+import { nextSyncToken } from './sync-token.ts'
 
 const ALLOWED = ['GET', 'HEAD', 'POST', 'PUT']
 const WITH_BODY = ['POST', 'PUT']
@@ -115,7 +115,7 @@ function answerResp(request: FastifyRequest, reply: FastifyReply, value: ReplyVa
 }
 
 function answer(request: FastifyRequest, reply: FastifyReply, decode: CallDecode, body: string | Buffer): void {
-  if (request.headers['upstash-sync-token'] !== undefined) reply.header('upstash-sync-token', SYNC_TOKEN)
+  if (request.headers['upstash-sync-token'] !== undefined) reply.header('upstash-sync-token', nextSyncToken())
   reply.header('content-type', decode === RAW_RESP ? RESP_TYPE : JSON_TYPE).send(body)
 }
 

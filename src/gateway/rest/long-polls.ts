@@ -7,7 +7,6 @@
  */
 import type { ServerResponse } from 'node:http'
 import type { User } from '../../access/user.ts'
-import { CommandFlag } from '../../commands/define.ts'
 import type { CallDecode, CommandWords, Engine, ReplyValue } from '../engine.ts'
 import type { GatewayContext } from '../gateway.ts'
 
@@ -16,24 +15,15 @@ export const WAIT_MAX_MS = 30_000
 
 export class LongPolls {
   private readonly engine: Engine
-  /** Names of commands that may wait, in lower case. */
-  private readonly names: ReadonlySet<string>
   private readonly waiting = new Set<AbortController>()
   private isDraining: boolean = false
 
   constructor({ engine, draining }: GatewayContext) {
     this.engine = engine
-    const blocking = [...engine.registry.all()].filter(({ flags }) => (flags & CommandFlag.Blocking) !== 0)
-    this.names = new Set(blocking.map(({ name }) => name))
     draining.addEventListener('abort', () => {
       this.isDraining = true
       for (const wait of this.waiting) wait.abort()
     })
-  }
-
-  /** Whether a command may wait. */
-  mayWait(words: CommandWords): boolean {
-    return this.names.has(String(words[0]).toLowerCase())
   }
 
   /**
