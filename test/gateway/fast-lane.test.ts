@@ -40,8 +40,12 @@ class RawClient {
     }
   }
 
-  async until(isDone: (received: string) => boolean): Promise<void> {
-    while (!isDone(this.received)) await new Promise<void>((resolve) => this.#wake.push(resolve))
+  /** Resolves when the last that came is `end`; what came before it is not kept. */
+  async untilEnd(end: string): Promise<void> {
+    while (!this.received.endsWith(end)) {
+      this.received = this.received.slice(-end.length)
+      await new Promise<void>((resolve) => this.#wake.push(resolve))
+    }
   }
 
   async closed(): Promise<string> {
@@ -255,7 +259,7 @@ describe('connections', () => {
     }
     expect(last).toBeLessThan(REQUESTS)
     client.socket.resume()
-    await client.until((text) => text.endsWith(`{"result":${REQUESTS}}]`))
+    await client.untilEnd(`{"result":${REQUESTS}}]`)
     client.socket.destroy()
   }, 30_000)
 })
