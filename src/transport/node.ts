@@ -10,6 +10,7 @@ import type { Accept, Connection, Endpoint, Receiver } from './contract.ts'
 
 const INPUT_BYTES = 64 * 1024
 const NO_FD = -1
+const NOTHING = Buffer.alloc(0)
 
 export interface TcpOptions {
   readonly host: string
@@ -106,6 +107,7 @@ class NodeConnection implements Connection {
   readonly address: string
   readonly localAddress: string
   isPaused: boolean = false
+  private isDrainAwaited: boolean = false
 
   /** `path` is that of the unix socket, null for TCP. */
   constructor(socket: net.Socket, path: string | null, addresses: Addresses) {
@@ -123,7 +125,6 @@ class NodeConnection implements Connection {
     const receiver = accept(this)
     if (receiver === null) return
     this.receiver = receiver
-    socket.on('drain', () => receiver.drained())
     socket.on('end', () => receiver.ended())
     socket.on('close', () => receiver.closed())
     socket.resume()
@@ -141,7 +142,27 @@ class NodeConnection implements Connection {
     const socket = this.socket
     if (socket.destroyed || socket.writableEnded) return true
     socket.write(buffer.subarray(start, end))
-    return socket.writableLength === 0
+    if (socket.writableLength === 0) return true
+    this.awaitDrain()
+    return false
+  }
+
+  /**
+   * Has the receiver told when all is written. The event `drain` does not tell it: it comes only after more than the
+   * stream's high-water mark was waiting. A callback of each write would cost something where the kernel takes it at once.
+   */
+  private awaitDrain(): void {
+    if (this.isDrainAwaited) return
+    this.isDrainAwaited = true
+    this.socket.write(NOTHING, this.written)
+  }
+
+  private readonly written = (error?: Error | null): void => {
+    this.isDrainAwaited = false
+    // The end of a socket that has failed is told by `closed`.
+    if (error !== null && error !== undefined) return
+    if (this.socket.writableLength === 0) this.receiver?.drained()
+    else this.awaitDrain()
   }
 
   readNow(buffer: Buffer): number {

@@ -210,6 +210,27 @@ describe('client-output-buffer-limit', () => {
     late.close()
   })
 
+  test('a client that stops reading gets all replies when it reads again, however small the one that got stuck', async () => {
+    broker = await TestBroker.start()
+    const client = await broker.connect()
+    // Below the high-water mark of Node's streams, above which alone they say when they have been written.
+    const value = 'v'.repeat(30_000)
+    await client.call('SET', 'k', value)
+    const slow = await RawConnection.connect(broker.port)
+    slow.pause()
+    const replyBytes = value.length + '$30000\r\n\r\n'.length
+    const get = broker.server.registry.byFullName('get')!
+    for (let i = 1; i <= 400; i++) {
+      slow.send('GET k\r\n')
+      // One reply in each turn.
+      while (get.calls < i) await client.call('PING')
+    }
+    slow.resume()
+    await slow.until((text) => text.length >= 400 * replyBytes)
+    expect(slow.text.length).toBe(400 * replyBytes)
+    slow.close()
+  })
+
   test('a client that has not authenticated cannot make output pile up', async () => {
     broker = await TestBroker.start({ requirepass: 'secret' })
     const raw = await RawConnection.connect(broker.port)
