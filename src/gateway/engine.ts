@@ -88,6 +88,9 @@ export interface Engine {
   /** Receives each command that is executed, as MONITOR shows it. */
   monitor(listener: (line: string) => void): Promise<Subscription>
 
+  /** Notes wrong credentials at a door of the gateway, as AUTH notes them: counted, and in ACL LOG. '' is no user's name. */
+  loginDenied(userName: string): void
+
   /** A new ioredis client with all rights, for BullMQ; the caller closes it. It reconnects by itself. */
   createClient(): Redis | Cluster
   close(): Promise<void>

@@ -1,7 +1,7 @@
 /**
  * The gateway: one Fastify server with all HTTP and WebSocket doors, over an engine. Composition root of this room.
  *
- * Every request is identified before anything else happens (`onRequest`), unless its route is public; routes find the
+ * Every request is identified before anything else happens (admission.ts), unless its route is public; routes find the
  * ACL user in `request.user`. Bodies are checked strictly: unknown members and wrong types are errors. Each family of
  * routes is a plugin with its own error handler; what none of them handles is answered with problem details.
  *
@@ -15,17 +15,22 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import type { IncomingHttpHeaders } from 'node:http'
 import { type AddressInfo, createServer, type Server as NetServer } from 'node:net'
-import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import type { User } from '../access/user.ts'
 import type { Log } from '../observe/log.ts'
+import { installAdmission } from './admission.ts'
+import { installCors } from './cors.ts'
 import type { Engine } from './engine.ts'
 import { FastLane } from './fast-lane.ts'
 import { Identities } from './identity.ts'
+import { createJwtVerifier } from './jwt.ts'
+import { Figures } from './operations/figures.ts'
 import { Problem, problemHandler, sendProblem } from './problem.ts'
 import { QueueRegistry } from './queues/registry.ts'
 import { FastBatch } from './rest/fast-batch.ts'
 import { restRoutes } from './rest/index.ts'
 import type { GatewaySettings } from './settings.ts'
+import { clientErrorHandler, Sockets } from './sockets.ts'
 import { v1Routes } from './v1/index.ts'
 import { installValidation } from './validation.ts'
 
@@ -36,6 +41,7 @@ const KEEP_ALIVE_MS = 72_000
 const CONNECTIONS_CHECK_MS = 2_000
 /** Requests under way when the gateway closes have this time, in ms. */
 const DRAIN_MAX_MS = 5_000
+const TLS_HANDSHAKE_TIMEOUT_MS = 10_000
 /** Path parameters: keys and job IDs may be long. */
 const PARAM_LENGTH_MAX = 4096
 /** Request IDs that clients choose. */
@@ -61,6 +67,8 @@ export interface GatewayContext {
   readonly identities: Identities
   /** BullMQ on the engine; its connections are made when they are first needed. */
   readonly queues: QueueRegistry
+  /** What the gateway counts about itself. */
+  readonly figures: Figures
   /** Whether the gateway is shutting down: no further stream or long poll is begun, and those there are end. */
   readonly draining: AbortSignal
   reportDefect(error: unknown, request: FastifyRequest): void
@@ -87,14 +95,16 @@ export class Gateway {
   readonly app: FastifyInstance
   private readonly drainController: AbortController
   private readonly fastLane: FastLane | null
+  private readonly sockets: Sockets
   /** Listeners beyond the first address; their connections are handed to the one HTTP server. */
   private readonly otherListeners: NetServer[] = []
   private boundPort = 0
 
   /** Made by `createGateway`. */
-  constructor(app: FastifyInstance, drainController: AbortController, fastLane: FastLane | null) {
+  constructor(app: FastifyInstance, drainController: AbortController, fastLane: FastLane | null, sockets: Sockets) {
     this.app = app
     this.fastLane = fastLane
+    this.sockets = sockets
     this.drainController = drainController
   }
 
@@ -129,16 +139,13 @@ export class Gateway {
    */
   async close(): Promise<void> {
     this.drainController.abort()
-    const { server } = this.app
     for (const listener of this.otherListeners) listener.close()
     this.fastLane?.drain()
-    server.closeIdleConnections()
-    const cutOff = setTimeout(() => {
-      server.closeAllConnections()
-      this.fastLane?.destroy()
-    }, DRAIN_MAX_MS)
+    this.sockets.drain()
+    const cutOff = setTimeout(() => this.sockets.destroyAll(), DRAIN_MAX_MS)
     await this.app.close()
     clearTimeout(cutOff)
+    this.sockets.finish()
   }
 
   private async listenOn(host: string, port: number): Promise<void> {
@@ -161,6 +168,8 @@ export class Gateway {
  */
 export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const { engine, log, settings } = options
+  const figures = new Figures()
+  const jwt = createJwtVerifier(settings.jwt, log)
   const drainController = new AbortController()
   const reportDefect = (error: unknown, request: FastifyRequest): void => {
     log.warning(
@@ -171,37 +180,56 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     engine,
     log,
     settings,
-    identities: new Identities(engine, settings, null),
+    identities: new Identities(engine, settings, jwt, (userName) => {
+      figures.loginsDenied++
+      engine.loginDenied(userName)
+    }),
+    figures,
     queues: new QueueRegistry(engine, log),
     draining: drainController.signal,
     reportDefect,
   }
-  const app = createApp(settings)
+  const app = createApp(settings, figures)
   app.setErrorHandler(problemHandler(reportDefect))
   app.setNotFoundHandler((request, reply) => sendProblem(reply, request, new Problem(404, 'There is no such resource')))
-  app.decorateRequest('user', null)
-  app.addHook('onRequest', identifyHook(context))
+  // Before requests are identified: browsers ask without credentials whether they may ask.
+  await installCors(app, settings)
+  installAdmission(app, context)
   app.addHook('onClose', () => context.queues.close())
   await registerRoutes(app, context)
   await app.ready()
-  return new Gateway(app, drainController, installFastLane(app, context))
+  // The lane identifies by itself, and leaves what it refuses to Fastify, which counts it.
+  const fastLane = installFastLane(app, context, new Identities(engine, settings, jwt))
+  const event = streamEvent(settings)
+  const sockets = new Sockets(app, {
+    connectionsMax: settings.connectionsMax,
+    stallMs: settings.requestTimeoutMs,
+    event,
+    figures,
+  })
+  return new Gateway(app, drainController, fastLane, sockets)
 }
 
 /**
  * Puts the fast lane before the server; null when requests are to be counted one by one, which Fastify's hooks do.
  */
-function installFastLane(app: FastifyInstance, context: GatewayContext): FastLane | null {
-  const { engine, identities, log, settings } = context
+function installFastLane(app: FastifyInstance, context: GatewayContext, identities: Identities): FastLane | null {
+  const { engine, figures, log, settings } = context
   if (settings.requestsPerMinuteMax > 0) return null
-  return new FastLane(app.server, settings.tls === null ? 'connection' : 'secureConnection', {
+  return new FastLane(app.server, streamEvent(settings), {
     routes: [new FastBatch(engine)],
     identify: (request) => identities.identify(request),
     requestId,
-    onAnswer: () => {},
+    onAnswer: (_route, status, durationMs) => figures.route('POST', '/pipeline').add(status, durationMs),
     onDefect: (error) => log.warning(`A request of the fast lane failed: ${describe(error)}`),
     keepAliveMs: KEEP_ALIVE_MS,
     requestTimeoutMs: settings.requestTimeoutMs,
   })
+}
+
+/** What tells of a connection from which HTTP can be read. */
+function streamEvent(settings: GatewaySettings): 'connection' | 'secureConnection' {
+  return settings.tls === null ? 'connection' : 'secureConnection'
 }
 
 function describe(error: unknown): string {
@@ -214,7 +242,8 @@ async function registerRoutes(app: FastifyInstance, context: GatewayContext): Pr
   await restRoutes(app, context)
 }
 
-function createApp(settings: GatewaySettings): FastifyInstance {
+function createApp(settings: GatewaySettings, figures: Figures): FastifyInstance {
+  const checkMs = Math.min(CONNECTIONS_CHECK_MS, settings.requestTimeoutMs / 4)
   const app = Fastify({
     logger: false,
     bodyLimit: settings.bodyBytesMax,
@@ -222,23 +251,28 @@ function createApp(settings: GatewaySettings): FastifyInstance {
     keepAliveTimeout: KEEP_ALIVE_MS,
     requestTimeout: settings.requestTimeoutMs,
     forceCloseConnections: 'idle',
-    return503OnClosing: true,
+    // What comes on an open connection while the gateway closes is still answered.
+    return503OnClosing: false,
     trustProxy: settings.trustedProxies.length === 0 ? false : [...settings.trustedProxies],
     genReqId: ({ headers }) => requestId(headers),
+    clientErrorHandler: clientErrorHandler(figures),
     // No route was found for such a URL, so it is not known whose form of errors is wanted: the answer has that of both.
     frameworkErrors: ({ statusCode = 400, message }, request, reply) => {
       sendProblem(reply, request, new Problem(statusCode, message, { error: `ERR ${message}` }))
     },
     ...(settings.tls === null
-      ? {}
-      : { https: { cert: readFileSync(settings.tls.certFile), key: readFileSync(settings.tls.keyFile) } }),
-    http: {
-      headersTimeout: Math.min(HEADERS_TIMEOUT_MS, settings.requestTimeoutMs),
-      connectionsCheckingInterval: CONNECTIONS_CHECK_MS,
-    },
+      ? { http: { connectionsCheckingInterval: checkMs } }
+      : {
+          https: {
+            cert: readFileSync(settings.tls.certFile),
+            key: readFileSync(settings.tls.keyFile),
+            handshakeTimeout: Math.min(TLS_HANDSHAKE_TIMEOUT_MS, settings.requestTimeoutMs),
+            connectionsCheckingInterval: checkMs,
+          },
+        }),
     routerOptions: { maxParamLength: PARAM_LENGTH_MAX },
   })
-  app.server.maxConnections = settings.connectionsMax
+  app.server.headersTimeout = Math.min(HEADERS_TIMEOUT_MS, settings.requestTimeoutMs)
   installValidation(app)
   return app
 }
@@ -252,36 +286,6 @@ function requestId(headers: IncomingHttpHeaders): string {
   if (typeof given === 'string' && REQUEST_ID.test(given)) return given
   requestCount++
   return `${REQUEST_ID_PREFIX}-${requestCount.toString(36)}`
-}
-
-type Done = (error?: Error) => void
-
-/** Finds the user of each request. Hot path: no promise but for JWTs. */
-function identifyHook({
-  identities,
-}: GatewayContext): (request: FastifyRequest, reply: FastifyReply, done: Done) => void {
-  return (request, reply, done) => {
-    reply.header('x-request-id', request.id)
-    if (request.routeOptions.config.isPublic === true) {
-      done()
-      return
-    }
-    try {
-      const user = identities.identify(request.raw)
-      if (user instanceof Promise) {
-        user.then((found) => {
-          request.user = found
-          done()
-        }, done)
-        return
-      }
-      request.user = user
-    } catch (error) {
-      done(error as Error)
-      return
-    }
-    done()
-  }
 }
 
 function portOf(address: AddressInfo | string | null): number {

@@ -6,8 +6,9 @@
  * `bearer.<token>`, which mean the same as Bearer. Without any, the default user, if it needs no password.
  *
  * While the default user needs no password, any web page that runs in a browser on this machine could talk to us. So a
- * request that proves nothing is refused when it comes from a page of another origin (`Origin`), and when it was
- * addressed to a name that is not this machine's (`Host`: DNS rebinding). In protected mode it must come from this machine.
+ * request that proves nothing is refused when it comes from a page of another origin (`Origin`, `Sec-Fetch-Site`). In
+ * protected mode it must also come from this machine, not through a proxy for somebody else, and be addressed to a name
+ * that is this machine's (`Host`: DNS rebinding).
  */
 import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyRequest } from 'fastify'
@@ -17,6 +18,7 @@ import { Problem } from './problem.ts'
 import type { GatewaySettings } from './settings.ts'
 
 const DEFAULT_USER = 'default'
+const INVALID_TOKEN = 'WRONGPASS invalid or missing auth token'
 /** What tokens of ours begin with (access/tokens.ts): they are checked as nothing else. */
 const TOKEN_PREFIX = 'mr_'
 const SUBPROTOCOL_PREFIX = 'bearer.'
@@ -25,107 +27,218 @@ const CREDENTIALS_MAX = 8192
 const LOOPBACK_ADDRESS = /^(?:::1|(?:::ffff:)?127\.\d+\.\d+\.\d+)$/
 const IP_HOST = /^(?:\d+\.\d+\.\d+\.\d+|\[[0-9a-f:.]+\])$/i
 
-/** Checks JWTs; null when none are accepted. Resolves to the name of a user. @throws Problem 401 */
+/** Headers in which proxies name the client. */
+const FORWARDED_FOR = 'x-forwarded-for'
+
+/** Checks a JWT. Resolves to the name of a user (text). @throws Problem 401; 503 when keys cannot be fetched */
 export type JwtVerifier = (token: string) => Promise<string>
 
-/** What of a request tells who makes it. */
-export interface IdentifiedRequest {
-  /** Path and query. */
+/** What is looked at of a request. */
+export interface RequestSource {
   readonly url?: string | undefined
   readonly headers: IncomingHttpHeaders
   readonly socket: { readonly remoteAddress?: string | undefined }
 }
 
+export interface Identity {
+  readonly user: User
+  /** Whose budget of requests counts: that of a token or user; null: that of the address. */
+  readonly budget: string | null
+}
+
+/** How a request says who makes it. */
+const Credentials = { None: 0, Bearer: 1, Basic: 2 } as const
+type Credentials = (typeof Credentials)[keyof typeof Credentials]
+
+interface GivenCredentials {
+  readonly kind: Credentials
+  /** A byte string. */
+  readonly text: string
+}
+
+const NO_CREDENTIALS: GivenCredentials = { kind: Credentials.None, text: '' }
+
 export class Identities {
   private readonly engine: Engine
   private readonly settings: GatewaySettings
   private readonly jwt: JwtVerifier | null
+  private readonly onDenied: (userName: string) => void
 
-  constructor(engine: Engine, settings: GatewaySettings, jwt: JwtVerifier | null) {
+  /**
+   * @param jwt null: JWTs are not accepted
+   * @param onDenied told of each time when credentials were wrong, with the user's name if it was given, else ''
+   */
+  constructor(
+    engine: Engine,
+    settings: GatewaySettings,
+    jwt: JwtVerifier | null,
+    onDenied: (userName: string) => void = () => {},
+  ) {
     this.engine = engine
     this.settings = settings
     this.jwt = jwt
+    this.onDenied = onDenied
   }
 
-  /** The user of a request. Synchronous but for JWTs. @throws Problem 401 or 403 */
-  identify(request: IdentifiedRequest): User | Promise<User> {
-    const { authorization } = request.headers
-    if (authorization !== undefined) {
-      if (authorization.length > CREDENTIALS_MAX) throw unauthorized('The credentials are too long')
-      const [scheme = '', ...rest] = authorization.split(' ')
-      const credentials = rest.join(' ').trim()
-      switch (scheme.toLowerCase()) {
-        case 'bearer':
-          return this.bearer(credentials, request)
-        case 'basic':
-          return this.basic(credentials, request)
-        default:
-          throw unauthorized(`Authorization scheme must be Bearer or Basic`)
-      }
+  /** The user of a request. Synchronous but for JWTs. @throws Problem 401 or 403; 503 as `JwtVerifier` */
+  identify(request: RequestSource): User | Promise<User> {
+    const found = this.authenticate(request)
+    return found instanceof Promise ? found.then(({ user }) => user) : found.user
+  }
+
+  /** As `identify`, with the budget. */
+  authenticate(request: RequestSource): Identity | Promise<Identity> {
+    const { kind, text } = credentialsOf(request)
+    switch (kind) {
+      case Credentials.Bearer:
+        return this.bearer(text, request)
+      case Credentials.Basic:
+        return this.basic(text, request)
+      default:
+        return this.anonymous(request)
     }
-    const token = queryToken(request.url ?? '') ?? subprotocolToken(request.headers['sec-websocket-protocol'])
-    return token === null ? this.anonymous(request) : this.bearer(token, request)
   }
 
-  private bearer(token: string, request: IdentifiedRequest): User | Promise<User> {
-    if (token.length > CREDENTIALS_MAX) throw unauthorized('The credentials are too long')
+  /** Whether a bearer token still stands for an enabled user: for connections that outlive their request. */
+  isValid(token: string): boolean | Promise<boolean> {
+    const { users, tokens } = this.engine
+    if (token.startsWith(TOKEN_PREFIX)) {
+      const found = tokens.verify(token, Date.now())
+      return found !== null && this.isEnabled(found.userName)
+    }
+    if (this.jwt === null || !isJwt(token)) return users.authenticate(DEFAULT_USER, token) !== null
+    return this.jwt(token).then(
+      (name) => this.isEnabled(toBytes(name)),
+      // Keys that cannot be fetched say nothing about the token.
+      (error: unknown) => error instanceof Problem && error.status === 503,
+    )
+  }
+
+  private isEnabled(userName: string): boolean {
+    return this.engine.users.find(userName)?.isEnabled === true
+  }
+
+  private bearer(token: string, request: RequestSource): Identity | Promise<Identity> {
     if (token.startsWith(TOKEN_PREFIX)) return this.issuedToken(token)
-    if (this.jwt !== null && isJwt(token)) return this.jwt(token).then((name) => this.enabledUser(toBytes(name)))
+    if (this.jwt !== null && isJwt(token)) return this.jsonWebToken(this.jwt, token)
     return this.password(DEFAULT_USER, token, request)
   }
 
-  private issuedToken(text: string): User {
+  private issuedToken(text: string): Identity {
     const token = this.engine.tokens.verify(text, Date.now())
-    if (token === null) throw unauthorized('WRONGPASS invalid or missing auth token')
+    if (token === null) throw this.denied('', INVALID_TOKEN)
     const user = this.enabledUser(token.userName)
-    return token.isReadOnly ? readOnlyUser(user) : user
+    return { user: token.isReadOnly ? readOnlyUser(user) : user, budget: `token ${token.id}` }
+  }
+
+  private async jsonWebToken(verify: JwtVerifier, token: string): Promise<Identity> {
+    let name: string
+    try {
+      name = toBytes(await verify(token))
+    } catch (error) {
+      if (error instanceof Problem && error.status === 401) this.onDenied('')
+      throw error
+    }
+    return { user: this.enabledUser(name), budget: `user ${name}` }
   }
 
   private enabledUser(name: string): User {
     const user = this.engine.users.find(name)
-    if (user === null || !user.isEnabled) throw unauthorized('WRONGPASS invalid or missing auth token')
+    if (user === null || !user.isEnabled) throw this.denied(name, INVALID_TOKEN)
     return user
   }
 
-  private basic(credentials: string, request: IdentifiedRequest): User {
+  private basic(credentials: string, request: RequestSource): Identity {
     const text = Buffer.from(credentials, 'base64').toString('latin1')
     const colon = text.indexOf(':')
-    if (colon < 0) throw unauthorized('Basic credentials must be base64 of "user:password"')
+    if (colon < 0) throw this.denied('', 'Basic credentials must be base64 of "user:password"')
     return this.password(text.slice(0, colon), text.slice(colon + 1), request)
   }
 
-  private password(name: string, password: string, request: IdentifiedRequest): User {
+  private password(name: string, password: string, request: RequestSource): Identity {
     const user = this.engine.users.authenticate(name, password)
-    if (user === null) throw unauthorized('WRONGPASS invalid username-password pair or user is disabled.')
+    if (user === null) throw this.denied(name, 'WRONGPASS invalid username-password pair or user is disabled.')
+    if (!user.needsNoPassword) return { user, budget: `user ${name}` }
     // Whoever needs no password has proved nothing with one.
-    if (user.needsNoPassword) this.refuseForeign(request)
-    return user
+    this.refuseForeign(request)
+    return { user, budget: null }
   }
 
-  private anonymous(request: IdentifiedRequest): User {
+  private anonymous(request: RequestSource): Identity {
     const user = this.engine.users.default
     if (!user.isEnabled || !user.needsNoPassword) throw unauthorized('Unauthorized: send a token or a password')
     this.refuseForeign(request)
-    return user
+    return { user, budget: null }
   }
 
-  private refuseForeign(request: IdentifiedRequest): void {
-    const { origin } = request.headers
-    const host = request.headers.host ?? ''
-    if (origin !== undefined && !this.settings.allowsOrigin(origin) && !isSameOrigin(origin, host)) {
-      throw new Problem(
-        403,
-        `Origin ${origin.slice(0, 200)} is not allowed: list it in http-cors-origins, or send a token`,
-      )
-    }
+  private denied(userName: string, detail: string): Problem {
+    this.onDenied(userName)
+    return unauthorized(detail)
+  }
+
+  private refuseForeign({ headers, socket }: RequestSource): void {
+    const host = headers.host ?? ''
+    this.refuseForeignPage(headers, host)
     if (!this.settings.isProtected) return
-    if (!LOOPBACK_ADDRESS.test(request.socket.remoteAddress ?? '')) {
+    if (!LOOPBACK_ADDRESS.test(socket.remoteAddress ?? '') || isForwarded(headers)) {
       throw new Problem(403, 'Protected mode: without a password only this machine is served')
     }
     if (!isOwnHost(host)) {
       throw new Problem(403, `Host ${host.slice(0, 200)} is not this machine: send a token, or turn protected-mode off`)
     }
   }
+
+  private refuseForeignPage(headers: IncomingHttpHeaders, host: string): void {
+    const { origin } = headers
+    if (origin !== undefined) {
+      if (this.settings.allowsOrigin(origin) || isSameOrigin(origin, host)) return
+      throw new Problem(
+        403,
+        `Origin ${origin.slice(0, 200)} is not allowed: list it in http-cors-origins, or send a token`,
+      )
+    }
+    // Pictures, links and forms of other pages name no origin, but browsers say that another page asks.
+    const site = headers['sec-fetch-site']
+    if ((site === 'cross-site' || site === 'same-site') && !this.settings.corsOrigins.includes('*')) {
+      throw new Problem(403, 'Pages of other origins are not served without a token')
+    }
+  }
+}
+
+/** Whether a request brings a token of ours, be it right or wrong. */
+export function isIssuedToken(request: RequestSource): boolean {
+  try {
+    const { kind, text } = credentialsOf(request)
+    return kind === Credentials.Bearer && text.startsWith(TOKEN_PREFIX)
+  } catch (error) {
+    if (error instanceof Problem) return false
+    throw error
+  }
+}
+
+/** @throws Problem 401 for credentials that cannot be read */
+function credentialsOf({ headers, url }: RequestSource): GivenCredentials {
+  const { authorization } = headers
+  if (authorization === undefined) {
+    const token = queryToken(url ?? '') ?? subprotocolToken(headers['sec-websocket-protocol'])
+    return token === null ? NO_CREDENTIALS : { kind: Credentials.Bearer, text: bounded(token) }
+  }
+  const space = authorization.indexOf(' ')
+  const scheme = space < 0 ? authorization : authorization.slice(0, space)
+  const text = space < 0 ? '' : bounded(authorization.slice(space + 1).trim())
+  switch (scheme.toLowerCase()) {
+    case 'bearer':
+      return { kind: Credentials.Bearer, text }
+    case 'basic':
+      return { kind: Credentials.Basic, text }
+    default:
+      throw unauthorized('Authorization scheme must be Bearer or Basic')
+  }
+}
+
+function bounded(credentials: string): string {
+  if (credentials.length > CREDENTIALS_MAX) throw unauthorized('The credentials are too long')
+  return credentials
 }
 
 /** The user of a request on a route that is not public. */
@@ -138,11 +251,12 @@ export function unauthorized(detail: string): Problem {
   return new Problem(401, detail, {}, { 'www-authenticate': 'Bearer realm="millrace", Basic realm="millrace"' })
 }
 
-/** The parameter `_token` of a URL, decoded; null when it has none. */
+/** The parameter `_token` of a URL, as bytes; null when it has none. */
 function queryToken(url: string): string | null {
   const at = url.indexOf('?')
   if (at < 0 || !url.includes('_token=', at)) return null
-  return new URLSearchParams(url.slice(at + 1)).get('_token')
+  const token = new URLSearchParams(url.slice(at + 1)).get('_token')
+  return token === null ? null : toBytes(token)
 }
 
 function subprotocolToken(header: string | undefined): string | null {
@@ -157,6 +271,15 @@ function isJwt(token: string): boolean {
 
 function isSameOrigin(origin: string, host: string): boolean {
   return host !== '' && (origin === `http://${host}` || origin === `https://${host}`)
+}
+
+/** Whether a proxy says that it asks for somebody on another machine. */
+function isForwarded(headers: IncomingHttpHeaders): boolean {
+  if (headers.forwarded !== undefined) return true
+  const given = headers[FORWARDED_FOR]
+  if (given === undefined) return false
+  const addresses = typeof given === 'string' ? given.split(',') : given
+  return addresses.some((address) => !LOOPBACK_ADDRESS.test(address.trim()))
 }
 
 /** Whether a Host header can only mean this machine: an address, or a name that no DNS server may give away. */

@@ -12,6 +12,7 @@ import type { Tokens } from '../access/tokens.ts'
 import { type User, unrestrictedUser } from '../access/user.ts'
 import type { Users } from '../access/users.ts'
 import type { Command, Registry } from '../commands/registry.ts'
+import type { Session } from '../commands/session.ts'
 import { CommandError, Decode, type ReplyValue } from '../resp/value-sink.ts'
 import {
   BrokerClosedError,
@@ -61,6 +62,8 @@ export class LocalEngine implements Engine {
   private readonly doors = new Map<User, InProcess>()
   private readonly systemDoor: InProcess
   private readonly subscriptions: Subscriptions
+  /** Stands for whoever makes a request, where a session has to be named. */
+  private readonly anybody: Session
   private isClosed: boolean = false
 
   constructor(server: Server) {
@@ -70,6 +73,7 @@ export class LocalEngine implements Engine {
     this.tokens = server.tokens
     this.systemDoor = new InProcess(server, { respVersion: 2, user: this.system })
     this.subscriptions = new Subscriptions(server.acceptInProcess)
+    this.anybody = server.createInternalClient(0)
   }
 
   get health(): EngineHealth {
@@ -171,6 +175,10 @@ export class LocalEngine implements Engine {
       socket.on('close', () => reject(new EngineUnavailableError('The connection was closed')))
       socket.write('MONITOR\r\n')
     })
+  }
+
+  loginDenied(userName: string): void {
+    this.server.loginDenied(this.anybody, 'HTTP', userName)
   }
 
   createClient(): Redis {

@@ -104,16 +104,13 @@ export function isExpected(error: unknown): boolean {
 export function sendProblem(reply: FastifyReply, request: FastifyRequest, problem: Problem): void {
   const { status, fields, headers } = problem
   reply.code(status).headers(headers).header('content-type', 'application/problem+json; charset=utf-8')
-  const body = {
-    type: 'about:blank',
-    title: TITLES[status] ?? 'Error',
-    status,
-    detail: problem.message,
-    requestId: request.id,
-    ...fields,
-  }
   // As text: the media type is not one that Fastify serialises by itself.
-  reply.send(JSON.stringify(body))
+  reply.send(problemBody(status, problem.message, { requestId: request.id, ...fields }))
+}
+
+/** The body of a problem, in JSON. */
+export function problemBody(status: number, detail: string, fields: ProblemFields): string {
+  return JSON.stringify({ type: 'about:blank', title: TITLES[status] ?? 'Error', status, detail, ...fields })
 }
 
 function toProblem(error: Error, status: number): Problem {

@@ -1,7 +1,11 @@
 /** Settings of the gateway, from the directives `http-*`. */
+import { isIP } from 'node:net'
 import { resolve } from 'node:path'
 import type { Config } from '../config/config.ts'
 import { decodePath } from '../config/path-text.ts'
+
+/** Names of proxy-addr, which Fastify uses, for networks. */
+const NETWORK_NAMES: ReadonlySet<string> = new Set(['loopback', 'linklocal', 'uniquelocal'])
 
 export interface GatewaySettings {
   readonly bodyBytesMax: number
@@ -30,18 +34,28 @@ export interface JwtSettings {
   readonly audience: string
 }
 
+/** Settings that cannot be together, or that mean nothing. The message is for people. */
+export class GatewaySettingsError extends Error {
+  override readonly name = 'GatewaySettingsError'
+  /** Marks an expected failure to start, as with errors of the system. */
+  readonly code = 'GATEWAY_SETTINGS'
+}
+
+/** @throws GatewaySettingsError */
 export function gatewaySettings(config: Config): GatewaySettings {
   const origins = new Set(config.list('http-cors-origins'))
-  const certFile = file(config, config.text('http-tls-cert-file'))
+  const trustedProxies = config.list('http-trust-proxy')
+  const wrong = trustedProxies.find((proxy) => !isNetwork(proxy))
+  if (wrong !== undefined) throw new GatewaySettingsError(`http-trust-proxy: ${wrong} is no address and no network`)
   return {
     bodyBytesMax: config.number('http-body-limit'),
     requestsPerMinuteMax: config.number('http-rate-limit'),
     requestTimeoutMs: config.number('http-request-timeout') * 1000,
     connectionsMax: config.number('http-max-connections'),
-    trustedProxies: config.list('http-trust-proxy'),
+    trustedProxies,
     corsOrigins: [...origins],
     isProtected: config.bool('protected-mode'),
-    tls: certFile === '' ? null : { certFile, keyFile: file(config, config.text('http-tls-key-file')) },
+    tls: tlsSettings(config),
     jwt: {
       secret: config.text('http-jwt-secret'),
       publicKeyFile: file(config, config.text('http-jwt-public-key-file')),
@@ -52,6 +66,24 @@ export function gatewaySettings(config: Config): GatewaySettings {
     },
     allowsOrigin: (origin) => origins.has('*') || origins.has(origin),
   }
+}
+
+function tlsSettings(config: Config): GatewaySettings['tls'] {
+  const certFile = file(config, config.text('http-tls-cert-file'))
+  const keyFile = file(config, config.text('http-tls-key-file'))
+  if (certFile === '' && keyFile === '') return null
+  if (certFile === '') throw new GatewaySettingsError('http-tls-key-file needs http-tls-cert-file')
+  if (keyFile === '') throw new GatewaySettingsError('http-tls-cert-file needs http-tls-key-file')
+  return { certFile, keyFile }
+}
+
+/** Whether a text is an address, a network (`10.0.0.0/8`) or one of the names that stand for some. */
+function isNetwork(text: string): boolean {
+  if (NETWORK_NAMES.has(text)) return true
+  const [address = '', length, ...rest] = text.split('/')
+  const version = isIP(address)
+  if (version === 0 || rest.length > 0) return false
+  return length === undefined || (/^\d{1,3}$/.test(length) && Number(length) <= (version === 4 ? 32 : 128))
 }
 
 /** A path of the configuration as an absolute one; relative paths count from `dir`. '' stays ''. */
