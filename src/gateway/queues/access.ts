@@ -69,12 +69,7 @@ export function requireAllQueuesRead(engine: Engine, user: User, prefix: string)
  *
  * @throws CommandError NOPERM; Problem 409 when there are too many
  */
-export async function requireAncestorsWrite(
-  engine: Engine,
-  user: User,
-  queue: QueueId,
-  jobId: string,
-): Promise<void> {
+export async function requireAncestorsWrite(engine: Engine, user: User, queue: QueueId, jobId: string): Promise<void> {
   if (user.isUnrestricted) return
   let key = keyPrefix(queue) + jobId
   for (let i = 0; i < ANCESTORS_MAX; i++) {

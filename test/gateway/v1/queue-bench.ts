@@ -1,0 +1,85 @@
+/** A gateway with queues, and BullMQ programs beside it, which reach the broker over TCP as any program would. */
+
+import { type Processor, Queue, Worker, type WorkerOptions } from 'bullmq'
+import { expect } from 'vitest'
+import type { JobResult } from '../../../src/gateway/queues/results.ts'
+import { type RequestOptions, TestGateway } from '../../support/gateway.ts'
+
+export interface Answer {
+  readonly status: number
+  /** {} when there is none. */
+  readonly body: Readonly<Record<string, unknown>>
+}
+
+export class QueueBench {
+  readonly gateway: TestGateway
+  private readonly closing: (() => Promise<unknown>)[] = []
+
+  private constructor(gateway: TestGateway) {
+    this.gateway = gateway
+  }
+
+  static async start(): Promise<QueueBench> {
+    return new QueueBench(await TestGateway.start())
+  }
+
+  /** What programs give BullMQ. */
+  get connection(): { host: string; port: number } {
+    return { host: '127.0.0.1', port: this.gateway.broker.port }
+  }
+
+  worker(
+    name: string,
+    process: Processor<Readonly<Record<string, unknown>>, unknown>,
+    options: Partial<WorkerOptions> = {},
+  ): Worker {
+    const worker = new Worker(name, process, { connection: this.connection, ...options })
+    // Closing breaks off what it waits for.
+    worker.on('error', () => {})
+    this.closing.push(() => worker.close(true))
+    return worker
+  }
+
+  queue(name: string, options: { readonly prefix?: string } = {}): Queue {
+    const queue = new Queue(name, { connection: this.connection, ...options })
+    queue.on('error', () => {})
+    this.closing.push(() => queue.close())
+    return queue
+  }
+
+  /** Requests a path under `/v1/queues`. */
+  async ask(path: string, options: RequestOptions = {}): Promise<Answer> {
+    const response = await this.gateway.fetch(`/v1/queues${path}`, options)
+    const text = await response.text()
+    return { status: response.status, body: text === '' ? {} : JSON.parse(text) }
+  }
+
+  /** Adds a job; its ID. */
+  async add(queue: string, job: object): Promise<string> {
+    const { status, body } = await this.ask(`/${queue}/jobs`, { json: job })
+    expect({ status, body }).toMatchObject({ status: 201 })
+    return String(body.id)
+  }
+
+  async state(queue: string, id: string): Promise<unknown> {
+    return (await this.ask(`/${queue}/jobs/${id}`)).body.state
+  }
+
+  async result(queue: string, id: string): Promise<JobResult> {
+    const { body } = await this.ask(`/${queue}/jobs/${id}/result?waitMs=20000`)
+    return body as unknown as JobResult
+  }
+
+  /** Resolves when a command is blocked: somebody waits. */
+  async blocked(command: string): Promise<void> {
+    for (;;) {
+      const clients = String(await this.gateway.call('CLIENT', 'LIST'))
+      if (clients.split('\n').some((line) => line.includes(`cmd=${command} `) && / flags=\w*b/.test(line))) return
+    }
+  }
+
+  async close(): Promise<void> {
+    for (const close of this.closing.splice(0)) await close()
+    await this.gateway.close()
+  }
+}
