@@ -5,15 +5,26 @@
 import type { FastifyInstance, RouteOptions } from 'fastify'
 import type { GatewayContext } from '../gateway.ts'
 import { Problem } from '../problem.ts'
+import { keyRoutes } from './keys.ts'
 import { leaderboardRoutes } from './leaderboards.ts'
 import { installOpenApi, openApiRoutes } from './openapi.ts'
 import { queueRoutes } from './queues.ts'
 import { rateLimitRoutes } from './rate-limits.ts'
+import { streamGroupRoutes } from './stream-groups.ts'
+import { streamRoutes } from './streams.ts'
+import { topicRoutes } from './topics.ts'
 
 type Routes = (app: FastifyInstance, context: GatewayContext) => Promise<void>
 
 /** Each family is a plugin of its own, in a file of its own. */
-const FAMILIES: readonly Routes[] = [leaderboardRoutes, queueRoutes, rateLimitRoutes]
+const FAMILIES: readonly Routes[] = [
+  streamRoutes,
+  streamGroupRoutes,
+  topicRoutes,
+  leaderboardRoutes,
+  queueRoutes,
+  rateLimitRoutes,
+]
 
 /** Methods that are answered with 405 where a path has others. OPTIONS belongs to CORS. */
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const
