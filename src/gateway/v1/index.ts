@@ -24,6 +24,7 @@ const FAMILIES: readonly Routes[] = [
   leaderboardRoutes,
   queueRoutes,
   rateLimitRoutes,
+  keyRoutes,
 ]
 
 /** Methods that are answered with 405 where a path has others. OPTIONS belongs to CORS. */

@@ -14,6 +14,7 @@ import { userOf } from '../identity.ts'
 import { requireCommands } from '../permissions.ts'
 import { Problem } from '../problem.ts'
 import { readTogether } from './read-together.ts'
+import { query } from './schemas.ts'
 import { AROUND_MEMBER, DELETE_BOARD, SUBMIT_SCORES } from './scripts.ts'
 
 /** Scores in one request. */
@@ -282,6 +283,7 @@ const SUBMIT_SCHEMA = {
       },
     },
   },
+  querystring: query({}),
   response: {
     200: {
       description: 'The scores as they are now.',
@@ -309,6 +311,7 @@ const BOARD_SCHEMA = {
   summary: 'Count the members of a board',
   operationId: 'getLeaderboard',
   params: BOARD_PARAMS,
+  querystring: query({}),
   response: {
     200: {
       description: 'A board that does not exist has no members.',
@@ -328,6 +331,7 @@ const DELETE_BOARD_SCHEMA = {
   operationId: 'deleteLeaderboard',
   description: 'Deletes sorted sets only. Needs ZCARD and UNLINK.',
   params: BOARD_PARAMS,
+  querystring: query({}),
   response: {
     200: {
       description: 'Whether it was there.',
@@ -342,7 +346,7 @@ const MEMBER_SCHEMA = {
   summary: 'Rank and score of a member',
   operationId: 'getLeaderboardMember',
   params: MEMBER_PARAMS,
-  querystring: { type: 'object', properties: { order: ORDER } },
+  querystring: query({ order: ORDER }),
   response: {
     200: {
       description: 'Where the member stands.',
@@ -365,14 +369,11 @@ const AROUND_SCHEMA = {
   operationId: 'getLeaderboardAround',
   description: 'Needs ZREVRANK (`asc`: ZRANK), ZCARD and ZRANGE.',
   params: MEMBER_PARAMS,
-  querystring: {
-    type: 'object',
-    properties: {
-      order: ORDER,
-      above: { type: 'integer', minimum: 0, maximum: NEIGHBOURS_MAX, default: 5 },
-      below: { type: 'integer', minimum: 0, maximum: NEIGHBOURS_MAX, default: 5 },
-    },
-  },
+  querystring: query({
+    order: ORDER,
+    above: { type: 'integer', minimum: 0, maximum: NEIGHBOURS_MAX, default: 5 },
+    below: { type: 'integer', minimum: 0, maximum: NEIGHBOURS_MAX, default: 5 },
+  }),
   response: {
     200: {
       description: 'The member among those before and behind it.',
@@ -393,6 +394,7 @@ const REMOVE_SCHEMA = {
   summary: 'Remove a member',
   operationId: 'removeLeaderboardMember',
   params: MEMBER_PARAMS,
+  querystring: query({}),
   response: {
     200: {
       description: 'Whether it was there.',
@@ -407,7 +409,7 @@ const TOP_SCHEMA = {
   summary: 'The first members',
   operationId: 'getLeaderboardTop',
   params: BOARD_PARAMS,
-  querystring: { type: 'object', properties: { order: ORDER, limit: COUNT, offset: OFFSET } },
+  querystring: query({ order: ORDER, limit: COUNT, offset: OFFSET }),
   response: {
     200: {
       description: 'Members from the offset on.',
@@ -427,16 +429,13 @@ const RANGE_SCHEMA = {
   summary: 'Members by score',
   operationId: 'getLeaderboardRange',
   params: BOARD_PARAMS,
-  querystring: {
-    type: 'object',
-    properties: {
-      order: ORDER,
-      limit: COUNT,
-      offset: OFFSET,
-      min: { ...BOUND, default: '-inf' },
-      max: { ...BOUND, default: '+inf' },
-    },
-  },
+  querystring: query({
+    order: ORDER,
+    limit: COUNT,
+    offset: OFFSET,
+    min: { ...BOUND, default: '-inf' },
+    max: { ...BOUND, default: '+inf' },
+  }),
   response: {
     200: {
       description: 'Members with scores between the bounds.',

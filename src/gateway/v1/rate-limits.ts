@@ -19,6 +19,7 @@ import type { GatewayContext } from '../gateway.ts'
 import { userOf } from '../identity.ts'
 import { requireCommands } from '../permissions.ts'
 import { Problem } from '../problem.ts'
+import { query } from './schemas.ts'
 import { RATE_LIMIT } from './scripts.ts'
 
 const KEY_PREFIX = 'ratelimit:'
@@ -228,6 +229,7 @@ const CONSUME_SCHEMA = {
       },
     },
   },
+  querystring: query({}),
   response: { 200: { description: 'Consumed, or (with refusedStatus 200) `allowed: false`.', ...VERDICT } },
 } as const
 
@@ -237,7 +239,7 @@ const PEEK_SCHEMA = {
   operationId: 'getRateLimit',
   description: 'Consumes nothing: tells whether the cost would be allowed. Needs GET, for `sliding-window` ZRANGE.',
   params: PARAMS,
-  querystring: { type: 'object', required: REQUIRED, properties: POLICY },
+  querystring: { ...query(POLICY), required: REQUIRED },
   response: { 200: { description: 'The state of the subject.', ...VERDICT } },
 } as const
 
@@ -247,6 +249,7 @@ const RESET_SCHEMA = {
   operationId: 'resetRateLimit',
   description: 'Forgets what the subject has consumed. Needs DEL.',
   params: PARAMS,
+  querystring: query({}),
   response: {
     200: {
       description: 'Whether there was anything to forget.',
