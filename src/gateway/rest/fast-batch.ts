@@ -33,7 +33,7 @@ export class FastBatch implements FastRoute {
     if (decode === RAW_RESP) throw new NotPlainError()
     const commands = batchOf(body)
     if (commands.length > COMMANDS_MAX || this.waiting.hasOneOf(commands)) throw new NotPlainError()
-    const syncToken = headers['upstash-sync-token'] === undefined ? '' : `upstash-sync-token: ${nextSyncToken()}\r\n`
+    const syncToken = `upstash-sync-token: ${nextSyncToken()}\r\n`
     return this.engine
       .pipeline(user, commands, decode)
       .then(

@@ -78,7 +78,7 @@ class Handlers {
     const decode = formatOf(request.headers)
     const commands = batchOf(request.body)
     this.executor.batch(userOf(request), commands, decode, reply.raw).then(
-      (body) => answer(request, reply, decode, body),
+      (body) => answer(reply, decode, body),
       (error: Error) => reply.send(error),
     )
   }
@@ -87,7 +87,7 @@ class Handlers {
     const decode = jsonFormatOf(request.headers)
     const commands = batchOf(request.body)
     this.executor.transaction(userOf(request), commands, decode).then(
-      (body) => answer(request, reply, decode, body),
+      (body) => answer(reply, decode, body),
       (error: Error) => reply.send(error),
     )
   }
@@ -96,11 +96,11 @@ class Handlers {
     const decode = formatOf(request.headers)
     this.executor.one(userOf(request), words, decode, reply.raw).then(
       (value) => {
-        if (decode === RAW_RESP) answerResp(request, reply, value)
-        else answer(request, reply, decode, outcomeJson(value, decode))
+        if (decode === RAW_RESP) answerResp(reply, value)
+        else answer(reply, decode, outcomeJson(value, decode))
       },
       (error: Error) => {
-        if (decode === RAW_RESP && error instanceof CommandError) answerResp(request, reply, error)
+        if (decode === RAW_RESP && error instanceof CommandError) answerResp(reply, error)
         else reply.send(error)
       },
     )
@@ -108,15 +108,17 @@ class Handlers {
 }
 
 /** An error reply is a 400 in this form, too. */
-function answerResp(request: FastifyRequest, reply: FastifyReply, value: ReplyValue): void {
+function answerResp(reply: FastifyReply, value: ReplyValue): void {
   const bytes = respBytes(value)
   if (bytes[0] === MINUS) reply.code(400)
-  answer(request, reply, RAW_RESP, bytes)
+  answer(reply, RAW_RESP, bytes)
 }
 
-function answer(request: FastifyRequest, reply: FastifyReply, decode: CallDecode, body: string | Buffer): void {
-  if (request.headers['upstash-sync-token'] !== undefined) reply.header('upstash-sync-token', nextSyncToken())
-  reply.header('content-type', decode === RAW_RESP ? RESP_TYPE : JSON_TYPE).send(body)
+function answer(reply: FastifyReply, decode: CallDecode, body: string | Buffer): void {
+  reply
+    .header('upstash-sync-token', nextSyncToken())
+    .header('content-type', decode === RAW_RESP ? RESP_TYPE : JSON_TYPE)
+    .send(body)
 }
 
 /** Answers 405 to all other methods that HTTP has, before a body is read. */

@@ -3,7 +3,8 @@
  * request.
  *
  * Reads are served where writes are executed, so there is no state that a client would have to wait for: what it sends
- * is not looked at. Clients take it that each answer has a token of its own.
+ * is not looked at. Clients take it that each answer has a token of its own, also that to a request without one: their
+ * first request has none yet.
  */
 import { randomBytes } from 'node:crypto'
 
