@@ -40,7 +40,12 @@ const REFUSED: ReadonlySet<string> = new Set([
 
 /** Why a command (with its subcommand) cannot be run for a request; null when it can. */
 export function connectionCommandError(command: Command): CommandError | null {
-  if (!REFUSED.has(command.fullName)) return null
-  const name = command.fullName.replace('|', ' ').toUpperCase()
+  return connectionNameError(command.fullName)
+}
+
+/** As `connectionCommandError`, by the name in lower case, for commands that are not known here. */
+export function connectionNameError(fullName: string): CommandError | null {
+  if (!REFUSED.has(fullName)) return null
+  const name = fullName.replace('|', ' ').toUpperCase()
   return new CommandError(`ERR Command is not available over HTTP: '${name}' acts on a connection`)
 }

@@ -4,8 +4,6 @@
  */
 import { existsSync, fstatSync, mkdirSync, realpathSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { loadAclFile } from '../access/acl-file.ts'
-import { isOneWord, RuleError } from '../access/rules.ts'
 import type { Command } from '../commands/registry.ts'
 import { ClientFlag, discardTransaction } from '../commands/session.ts'
 import type { Config } from '../config/config.ts'
@@ -19,8 +17,11 @@ import type { Manifest } from '../persistence/manifest.ts'
 import { RespSink } from '../resp/reply.ts'
 import type { Endpoint } from '../transport/contract.ts'
 import { listenTcp, listenUnix } from '../transport/node.ts'
+import { listenTls, type TlsEndpoint } from '../transport/tls.ts'
 import { type Clock, Server } from './server.ts'
 import { fsyncPolicy } from './settings.ts'
+import { TLS_DIRECTIVES, tlsSettings } from './tls-settings.ts'
+import { loadUsers } from './users.ts'
 
 export interface BrokerOptions {
   readonly config: Config
@@ -73,7 +74,7 @@ export class Broker {
 
   private async open(): Promise<void> {
     this.renameCommands()
-    this.loadUsers()
+    loadUsers(this.server.users, this.config, this.log)
     if (this.config.bool('appendonly')) this.openAof()
     this.server.start()
     this.annex = await this.openAnnex(this.server)
@@ -88,6 +89,7 @@ export class Broker {
   /** Endpoints stay where they are: CONFIG SET must answer at once, and a port is only known to be free when it is open. */
   private refuseOtherAddresses(): void {
     this.config.onChange('port', () => 'Unable to listen on this port. Check server logs.')
+    this.config.onChange('tls-port', () => 'Unable to listen on this port. Check server logs.')
     this.config.onChange('bind', () => 'Failed to bind to specified addresses.')
   }
 
@@ -121,33 +123,6 @@ export class Broker {
     for (const { line, from, to } of this.config.renamedCommands) {
       const outcome = this.server.registry.rename(from, to)
       if (outcome !== null) throw fatalConfigError(line, outcome)
-    }
-  }
-
-  /** Users come from `user` lines or from a file of their own. @throws ConfigError, AclFileError */
-  private loadUsers(): void {
-    const file = this.config.text('aclfile')
-    if (file !== '' && this.config.users.length > 0)
-      throw fatalConfigError(
-        null,
-        'Configuring Redis with users defined in redis.conf and at the same setting an ACL file path is invalid. This setup is very likely to lead to configuration errors and security holes, please define either an ACL file or declare users directly in your redis.conf, but not both.',
-      )
-    const { users } = this.server
-    for (const { name, rules, line } of this.config.users) {
-      if (!isOneWord(name)) throw fatalConfigError(line, 'Spaces not allowed in ACL usernames')
-      try {
-        users.set(name, ['reset', ...rules])
-      } catch (error) {
-        if (error instanceof RuleError) throw fatalConfigError(line, error.message)
-        throw error
-      }
-    }
-    if (file !== '') loadAclFile(users, resolve(this.config.directory, decodePath(file)), file)
-    for (const { name, isEnabled } of users) {
-      if (isEnabled) continue
-      this.log.notice(
-        `The user '${name}' is disabled (there is no 'on' modifier in the user description). Make sure this is not a configuration error.`,
-      )
     }
   }
 
@@ -240,7 +215,10 @@ export class Broker {
     const backlog = this.config.number('tcp-backlog')
     const port = this.config.number('port')
     const path = this.config.text('unixsocket')
-    if (port > 0) for (const host of this.config.list('bind')) await this.listenOn(host, port, backlog)
+    for (const bind of port > 0 ? this.config.list('bind') : []) {
+      await this.listenOn(bind, port, (host) => listenTcp({ host, port, backlog }, this.server.accept))
+    }
+    await this.listenForTls(backlog)
     if (path !== '') {
       this.config.createDefaultDirectory()
       const mode = this.config.number('unixsocketperm')
@@ -258,13 +236,49 @@ export class Broker {
     }
   }
 
-  private async listenOn(bind: string, port: number, backlog: number): Promise<void> {
+  /** @throws TlsConfigError, ListenError */
+  private async listenForTls(backlog: number): Promise<void> {
+    const port = this.config.number('tls-port')
+    if (port === 0) return
+    const settings = tlsSettings(this.config)
+    const refused = (reason: string): void => this.log.verbose(`Error accepting a client connection: ${reason}`)
+    const opened: TlsEndpoint[] = []
+    for (const bind of this.config.list('bind')) {
+      await this.listenOn(bind, port, async (host) => {
+        const endpoint = await listenTls({ host, port, backlog }, settings, this.server.accept, refused)
+        opened.push(endpoint)
+        return endpoint
+      })
+    }
+    this.followTlsSettings(opened)
+  }
+
+  /** New certificates are taken without a restart; what does not fit is refused by CONFIG SET. */
+  private followTlsSettings(endpoints: readonly TlsEndpoint[]): void {
+    const reconfigure = (): string | null => {
+      try {
+        const settings = tlsSettings(this.config)
+        for (const endpoint of endpoints) endpoint.reconfigure(settings)
+        return null
+      } catch (error) {
+        this.log.warning(error instanceof Error ? error.message : String(error))
+        return 'Unable to update TLS configuration. Check server logs.'
+      }
+    }
+    for (const name of TLS_DIRECTIVES) this.config.onChange(name, reconfigure)
+    this.config.onChange('tls-auth-clients', reconfigure)
+    this.config.onChange('tls-prefer-server-ciphers', reconfigure)
+    this.config.onChange('tls-session-caching', reconfigure)
+    this.config.onChange('tls-session-cache-timeout', reconfigure)
+  }
+
+  private async listenOn(bind: string, port: number, open: (host: string) => Promise<Endpoint>): Promise<void> {
     // A `-` in front of an address: go on without it when it does not exist here.
     const isOptional = bind.startsWith('-')
     const address = isOptional ? bind.slice(1) : bind
     const host = address === '*' ? '0.0.0.0' : address === '::*' ? '::' : address
     try {
-      this.endpoints.push(await listenTcp({ host, port, backlog }, this.server.accept))
+      this.endpoints.push(await open(host))
     } catch (error) {
       const code = error instanceof Error && 'code' in error ? String(error.code) : ''
       if (isOptional && (code === 'EADDRNOTAVAIL' || code === 'EAFNOSUPPORT')) return

@@ -1,0 +1,174 @@
+/**
+ * What the gateway decides about a call before a remote server sees it: whether the user may make it, and to which hash slot
+ * it belongs.
+ *
+ * The server knows one user only, the one that the gateway logs in as. So whatever a command does behind the back of its
+ * arguments cannot be checked: scripts and functions, commands that this program does not know (of modules, of newer
+ * servers), and what governs the server are for unrestricted users alone. The order of the checks is that of
+ * server/execute.ts.
+ */
+import { KeyAccess, type User } from '../../access/user.ts'
+import { authorize, mayUseEveryKey } from '../../commands/acl/authorize.ts'
+import { AclCategory, CommandFlag } from '../../commands/define.ts'
+import { hasKeys, keyArguments } from '../../commands/key-extraction.ts'
+import type { Command, Registry } from '../../commands/registry.ts'
+import { type Args, ArgsBuilder } from '../../resp/args.ts'
+import {
+  AccessDenied,
+  DenialReason,
+  GETKEYS_INVALID_ARGUMENTS,
+  type ReplyError,
+  SORT_BY_DENIED,
+  SORT_GET_DENIED,
+  wrongArity,
+} from '../../resp/errors.ts'
+import { CommandError } from '../../resp/value-sink.ts'
+import { connectionNameError } from '../connection-commands.ts'
+import type { Argument, CommandWords } from '../engine.ts'
+import { keySlot } from './key-slot.ts'
+
+/** Commands, whole containers among them, that need all rights; beside those of the category @scripting. */
+const FOR_UNRESTRICTED: ReadonlySet<string> = new Set([
+  'cluster',
+  'config',
+  'debug',
+  'failover',
+  'function',
+  'migrate',
+  'module',
+  'replicaof',
+  'restore-asking',
+  'script',
+  'shutdown',
+  'slaveof',
+])
+/** Blocking commands that do so only with this word among their arguments. */
+const BLOCK_WORD = 'BLOCK'
+
+/** A call that may be made. */
+export interface CheckedCall {
+  readonly words: CommandWords
+  /** Name in lower case, with the subcommand behind `|`. */
+  readonly fullName: string
+  /** null for a command that this program does not know. */
+  readonly command: Command | null
+  /** The slot of its first key; null without keys, and where no slots are needed. */
+  readonly slot: number | null
+  /** Whether it can be made twice without harm. */
+  readonly isReadOnly: boolean
+  /** Whether it may wait for data. */
+  readonly isBlocking: boolean
+}
+
+/** Whether keys have to be found for routing. */
+export const Routing = { None: 0, BySlot: 1 } as const
+export type Routing = (typeof Routing)[keyof typeof Routing]
+
+export class CallChecker {
+  private readonly registry: Registry
+  private readonly routing: Routing
+  private readonly builder = new ArgsBuilder()
+
+  constructor(registry: Registry, routing: Routing) {
+    this.registry = registry
+    this.routing = routing
+  }
+
+  /** Returns the error of a call that is refused. @throws TypeError for words that are no arguments */
+  check(user: User, words: CommandWords): CheckedCall | CommandError {
+    if (words.length === 0) throw new TypeError('Cannot call: the command is missing')
+    const name = wordText(words[0]!).toLowerCase()
+    const container = this.registry.byFullName(name)
+    const hasSubcommands = container === null || container.subcommands !== null
+    const fullName = hasSubcommands && words.length > 1 ? `${name}|${wordText(words[1]!).toLowerCase()}` : name
+    const command = container?.subcommands == null ? container : this.registry.byFullName(fullName)
+    const refused =
+      connectionNameError(name) ??
+      connectionNameError(fullName) ??
+      waitError(name) ??
+      this.denied(user, name, command, words)
+    if (refused !== null) return refused
+    return {
+      words,
+      fullName: command?.fullName ?? fullName,
+      command,
+      slot: this.routing === Routing.None || command === null ? null : this.slotOf(command, words),
+      isReadOnly: command !== null && (command.flags & CommandFlag.ReadOnly) !== 0,
+      isBlocking: command !== null && mayBlock(command, words),
+    }
+  }
+
+  private denied(user: User, name: string, command: Command | null, words: CommandWords): CommandError | null {
+    if (user.isUnrestricted) return null
+    if (command === null) return commandDenied(user, name)
+    if (!command.accepts(words.length)) return toError(wrongArity(command.fullName))
+    if (FOR_UNRESTRICTED.has(name) || (command.categories & AclCategory.Scripting) !== 0)
+      return commandDenied(user, command.aclName)
+    const args = this.argsOf(words)
+    const refused = authorize(user, command, args)
+    if (refused !== null) return toError(refused)
+    // Whose keys are not found here has none for us, but may have some for the server.
+    const isObscure = hasKeys(command) && keyArguments(command, args) === null
+    if (isObscure && !mayUseEveryKey(user, command, args, KeyAccess.Read | KeyAccess.Write))
+      return toError(GETKEYS_INVALID_ARGUMENTS)
+    const hasPatterns = name === 'sort' || name === 'sort_ro'
+    if (!hasPatterns || mayUseEveryKey(user, command, args, KeyAccess.Read)) return null
+    return sortPatternError(args)
+  }
+
+  private slotOf(command: Command, words: CommandWords): number | null {
+    if (!hasKeys(command)) return null
+    const [first] = keyArguments(command, this.argsOf(words)) ?? []
+    if (first === undefined) return null
+    const key = words[first.index]!
+    return keySlot(key instanceof Uint8Array ? key : Buffer.from(String(key)))
+  }
+
+  private argsOf(words: CommandWords): Args {
+    this.builder.clear()
+    for (const word of words) {
+      if (word instanceof Uint8Array) this.builder.bytes(word, 0, word.length)
+      else this.builder.utf8(String(word))
+    }
+    return this.builder.args
+  }
+}
+
+/** WAIT is about the writes of the connection it is sent on. */
+function waitError(name: string): CommandError | null {
+  if (name !== 'wait' && name !== 'waitaof') return null
+  return new CommandError(
+    `ERR Command is not available over HTTP: '${name.toUpperCase()}' is about the writes of a connection`,
+  )
+}
+
+/** Why somebody who may not read every key cannot use the patterns of SORT. Source: commands/generic/sort.ts `parseOptions`. */
+function sortPatternError(args: Args): CommandError | null {
+  for (let i = 2; i < args.count; i++) {
+    if (args.is(i, 'LIMIT')) i += 2
+    else if (args.is(i, 'STORE')) i++
+    else if (args.is(i, 'BY') && i + 1 < args.count) {
+      if (args.text(++i).includes('*')) return toError(SORT_BY_DENIED)
+    } else if (args.is(i, 'GET') && i + 1 < args.count) return toError(SORT_GET_DENIED)
+  }
+  return null
+}
+
+function mayBlock(command: Command, words: CommandWords): boolean {
+  if ((command.flags & CommandFlag.Blocking) === 0) return false
+  const isOption = command.name === 'xread' || command.name === 'xreadgroup'
+  return !isOption || words.some((word) => wordText(word).toUpperCase() === BLOCK_WORD)
+}
+
+function commandDenied(user: User, name: string): CommandError {
+  return toError(new AccessDenied(DenialReason.Command, user.name, name))
+}
+
+function toError(error: ReplyError): CommandError {
+  return new CommandError(Buffer.from(error.text, 'latin1').toString('utf8'))
+}
+
+/** A word as text, for comparisons. */
+function wordText(word: Argument): string {
+  return word instanceof Uint8Array ? Buffer.from(word).toString('latin1') : String(word)
+}
