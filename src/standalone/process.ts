@@ -22,6 +22,7 @@ import { ManifestError } from '../persistence/manifest.ts'
 import { type Annex, Broker, ListenError } from '../server/broker.ts'
 import { allowInlining } from '../server/compiler-flags.ts'
 import type { Server } from '../server/server.ts'
+import { TlsConfigError } from '../server/tls-settings.ts'
 
 /** Runs the server until a signal or SHUTDOWN ends it. */
 export async function runProcess(argv: readonly string[]): Promise<void> {
@@ -42,7 +43,8 @@ export async function runProcess(argv: readonly string[]): Promise<void> {
   const stdin = commandLine.readsStdin ? readFileSync(0, 'latin1') : null
   try {
     const loaded = loadConfig({ configFile: commandLine.configFile, stdin, options: commandLine.options })
-    await runBroker(loaded)
+    if (loaded.config.text('engine') === 'local') await runBroker(loaded)
+    else await runRemote(loaded)
   } catch (error) {
     if (error instanceof ConfigError) process.stderr.write(`${error.lines.join('\n')}\n`)
     else if (isExpected(error)) process.stderr.write(`${error.message}\n`)
@@ -51,7 +53,8 @@ export async function runProcess(argv: readonly string[]): Promise<void> {
   }
 }
 
-async function runBroker({ config, warnings }: LoadedConfig): Promise<void> {
+/** Opens the log and says what starts. */
+function openLog({ config, warnings }: LoadedConfig): ServerLog {
   const log = new ServerLog({
     file: inDirectory(config, config.text('logfile')),
     level: config.text('loglevel'),
@@ -66,13 +69,31 @@ async function runBroker({ config, warnings }: LoadedConfig): Promise<void> {
   log.notice(
     `Millrace starts, compatible with Redis ${REDIS_VERSION}, Node ${process.versions.node}, PID: ${process.pid}`,
   )
+  return log
+}
 
+/** The process without data of its own, whose modules are loaded only then. */
+async function runRemote(loaded: LoadedConfig): Promise<void> {
+  const { config } = loaded
+  const log = openLog(loaded)
+  const { startRemote } = await import('./remote.ts')
+  const remote = await startRemote(config, log)
+  const stop = createStop({ close: () => remote.close().then(() => true) }, config, log)
+  process.on('SIGTERM', () => stop('SIGTERM'))
+  process.on('SIGINT', () => stop('SIGINT'))
+  process.on('SIGHUP', () => log.reopen())
+  writePidFile(inDirectory(config, config.text('pidfile')), log)
+}
+
+async function runBroker(loaded: LoadedConfig): Promise<void> {
+  const { config } = loaded
+  const log = openLog(loaded)
   const broker = new Broker({ config, log, openAnnex: (server) => openAnnex(server, config, log) })
-  const stop = createStop(broker, log)
+  const stop = createStop(broker, config, log)
   broker.server.onShutdown = () => stop('SHUTDOWN')
   broker.server.onShutdownNow = () => {
     log.notice('SHUTDOWN received while a script runs, shutting down')
-    exit(broker, log, broker.closeNow())
+    exit(config, log, broker.closeNow())
   }
   process.on('SIGTERM', () => stop('SIGTERM'))
   process.on('SIGINT', () => stop('SIGINT'))
@@ -101,11 +122,16 @@ async function openAnnex(server: Server, config: Config, log: ServerLog): Promis
 function isExpected(error: unknown): error is Error {
   if (error instanceof AofLoadError || error instanceof ManifestError) return true
   if (error instanceof ListenError || error instanceof LogLockedError) return true
-  if (error instanceof AclFileError || error instanceof TokenFileError) return true
+  if (error instanceof AclFileError || error instanceof TokenFileError || error instanceof TlsConfigError) return true
   return error instanceof Error && 'code' in error
 }
 
-function createStop(broker: Broker, log: ServerLog): (reason: string) => void {
+/** What a signal stops. Resolves to false when data could not be written. */
+interface Stoppable {
+  close(): Promise<boolean>
+}
+
+function createStop(running: Stoppable, config: Config, log: ServerLog): (reason: string) => void {
   let isStopping = false
   return (reason) => {
     if (isStopping) {
@@ -115,8 +141,8 @@ function createStop(broker: Broker, log: ServerLog): (reason: string) => void {
     }
     isStopping = true
     log.notice(`${reason} received, shutting down`)
-    broker.close().then(
-      (isComplete) => exit(broker, log, isComplete),
+    running.close().then(
+      (isComplete) => exit(config, log, isComplete),
       (error: unknown) => {
         log.warning(`Shutdown failed: ${String(error)}`)
         process.exit(1)
@@ -125,8 +151,8 @@ function createStop(broker: Broker, log: ServerLog): (reason: string) => void {
   }
 }
 
-function exit(broker: Broker, log: ServerLog, isComplete: boolean): never {
-  const pidFile = inDirectory(broker.config, broker.config.text('pidfile'))
+function exit(config: Config, log: ServerLog, isComplete: boolean): never {
+  const pidFile = inDirectory(config, config.text('pidfile'))
   if (pidFile !== '') rmSync(pidFile, { force: true })
   if (isComplete) log.notice('Millrace is now ready to exit, bye bye...')
   else log.warning('Data could not be written at shutdown')

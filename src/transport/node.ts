@@ -92,14 +92,16 @@ function listen(options: net.ListenOptions, accept: Accept, path: string | null)
   })
 }
 
-interface Addresses {
+/** Where a socket's ends are. */
+export interface Addresses {
   readonly remoteAddress: string | undefined
   readonly remotePort: number | undefined
   readonly localAddress: string | undefined
   readonly localPort: number | undefined
 }
 
-class NodeConnection implements Connection {
+/** A connection over a socket of Node's. */
+export class NodeConnection implements Connection {
   private readonly socket: net.Socket
   private receiver: Receiver | null = null
   readonly isUnixSocket: boolean

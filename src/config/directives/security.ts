@@ -1,12 +1,11 @@
 /** Directives about who may do what: passwords, ACL, guarded commands, TLS. */
 
-import { bool, DirectiveFlag, inert, int, later, oneOf, optionalText, text, unsupported } from '../directive.ts'
+import { bool, DirectiveFlag, inert, int, oneOf, optionalText, text, unsupported } from '../directive.ts'
 import { INT_MAX, LONG_MAX } from '../number-text.ts'
 
 const { Immutable, Sensitive } = DirectiveFlag
-const NO_TLS = 'TLS is not built yet; put a TLS proxy in front'
-
-const tls = unsupported(NO_TLS)
+const NO_CLIENT_TLS = 'there are no connections to other servers yet'
+const noPeers = unsupported(NO_CLIENT_TLS)
 
 export const securityDirectives = {
   requirepass: optionalText('Password of the default user.', { flags: Sensitive }),
@@ -36,29 +35,28 @@ export const securityDirectives = {
     effect: inert('modules are written in C and cannot be loaded'),
   }),
 
-  'tls-port': int(0, 0n, 65535n, 'TCP port for TLS. 0: none.', { effect: tls }),
-  'tls-cert-file': optionalText('Certificate of the server.', { effect: tls }),
-  'tls-key-file': optionalText('Key of the server.', { effect: tls }),
-  'tls-key-file-pass': optionalText('Password of the key of the server.', { effect: tls }),
-  'tls-client-cert-file': optionalText('Certificate for connections to other servers.', { effect: tls }),
-  'tls-client-key-file': optionalText('Key for connections to other servers.', { effect: tls }),
-  'tls-client-key-file-pass': optionalText('Password of that key.', { effect: tls }),
-  'tls-dh-params-file': optionalText('Diffie-Hellman parameters.', { effect: tls }),
-  'tls-ca-cert-file': optionalText('Certificates of trusted authorities, in one file.', { effect: tls }),
-  'tls-ca-cert-dir': optionalText('Certificates of trusted authorities, in a directory.', { effect: tls }),
-  'tls-auth-clients': oneOf(['no', 'yes', 'optional'], 'yes', 'Whether clients must show a certificate.', {
-    effect: tls,
+  'tls-port': int(0, 0n, 65535n, 'TCP port for TLS. 0: none.'),
+  'tls-cert-file': optionalText('Certificate of the server, in PEM, with the chain that leads to its authority.'),
+  'tls-key-file': optionalText('Key of the server, in PEM.'),
+  'tls-key-file-pass': optionalText('Password of the key of the server.', { flags: Sensitive }),
+  'tls-client-cert-file': optionalText('Certificate for connections to other servers.', { effect: noPeers }),
+  'tls-client-key-file': optionalText('Key for connections to other servers.', { effect: noPeers }),
+  'tls-client-key-file-pass': optionalText('Password of that key.', { flags: Sensitive, effect: noPeers }),
+  'tls-dh-params-file': optionalText('Diffie-Hellman parameters.', {
+    effect: inert('ciphers with elliptic curves are used, which need none'),
   }),
-  'tls-replication': bool(false, 'TLS to the primary.', { effect: tls }),
-  'tls-cluster': bool(false, 'TLS between the nodes of a cluster.', { effect: tls }),
-  'tls-protocols': optionalText('Versions of TLS to accept.', { effect: tls }),
-  'tls-ciphers': optionalText('Ciphers up to TLS 1.2.', { effect: tls }),
-  'tls-ciphersuites': optionalText('Ciphers of TLS 1.3.', { effect: tls }),
-  'tls-prefer-server-ciphers': bool(false, 'Whether the order of the server decides on the cipher.', { effect: tls }),
-  'tls-session-caching': bool(true, 'Lets clients resume TLS sessions.', { effect: later(NO_TLS) }),
-  'tls-session-cache-size': int(20480, 0n, INT_MAX, 'TLS sessions to remember.', { effect: later(NO_TLS) }),
-  'tls-session-cache-timeout': int(300, 0n, INT_MAX, 'How long a TLS session is remembered.', {
-    unit: 'seconds',
-    effect: later(NO_TLS),
+  'tls-ca-cert-file': optionalText('Certificates of trusted authorities, in one file.'),
+  'tls-ca-cert-dir': optionalText('Certificates of trusted authorities, in a directory.'),
+  'tls-auth-clients': oneOf(['no', 'yes', 'optional'], 'yes', 'Whether clients must show a certificate.'),
+  'tls-replication': bool(false, 'TLS to the primary.', { effect: noPeers }),
+  'tls-cluster': bool(false, 'TLS between the nodes of a cluster.', { effect: noPeers }),
+  'tls-protocols': optionalText('Versions of TLS to accept. Default: TLSv1.2 and TLSv1.3.'),
+  'tls-ciphers': optionalText('Ciphers up to TLS 1.2.'),
+  'tls-ciphersuites': optionalText('Ciphers of TLS 1.3.'),
+  'tls-prefer-server-ciphers': bool(false, 'Whether the order of the server decides on the cipher.'),
+  'tls-session-caching': bool(true, 'Lets clients resume TLS sessions.'),
+  'tls-session-cache-size': int(20480, 0n, INT_MAX, 'TLS sessions to remember.', {
+    effect: inert('clients keep their sessions themselves, as tickets'),
   }),
+  'tls-session-cache-timeout': int(300, 0n, INT_MAX, 'How long a TLS session can be resumed.', { unit: 'seconds' }),
 }
