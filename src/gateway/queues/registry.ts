@@ -56,7 +56,6 @@ export type JobQueue = Queue<unknown, unknown, string>
 
 interface FollowedQueue {
   readonly events: QueueEvents
-  readonly ready: Promise<void>
   /** How many are waiting. */
   leases: number
   idleTimer: NodeJS.Timeout | null
@@ -160,7 +159,6 @@ export class QueueRegistry {
     if (entry.idleTimer !== null) clearTimeout(entry.idleTimer)
     entry.idleTimer = null
     try {
-      await this.run(() => entry.ready)
       return await use(entry.events)
     } finally {
       entry.leases--
@@ -262,11 +260,10 @@ export class QueueRegistry {
     const events = new QueueEvents(id.name, { connection: this.connection(), prefix: id.prefix, lastEventId })
     events.setMaxListeners(0)
     this.listen(events)
-    const ready = events.waitUntilReady()
-    const entry: FollowedQueue = { events, ready, leases: 0, idleTimer: null }
+    const entry: FollowedQueue = { events, leases: 0, idleTimer: null }
     this.followed.set(key, entry)
-    // One that never became ready is of no use to the next.
-    ready.catch(() => this.unfollow(key, entry))
+    // One that cannot become ready is of no use to the next.
+    events.waitUntilReady().catch(() => this.unfollow(key, entry))
     return entry
   }
 

@@ -1,11 +1,19 @@
-/** Results of jobs, and waiting for them. */
+/**
+ * Results of jobs, and waiting for them.
+ *
+ * A job may be removed as soon as it has finished (`removeOnComplete`), before anybody asks. Its result is then found in
+ * the latest events of the queue.
+ */
 import type { EventEmitter } from 'node:events'
+import type { Engine } from '../engine.ts'
 import { Problem } from '../problem.ts'
-import type { QueueId } from './names.ts'
+import { keyPrefix, type QueueId } from './names.ts'
 import type { QueueRegistry } from './registry.ts'
 
 /** A result is also looked for at this interval: events can be trimmed, or deleted by others. */
 const POLL_MS = 5000
+/** Events that are looked through for a job that is gone. */
+const EVENTS_MAX = 1000
 
 export interface JobResult {
   readonly id: string
@@ -26,16 +34,41 @@ export interface WaitOptions {
 }
 
 /** @throws Problem 404 */
-export async function readResult(registry: QueueRegistry, queue: QueueId, id: string): Promise<JobResult> {
+export async function readResult(
+  engine: Engine,
+  registry: QueueRegistry,
+  queue: QueueId,
+  id: string,
+): Promise<JobResult> {
   const backend = registry.queue(queue).getBackend()
-  return registry.run(async () => {
+  const found = await registry.run(async () => {
     // With the second argument it answers a pair.
     const [status, value] = (await backend.isFinished(id, true)) as [number, string | null]
-    if (status < 0) throw noSuchJob(id)
+    if (status < 0) return null
     if (status === 1) return completed(id, value === null ? null : JSON.parse(value))
     if (status === 2) return failed(id, value)
     return { id, isFinished: false, state: await backend.getState(id), result: null, failedReason: null }
   })
+  return found ?? registry.run(() => resultInEvents(engine, queue, id))
+}
+
+/** @throws Problem 404 */
+async function resultInEvents(engine: Engine, queue: QueueId, id: string): Promise<JobResult> {
+  const events = `${keyPrefix(queue)}events`
+  const reply = await engine.call(engine.system, ['XREVRANGE', events, '+', '-', 'COUNT', EVENTS_MAX])
+  for (const entry of reply instanceof Array ? reply : []) {
+    const fields = entry instanceof Array && entry[1] instanceof Array ? entry[1].map(String) : []
+    const field = (name: string): string | null => {
+      const at = fields.findIndex((text, i) => i % 2 === 0 && text === name)
+      return at < 0 ? null : (fields[at + 1] ?? null)
+    }
+    if (field('jobId') !== id) continue
+    const event = field('event')
+    if (event === 'removed') break
+    if (event === 'completed') return completed(id, JSON.parse(field('returnvalue') ?? 'null'))
+    if (event === 'failed') return failed(id, field('failedReason'))
+  }
+  throw noSuchJob(id)
 }
 
 /**
@@ -44,15 +77,16 @@ export async function readResult(registry: QueueRegistry, queue: QueueId, id: st
  * @throws Problem 404 when there is no such job, also when it was removed meanwhile
  */
 export async function waitForResult(
+  engine: Engine,
   registry: QueueRegistry,
   queue: QueueId,
   id: string,
   { waitMs, signal }: WaitOptions,
 ): Promise<JobResult> {
-  const found = await readResult(registry, queue, id)
+  const read = (): Promise<JobResult> => readResult(engine, registry, queue, id)
+  const found = await read()
   if (found.isFinished || waitMs === 0 || signal.aborted) return found
   return registry.withEvents(queue, async (events) => {
-    const read = (): Promise<JobResult> => readResult(registry, queue, id)
     return (await finished(events, id, read, { waitMs, signal })) ?? read()
   })
 }

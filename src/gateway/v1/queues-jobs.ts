@@ -264,7 +264,7 @@ function resultRoute(app: FastifyInstance, context: GatewayContext): void {
       if (waitMs > 0) requireQueueEvents(engine, userOf(request), queue)
       else requireQueueRead(engine, userOf(request), queue)
       requireJobId(request.params.id)
-      return waitForResult(queues, queue, request.params.id, { waitMs, signal: hangUpSignal(reply, draining) })
+      return waitForResult(engine, queues, queue, request.params.id, { waitMs, signal: hangUpSignal(reply, draining) })
     },
   )
 }

@@ -323,17 +323,17 @@ function limitRoutes(app: FastifyInstance, context: GatewayContext): void {
 }
 
 async function readLimits(context: GatewayContext, queue: JobQueue): Promise<object> {
-  const [concurrency, rate, isMaxed, limitedMs] = await context.queues.run(() =>
-    Promise.all([
+  return context.queues.run(async () => {
+    const rate = await queue.getGlobalRateLimit()
+    const [concurrency, isMaxed, limitedMs] = await Promise.all([
       queue.getGlobalConcurrency(),
-      queue.getGlobalRateLimit(),
       queue.isMaxed(),
-      // Without a limit there is no time either; -2 is no key.
-      queue.getRateLimitTtl(),
-    ]),
-  )
-  const rateLimit = rate === null ? null : { max: rate.max, durationMs: rate.duration }
-  return { concurrency, rateLimit, isMaxed, limitedMs: Math.max(limitedMs, 0) }
+      // The count that BullMQ keeps when jobs are held up without a limit (Queue.rateLimit).
+      queue.getRateLimitTtl(rate?.max ?? Number.MAX_SAFE_INTEGER),
+    ])
+    const rateLimit = rate === null ? null : { max: rate.max, durationMs: rate.duration }
+    return { concurrency, rateLimit, isMaxed, limitedMs }
+  })
 }
 
 function observationRoutes(app: FastifyInstance, context: GatewayContext): void {

@@ -1,5 +1,6 @@
 /** A gateway with queues, and BullMQ programs beside it, which reach the broker over TCP as any program would. */
 
+import { setImmediate } from 'node:timers/promises'
 import { type Processor, Queue, Worker, type WorkerOptions } from 'bullmq'
 import { expect } from 'vitest'
 import type { JobResult } from '../../../src/gateway/queues/results.ts'
@@ -70,16 +71,29 @@ export class QueueBench {
     return body as unknown as JobResult
   }
 
-  /** Resolves when a command is blocked: somebody waits. */
+  /** Resolves when a client waits in a command. */
   async blocked(command: string): Promise<void> {
-    for (;;) {
-      const clients = String(await this.gateway.call('CLIENT', 'LIST'))
-      if (clients.split('\n').some((line) => line.includes(`cmd=${command} `) && / flags=\w*b/.test(line))) return
-    }
+    while (!(await this.isBlocked(command))) await setImmediate()
+  }
+
+  /** Resolves when no client waits in a command any more. */
+  async unblocked(command: string): Promise<void> {
+    while (await this.isBlocked(command)) await setImmediate()
+  }
+
+  private async isBlocked(command: string): Promise<boolean> {
+    const clients = String(await this.gateway.call('CLIENT', 'LIST'))
+    return clients.split('\n').some((line) => line.includes(` cmd=${command} `) && / flags=\w*b/.test(line))
+  }
+
+  /** Ends the programs and removes all data. */
+  async clear(): Promise<void> {
+    await Promise.all(this.closing.splice(0).map((close) => close()))
+    await this.gateway.call('FLUSHALL')
   }
 
   async close(): Promise<void> {
-    for (const close of this.closing.splice(0)) await close()
+    await this.clear()
     await this.gateway.close()
   }
 }

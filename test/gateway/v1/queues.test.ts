@@ -1,15 +1,17 @@
 /** Queues over HTTP, with the BullMQ worker that any program would run. */
 import { once } from 'node:events'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { QueueBench } from './queue-bench.ts'
 
 let bench: QueueBench
 
-beforeEach(async () => {
+beforeAll(async () => {
   bench = await QueueBench.start()
 })
 
-afterEach(() => bench.close())
+afterEach(() => bench.clear())
+
+afterAll(() => bench.close())
 
 describe('a job that was added over HTTP', () => {
   test('is processed by a worker, and its result is waited for', async () => {
@@ -51,13 +53,13 @@ describe('a job that was added over HTTP', () => {
     expect(body.stacktrace).toHaveLength(3)
   })
 
-  test('is removed on completion as its options say; who waits has the result nevertheless', async () => {
+  test('is removed on completion as its options say; its result is there for who waits, and for who comes later', async () => {
     const id = await bench.add('mail', { name: 'n', opts: { removeOnComplete: true } })
     const result = bench.result('mail', id)
-    await bench.blocked('xread')
     bench.worker('mail', async () => 'done')
     expect((await result).result).toBe('done')
     expect((await bench.ask(`/mail/jobs/${id}`)).status).toBe(404)
+    expect((await bench.ask(`/mail/jobs/${id}/result`)).body).toMatchObject({ state: 'completed', result: 'done' })
   })
 
   test('keeps all options', async () => {
@@ -118,30 +120,33 @@ describe('waiting for a result', () => {
   test('ends with 404 when the job is removed, or was never there', async () => {
     const id = await bench.add('mail', { name: 'n' })
     const result = bench.ask(`/mail/jobs/${id}/result?waitMs=20000`)
-    await bench.blocked('xread')
     expect((await bench.ask(`/mail/jobs/${id}`, { method: 'DELETE' })).status).toBe(204)
     expect((await result).status).toBe(404)
     expect((await bench.ask('/mail/jobs/none/result?waitMs=20000')).status).toBe(404)
   })
 
-  test('ends when the gateway drains', async () => {
-    const id = await bench.add('mail', { name: 'n' })
-    const result = bench.ask(`/mail/jobs/${id}/result?waitMs=60000`)
-    const fetched = bench.ask('/other/fetch', { json: { waitMs: 60_000 } })
-    await bench.blocked('xread')
-    await bench.blocked('bzpopmin')
-    await bench.gateway.gateway.close()
+  test('ends when the gateway drains, as fetching does', async () => {
+    const own = await QueueBench.start()
+    onTestFinished(() => own.gateway.engine.close().then(() => own.gateway.broker.stop()))
+    const id = await own.add('mail', { name: 'n' })
+    const result = own.ask(`/mail/jobs/${id}/result?waitMs=60000`)
+    const fetched = own.ask('/other/fetch', { json: { waitMs: 60_000 } })
+    await own.blocked('xread')
+    await own.blocked('bzpopmin')
+    await own.gateway.gateway.close()
     expect((await result).body.isFinished).toBe(false)
     expect((await fetched).status).toBe(204)
   })
 
   test('sees a result that no event tells of', { timeout: 15_000 }, async () => {
-    const id = await bench.add('mail', { name: 'n' })
-    const result = bench.result('mail', id)
-    await bench.blocked('xread')
+    const own = await QueueBench.start()
+    onTestFinished(() => own.close())
+    const id = await own.add('mail', { name: 'n' })
+    const result = own.result('mail', id)
+    await own.blocked('xread')
     // As if somebody had deleted the events.
-    await bench.gateway.call('HSET', `bull:mail:${id}`, 'returnvalue', '"quietly"')
-    await bench.gateway.call('ZADD', 'bull:mail:completed', '1', id)
+    await own.gateway.call('HSET', `bull:mail:${id}`, 'returnvalue', '"quietly"')
+    await own.gateway.call('ZADD', 'bull:mail:completed', '1', id)
     expect((await result).result).toBe('quietly')
   })
 })
