@@ -25,8 +25,10 @@ import { FastLane } from './fast-lane.ts'
 import { Identities } from './identity.ts'
 import { createJwtVerifier } from './jwt.ts'
 import { Figures } from './operations/figures.ts'
+import { operationsRoutes } from './operations/index.ts'
 import { Problem, problemHandler, sendProblem } from './problem.ts'
 import { QueueRegistry } from './queues/registry.ts'
+import { installRealtime } from './realtime/routes.ts'
 import { FastBatch } from './rest/fast-batch.ts'
 import { restRoutes } from './rest/index.ts'
 import type { GatewaySettings } from './settings.ts'
@@ -191,7 +193,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   }
   const app = createApp(settings, figures)
   app.setErrorHandler(problemHandler(reportDefect))
-  app.setNotFoundHandler((request, reply) => sendProblem(reply, request, new Problem(404, 'There is no such resource')))
+  app.setNotFoundHandler((request, reply) => sendProblem(reply, request, notFound(request.method)))
   // Before requests are identified: browsers ask without credentials whether they may ask.
   await installCors(app, settings)
   installAdmission(app, context)
@@ -227,6 +229,11 @@ function installFastLane(app: FastifyInstance, context: GatewayContext, identiti
   })
 }
 
+function notFound(method: string): Problem {
+  const detail = 'OPTIONS is only for CORS preflights, of pages whose origin http-cors-origins lists'
+  return new Problem(404, method === 'OPTIONS' ? detail : 'There is no such resource')
+}
+
 /** What tells of a connection from which HTTP can be read. */
 function streamEvent(settings: GatewaySettings): 'connection' | 'secureConnection' {
   return settings.tls === null ? 'connection' : 'secureConnection'
@@ -238,6 +245,8 @@ function describe(error: unknown): string {
 
 /** Families of routes, each a plugin in a scope of its own. */
 async function registerRoutes(app: FastifyInstance, context: GatewayContext): Promise<void> {
+  await installRealtime(app, context)
+  await operationsRoutes(app, context)
   await v1Routes(app, context)
   await restRoutes(app, context)
 }
