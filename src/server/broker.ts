@@ -73,6 +73,8 @@ export class Broker {
   }
 
   private async open(): Promise<void> {
+    if (this.config.text('engine') !== 'local')
+      throw fatalConfigError(null, 'a broker has its data in its own process: its engine is local')
     this.renameCommands()
     loadUsers(this.server.users, this.config, this.log)
     if (this.config.bool('appendonly')) this.openAof()

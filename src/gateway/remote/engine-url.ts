@@ -50,6 +50,7 @@ export interface RemoteTarget {
 /** The URL cannot be used. */
 export class EngineUrlError extends Error {
   override readonly name = 'EngineUrlError'
+  readonly code = 'ERR_ENGINE_URL'
 
   constructor(reason: string) {
     super(`Cannot use the directive 'engine': ${reason}`)
