@@ -12,6 +12,7 @@ import { queueRoutes } from './queues.ts'
 import { rateLimitRoutes } from './rate-limits.ts'
 import { streamGroupRoutes } from './stream-groups.ts'
 import { streamRoutes } from './streams.ts'
+import { tokenRoutes } from './tokens.ts'
 import { topicRoutes } from './topics.ts'
 
 type Routes = (app: FastifyInstance, context: GatewayContext) => Promise<void>
@@ -25,6 +26,7 @@ const FAMILIES: readonly Routes[] = [
   queueRoutes,
   rateLimitRoutes,
   keyRoutes,
+  tokenRoutes,
 ]
 
 /** Methods that are answered with 405 where a path has others. OPTIONS belongs to CORS. */
