@@ -35,6 +35,7 @@ const TAGS = [
   { name: 'Leaderboards', description: 'Members ordered by score.' },
   { name: 'Rate limits', description: 'How often something may happen.' },
   { name: 'Keys', description: 'Values with a time to live, and tags that delete many at once.' },
+  { name: 'Tokens', description: 'Credentials of the HTTP doors, for administrators.' },
 ] as const
 
 /** All but the operations. */
