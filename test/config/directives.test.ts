@@ -104,10 +104,10 @@ describe('values by kind', () => {
     ['proc-title-template', 'x {port}', 'OK', 'x {port}'],
     ['databases', '2', "can't set immutable config", '16'],
     [
-      'tls-port',
-      '1',
-      "This version does not support 'tls-port' other than by default: TLS is not built yet; put a TLS proxy in front",
-      '0',
+      'tls-replication',
+      'yes',
+      "This version does not support 'tls-replication' other than by default: there are no connections to other servers yet",
+      'no',
     ],
   ])('CONFIG SET %s %j replies %s', (name, value, reply, shown) => {
     const config = new Config(null)
@@ -132,7 +132,7 @@ const DEPENDENT = ['port', 'unixsocket', 'dir', 'save', 'bind', 'maxclients', 'i
 
 /** Setting these would disturb the reference server, or needs something that it has not. */
 const NOT_TO_SET = [
-  ...['port', 'bind', 'dir', 'appendonly', 'maxclients', 'maxmemory-clients', 'client-output-buffer-limit'],
+  ...['port', 'tls-port', 'bind', 'dir', 'appendonly', 'maxclients', 'maxmemory-clients', 'client-output-buffer-limit'],
   ...['oom-score-adj', 'oom-score-adj-values', 'locale-collate', 'jemalloc-bg-thread', 'watchdog-period'],
   ...['key-load-delay', 'rdb-key-save-delay', 'activedefrag', 'requirepass'],
   'loglevel', // `nothing` is new in 7.2

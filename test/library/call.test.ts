@@ -345,7 +345,7 @@ describe('options', () => {
     const { port } = await start({ config: { port: await freePort() } })
     expect(port).toBeGreaterThan(0)
     await expect(createBroker({ port: -1 })).rejects.toThrow('Reading the configuration file')
-    await expect(createBroker({ config: { 'tls-port': 1 } })).rejects.toThrow("does not support 'tls-port'")
+    await expect(createBroker({ config: { 'tls-cluster': true } })).rejects.toThrow("does not support 'tls-cluster'")
   })
 
   test('a logger gets the log', async () => {
