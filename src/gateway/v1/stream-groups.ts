@@ -62,10 +62,12 @@ for i = 4, #ARGV do
   local found = redis.pcall('XPENDING', key, group, id, id, 1, consumer)
   if found.err then return found end
   if found[1] then
-    local count = tonumber(found[1][4])
-    if ARGV[3] == '1' and count > 0 then count = count - 1 end
-    local claimed = redis.call('XCLAIM', key, group, consumer, 0, id,
-      'TIME', 0, 'RETRYCOUNT', string.format('%.0f', count), 'JUSTID')
+    local words = {'XCLAIM', key, group, consumer, 0, id, 'TIME', 0, 'JUSTID'}
+    if ARGV[3] == '1' then
+      words[#words + 1] = 'RETRYCOUNT'
+      words[#words + 1] = string.format('%.0f', math.min(math.max(found[1][4] - 1, 0), 9007199254740991))
+    end
+    local claimed = redis.call(unpack(words))
     if claimed[1] then done[#done + 1] = claimed[1] end
   end
 end
@@ -417,6 +419,10 @@ function readRoute(app: FastifyInstance, { engine, draining }: GatewayContext, w
         return { entries: readEntriesJson(await engine.call(user, source, { decode: Decode.Bytes }), fieldsAs) }
       }
       const read = groupRead(request.params, request.body)
+      // Both are checked before one is run: nothing may be claimed for somebody who gets no answer.
+      if (read.claimIdleMs !== null) {
+        requireCommands(engine, user, [['XREADGROUP', 'GROUP', group, consumer, 'STREAMS', stream, '>']])
+      }
       return { entries: await readGroup(engine, user, read, waits, hangUpSignal(reply, draining)) }
     },
   )

@@ -95,7 +95,7 @@ function publishRoute(app: FastifyInstance, { engine }: GatewayContext): void {
         channel,
         decodeText(message.data, message.encoding),
       ])
-      engine.transaction(user, commands, Decode.Text).then((replies) => {
+      engine.pipeline(user, commands, Decode.Text).then((replies) => {
         const failed = replies.find((receivers) => receivers instanceof CommandError)
         if (failed instanceof CommandError) failWith(failed)
         else answerWith(receiversText(replies.map(numberOf)))
