@@ -41,13 +41,15 @@ export interface FastAnswer {
 
 /** A route that the lane serves too. */
 export interface FastRoute {
+  /** As Fastify knows it, for statistics. */
+  readonly url: string
   /** Whether `POST path` is this route's. */
   matches(path: string): boolean
   /**
    * Runs a request. Throws, before anything was executed, when there is something wrong with it: Fastify's route sees it
-   * then. Resolves to an answer whatever the engine says.
+   * then, as when it resolves to null, after something that has executed nothing. Resolves whatever the engine says.
    */
-  run(user: User, request: FastRequest): Promise<FastAnswer>
+  run(user: User, request: FastRequest): Promise<FastAnswer | null>
 }
 
 /** Thrown by a route for a request that is Fastify's. */
@@ -58,8 +60,8 @@ export interface FastLaneOptions {
   /** @throws when the request has no user: Fastify words the error */
   identify(request: FastRequest): User | Promise<User>
   requestId(headers: IncomingHttpHeaders): string
-  /** Told about each answer: the route's index, the status, and how long it took, in ms. */
-  onAnswer(route: number, status: number, durationMs: number): void
+  /** Told about each answer: the route, the status, and how long it took, in ms. */
+  onAnswer(url: string, status: number, durationMs: number): void
   /** Told when a route has failed with a defect; the connection is closed. */
   onDefect(error: unknown): void
   /** An idle connection is closed after this time, in ms. */
@@ -236,13 +238,13 @@ class LaneConnection {
     const path = query < 0 ? head.url : head.url.slice(0, query)
     for (let i = 0; i < routes.length; i++) {
       if (!routes[i]!.matches(path)) continue
-      this.identify(routes[i]!, i, head, end)
+      this.identify(routes[i]!, head, end)
       return
     }
     this.leave()
   }
 
-  private identify(route: FastRoute, index: number, head: Head, end: number): void {
+  private identify(route: FastRoute, head: Head, end: number): void {
     const request: FastRequest = {
       url: head.url,
       headers: head.headers,
@@ -253,8 +255,8 @@ class LaneConnection {
       const user = this.lane.options.identify(request)
       if (user instanceof Promise) {
         this.isRunning = true
-        user.then((found) => this.run(route, index, request, found, end), this.refused)
-      } else this.run(route, index, request, user, end)
+        user.then((found) => this.run(route, request, found, end), this.refused)
+      } else this.run(route, request, user, end)
     } catch {
       this.leave()
     }
@@ -265,9 +267,9 @@ class LaneConnection {
     this.leave()
   }
 
-  private run(route: FastRoute, index: number, request: FastRequest, user: User, end: number): void {
+  private run(route: FastRoute, request: FastRequest, user: User, end: number): void {
     const startedMs = performance.now()
-    let running: Promise<FastAnswer>
+    let running: Promise<FastAnswer | null>
     try {
       running = route.run(user, request)
     } catch {
@@ -279,11 +281,15 @@ class LaneConnection {
     running.then(
       (answer) => {
         this.isRunning = false
+        if (answer === null) {
+          this.leave()
+          return
+        }
         this.hasServed = true
         this.unread = this.unread.length === end ? EMPTY : this.unread.subarray(end)
         this.sinceMs = performance.now()
         const { options } = this.lane
-        options.onAnswer(index, answer.status, this.sinceMs - startedMs)
+        options.onAnswer(route.url, answer.status, this.sinceMs - startedMs)
         this.send(answer, options.requestId(request.headers))
       },
       (error: unknown) => {

@@ -33,6 +33,7 @@ import { FastBatch } from './rest/fast-batch.ts'
 import { restRoutes } from './rest/index.ts'
 import type { GatewaySettings } from './settings.ts'
 import { clientErrorHandler, Sockets } from './sockets.ts'
+import { FastPublish } from './v1/fast-publish.ts'
 import { v1Routes } from './v1/index.ts'
 import { installValidation } from './validation.ts'
 
@@ -219,10 +220,10 @@ function installFastLane(app: FastifyInstance, context: GatewayContext, identiti
   const { engine, figures, log, settings } = context
   if (settings.requestsPerMinuteMax > 0) return null
   return new FastLane(app.server, streamEvent(settings), {
-    routes: [new FastBatch(engine)],
+    routes: [new FastBatch(engine), new FastPublish(engine)],
     identify: (request) => identities.identify(request),
     requestId,
-    onAnswer: (_route, status, durationMs) => figures.route('POST', '/pipeline').add(status, durationMs),
+    onAnswer: (url, status, durationMs) => figures.route('POST', url).add(status, durationMs),
     onDefect: (error) => log.warning(`A request of the fast lane failed: ${describe(error)}`),
     keepAliveMs: KEEP_ALIVE_MS,
     requestTimeoutMs: settings.requestTimeoutMs,

@@ -147,9 +147,9 @@ describe('a plain request', () => {
 })
 
 /** What Fastify's route answers: a header that the lane leaves to it goes along. */
-async function viaFastify(body: string, headers: readonly string[]): Promise<string> {
+async function viaFastify(body: string, headers: readonly string[], path = '/pipeline'): Promise<string> {
   const client = await RawClient.open(gateway.port)
-  client.socket.write(post(body, [...headers, 'Connection: close']))
+  client.socket.write(post(body, [...headers, 'Connection: close'], path))
   const [answer = ''] = split(await client.closed())
   return answer
 }
@@ -179,6 +179,51 @@ describe('lane and route', () => {
     client.socket.destroy()
     const withoutId = (text: string): string => text.replace(/"requestId":"[^"]*"/, '')
     expect(withoutId(answer)).toBe(withoutId(await viaFastify(body, headers)))
+  })
+})
+
+describe('publishing', () => {
+  const news = '/v1/topics/news/messages'
+  const json = 'Content-Type: application/json'
+  const cases: [name: string, body: string, headers: string[], path: string][] = [
+    ['one message', '{"data":"välue"}', [json], news],
+    ['bytes', '{"data":"AAE=","encoding":"base64"}', [json], news],
+    ['many', '{"messages":[{"data":"a"},{"data":"b"}]}', [json], news],
+    ['an unknown member', '{"data":"a","x":1}', [json], news],
+    ['a member of the prototype', '{"data":"a","__proto__":1}', [json], news],
+    ['a number', '{"data":1}', [json], news],
+    ['no JSON', '{"data":"a"', [json], news],
+    ['another type', 'data', ['Content-Type: text/plain'], news],
+    ['an escaped name', '{"data":"a"}', [json], '/v1/topics/a%20b/messages'],
+    ['a query', '{"data":"a"}', [json], `${news}?x=1`],
+    ['no name', '{"data":"a"}', [json], '/v1/topics//messages'],
+    ['a path below', '{"data":"a"}', [json], '/v1/topics/a/b/messages'],
+  ]
+
+  test.each(cases)('lane and route answer the same: %s', async (_name, body, headers, path) => {
+    const client = await RawClient.open(gateway.port)
+    client.socket.write(post(body, headers, path))
+    const [answer = ''] = await client.answers(1)
+    client.socket.destroy()
+    const withoutId = (text: string): string => text.replace(/"requestId":"[^"]*"/, '')
+    expect(withoutId(answer)).toBe(withoutId(await viaFastify(body, headers, path)))
+  })
+
+  test('a user who may not is refused, and nothing is published', async () => {
+    gateway.user('reader', ['on', '>pw', '+get', '~*', '&*'])
+    const messages: string[] = []
+    const subscription = await gateway.engine.subscribe('news', (message) => messages.push(message.toString()))
+    const auth = `Authorization: Basic ${Buffer.from('reader:pw').toString('base64')}`
+    const client = await RawClient.open(gateway.port)
+    client.socket.write(post('{"data":"a"}', [json, auth], news))
+    expect((await client.answers(1))[0]).toMatch(/^403 .*NOPERM/)
+    client.socket.destroy()
+    const allowed = await RawClient.open(gateway.port)
+    allowed.socket.write(post('{"data":"b"}', [json], news))
+    expect(await allowed.answers(1)).toEqual(['200 {"receivers":1}'])
+    allowed.socket.destroy()
+    await subscription.unsubscribe()
+    expect(messages).toEqual(['b'])
   })
 })
 
