@@ -37,6 +37,7 @@ import {
   EngineUnavailableError,
   type MessageListener,
 } from './engine.ts'
+import { requireCommands } from './permissions.ts'
 
 /** Doors of users that are kept open. */
 const DOORS_MAX = 1000
@@ -124,6 +125,8 @@ export class LocalEngine implements Engine {
       const refused = this.refusal(String(name), String(sub ?? ''))
       if (refused !== null) throw refused
     }
+    // Refused MULTIs would leave the commands to be run one by one.
+    requireCommands(this, user, [['MULTI']])
     const replies = await this.batch(this.doorOf(user), [['MULTI'], ...commands, ['EXEC']], decode, refuseNothing)
     const refused = replies.slice(0, -1).find((reply) => reply instanceof CommandError)
     if (refused instanceof CommandError) throw refused
@@ -251,6 +254,11 @@ export class LocalEngine implements Engine {
       const replies: ReplyValue[] = new Array<ReplyValue>(commands.length).fill(null)
       let missing = commands.length
       if (missing === 0) resolve(replies)
+      // All of them or none: half a transaction would keep the session in MULTI.
+      if (door.room < missing) {
+        reject(translate(new DoorFullError(door.waitingMax)))
+        return
+      }
       for (let i = 0; i < commands.length; i++) {
         const done = (reply: ReplyValue): void => {
           replies[i] = reply

@@ -98,8 +98,8 @@ interface FinishedCall {
 export class InProcess {
   readonly respVersion: number
   readonly user: User | null
+  readonly waitingMax: number
   private readonly server: Server
-  private readonly waitingMax: number
   private readonly waiting = new Fifo<Call>()
   /** Sessions whose call may block, by the call. */
   private readonly blocking = new Map<Call, InProcessSession>()
@@ -119,6 +119,11 @@ export class InProcess {
   /** Calls that wait or are under way. */
   get isIdle(): boolean {
     return this.waiting.size === 0 && this.blocking.size === 0 && (this.main === null || this.main.isIdle)
+  }
+
+  /** Calls for which there is room now. */
+  get room(): number {
+    return this.waitingMax - this.waiting.size
   }
 
   /** Queues a call. */
