@@ -112,20 +112,26 @@ export function clientErrorHandler(figures: Figures): (error: ConnectionError, s
     socket.pause()
     setTimeout(() => socket.destroy(), LINGER_MS).unref()
     const reply = replyUnderWay(socket)
-    if (reply === null) {
-      const [status, reason, detail] = CLIENT_ERRORS[error.code ?? ''] ?? MALFORMED
-      const body = problemBody(status, detail, {})
-      socket.end(
-        `HTTP/1.1 ${status} ${reason}\r\nContent-Type: application/problem+json; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
-      )
+    if (reply?.req.complete === true) {
+      // It answers an earlier request: ours in the midst of it would be taken for part of that.
+      reply.once('finish', () => socket.end())
       return
     }
-    // An answer in the midst of the one to an earlier request would be taken for part of that.
-    reply.once('finish', () => socket.end())
+    if (reply?.headersSent === true) {
+      socket.destroy()
+      return
+    }
+    const [status, reason, detail] = CLIENT_ERRORS[error.code ?? ''] ?? MALFORMED
+    const body = problemBody(status, detail, {})
+    socket.end(
+      `HTTP/1.1 ${status} ${reason}\r\nContent-Type: application/problem+json; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+    )
   }
 }
 
 interface ReplyUnderWay {
+  readonly headersSent: boolean
+  readonly req: { readonly complete: boolean }
   once(event: 'finish', listener: () => void): unknown
 }
 

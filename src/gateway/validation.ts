@@ -1,10 +1,14 @@
 /**
  * Validation of requests by JSON Schema: bodies are taken as they are (unknown members and wrong types are errors), while
  * parameters of paths and queries, which are texts, are converted to the type that the schema names.
+ *
+ * Bodies are JSON in UTF-8. What is no UTF-8 is refused: replaced characters would be stored as if they had been meant.
  */
+import { isUtf8 } from 'node:buffer'
 import { Ajv } from 'ajv'
 import ajvFormats from 'ajv-formats'
 import type { FastifyInstance } from 'fastify'
+import { Problem } from './problem.ts'
 
 /** Errors that are reported for one request. */
 const OPTIONS = { allErrors: false, useDefaults: true, removeAdditional: false, strict: true } as const
@@ -13,5 +17,16 @@ export function installValidation(app: FastifyInstance): void {
   const bodies = new Ajv({ ...OPTIONS, coerceTypes: false })
   const texts = new Ajv({ ...OPTIONS, coerceTypes: 'array' })
   for (const ajv of [bodies, texts]) ajvFormats.default(ajv)
+  readBodies(app)
   app.setValidatorCompiler(({ schema, httpPart }) => (httpPart === 'body' ? bodies : texts).compile(schema as object))
+}
+
+function readBodies(app: FastifyInstance): void {
+  // Members like __proto__ are errors, not left out.
+  const parse = app.getDefaultJsonParser('error', 'error')
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body: Buffer, done) => {
+    if (isUtf8(body)) parse(request, body.toString('utf8'), done)
+    else done(new Problem(400, 'The body is no valid UTF-8'))
+  })
+  app.removeContentTypeParser('text/plain')
 }
