@@ -9,8 +9,8 @@
  *     cache-tag:<tag>           the index of a tag: `<generation>:<key>` by expire time
  *
  * Value and note share a hash slot and are changed together by one script. An index lies in a slot of its own, so it is
- * changed in steps, in an order that can be broken off and repeated anywhere: an entry is there before its value is, and
- * goes after it. An entry without a value of its generation means nothing: such are left behind when a value is
+ * changed in steps, in an order that can be broken off and repeated anywhere: an entry is there before its value is (and
+ * put in again behind it, for an invalidation may have come between), and goes after it. An entry without a value of its generation means nothing: such are left behind when a value is
  * overwritten or deleted by another door, and go when the value would have expired or the tag is invalidated.
  */
 import { randomBytes } from 'node:crypto'

@@ -1,12 +1,13 @@
 /** Writes of strings: SET with its options, and tags. */
 import type { User } from '../../access/user.ts'
-import { type Argument, type CommandWords, Decode, type Engine, type ReplyValue } from '../engine.ts'
+import { type Argument, CommandError, type CommandWords, Decode, type Engine, type ReplyValue } from '../engine.ts'
 import { requireCommands } from '../permissions.ts'
 import { Problem } from '../problem.ts'
 import {
   CACHE_TAG,
   type EntryExpiry,
   index,
+  type Note,
   newGeneration,
   noteKey,
   noteOf,
@@ -56,26 +57,33 @@ export async function writeValue(engine: Engine, { key, bytes, options }: Write)
   const tags = [...new Set(options.tags ?? [])]
   const note = tags.length === 0 ? null : { generation: newGeneration(), tags }
   if (note !== null) await index(engine, key, note, entryExpiry(options))
-  const reply = await runScript(
-    engine,
-    SET_VALUE,
-    [key, noteKey(key)],
-    [
-      bytes,
-      options.returnOld === true ? 1 : 0,
-      note?.generation ?? '',
-      note === null ? '' : JSON.stringify(tags),
-      ...setWords(options),
-    ],
-    Decode.Bytes,
-  )
+  const reply = await setValue(engine, { key, bytes, options }, note)
   const [done, old, expires, ...before] = reply as [number, Buffer | null, number, ReplyValue, ReplyValue]
   const gone = noteOf(before[0], before[1])
   if (gone !== null) await unindex(engine, key, gone)
-  if (note !== null && done === 0) await unindex(engine, key, note)
-  else if (note !== null && options.keepTtl === true && expires >= 0)
-    await index(engine, key, note, { kind: 'at', ms: expires })
+  if (note !== null) {
+    if (done === 0 || expires === -2) await unindex(engine, key, note)
+    // Once more: an invalidation that saw the entry before the value was there has removed it.
+    else await index(engine, key, note, expires === -1 ? { kind: 'never' } : { kind: 'at', ms: expires })
+  }
   return { isSet: done === 1, old }
+}
+
+async function setValue(engine: Engine, { key, bytes, options }: Write, note: Note | null): Promise<ReplyValue> {
+  const args = [
+    bytes,
+    options.returnOld === true ? 1 : 0,
+    note?.generation ?? '',
+    note === null ? '' : JSON.stringify(note.tags),
+    ...setWords(options),
+  ]
+  try {
+    return await runScript(engine, SET_VALUE, [key, noteKey(key)], args, Decode.Bytes)
+  } catch (error) {
+    // When the connection was lost instead, nobody knows whether it was set: an entry too many does no harm.
+    if (note !== null && error instanceof CommandError) await unindex(engine, key, note)
+    throw error
+  }
 }
 
 /** Deletes a key with its tags; false when it was not there. */

@@ -203,8 +203,8 @@ return {allowed and 1 or 0, math.max(0, limit - used), last and last.time + wind
  * Sets a string, and notes what it was set with.
  *
  * KEYS: key, its note. ARGV: value, whether the value before is replied (1 or 0), generation or '', tags as JSON or '',
- * then options of SET. Reply: 1 when it was set, else 0; the value before or nil; expire time in ms of the key or -1; and
- * generation and tags of the note that is gone, nil when there was none.
+ * then options of SET. Reply: 1 when it was set, else 0; the value before or nil; expire time in ms of the key (-1: never,
+ * -2: it is gone); and generation and tags of the note that was replaced, nil when there was none.
  *
  * The note of a tagged value is a hash: \`g\` generation (of this one write), \`d\` digest of the value, \`t\` its tags. It
  * lives as long as the value. A value whose digest is another was written by somebody else since: it has no tags.

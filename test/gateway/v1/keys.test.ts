@@ -2,6 +2,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { createGateway, type Gateway } from '../../../src/gateway/gateway.ts'
 import { LocalEngine } from '../../../src/gateway/local-engine.ts'
 import { gatewaySettings } from '../../../src/gateway/settings.ts'
+import { writeValue } from '../../../src/gateway/v1/key-write.ts'
+import { SET_VALUE } from '../../../src/gateway/v1/scripts.ts'
 import { TestBroker, TestClock } from '../../support/broker.ts'
 
 const START_MS = 1_700_000_000_000
@@ -196,6 +198,7 @@ describe('setting a value', () => {
     const refused = await send('keys/k', { method: 'PUT', json: { value: 'a', returnOld: true, tags: ['t'] } })
     expect(refused.status).toBe(409)
     expect(await call('TYPE', 'k')).toBe('list')
+    expect(await call('EXISTS', 'cache-tag:t')).toBe(0)
     expect(await put('k', { value: 'a' })).toEqual({ key: 'k', set: true })
   })
 })
@@ -457,6 +460,24 @@ describe('cache tags', () => {
     }
     expect([deleted, requests]).toEqual([12_000, 2])
     expect(await call('DBSIZE')).toBe(0)
+  })
+
+  test('an invalidation between the steps of a write does not make it forget the value', async () => {
+    const interrupted: LocalEngine = Object.create(engine)
+    let isInvalidated = false
+    interrupted.call = async (user, args, options) => {
+      if (args[1] === SET_VALUE.sha1 && !isInvalidated) {
+        isInvalidated = true
+        expect(await invalidate('red')).toMatchObject({ deleted: 0, stale: 1 })
+        expect(await call('EXISTS', 'cache-tag:red')).toBe(0)
+      }
+      return engine.call(user, args, options)
+    }
+    await writeValue(interrupted, { key: 'k', bytes: Buffer.from('v'), options: { tags: ['red'] } })
+    expect(isInvalidated).toBe(true)
+    expect(await call('GET', 'k')).toBe('v')
+    expect(await invalidate('red')).toMatchObject({ deleted: 1 })
+    expect(await call('KEYS', '*')).toEqual([])
   })
 
   test('a value that is set while its tag is invalidated is either deleted or still tagged', async () => {
