@@ -216,6 +216,12 @@ export function isIssuedToken(request: RequestSource): boolean {
   }
 }
 
+/** The bearer token of a request, null when it proves itself in another way. For connections that outlive their request. */
+export function bearerToken(request: RequestSource): string | null {
+  const { kind, text } = credentialsOf(request)
+  return kind === Credentials.Bearer ? text : null
+}
+
 /** @throws Problem 401 for credentials that cannot be read */
 function credentialsOf({ headers, url }: RequestSource): GivenCredentials {
   const { authorization } = headers

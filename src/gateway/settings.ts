@@ -3,6 +3,7 @@ import { isIP } from 'node:net'
 import { resolve } from 'node:path'
 import type { Config } from '../config/config.ts'
 import { decodePath } from '../config/path-text.ts'
+import { REALTIME_LIMITS, type RealtimeLimits } from './realtime/limits.ts'
 
 /** Names of proxy-addr, which Fastify uses, for networks. */
 const NETWORK_NAMES: ReadonlySet<string> = new Set(['loopback', 'linklocal', 'uniquelocal'])
@@ -20,6 +21,7 @@ export interface GatewaySettings {
   /** Paths of certificate and key; null: plain HTTP. */
   readonly tls: { readonly certFile: string; readonly keyFile: string } | null
   readonly jwt: JwtSettings
+  readonly realtime: RealtimeLimits
   /** Whether a page of this origin may use the gateway. */
   allowsOrigin(origin: string): boolean
 }
@@ -56,6 +58,7 @@ export function gatewaySettings(config: Config): GatewaySettings {
     corsOrigins: [...origins],
     isProtected: config.bool('protected-mode'),
     tls: tlsSettings(config),
+    realtime: REALTIME_LIMITS,
     jwt: {
       secret: config.text('http-jwt-secret'),
       publicKeyFile: file(config, config.text('http-jwt-public-key-file')),

@@ -5,6 +5,7 @@
 import type { FastifyInstance, RouteOptions } from 'fastify'
 import type { GatewayContext } from '../gateway.ts'
 import { Problem } from '../problem.ts'
+import { realtimeRoutes } from '../realtime/routes.ts'
 import { keyRoutes } from './keys.ts'
 import { leaderboardRoutes } from './leaderboards.ts'
 import { installOpenApi, openApiRoutes } from './openapi.ts'
@@ -25,6 +26,7 @@ const FAMILIES: readonly Routes[] = [
   leaderboardRoutes,
   queueRoutes,
   rateLimitRoutes,
+  realtimeRoutes,
   keyRoutes,
   tokenRoutes,
 ]

@@ -1,0 +1,52 @@
+/** Limits of realtime clients. What happens when one is reached stands beside it, and in docs/REALTIME.md. */
+
+export interface RealtimeLimits {
+  /** Pause between two heartbeats, in ms. Who shows no life between two of them is cut off. */
+  readonly heartbeatMs: number
+  /** Bytes that may wait for a client before channel messages overflow: close 4408, or they are dropped and counted. */
+  readonly bufferBytesMax: number
+  /** Subscriptions of one client; the next ones get the error LIMIT. */
+  readonly subscriptionsMax: number
+  /** So many subscriptions beyond the limit close the connection: 4429. */
+  readonly refusalsMax: number
+  /** Consumptions of one client; the next one gets the error LIMIT. */
+  readonly consumptionsMax: number
+  /** Messages a second that one client may send, for a while up to twice as many; then close 4429. */
+  readonly messagesPerSecondMax: number
+  /** Requests of one client under way; with more it is not read from. */
+  readonly requestsMax: number
+  /** Blocking commands of one client under way; the next one gets the error LIMIT. */
+  readonly blockingCallsMax: number
+  /** A blocking command called by a client ends after this time, in ms, as by its timeout. */
+  readonly blockingCallMs: number
+  /** Time in which a client answers the close of its connection, in ms; then it is cut off. */
+  readonly closeMs: number
+}
+
+export const REALTIME_LIMITS: RealtimeLimits = {
+  heartbeatMs: 25_000,
+  bufferBytesMax: 1024 * 1024,
+  subscriptionsMax: 1000,
+  refusalsMax: 100,
+  consumptionsMax: 16,
+  messagesPerSecondMax: 5000,
+  requestsMax: 256,
+  blockingCallsMax: 16,
+  blockingCallMs: 30_000,
+  closeMs: 2000,
+}
+
+/** Channels, patterns and key patterns with subscribers, of all clients together; more get the error LIMIT. */
+export const TOPICS_MAX = 100_000
+/** Streams that are followed, by all clients together; more get the error LIMIT. */
+export const FEEDS_MAX = 10_000
+/** Consumptions of all clients together: each holds a session of the engine while it waits. More get the error LIMIT. */
+export const CONSUMPTIONS_MAX = 2000
+/** Unacknowledged entries that a consumption may ask for. */
+export const CREDIT_MAX = 1000
+/** Longest name of a channel, pattern, key, group or consumer, in chars. */
+export const NAME_LENGTH_MAX = 4096
+/** Streams of one SSE request: its event ID has to hold a position for each. */
+export const SSE_STREAMS_MAX = 32
+/** Entries read at once for one client that catches up. */
+export const PAGE_ENTRIES = 64

@@ -1,0 +1,43 @@
+/** Bytes of channels and streams as JSON: text where they are UTF-8, else base64, which the message says. */
+import { isUtf8 } from 'node:buffer'
+
+/** An entry with its ID and names and values in turn. */
+export interface Entry {
+  readonly id: string
+  readonly fields: readonly Buffer[]
+}
+
+/** Members `data` and, if need be, `encoding` of a message, as JSON. */
+export function dataMembers(bytes: Buffer): string {
+  return isUtf8(bytes)
+    ? `"data":${JSON.stringify(bytes.toString())}`
+    : `"data":"${bytes.toString('base64')}","encoding":"base64"`
+}
+
+/** Members `entries` and, if need be, `encoding`. Each entry has the shape of XRANGE, with more elements when given. */
+export function entriesMembers(entries: readonly Entry[], more: readonly (number | null)[] | null = null): string {
+  const isText = entries.every(({ fields }) => fields.every((field) => isUtf8(field)))
+  const list = entries.map(({ id, fields }, i) => {
+    const texts = fields.map((field) => (isText ? field.toString() : field.toString('base64')))
+    return more === null ? [id, texts] : [id, texts, more[i]]
+  })
+  return `"entries":${JSON.stringify(list)}${isText ? '' : ',"encoding":"base64"'}`
+}
+
+/** Entries of a reply to XRANGE and its kin, read with Decode.Bytes; those that are deleted (XREADGROUP) have null. */
+export function entriesOf(reply: unknown): { readonly id: string; readonly fields: readonly Buffer[] | null }[] {
+  if (!Array.isArray(reply)) return []
+  return reply.map((entry: readonly [Buffer, readonly Buffer[] | null]) => ({
+    id: entry[0].toString('latin1'),
+    fields: entry[1],
+  }))
+}
+
+/** Entries that a reply to XREAD or XREADGROUP has for each stream. */
+export function streamsOf(reply: unknown): { readonly key: string; readonly entries: ReturnType<typeof entriesOf> }[] {
+  if (!Array.isArray(reply)) return []
+  return reply.map((stream: readonly [Buffer, unknown]) => ({
+    key: stream[0].toString(),
+    entries: entriesOf(stream[1]),
+  }))
+}

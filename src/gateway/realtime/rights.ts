@@ -1,0 +1,31 @@
+/** Rights to what is no command of its own: keyspace events, and the events of a queue. */
+import { KeyAccess, type User } from '../../access/user.ts'
+import { CommandError, type Engine } from '../engine.ts'
+import { requirePrefix } from '../permissions.ts'
+
+const GLOB_CHARS = /[*?[\\]/
+
+/**
+ * Keyspace events of a key, or of keys that match a pattern. They tell no more than reading the keys would, so the right
+ * to read a key is what counts: a single key must be readable, of a pattern's only those that are readable are told.
+ *
+ * @throws CommandError NOPERM
+ */
+export function requireKeys(engine: Engine, user: User, keys: string): void {
+  if (user.isUnrestricted) return
+  const command = engine.registry.byFullName('psubscribe')
+  const maySubscribe = user.selectors.some(
+    (selector) => selector.allowsAllCommands || (command !== null && selector.hasCommand(command.aclId)),
+  )
+  if (!maySubscribe) {
+    throw new CommandError(`NOPERM User ${user.name} has no permissions to run the 'psubscribe' command`)
+  }
+  if (!GLOB_CHARS.test(keys) && !user.mayReadKey(Buffer.from(keys).toString('latin1'))) {
+    throw new CommandError('NOPERM No permissions to access a key')
+  }
+}
+
+/** What the events of a queue tell is in its other keys too: all of them must be readable. @throws CommandError NOPERM */
+export function requireQueue(user: User, queue: string, prefix: string): void {
+  requirePrefix(user, `${prefix}:${queue}:`, KeyAccess.Read)
+}

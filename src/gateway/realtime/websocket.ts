@@ -1,0 +1,185 @@
+/**
+ * A WebSocket client: requests come in, pushes and replies go out. Hot path: send, endTurn.
+ *
+ * `ws` makes the handshake, reads, and closes. What goes out does not pass it: a batch has its frames already, and they
+ * are written to the socket as they are; those of a turn leave together (`cork`). Messages are not compressed, which
+ * would cost every client a compressor of its own.
+ *
+ * A client that has too many requests under way, or does not take the replies, is not read from until that is over.
+ */
+import type { Socket } from 'node:net'
+import type { User } from '../../access/user.ts'
+import type { Batch } from './batch.ts'
+import type { Outlet } from './outlet.ts'
+import { CloseCode, errorMessage, parseMessage } from './protocol.ts'
+import { RateWindow } from './rate-window.ts'
+import type { Realtime } from './realtime.ts'
+import { Requests } from './requests.ts'
+import { Session } from './session.ts'
+import type { TurnEnd } from './turn.ts'
+
+/** What is used of a `WebSocket` of `ws`. */
+export interface ServerSocket {
+  on(event: 'message', listener: (data: Buffer, isBinary: boolean) => void): unknown
+  on(event: 'pong', listener: () => void): unknown
+  on(event: 'close', listener: () => void): unknown
+  on(event: 'error', listener: (error: Error) => void): unknown
+  removeAllListeners(event: 'error'): unknown
+  pause(): void
+  resume(): void
+  close(code: number, reason: string): void
+  terminate(): void
+}
+
+const PING_FRAME = Buffer.from([0x89, 0])
+
+export class WebSocketConnection implements Outlet, TurnEnd {
+  private readonly ws: ServerSocket
+  private readonly socket: Socket
+  private readonly session: Session
+  private requests: Requests | null = null
+  private rate: RateWindow | null = null
+  private isCorked: boolean = false
+  private isPaused: boolean = false
+  private hasShownLife: boolean = true
+
+  constructor(realtime: Realtime, ws: ServerSocket, socket: Socket, user: User, token: string | null) {
+    this.ws = ws
+    this.socket = socket
+    this.session = new Session(realtime, user, token, this)
+    ws.on('message', (data, isBinary) => this.received(data, isBinary))
+    ws.on('pong', () => this.showLife())
+    ws.on('close', () => this.closed())
+    ws.on('error', () => {
+      // A broken frame, or a socket that broke: `ws` closes by itself, with the code that fits.
+    })
+    socket.on('drain', () => this.drained())
+    realtime.sessionOpened(this.session)
+    this.welcome()
+  }
+
+  get queuedBytes(): number {
+    return this.socket.writableLength
+  }
+
+  get isFull(): boolean {
+    return this.socket.writableNeedDrain
+  }
+
+  send(batch: Batch): void {
+    this.write(batch.webSocket)
+  }
+
+  sendEntries(batch: Batch): void {
+    this.write(batch.webSocket)
+  }
+
+  endTurn(): void {
+    this.isCorked = false
+    this.socket.uncork()
+  }
+
+  beat(): boolean {
+    if (!this.hasShownLife) return false
+    this.hasShownLife = false
+    this.write(PING_FRAME)
+    return true
+  }
+
+  pause(): void {
+    if (this.isPaused) return
+    this.isPaused = true
+    this.ws.pause()
+  }
+
+  resume(): void {
+    if (!this.isPaused) return
+    this.isPaused = false
+    this.ws.resume()
+  }
+
+  close(code: CloseCode, reason: string): void {
+    if (this.session.isClosed) return
+    this.closed()
+    // The answer of the client has to be read.
+    this.resume()
+    this.ws.close(code, reason)
+  }
+
+  terminate(): void {
+    this.closed()
+    this.ws.terminate()
+  }
+
+  private write(bytes: Buffer): void {
+    const { socket } = this
+    if (!this.isCorked) {
+      this.isCorked = true
+      socket.cork()
+      this.session.realtime.turn.addSocket(this)
+    }
+    socket.write(bytes)
+  }
+
+  private welcome(): void {
+    const { realtime, user } = this.session
+    const { bufferBytesMax, subscriptionsMax, consumptionsMax, heartbeatMs } = realtime.limits
+    const limits = { messageBytes: realtime.context.settings.bodyBytesMax, bufferBytes: bufferBytesMax }
+    this.session.push('welcome', {
+      type: 'welcome',
+      version: 1,
+      user: Buffer.from(user.name, 'latin1').toString('utf8'),
+      heartbeatMs,
+      limits: { ...limits, subscriptions: subscriptionsMax, consumptions: consumptionsMax },
+    })
+  }
+
+  private received(data: Buffer, isBinary: boolean): void {
+    const { session } = this
+    if (session.isClosed) return
+    this.hasShownLife = true
+    this.rate ??= new RateWindow(session.realtime.limits.messagesPerSecondMax)
+    if (!this.rate.take(performance.now())) {
+      this.close(CloseCode.TooMany, 'Too many messages')
+      return
+    }
+    if (isBinary) {
+      this.close(CloseCode.Protocol, 'Messages are JSON texts')
+      return
+    }
+    const { id, request, detail } = parseMessage(data.toString())
+    if (id === null) this.close(CloseCode.Protocol, detail)
+    else if (request === null) session.sendText('error', errorMessage(id, 'BAD_REQUEST', detail))
+    else {
+      this.requests ??= new Requests(session)
+      void this.requests.answer(id, request).then(this.answered)
+    }
+    this.regulate()
+  }
+
+  private readonly answered = (): void => this.regulate()
+
+  /** Reads on, or does not. */
+  private regulate(): void {
+    if (this.session.isClosed) return
+    const { requestsMax, bufferBytesMax } = this.session.realtime.limits
+    const count = this.requests?.count ?? 0
+    if (count >= requestsMax || this.queuedBytes > bufferBytesMax) this.pause()
+    else this.resume()
+  }
+
+  private showLife(): void {
+    this.hasShownLife = true
+  }
+
+  private drained(): void {
+    if (this.session.isClosed) return
+    this.session.drained()
+    this.regulate()
+  }
+
+  private closed(): void {
+    this.requests?.close()
+    this.session.close()
+  }
+}
