@@ -169,8 +169,10 @@ class LaneConnection {
   private unread: Buffer = EMPTY
   private isRunning: boolean = false
   private hasServed: boolean = false
-  /** When the last answer was sent, or the first byte of an incomplete request came. */
+  /** When the last answer was sent, or the connection was opened. */
   private sinceMs: number = performance.now()
+  /** When the head of a request was read whose body is not complete; null when there is none. */
+  private partialSinceMs: number | null = null
 
   constructor(lane: FastLane, socket: Socket) {
     this.lane = lane
@@ -193,7 +195,7 @@ class LaneConnection {
 
   /** Node's server waits for the rest of a slow request, by its own limits. */
   giveUpPartial(sinceMs: number): void {
-    if (!this.isRunning && this.unread.length > 0 && this.sinceMs <= sinceMs) this.leave()
+    if (!this.isRunning && this.partialSinceMs !== null && this.partialSinceMs <= sinceMs) this.leave()
   }
 
   private readonly onData = (chunk: Buffer): void => {
@@ -227,21 +229,24 @@ class LaneConnection {
       this.leave()
       return
     }
+    const route = this.routeOf(head.url)
     const end = head.bodyStart + head.bodyBytes
-    if (end > unread.length) {
-      if (end > REQUEST_BYTES_MAX) this.leave()
-      else this.sinceMs = performance.now()
-      return
+    if (route === null || end > REQUEST_BYTES_MAX) this.leave()
+    else if (end <= unread.length) {
+      this.partialSinceMs = null
+      this.identify(route, head, end)
+    } else {
+      // Not with each piece: a body that drips would never be late.
+      this.partialSinceMs ??= performance.now()
     }
+  }
+
+  private routeOf(url: string): FastRoute | null {
+    const query = url.indexOf('?')
+    const path = query < 0 ? url : url.slice(0, query)
     const { routes } = this.lane.options
-    const query = head.url.indexOf('?')
-    const path = query < 0 ? head.url : head.url.slice(0, query)
-    for (let i = 0; i < routes.length; i++) {
-      if (!routes[i]!.matches(path)) continue
-      this.identify(routes[i]!, head, end)
-      return
-    }
-    this.leave()
+    for (let i = 0; i < routes.length; i++) if (routes[i]!.matches(path)) return routes[i]!
+    return null
   }
 
   private identify(route: FastRoute, head: Head, end: number): void {
