@@ -4,6 +4,7 @@
  *
  * When you add a command: its file (definition and handler), the `index.ts` of its family, its test.
  */
+import { KeyAccess } from '../access/selector.ts'
 import type { Args } from '../resp/args.ts'
 import type { ReplySink } from '../resp/reply.ts'
 import type { CommandContext } from './context.ts'
@@ -195,6 +196,24 @@ export interface CommandDefinition {
   /** Indices of arguments that are secrets: SLOWLOG and MONITOR do not show them. */
   readonly sensitiveArguments?: (args: Args) => number[]
   readonly handler: Handler
+}
+
+/** What a command does with the content of a key, as bits of KeyAccess; 0 when it is only named. */
+export function keyAccess(flags: readonly KeySpecFlag[]): number {
+  let access = 0
+  for (const flag of flags) {
+    if (flag === 'access') access |= KeyAccess.Read
+    else if (flag === 'update' || flag === 'insert' || flag === 'delete') access |= KeyAccess.Write
+  }
+  return access
+}
+
+/** The spec of a command of which each call has one key, always at the same place and for the same use; else null. */
+export function soleKeySpec({ keys, extractKeys, keyFlags }: CommandDefinition): KeySpec | null {
+  const [spec] = keys ?? []
+  if (spec === undefined || keys?.length !== 1 || extractKeys !== undefined || keyFlags !== undefined) return null
+  if (spec.begin.type !== 'index' || spec.find.type !== 'range' || spec.find.lastKey !== 0) return null
+  return spec.flags.includes('not_key') || spec.flags.includes('incomplete') ? null : spec
 }
 
 /** Declares a command; here for the type check and so that definitions are found by one name. */

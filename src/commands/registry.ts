@@ -4,7 +4,16 @@
 import type { CommandCatalog } from '../access/rules.ts'
 import { COMMAND_IDS_MAX, type ControlledCommand } from '../access/selector.ts'
 import type { Args } from '../resp/args.ts'
-import { AclCategory, CATEGORY_NAMES, type CommandDefinition, CommandFlag, type Handler } from './define.ts'
+import {
+  AclCategory,
+  CATEGORY_NAMES,
+  type ChannelArguments,
+  type CommandDefinition,
+  CommandFlag,
+  type Handler,
+  keyAccess,
+  soleKeySpec,
+} from './define.ts'
 
 /** A registered command with its statistics. */
 export class Command implements ControlledCommand {
@@ -21,6 +30,10 @@ export class Command implements ControlledCommand {
   /** Takes a moment only, with few arguments: it may be timed together with others (observe/command-timer.ts). */
   readonly isBrief: boolean
   readonly handler: Handler
+  /** The one key of every call: index of its argument, 0 when it is not that simple; and what is done with it (KeyAccess). */
+  readonly soleKey: number
+  readonly soleKeyAccess: number
+  readonly channels: ChannelArguments | null
   readonly container: Command | null
   readonly subcommands: ReadonlyMap<string, Command> | null
   /** Statistics for INFO commandstats. */
@@ -43,6 +56,10 @@ export class Command implements ControlledCommand {
     this.isBrief =
       (definition.flags & CommandFlag.Blocking) === 0 && ((definition.flags & CommandFlag.Fast) !== 0 || isConstant)
     this.handler = definition.handler
+    const key = soleKeySpec(definition)
+    this.soleKey = key !== null && key.begin.type === 'index' ? key.begin.index : 0
+    this.soleKeyAccess = key === null ? 0 : keyAccess(key.flags)
+    this.channels = definition.channels ?? null
     this.container = container
     this.subcommands =
       definition.subcommands === undefined

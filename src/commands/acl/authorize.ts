@@ -6,11 +6,11 @@
  * before a denied key before a denied command. Source: Valkey src/acl.c `ACLSelectorCheckCmd`,
  * `ACLCheckAllUserCommandPerm`.
  */
-import { KeyAccess, type Selector } from '../../access/selector.ts'
+import type { Selector } from '../../access/selector.ts'
 import type { User } from '../../access/user.ts'
 import type { Args } from '../../resp/args.ts'
 import { AccessDenied, DenialReason } from '../../resp/errors.ts'
-import { AclCategory, type ChannelArguments, CommandFlag, type KeySpecFlag } from '../define.ts'
+import { AclCategory, type ChannelArguments, CommandFlag, keyAccess } from '../define.ts'
 import { hasKeys, type KeyArgument, keyArguments } from '../key-extraction.ts'
 import type { Command } from '../registry.ts'
 
@@ -35,7 +35,8 @@ export function authorize(user: User, command: Command, args: Args): AccessDenie
   // Keys are looked for once, whatever the number of selectors.
   let keys: KeyArgument[] | null = null
   for (const selector of user.selectors) {
-    if (keys === null && !selector.allowsAllKeys && hasKeys(command)) keys = keyArguments(command, args) ?? []
+    if (keys === null && command.soleKey === 0 && !selector.allowsAllKeys && hasKeys(command))
+      keys = keyArguments(command, args) ?? []
     const refusal = refusalOf(selector, command, args, keys ?? NO_KEYS)
     if (refusal === null) return null
     if (refusal.reason > worst.reason || (refusal.reason === worst.reason && refusal.at > worst.at)) worst = refusal
@@ -46,7 +47,7 @@ export function authorize(user: User, command: Command, args: Args): AccessDenie
 /** Whether one selector allows the call and every key besides, with all of `access` (bits of KeyAccess): SORT BY and GET. */
 export function mayUseEveryKey(user: User, command: Command, args: Args, access: number): boolean {
   if (user.isUnrestricted) return true
-  const keys = hasKeys(command) ? (keyArguments(command, args) ?? NO_KEYS) : NO_KEYS
+  const keys = command.soleKey === 0 && hasKeys(command) ? (keyArguments(command, args) ?? NO_KEYS) : NO_KEYS
   return user.selectors.some(
     (selector) => selector.allowsEveryKey(access) && refusalOf(selector, command, args, keys) === null,
   )
@@ -67,15 +68,19 @@ function isForReadOnly(command: Command): boolean {
   )
 }
 
+/** `keys` are those of a command that has not one sole key. */
 function refusalOf(selector: Selector, command: Command, args: Args, keys: readonly KeyArgument[]): Refusal | null {
   if (!allowsCommand(selector, command, args)) return COMMAND_REFUSED
   if (!selector.allowsAllKeys) {
+    const { soleKey } = command
+    if (soleKey > 0 && soleKey < args.count && !selector.allowsKey(args.text(soleKey), command.soleKeyAccess))
+      return { reason: DenialReason.Key, at: soleKey }
     for (const { index, flags } of keys) {
-      if (!selector.allowsKey(args.text(index), accessOf(flags))) return { reason: DenialReason.Key, at: index }
+      if (!selector.allowsKey(args.text(index), keyAccess(flags))) return { reason: DenialReason.Key, at: index }
     }
   }
-  const { channels } = command.definition
-  if (channels === undefined || selector.allowsAllChannels) return null
+  const { channels } = command
+  if (channels === null || selector.allowsAllChannels) return null
   return channelRefusal(selector, args, channels)
 }
 
@@ -85,16 +90,6 @@ function allowsCommand(selector: Selector, command: Command, args: Args): boolea
   if (selector.hasCommand(command.aclId)) return true
   const firstArguments = selector.firstArgumentsOf(command.aclId)
   return firstArguments !== null && args.count > 1 && firstArguments.includes(args.text(1).toLowerCase())
-}
-
-/** What a command does with the content of a key; just to name it needs a pattern that matches, whatever it allows. */
-function accessOf(flags: readonly KeySpecFlag[]): number {
-  let access = 0
-  for (const flag of flags) {
-    if (flag === 'access') access |= KeyAccess.Read
-    else if (flag === 'update' || flag === 'insert' || flag === 'delete') access |= KeyAccess.Write
-  }
-  return access
 }
 
 function channelRefusal(selector: Selector, args: Args, channels: ChannelArguments): Refusal | null {
