@@ -57,7 +57,7 @@ const Outcome = { Appended: 0, Replayed: 1, OtherRequest: 2, NoStream: 3 } as co
  *
  * IDs are compared as padded texts: numbers of Lua are not exact beyond 2^53.
  */
-const APPEND = defineScript(`
+export const APPEND = defineScript(`
 local key, marker, digest = KEYS[1], KEYS[2], ARGV[1]
 if marker then
   local known = redis.call('GET', marker)

@@ -54,7 +54,7 @@ const GIVEN_BACK_IDLE_MS = 1e12
  * The entry stays with its consumer, as no engine before Redis 8.8 knows pending entries without one, but its delivery
  * time is 0: it has been idle for longer than any reader or XAUTOCLAIM may ask for.
  */
-const NACK = defineScript(`
+export const NACK = defineScript(`
 local key, group, consumer = KEYS[1], ARGV[1], ARGV[2]
 local done = {}
 for i = 4, #ARGV do

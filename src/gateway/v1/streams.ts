@@ -108,7 +108,7 @@ interface ReadQuery {
 }
 
 /** Deletes a stream. KEYS: stream. Reply: 1 when it was there. Anything but a stream is an error. */
-const DELETE_STREAM = defineScript(`
+export const DELETE_STREAM = defineScript(`
 local length = redis.pcall('XLEN', KEYS[1])
 if type(length) == 'table' then return length end
 return redis.call('DEL', KEYS[1])
