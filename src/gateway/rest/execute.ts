@@ -84,9 +84,9 @@ export class Executor {
     for (let at = 0; at < commands.length; ) {
       const words = commands[at]!
       if (this.waiting.has(words)) {
+        body.add(await this.wait(user, words, decode, response, deadlineMs))
         // Whoever has hung up while a command waited wants none of those that follow.
         if (response.destroyed) break
-        body.add(await this.wait(user, words, decode, response, deadlineMs))
         at++
         continue
       }
