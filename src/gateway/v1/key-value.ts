@@ -3,6 +3,9 @@ import { isUtf8 } from 'node:buffer'
 import { Problem } from '../problem.ts'
 import { NAME_LENGTH_MAX } from './schemas.ts'
 
+/** Values in one JSON answer, in bytes: written with escapes they must fit into a string of JavaScript (2^29 chars). */
+export const JSON_BYTES_MAX = 64 * 1024 * 1024
+
 export type Encoding = 'text' | 'base64'
 
 export interface EncodedValue {
@@ -10,8 +13,15 @@ export interface EncodedValue {
   readonly encoding: Encoding
 }
 
-/** Bytes as text where that was asked for and they are UTF-8, else as base64. */
+/**
+ * Bytes as text where that was asked for and they are UTF-8, else as base64.
+ *
+ * @throws Problem 406 when they are too many for JSON
+ */
 export function encodeValue(bytes: Buffer, wanted: Encoding): EncodedValue {
+  if (bytes.length > JSON_BYTES_MAX) {
+    throw new Problem(406, `The value is longer than ${JSON_BYTES_MAX} bytes: accept application/octet-stream`)
+  }
   if (wanted === 'text' && isUtf8(bytes)) return { value: bytes.toString('utf8'), encoding: 'text' }
   return { value: bytes.toString('base64'), encoding: 'base64' }
 }

@@ -15,6 +15,7 @@ import {
   tagKey,
   unindex,
 } from './cache-tags.ts'
+import { JSON_BYTES_MAX } from './key-value.ts'
 import { DELETE_VALUE, EXPIRE_VALUE, runScript, SET_VALUE } from './scripts.ts'
 
 /** When a key expires; at most one of them. */
@@ -72,7 +73,7 @@ export async function writeValue(engine: Engine, { key, bytes, options }: Write)
 async function setValue(engine: Engine, { key, bytes, options }: Write, note: Note | null): Promise<ReplyValue> {
   const args = [
     bytes,
-    options.returnOld === true ? 1 : 0,
+    options.returnOld === true ? JSON_BYTES_MAX : '',
     note?.generation ?? '',
     note === null ? '' : JSON.stringify(note.tags),
     ...setWords(options),

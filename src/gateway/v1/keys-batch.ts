@@ -8,7 +8,8 @@ import { CommandError, Decode, type Engine, type ReplyValue } from '../engine.ts
 import type { GatewayContext } from '../gateway.ts'
 import { userOf } from '../identity.ts'
 import { requireCommands } from '../permissions.ts'
-import { decodeValue, ENCODING_OF_ANSWER, type Encoding, encodeValue, KEY, VALUE } from './key-value.ts'
+import { Problem } from '../problem.ts'
+import { decodeValue, ENCODING_OF_ANSWER, type Encoding, encodeValue, JSON_BYTES_MAX, KEY, VALUE } from './key-value.ts'
 import { checkWrite, deleteKey, WRITE_OPTIONS, type Write, type WriteOptions, writeValue } from './key-write.ts'
 import { answer, BATCH_MAX, body, ENCODING, query } from './schemas.ts'
 
@@ -36,6 +37,7 @@ export async function keyBatchRoutes(app: FastifyInstance, { engine }: GatewayCo
       const user = userOf(request)
       const commands = keys.map((key) => ['GET', key])
       requireCommands(engine, user, commands)
+      await checkLengths(engine, keys)
       const replies = await engine.pipeline(user, commands, Decode.Bytes)
       return { results: keys.map((key, i) => gotten(key, replies[i]!, encoding)) }
     },
@@ -65,6 +67,19 @@ export async function keyBatchRoutes(app: FastifyInstance, { engine }: GatewayCo
     const deleted = await Promise.all(keys.map((key) => deleteKey(engine, key)))
     return { deleted: deleted.filter((isDeleted) => isDeleted).length }
   })
+}
+
+/** Asked before the values are read: so many bytes should not even be held at once. @throws Problem 406 */
+async function checkLengths(engine: Engine, keys: readonly string[]): Promise<void> {
+  const lengths = await engine.pipeline(
+    engine.system,
+    keys.map((key) => ['STRLEN', key]),
+    Decode.Text,
+  )
+  const total = lengths.reduce<number>((sum, length) => sum + (typeof length === 'number' ? length : 0), 0)
+  if (total > JSON_BYTES_MAX) {
+    throw new Problem(406, `The values are longer than ${JSON_BYTES_MAX} bytes together: ask for fewer`)
+  }
 }
 
 function gotten(key: string, reply: ReplyValue, encoding: Encoding): object {

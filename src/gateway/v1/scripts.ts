@@ -202,8 +202,8 @@ return {allowed and 1 or 0, math.max(0, limit - used), last and last.time + wind
 /**
  * Sets a string, and notes what it was set with.
  *
- * KEYS: key, its note. ARGV: value, whether the value before is replied (1 or 0), generation or '', tags as JSON or '',
- * then options of SET. Reply: 1 when it was set, else 0; the value before or nil; expire time in ms of the key (-1: never,
+ * KEYS: key, its note. ARGV: value, how long the value before may be that is replied, or '' for none, generation or '', tags
+ * as JSON or '', then options of SET. Reply: 1 when it was set, else 0; the value before or nil; expire time in ms of the key (-1: never,
  * -2: it is gone); and generation and tags of the note that was replaced, nil when there was none.
  *
  * The note of a tagged value is a hash: \`g\` generation (of this one write), \`d\` digest of the value, \`t\` its tags. It
@@ -214,7 +214,12 @@ local key, note = KEYS[1], KEYS[2]
 local words = {'SET', key, ARGV[1]}
 for i = 5, #ARGV do words[#words + 1] = ARGV[i] end
 local before = false
-if ARGV[2] == '1' then before = redis.call('GET', key) end
+if ARGV[2] ~= '' then
+  if redis.call('STRLEN', key) > tonumber(ARGV[2]) then
+    return redis.error_reply('ERR The value before is too long for the answer')
+  end
+  before = redis.call('GET', key)
+end
 local done = redis.call(unpack(words))
 if not done then return {0, before, -1, false, false} end
 local old = redis.call('HMGET', note, 'g', 't')

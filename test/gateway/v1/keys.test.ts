@@ -301,6 +301,17 @@ describe('batches', () => {
   })
 })
 
+test('values that are too long for JSON come as bytes only, and are not replaced unseen', async () => {
+  const longest = 64 * 1024 * 1024
+  await call('SETRANGE', 'k', longest, 'x')
+  expect((await send('keys/k')).status).toBe(406)
+  expect((await send('key-batches/get', { json: { keys: ['none', 'k'] } })).status).toBe(406)
+  const refused = await send('keys/k', { method: 'PUT', json: { value: 'v', returnOld: true } })
+  expect([refused.status, await call('STRLEN', 'k')]).toEqual([400, longest + 1])
+  const response = await send('keys/k', { headers: { accept: 'application/octet-stream' } })
+  expect((await response.arrayBuffer()).byteLength).toBe(longest + 1)
+})
+
 describe('listing', () => {
   interface Page {
     readonly keys: readonly string[]
