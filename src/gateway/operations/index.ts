@@ -1,9 +1,10 @@
-/** What those who run the gateway ask it: health and metrics. */
+/** What those who run the gateway ask it: health, metrics and the dashboard of queues. */
 import type { FastifyInstance } from 'fastify'
 import type { GatewayContext } from '../gateway.ts'
 import { Problem } from '../problem.ts'
 import { healthRoutes } from './health.ts'
 import { metricsRoutes } from './metrics.ts'
+import { queueBoardRoutes } from './queue-board.ts'
 
 const PATHS = ['/healthz', '/readyz', '/metrics']
 const ALLOWED = 'GET, HEAD'
@@ -11,6 +12,7 @@ const ALLOWED = 'GET, HEAD'
 const OTHERS = ['POST', 'PUT', 'PATCH', 'DELETE']
 
 export async function operationsRoutes(app: FastifyInstance, context: GatewayContext): Promise<void> {
+  await queueBoardRoutes(app, context)
   await app.register(async (scope) => {
     healthRoutes(scope, context)
     metricsRoutes(scope, context)
