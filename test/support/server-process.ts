@@ -1,7 +1,7 @@
 /** Server processes for tests: Millrace as users start it, and redis-server as the reference. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -68,8 +68,16 @@ export class ServerProcess {
   }
 
   /** Starts redis-server likewise, without snapshots. */
-  static async redis(args: readonly string[] = [], directory: string | null = null): Promise<ServerProcess> {
-    return ServerProcess.start('redis-server', [], ['--save', '', ...args], directory, 0)
+  static async redis(args: readonly string[] = [], directory: string | null = null, port = 0): Promise<ServerProcess> {
+    return ServerProcess.start('redis-server', [], ['--save', '', ...args], directory, port)
+  }
+
+  /** Starts redis-server as a Sentinel with these lines of configuration. */
+  static async sentinel(lines: readonly string[]): Promise<ServerProcess> {
+    const directory = temporaryDirectory()
+    const file = join(directory, 'sentinel.conf')
+    writeFileSync(file, `${lines.join('\n')}\n`)
+    return ServerProcess.start('redis-server', [file, '--sentinel'], [], directory, 0)
   }
 
   get pid(): number {

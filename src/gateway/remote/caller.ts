@@ -77,11 +77,11 @@ export class Caller {
    */
   async runBlocking(call: CheckedCall, signal: AbortSignal | null): Promise<RawReply> {
     return this.counted(() =>
-      this.exclusively(call, 'blocking', this.patience(signal), async (connection, link) => {
+      this.exclusively(call, 'blocking', this.patience(signal), async (connection, link, asks) => {
         const command = new RemoteCommand(call.words)
         // Sent before the command: while that waits nothing is answered.
         const id = signal === null ? null : connection.id()
-        const reply = connection.send(command)
+        const reply = sendAs(connection, command, asks)
         if (signal === null || id === null) return await reply
         const cancel = (): void => void this.unblock(link, connection, id, command)
         signal.addEventListener('abort', cancel, { once: true })
@@ -100,9 +100,9 @@ export class Caller {
   /** A command that nobody here knows: on a connection of its own, since it may wait, or change what follows. */
   async runUnknown(call: CheckedCall, signal: AbortSignal | null): Promise<RawReply> {
     return this.counted(() =>
-      this.exclusively(call, 'exclusive', this.patience(signal), async (connection) => {
+      this.exclusively(call, 'exclusive', this.patience(signal), async (connection, _link, asks) => {
         try {
-          return await connection.send(new RemoteCommand(call.words))
+          return await sendAs(connection, new RemoteCommand(call.words), asks)
         } finally {
           connection.destroy()
         }
@@ -173,7 +173,7 @@ export class Caller {
       const link: Link = asked ?? this.topology.linkFor(call.slot) ?? (await this.waitForLink(call.slot, patience))
       const command = new RemoteCommand(call.words)
       try {
-        return await (asked === null ? link.send(command) : sendAsking(link, command))
+        return await sendAs(link, command, asked !== null)
       } catch (error) {
         asked = null
         if (!isErrorReply(error)) {
@@ -303,11 +303,12 @@ async function transactionOn(
   calls: readonly CheckedCall[],
   asks: boolean,
 ): Promise<readonly RawReply[]> {
+  // Ahead of MULTI it holds until EXEC; behind it, it would be queued (Redis src/networking.c `resetClient`).
+  if (asks) await nothingExecuted(connection.send(new RemoteCommand(['ASKING'])))
   await nothingExecuted(connection.send(new RemoteCommand(['MULTI'])))
-  const asking = (): Promise<RawReply>[] => (asks ? [connection.send(new RemoteCommand(['ASKING']))] : [])
-  const queued = calls.flatMap((call) => [...asking(), connection.send(new RemoteCommand(call.words))])
+  const queued = calls.map((call) => connection.send(new RemoteCommand(call.words)))
   const exec = new RemoteCommand(['EXEC'])
-  const outcomes = await Promise.allSettled([...queued, ...asking(), connection.send(exec)])
+  const outcomes = await Promise.allSettled([...queued, connection.send(exec)])
   for (const outcome of outcomes) {
     // The first refusal is the reason; that of EXEC only says that there was one.
     if (outcome.status === 'rejected' && isErrorReply(outcome.reason)) throw outcome.reason
@@ -326,10 +327,12 @@ async function nothingExecuted(reply: Promise<RawReply>): Promise<RawReply> {
   }
 }
 
-/** To the node that takes a slot over: it serves the command that follows ASKING. */
-function sendAsking(link: Link, command: RemoteCommand): Promise<RawReply> {
-  link.send(new RemoteCommand(['ASKING'])).catch(() => {
-    // The command behind it fails likewise, and is what counts.
-  })
-  return link.send(command)
+/** Sends a command; `asks`: to the node that takes its slot over, which serves the one that follows ASKING. */
+function sendAs(to: Link | PooledConnection, command: RemoteCommand, asks: boolean): Promise<RawReply> {
+  if (asks) {
+    to.send(new RemoteCommand(['ASKING'])).catch(() => {
+      // The command behind it fails likewise, and is what counts.
+    })
+  }
+  return to.send(command)
 }
