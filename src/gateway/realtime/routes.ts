@@ -23,7 +23,7 @@ const names = { type: 'array', items: name, maxItems: SSE_NAMES_MAX }
 const eventId = { type: 'string', maxLength: EVENT_ID_MAX }
 
 const SSE_SCHEMA = {
-  tags: ['realtime'],
+  tags: ['Realtime'],
   summary: 'Listens to channels, streams, queues and keys by Server-Sent Events',
   operationId: 'listen',
   querystring: {

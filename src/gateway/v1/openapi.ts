@@ -5,10 +5,16 @@
  * The document is made of the schemas that requests are checked with, so it cannot differ from what the routes do. What
  * all operations share (credentials, problem details) is added here, once. Routes with `schema.hide` do not appear.
  */
+import { readFileSync } from 'node:fs'
 import fastifySwagger, { type FastifyDynamicSwaggerOptions } from '@fastify/swagger'
 import fastifySwaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance, RouteOptions } from 'fastify'
-import packageJson from '../../../package.json' with { type: 'json' }
+
+/** Version and licence of the API are those of the package. */
+const PACKAGE = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as {
+  readonly version: string
+  readonly license: string
+}
 
 const DOCUMENT_PATH = '/openapi.json'
 const DOCS_PATH = '/docs'
@@ -31,6 +37,7 @@ const TAGS = [
   { name: 'Streams', description: 'Append-only logs of entries: append, read, trim.' },
   { name: 'Consumer groups', description: 'Entries of a stream shared out among consumers, each acknowledged once.' },
   { name: 'Topics', description: 'Publish and subscribe: messages for whoever listens at the moment.' },
+  { name: 'Realtime', description: 'Channels, streams and groups as server-sent events.' },
   { name: 'Queues', description: 'Jobs on BullMQ.' },
   { name: 'Leaderboards', description: 'Members ordered by score.' },
   { name: 'Rate limits', description: 'How often something may happen.' },
@@ -43,10 +50,10 @@ const DOCUMENT: NonNullable<FastifyDynamicSwaggerOptions['openapi']> = {
   openapi: '3.1.0',
   info: {
     title: 'Millrace HTTP API',
-    version: packageJson.version,
+    version: PACKAGE.version,
     description:
       'Streams, queues, topics, leaderboards, rate limits and keys over HTTP. Conventions, errors and examples: docs/HTTP-API.md.',
-    license: { name: packageJson.license, identifier: packageJson.license },
+    license: { name: PACKAGE.license, identifier: PACKAGE.license },
   },
   tags: [...TAGS],
   security: [{ bearer: [] }, { basic: [] }],
