@@ -62,6 +62,6 @@ export const gatewayDirectives = {
     flags: Immutable,
   }),
   'http-jwt-claim': text('sub', 'Claim of a JWT that names the user.', { flags: Immutable }),
-  'http-jwt-issuer': optionalText('Issuer that a JWT must name. Default: any.', { flags: Immutable }),
-  'http-jwt-audience': optionalText('Audience that a JWT must name. Default: any.', { flags: Immutable }),
+  'http-jwt-issuer': optionalText('Issuer that a JWT must name. Empty: all are accepted.', { flags: Immutable }),
+  'http-jwt-audience': optionalText('Audience that a JWT must name. Empty: all are accepted.', { flags: Immutable }),
 }
