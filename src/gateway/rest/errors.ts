@@ -7,18 +7,24 @@ import { errorJson } from './reply-json.ts'
 
 export const JSON_TYPE = 'application/json; charset=utf-8'
 
-/** An error handler that answers as Upstash does. Error replies of commands are 400, whatever they say. */
+/** The status and the body of the answer to a request that has failed. Error replies of commands are 400, whatever they say. */
+export function errorAnswer(error: Error): { readonly status: number; readonly body: string } {
+  const status = restStatusOf(error)
+  if (status === 500) return { status, body: errorJson('ERR an internal error occurred') }
+  // The texts of these stand for themselves, with a code where they have one.
+  const isText = error instanceof CommandError || error instanceof Problem
+  return { status, body: errorJson(isText ? error.message : `ERR ${error.message}`) }
+}
+
+/** An error handler that answers as Upstash does. */
 export function restErrorHandler(
   report: ReportDefect,
 ): (error: Error, request: FastifyRequest, reply: FastifyReply) => void {
   return (error, request, reply) => {
-    const status = restStatusOf(error)
+    const { status, body } = errorAnswer(error)
+    if (status === 500) report(error, request)
     if (error instanceof Problem) reply.headers(error.headers)
-    reply.code(status).header('content-type', JSON_TYPE)
-    if (status === 500) {
-      report(error, request)
-      reply.send(errorJson('ERR an internal error occurred'))
-    } else reply.send(errorJson(isText(error) ? error.message : `ERR ${error.message}`))
+    reply.code(status).header('content-type', JSON_TYPE).send(body)
   }
 }
 
@@ -27,9 +33,4 @@ function restStatusOf(error: Error): number {
   // Only shutting down takes back a call whose client is there.
   if (error instanceof CallCancelledError) return 503
   return statusOf(error)
-}
-
-/** Whether the message stands for itself, with a code where it has one. */
-function isText(error: Error): boolean {
-  return error instanceof CommandError || error instanceof Problem
 }

@@ -18,9 +18,8 @@ import {
   type ReplyValue,
 } from '../engine.ts'
 import type { GatewayContext } from '../gateway.ts'
-import { Problem } from '../problem.ts'
 import { LongPolls, WAIT_MAX_MS } from './long-polls.ts'
-import { outcomeJson } from './reply-json.ts'
+import { batchJson, checkSize, outcomeJson } from './reply-json.ts'
 import { WaitingCommands } from './waiting-commands.ts'
 
 /** Commands of the first chunk of a batch, and of a batch that is not cut at all. */
@@ -30,8 +29,6 @@ const CHUNK_MAX = 1000
 const CHUNK_GROWTH = 8
 /** What the replies of a chunk should not exceed, going by those before, in chars or bytes. */
 const CHUNK_SIZE = 4 * 1024 * 1024
-/** Largest body of an answer, in chars or bytes: a string ends at half a GiB. */
-const BODY_SIZE_MAX = 256 * 1024 * 1024
 
 export class Executor {
   private readonly engine: Engine
@@ -66,10 +63,8 @@ export class Executor {
     })
   }
 
-  async transaction(user: User, commands: readonly CommandWords[], decode: Decode): Promise<string | Buffer> {
-    const body = newBody(decode)
-    for (const reply of await this.engine.transaction(user, commands, decode)) body.add(reply)
-    return body.finish()
+  async transaction(user: User, commands: readonly CommandWords[], decode: Decode): Promise<string> {
+    return batchJson(await this.engine.transaction(user, commands, decode), decode)
   }
 
   private async inChunks(
@@ -182,8 +177,4 @@ export function respBytes(reply: ReplyValue): Buffer {
   if (Buffer.isBuffer(reply)) return reply
   if (reply instanceof CommandError) return Buffer.from(`-${reply.message}\r\n`)
   throw new TypeError('A reply that was asked for as bytes is not')
-}
-
-function checkSize(size: number): void {
-  if (size > BODY_SIZE_MAX) throw new Problem(400, `ERR the replies are larger than ${BODY_SIZE_MAX} bytes together`)
 }

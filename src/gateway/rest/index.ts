@@ -77,33 +77,33 @@ class Handlers {
   readonly batch = (request: FastifyRequest, reply: FastifyReply): void => {
     const decode = formatOf(request.headers)
     const commands = batchOf(request.body)
-    this.executor.batch(userOf(request), commands, decode, reply.raw).then(
-      (body) => answer(reply, decode, body),
-      (error: Error) => reply.send(error),
-    )
+    this.executor
+      .batch(userOf(request), commands, decode, reply.raw)
+      .then((body) => answer(reply, decode, body))
+      .catch((error: Error) => reply.send(error))
   }
 
   readonly transaction = (request: FastifyRequest, reply: FastifyReply): void => {
     const decode = jsonFormatOf(request.headers)
     const commands = batchOf(request.body)
-    this.executor.transaction(userOf(request), commands, decode).then(
-      (body) => answer(reply, decode, body),
-      (error: Error) => reply.send(error),
-    )
+    this.executor
+      .transaction(userOf(request), commands, decode)
+      .then((body) => answer(reply, decode, body))
+      .catch((error: Error) => reply.send(error))
   }
 
   private one(request: FastifyRequest, reply: FastifyReply, words: CommandWords): void {
     const decode = formatOf(request.headers)
-    this.executor.one(userOf(request), words, decode, reply.raw).then(
-      (value) => {
+    this.executor
+      .one(userOf(request), words, decode, reply.raw)
+      .then((value) => {
         if (decode === RAW_RESP) answerResp(reply, value)
         else answer(reply, decode, outcomeJson(value, decode))
-      },
-      (error: Error) => {
+      })
+      .catch((error: Error) => {
         if (decode === RAW_RESP && error instanceof CommandError) answerResp(reply, error)
         else reply.send(error)
-      },
-    )
+      })
   }
 }
 

@@ -17,11 +17,14 @@ import type { GatewayContext } from '../gateway.ts'
 import { userOf } from '../identity.ts'
 import { requireCommands } from '../permissions.ts'
 import { Problem, statusOf } from '../problem.ts'
-import { commentOf, EventStream, eventOf } from './event-stream.ts'
+import { commentOf, EventStream, eventOf, UNREAD_BYTES_MAX } from './event-stream.ts'
 
 /** How often a stream that has nothing to send gives a sign of life, in s. */
 export const HEARTBEAT_S = 15
 const HEARTBEAT = commentOf('ping')
+/** Messages and commands over this size are not sent: they end the stream, so that its client knows. In bytes. */
+export const EVENT_BYTES_MAX = UNREAD_BYTES_MAX
+const TOO_LARGE = `what is to be sent is larger than ${EVENT_BYTES_MAX} bytes`
 const CONFIRMED_MONITOR = eventOf('"OK"')
 
 const Kind = { Channels: 'subscribe', Patterns: 'psubscribe', Monitor: 'monitor' } as const
@@ -117,14 +120,14 @@ export class Streams {
   ): Promise<Buffer[]> {
     const { engine } = this.context
     if (kind === Kind.Monitor) {
-      subscriptions.push(await engine.monitor((line) => events.send(eventOf(line))))
+      subscriptions.push(await engine.monitor((line) => sendLine(events, line)))
       return [CONFIRMED_MONITOR]
     }
     for (const name of new Set(names)) {
       const subscription = await (kind === Kind.Channels
-        ? engine.subscribe(name, (message) => events.send(this.messageEvent(`message,${name},`, message)))
+        ? engine.subscribe(name, (message) => this.sendMessage(events, `message,${name},`, message))
         : engine.psubscribe(name, (message, channel) =>
-            events.send(this.messageEvent(`pmessage,${name},${channel},`, message)),
+            this.sendMessage(events, `pmessage,${name},${channel},`, message),
           ))
       subscriptions.push(subscription)
       if (events.isClosed) break
@@ -132,13 +135,17 @@ export class Streams {
     return [...new Set(names)].map((name, index) => eventOf(`${kind},${name},${index + 1}`))
   }
 
-  private messageEvent(prefix: string, message: Buffer): Buffer {
+  private sendMessage(events: EventStream, prefix: string, message: Buffer): void {
+    if (message.length > EVENT_BYTES_MAX) {
+      events.end(TOO_LARGE)
+      return
+    }
     if (message !== this.lastMessage || prefix !== this.lastPrefix) {
       this.lastMessage = message
       this.lastPrefix = prefix
       this.lastEvent = eventOf(prefix + message.toString('utf8'))
     }
-    return this.lastEvent
+    events.send(this.lastEvent)
   }
 
   private unsubscribe(subscription: Subscription): void {
@@ -193,6 +200,11 @@ export class Streams {
     const refusal = new Problem(503, 'ERR the server is shutting down')
     for (const streams of this.open) for (const stream of streams) this.end(stream, refusal)
   }
+}
+
+function sendLine(events: EventStream, line: string): void {
+  if (line.length > EVENT_BYTES_MAX) events.end(TOO_LARGE)
+  else events.send(eventOf(line))
 }
 
 /** Names of channels are text in events, as on every page of the gateway. */

@@ -1,5 +1,6 @@
 /** In which form replies are sent: JSON as text or as base64, RESP2. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { ANSWER_SIZE_MAX } from '../../../src/gateway/rest/reply-json.ts'
 import { TestGateway } from '../../support/gateway.ts'
 
 let gateway: TestGateway
@@ -192,5 +193,36 @@ describe('As RESP2', () => {
       200,
       '{"result":"gr\xc3\xbc\xc3\x9fe"}',
     ])
+  })
+})
+
+describe('An answer over the limit', () => {
+  const error = `ERR the answer is larger than ${ANSWER_SIZE_MAX} bytes`
+
+  test('is refused, in each form', async () => {
+    await gateway.call('SETRANGE', 'big', ANSWER_SIZE_MAX / 2, 'x')
+    await gateway.call('SETRANGE', 'bigger', ANSWER_SIZE_MAX, 'x')
+    const twice = [
+      ['get', 'big'],
+      ['get', 'big'],
+    ]
+    const base64Headers = { 'upstash-encoding': 'base64' }
+    const requests: [string, unknown, Record<string, string>][] = [
+      ['/', ['get', 'bigger'], {}],
+      ['/', ['mget', 'big', 'big'], base64Headers],
+      ['/pipeline', twice, base64Headers],
+      ['/pipeline', [...twice, ...Array(20).fill(['ping'])], base64Headers],
+      ['/pipeline', twice, { 'upstash-response-format': 'resp2' }],
+      ['/multi-exec', twice, base64Headers],
+    ]
+    for (const [path, json, headers] of requests) {
+      expect(await ask(path, json, headers)).toEqual([400, JSON.stringify({ error })])
+    }
+  })
+
+  test('can be had as RESP2, one command at a time', async () => {
+    await gateway.call('SETRANGE', 'bigger', ANSWER_SIZE_MAX, 'x')
+    const response = await gateway.fetch('/get/bigger', { headers: { 'upstash-response-format': 'resp2' } })
+    expect((await response.arrayBuffer()).byteLength).toBe(ANSWER_SIZE_MAX + '$67108865\r\n'.length + 1 + 2)
   })
 })

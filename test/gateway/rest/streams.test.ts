@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { type ClientRequest, type IncomingMessage, request } from 'node:http'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { UNREAD_BYTES_MAX } from '../../../src/gateway/rest/event-stream.ts'
-import { HEARTBEAT_S } from '../../../src/gateway/rest/streams.ts'
+import { EVENT_BYTES_MAX, HEARTBEAT_S } from '../../../src/gateway/rest/streams.ts'
 import { TestGateway } from '../../support/gateway.ts'
 
 let gateway: TestGateway
@@ -205,6 +205,17 @@ describe('A stream ends', () => {
     gateway.user('ann', ['-psubscribe', '-monitor'])
     expect(await pattern.end()).toContain(": NOPERM User ann has no permissions to run the 'psubscribe' command")
     expect(await monitor.end()).toContain(": NOPERM User ann has no permissions to run the 'monitor' command")
+  })
+
+  test('when a message is too large', async () => {
+    const client = await EventSourceClient.open('/subscribe/app:x')
+    await client.until('app:x,1')
+    await publish('app:x', 'x'.repeat(EVENT_BYTES_MAX + 1))
+    expect(await client.end()).toBe('data: subscribe,app:x,1\n\n: what is to be sent is larger than 4194304 bytes\n\n')
+    const monitor = await EventSourceClient.open('/monitor')
+    await monitor.until('"OK"')
+    await gateway.call('ECHO', 'x'.repeat(EVENT_BYTES_MAX))
+    expect(await monitor.end()).toMatch(/larger than 4194304 bytes\n\n$/)
   })
 
   test('when its user is deleted', async () => {
