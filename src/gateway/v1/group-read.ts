@@ -15,6 +15,7 @@
 import type { User } from '../../access/user.ts'
 import { type Argument, Decode, type Engine, type ReplyValue } from '../engine.ts'
 import { ENTRY_ID_MIN } from '../realtime/entry-id.ts'
+import { callBlocking } from './long-polls.ts'
 import { type EntryJson, entriesJson, type FieldsAs, readEntriesJson } from './stream-json.ts'
 
 /** Pages of pending entries that one look for idle ones goes through; others run between two. */
@@ -78,8 +79,8 @@ export async function readGroup(
       const claimed = await claimIdle(engine, user, read, signal)
       const restMs = Math.ceil(deadlineMs - performance.now())
       const missing = read.count - claimed.length
-      if (missing === 0 || (signal.aborted && claimed.length > 0)) return claimed
-      if (claimed.length > 0 || restMs <= 0 || signal.aborted) {
+      if (missing === 0 || signal.aborted) return claimed
+      if (claimed.length > 0 || restMs <= 0) {
         return [...claimed, ...(await readNew(engine, user, read, missing, 0, null))]
       }
       const blockMs = Math.min(restMs, lookAgainMs(read))
@@ -145,20 +146,15 @@ async function readNew(
   blockMs: number,
   signal: AbortSignal | null,
 ): Promise<readonly EntryJson[]> {
-  // Woken already: the call would be refused as taken back.
-  const blocks = blockMs > 0 && signal?.aborted === false
   const words: Argument[] = ['XREADGROUP', 'GROUP', read.group, read.consumer, 'COUNT', count]
-  if (blocks) words.push('BLOCK', blockMs)
+  if (signal !== null) words.push('BLOCK', blockMs)
   if (read.isAcknowledged) words.push('NOACK')
   words.push('STREAMS', read.stream, '>')
-  try {
-    const options = { decode: Decode.Bytes, ...(blocks ? { signal } : {}) }
-    return readEntriesJson(await engine.call(user, words, options), read.fieldsAs)
-  } catch (error) {
-    // Taken back before it was executed.
-    if (blocks && signal.aborted) return []
-    throw error
-  }
+  const reply =
+    signal === null
+      ? await engine.call(user, words, { decode: Decode.Bytes })
+      : await callBlocking(engine, user, words, signal)
+  return readEntriesJson(reply, read.fieldsAs)
 }
 
 function lookAgainMs({ claimIdleMs, blockMs }: GroupRead): number {

@@ -11,7 +11,6 @@ import { leaderboardRoutes } from './leaderboards.ts'
 import { installOpenApi, openApiRoutes } from './openapi.ts'
 import { queueRoutes } from './queues.ts'
 import { rateLimitRoutes } from './rate-limits.ts'
-import { streamGroupRoutes } from './stream-groups.ts'
 import { streamRoutes } from './streams.ts'
 import { tokenRoutes } from './tokens.ts'
 import { topicRoutes } from './topics.ts'
@@ -21,7 +20,6 @@ type Routes = (app: FastifyInstance, context: GatewayContext) => Promise<void>
 /** Each family is a plugin of its own, in a file of its own. */
 const FAMILIES: readonly Routes[] = [
   streamRoutes,
-  streamGroupRoutes,
   topicRoutes,
   leaderboardRoutes,
   queueRoutes,

@@ -10,8 +10,8 @@ import type { GatewayContext } from '../gateway.ts'
 import { userOf } from '../identity.ts'
 import { requireCommands } from '../permissions.ts'
 import { Problem } from '../problem.ts'
-import { hangUpSignal } from '../queues/hang-up.ts'
 import { type GroupRead, GroupWaits, readGroup } from './group-read.ts'
+import type { LongPolls } from './long-polls.ts'
 import {
   answer,
   BLOCK_MS,
@@ -105,12 +105,12 @@ interface PendingQuery {
   readonly minIdleMs?: number
 }
 
-export async function streamGroupRoutes(app: FastifyInstance, context: GatewayContext): Promise<void> {
-  app.setSerializerCompiler(() => JSON.stringify)
+/** Adds the routes to the scope of the streams' (streams.ts). */
+export function streamGroupRoutes(app: FastifyInstance, context: GatewayContext, polls: LongPolls): void {
   const waits = new GroupWaits()
   groupRoutes(app, context)
   consumerRoutes(app, context)
-  readRoute(app, context, waits)
+  readRoute(app, context, waits, polls)
   ackRoute(app, context)
   nackRoute(app, context, waits)
   claimRoutes(app, context)
@@ -369,7 +369,7 @@ function consumerJson(reply: ReplyValue): object {
   }
 }
 
-function readRoute(app: FastifyInstance, { engine, draining }: GatewayContext, waits: GroupWaits): void {
+function readRoute(app: FastifyInstance, { engine }: GatewayContext, waits: GroupWaits, polls: LongPolls): void {
   app.post<{ Params: GroupParams; Body: ReadBody }>(
     `${BASE}/:group/read`,
     {
@@ -423,7 +423,8 @@ function readRoute(app: FastifyInstance, { engine, draining }: GatewayContext, w
       if (read.claimIdleMs !== null) {
         requireCommands(engine, user, [['XREADGROUP', 'GROUP', group, consumer, 'STREAMS', stream, '>']])
       }
-      return { entries: await readGroup(engine, user, read, waits, hangUpSignal(reply, draining)) }
+      const run = (signal: AbortSignal): ReturnType<typeof readGroup> => readGroup(engine, user, read, waits, signal)
+      return { entries: await (read.blockMs === 0 ? run(new AbortController().signal) : polls.run(reply, run)) }
     },
   )
 }

@@ -11,7 +11,7 @@ import type { GatewayContext } from '../gateway.ts'
 import { userOf } from '../identity.ts'
 import { requireCommands } from '../permissions.ts'
 import { Problem } from '../problem.ts'
-import { hangUpSignal } from '../queues/hang-up.ts'
+import { callBlocking, LongPolls } from './long-polls.ts'
 import {
   answer,
   BATCH_MAX,
@@ -35,6 +35,7 @@ import {
 import { defineScript } from './scripts.ts'
 import { append, type NewEntry, type TrimJson, trimWords } from './stream-append.ts'
 import { callOrNotFound } from './stream-call.ts'
+import { streamGroupRoutes } from './stream-groups.ts'
 import {
   type EntryJson,
   entriesJson,
@@ -117,12 +118,14 @@ return redis.call('DEL', KEYS[1])
 export async function streamRoutes(app: FastifyInstance, context: GatewayContext): Promise<void> {
   // Answers are few small objects or many entries of the user's: a compiled serialiser gains nothing and costs start time.
   app.setSerializerCompiler(() => JSON.stringify)
+  const polls = new LongPolls(context.draining)
   appendRoute(app, context)
   rangeRoutes(app, context)
-  readRoute(app, context)
+  readRoute(app, context, polls)
   deleteEntriesRoutes(app, context)
   streamRoute(app, context)
   trimRoute(app, context)
+  streamGroupRoutes(app, context, polls)
 }
 
 function appendRoute(app: FastifyInstance, { engine }: GatewayContext): void {
@@ -264,7 +267,7 @@ function rangeWords(stream: string, { start, end, order, cursor }: RangeQuery, c
     : ['XREVRANGE', stream, cursor === undefined ? end : `(${cursor}`, start, 'COUNT', count]
 }
 
-function readRoute(app: FastifyInstance, { engine, draining }: GatewayContext): void {
+function readRoute(app: FastifyInstance, { engine }: GatewayContext, polls: LongPolls): void {
   app.get<{ Params: StreamParams; Querystring: ReadQuery }>(
     '/streams/:stream/read',
     {
@@ -299,11 +302,13 @@ function readRoute(app: FastifyInstance, { engine, draining }: GatewayContext): 
       const { count, blockMs, fieldsAs } = request.query
       const user = userOf(request)
       const after = request.query.after === '$' ? await lastId(engine, user, stream) : request.query.after
-      const words: (string | number)[] = ['XREAD', 'COUNT', count]
-      const signal = hangUpSignal(reply, draining)
-      if (blockMs > 0 && !signal.aborted) words.push('BLOCK', blockMs)
-      words.push('STREAMS', stream, after)
-      const found = await engine.call(user, words, { decode: Decode.Bytes, ...(blockMs > 0 ? { signal } : {}) })
+      const source = ['STREAMS', stream, after]
+      const found =
+        blockMs === 0
+          ? await engine.call(user, ['XREAD', 'COUNT', count, ...source], { decode: Decode.Bytes })
+          : await polls.run(reply, (signal) =>
+              callBlocking(engine, user, ['XREAD', 'COUNT', count, 'BLOCK', blockMs, ...source], signal),
+            )
       const entries: readonly EntryJson[] = readEntriesJson(found, fieldsAs)
       return { entries, next: entries.at(-1)?.id ?? after }
     },

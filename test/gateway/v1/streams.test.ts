@@ -1,7 +1,11 @@
 /** Streams over HTTP: append, range, read with long polling, trim, delete. */
+import { EventEmitter } from 'node:events'
+import { connect } from 'node:net'
+import type { FastifyReply } from 'fastify'
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { keySlot } from '../../../src/gateway/remote/key-slot.ts'
 import { companionKey } from '../../../src/gateway/v1/companion-key.ts'
+import { LongPolls } from '../../../src/gateway/v1/long-polls.ts'
 import { type RequestOptions, TestGateway } from '../../support/gateway.ts'
 
 interface Answer {
@@ -424,6 +428,37 @@ describe('GET /v1/streams/{stream}/read', () => {
     await vi.waitFor(async () => expect(String(await draining.call('INFO', 'clients'))).toContain('blocked_clients:1'))
     await draining.close()
     expect(await (await answer).json()).toEqual({ entries: [], next: '0-0' })
+  })
+
+  test('waits once at a time on a connection, whatever is pipelined on it', async () => {
+    const socket = connect(gateway.port, '127.0.0.1')
+    const request = 'GET /v1/streams/orders/read?after=0-0&blockMs=60000 HTTP/1.1\r\nhost: localhost\r\n\r\n'
+    let received = ''
+    socket.on('data', (chunk: Buffer) => {
+      received += chunk.toString()
+    })
+    socket.write(request.repeat(3))
+    await untilBlocked(1)
+    await append('orders', { id: '1-0', fields: { a: '1' } })
+    await vi.waitFor(() => expect(received.match(/HTTP\/1\.1 \d+/g)).toHaveLength(3), { timeout: 5000, interval: 2 })
+    expect(received.match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 200', 'HTTP/1.1 503', 'HTTP/1.1 503'])
+    expect(received).toContain('This connection waits already')
+    socket.destroy()
+    expect(await blockedClients()).toBe(0)
+  })
+
+  test('is refused with 503 when too many wait already', async () => {
+    const polls = new LongPolls(new AbortController().signal, 2)
+    const reply = (): FastifyReply => ({ request: { raw: { socket: {} } }, raw: new EventEmitter() }) as never
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const waits = [polls.run(reply(), () => promise), polls.run(reply(), () => promise)]
+    await expect(polls.run(reply(), () => promise)).rejects.toMatchObject({
+      status: 503,
+      headers: { 'retry-after': '1' },
+    })
+    resolve()
+    await Promise.all(waits)
+    await expect(polls.run(reply(), async () => 'done')).resolves.toBe('done')
   })
 
   test('refuses a wait of more than a minute', async () => {
