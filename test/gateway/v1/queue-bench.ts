@@ -14,6 +14,8 @@ export interface Answer {
 
 export class QueueBench {
   readonly gateway: TestGateway
+  /** Of the default user, with whose rights the methods here run; '' is none. */
+  private password = ''
   private readonly closing: (() => Promise<unknown>)[] = []
 
   private constructor(gateway: TestGateway) {
@@ -25,8 +27,15 @@ export class QueueBench {
   }
 
   /** What programs give BullMQ. */
-  get connection(): { host: string; port: number } {
-    return { host: '127.0.0.1', port: this.gateway.broker.port }
+  get connection(): { host: string; port: number; password?: string } {
+    const { password } = this
+    return { host: '127.0.0.1', port: this.gateway.broker.port, ...(password === '' ? {} : { password }) }
+  }
+
+  /** Has the default user prove itself from now on. */
+  requirePassword(password: string): void {
+    this.gateway.user('default', ['resetpass', `>${password}`])
+    this.password = password
   }
 
   worker(
@@ -50,7 +59,8 @@ export class QueueBench {
 
   /** Requests a path under `/v1/queues`. */
   async ask(path: string, options: RequestOptions = {}): Promise<Answer> {
-    const response = await this.gateway.fetch(`/v1/queues${path}`, options)
+    const own = this.password === '' ? {} : { token: this.password }
+    const response = await this.gateway.fetch(`/v1/queues${path}`, { ...own, ...options })
     const text = await response.text()
     return { status: response.status, body: text === '' ? {} : JSON.parse(text) }
   }
