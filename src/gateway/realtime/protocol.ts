@@ -166,8 +166,10 @@ const REQUEST_ID = { type: ['string', 'integer'], maxLength: 128 }
 
 const SELECTOR = { channel: NAME, pattern: NAME, stream: NAME, keys: NAME, queue: NAME, prefix: NAME }
 
+const ajv = new Ajv({ strict: true, allowUnionTypes: true })
+
 function operation(properties: object, required: readonly string[]): ValidateFunction {
-  return new Ajv({ strict: true, allowUnionTypes: true }).compile({
+  return ajv.compile({
     type: 'object',
     properties: { id: REQUEST_ID, op: { type: 'string' }, ...properties },
     required: ['id', 'op', ...required],
