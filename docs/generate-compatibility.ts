@@ -9,6 +9,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { CATEGORY_NAMES, FLAG_NAMES } from '../src/commands/define.ts'
 import { commandFamilies } from '../src/commands/index.ts'
+import { REDIS_COMMANDS } from '../src/commands/redis-commands.ts'
 import { type Command, Registry } from '../src/commands/registry.ts'
 import { EffectKind } from '../src/config/directive.ts'
 import { directives } from '../src/config/directives.ts'
@@ -16,7 +17,6 @@ import { REDIS_VERSION } from '../src/config/version.ts'
 import { ARGUMENTS_MAX, INLINE_BYTES_MAX } from '../src/resp/decoder.ts'
 import { NESTING_MAX } from '../src/scripting/lua/lib-arguments.ts'
 import { LARGE_MIN_BYTES } from '../src/storage/arena.ts'
-import { REDIS_COMMANDS } from './redis-commands.ts'
 
 const TITLES: Readonly<Record<string, string>> = {
   generic: 'Keys',

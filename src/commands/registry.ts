@@ -4,6 +4,7 @@
 import type { CommandCatalog } from '../access/rules.ts'
 import { COMMAND_IDS_MAX, type ControlledCommand } from '../access/selector.ts'
 import type { Args } from '../resp/args.ts'
+import { absentCommands } from './absent-commands.ts'
 import {
   AclCategory,
   CATEGORY_NAMES,
@@ -89,12 +90,17 @@ interface Identity {
 /** Gives commands their identities, by definition: a subcommand's stays when its container is renamed. */
 class Identities {
   private readonly byDefinition = new Map<CommandDefinition, Identity>()
+  private next = 0
+
+  nextId(): number {
+    if (this.next === COMMAND_IDS_MAX) throw new Error(`More than ${COMMAND_IDS_MAX} commands`)
+    return this.next++
+  }
 
   of(definition: CommandDefinition, container: Command | null): Identity {
     const known = this.byDefinition.get(definition)
     if (known !== undefined) return known
-    const id = this.byDefinition.size
-    if (id >= COMMAND_IDS_MAX) throw new Error(`More than ${COMMAND_IDS_MAX} commands`)
+    const id = this.nextId()
     const name = container === null ? definition.name : `${container.aclName}|${definition.name}`
     const identity = { id, name }
     this.byDefinition.set(definition, identity)
@@ -115,6 +121,8 @@ export class Registry implements CommandCatalog {
   /** As they were before any was renamed. */
   private readonly originals = new Map<string, Command>()
   private readonly identities = new Identities()
+  /** Made when a rule first names a command that is not there. */
+  private absent: ReadonlyMap<string, ControlledCommand> | null = null
   /** Commands by a hash of length and some letters of the name. */
   private buckets: Command[][] = []
 
@@ -128,7 +136,18 @@ export class Registry implements CommandCatalog {
       }
   }
 
-  byAclName(aclName: string): Command | null {
+  byAclName(aclName: string): ControlledCommand | null {
+    const command = this.original(aclName)
+    if (command !== null) return command
+    this.absent ??= absentCommands(
+      (name) => this.original(name),
+      () => this.identities.nextId(),
+    )
+    return this.absent.get(aclName) ?? null
+  }
+
+  /** A command or subcommand by its full name as it was before rename-command, null when there is none. */
+  original(aclName: string): Command | null {
     const bar = aclName.indexOf('|')
     if (bar < 0) return this.originals.get(aclName) ?? null
     return this.originals.get(aclName.slice(0, bar))?.subcommands?.get(aclName.slice(bar + 1)) ?? null

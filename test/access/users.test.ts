@@ -1,5 +1,5 @@
 import { expect, test, vi } from 'vitest'
-import { RuleError } from '../../src/access/rules.ts'
+import { describeUser, RuleError } from '../../src/access/rules.ts'
 import { KeyAccess, readOnlyUser, type User } from '../../src/access/user.ts'
 import { UserChange, Users } from '../../src/access/users.ts'
 import { authorize } from '../../src/commands/acl/authorize.ts'
@@ -150,4 +150,16 @@ test('rules name commands as they were before they were renamed', () => {
     "NOPERM User ann has no permissions to run the 'config|set' command",
   )
   expect(() => users.set('ann', ['+fetch'])).toThrow(RuleError)
+})
+
+test('rules may name commands of Redis that are not there yet', () => {
+  const absent = ['-migrate', '+cluster|slots', '-module', '+memory|doctor']
+  const known = absent.filter((rule) => registry.original(rule.slice(1)) === null)
+  const users = usersWith({ ann: `+@all ${absent.join(' ')}` })
+  expect(describeUser(users.find('ann')!)).toBe(`off sanitize-payload resetchannels +@all ${absent.join(' ')}`)
+  expect(known.length).toBeGreaterThan(0)
+  expect(may(users.find('ann')!, 'ping')).toBe(true)
+  expect(() => users.set('ann', ['-cluster|nosuch'])).toThrow('Unknown command')
+  expect(() => users.set('ann', ['+cluster|slots|x'])).toThrow('Allowing first-arg of a subcommand is not supported')
+  expect(() => users.set('ann', ['-nosuch'])).toThrow('Unknown command')
 })

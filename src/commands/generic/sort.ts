@@ -118,7 +118,7 @@ function sortElements(ctx: CommandContext, args: Args, reply: ReplySink, storing
  */
 function parseOptions(ctx: CommandContext, args: Args, storing: Storing): SortOptions {
   const { user } = ctx.session
-  const command = ctx.registry.byAclName(storing === Storing.Allowed ? 'sort' : 'sort_ro')!
+  const command = ctx.registry.original(storing === Storing.Allowed ? 'sort' : 'sort_ro')!
   const mayReadAll = (): boolean => mayUseEveryKey(user, command, args, KeyAccess.Read)
   const options: SortOptions = {
     order: SortOrder.Ascending,

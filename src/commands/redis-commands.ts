@@ -1,6 +1,6 @@
 /**
- * The names of all commands of Redis 7.2.4, by group; a subcommand as `container|subcommand`. Data for
- * generate-compatibility.ts, which lists what is not there yet.
+ * The names of all commands of Redis 7.2.4, by group; a subcommand as `container|subcommand`. Rules about users may name
+ * those that are not there yet, and docs/generate-compatibility.ts lists them.
  *
  * Source: names and groups of src/commands/*.json of Redis 7.2.4.
  */
