@@ -28,7 +28,7 @@ export interface JobResult {
 
 export interface WaitOptions {
   /** In ms. */
-  readonly waitMs: number
+  readonly blockMs: number
   /** Ends the wait. */
   readonly signal: AbortSignal
 }
@@ -81,13 +81,13 @@ export async function waitForResult(
   registry: QueueRegistry,
   queue: QueueId,
   id: string,
-  { waitMs, signal }: WaitOptions,
+  { blockMs, signal }: WaitOptions,
 ): Promise<JobResult> {
   const read = (): Promise<JobResult> => readResult(engine, registry, queue, id)
   const found = await read()
-  if (found.isFinished || waitMs === 0 || signal.aborted) return found
+  if (found.isFinished || blockMs === 0 || signal.aborted) return found
   return registry.withEvents(queue, async (events) => {
-    return (await finished(events, id, read, { waitMs, signal })) ?? read()
+    return (await finished(events, id, read, { blockMs, signal })) ?? read()
   })
 }
 
@@ -96,7 +96,7 @@ function finished(
   events: EventEmitter,
   id: string,
   read: () => Promise<JobResult>,
-  { waitMs, signal }: WaitOptions,
+  { blockMs, signal }: WaitOptions,
 ): Promise<JobResult | null> {
   const { promise, resolve, reject } = Promise.withResolvers<JobResult | null>()
   const onCompleted = ({ returnvalue }: { returnvalue: unknown }): void => resolve(completed(id, returnvalue))
@@ -112,7 +112,7 @@ function finished(
   events.on(`failed:${id}`, onFailed)
   events.on(`removed:${id}`, onRemoved)
   signal.addEventListener('abort', onEnd)
-  const timeout = setTimeout(onEnd, waitMs)
+  const timeout = setTimeout(onEnd, blockMs)
   const poll = setInterval(look, POLL_MS)
   // What happened before the listeners were there is seen now.
   look()

@@ -19,7 +19,7 @@ const LOOK_MS = 5000
 
 export interface FetchOptions {
   /** How long to wait for a job, in ms; 0 looks once. */
-  readonly waitMs: number
+  readonly blockMs: number
   /** How long the lock holds, in ms. */
   readonly lockMs: number
   /** Named in the job as the one who processes it; '' is nobody. */
@@ -50,10 +50,10 @@ export async function fetchJob(
   id: QueueId,
   options: FetchOptions,
 ): Promise<TakenJob | null> {
-  const { waitMs, lockMs, workerName, signal } = options
+  const { blockMs, lockMs, workerName, signal } = options
   const queue = registry.queue(id)
   const lockToken = randomUUID()
-  const deadline = Date.now() + waitMs
+  const deadline = Date.now() + blockMs
   let marker: Marker | null = null
   try {
     for (;;) {
@@ -119,10 +119,10 @@ async function hold(
 }
 
 /** Waits for the marker; null when it did not come. */
-async function popMarker(engine: Engine, id: QueueId, waitMs: number, signal: AbortSignal): Promise<Marker | null> {
+async function popMarker(engine: Engine, id: QueueId, blockMs: number, signal: AbortSignal): Promise<Marker | null> {
   let reply: ReplyValue
   try {
-    reply = await engine.call(engine.system, ['BZPOPMIN', markerKey(id), waitMs / 1000], { signal })
+    reply = await engine.call(engine.system, ['BZPOPMIN', markerKey(id), blockMs / 1000], { signal })
   } catch (error) {
     if (signal.aborted) return null
     throw error

@@ -239,7 +239,7 @@ function resultRoute(app: FastifyInstance, context: GatewayContext): void {
     operationId: 'getJobResult',
     params: jobParams,
     querystring: query({
-      waitMs: { type: 'integer', minimum: 0, maximum: WAIT_MS_MAX, default: WAIT_MS },
+      blockMs: { type: 'integer', minimum: 0, maximum: WAIT_MS_MAX, default: WAIT_MS },
     }),
     response: {
       200: {
@@ -254,17 +254,17 @@ function resultRoute(app: FastifyInstance, context: GatewayContext): void {
       },
     },
   }
-  app.get<JobRoute & { Querystring: PrefixQuery & { waitMs: number } }>(
+  app.get<JobRoute & { Querystring: PrefixQuery & { blockMs: number } }>(
     `${JOB}/result`,
     { schema },
     async (request, reply) => {
       const queue = queueIdOf(context, request)
-      const { waitMs } = request.query
+      const { blockMs } = request.query
       const { engine, queues, draining } = context
-      if (waitMs > 0) requireQueueEvents(engine, userOf(request), queue)
+      if (blockMs > 0) requireQueueEvents(engine, userOf(request), queue)
       else requireQueueRead(engine, userOf(request), queue)
       requireJobId(request.params.id)
-      return waitForResult(engine, queues, queue, request.params.id, { waitMs, signal: hangUpSignal(reply, draining) })
+      return waitForResult(engine, queues, queue, request.params.id, { blockMs, signal: hangUpSignal(reply, draining) })
     },
   )
 }

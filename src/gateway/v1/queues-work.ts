@@ -56,7 +56,7 @@ function fetchRoute(app: FastifyInstance, context: GatewayContext): void {
     params: queueParams,
     querystring: query(),
     body: members({
-      waitMs: { type: 'integer', minimum: 0, maximum: WAIT_MS_MAX, default: 0 },
+      blockMs: { type: 'integer', minimum: 0, maximum: WAIT_MS_MAX, default: 0 },
       lockMs: { ...LOCK_MS, default: LOCK_MS_DEFAULT },
       workerName: { type: 'string', maxLength: 128, default: '' },
     }),
@@ -68,7 +68,7 @@ function fetchRoute(app: FastifyInstance, context: GatewayContext): void {
       204: done,
     },
   }
-  app.post<QueueRoute & { Body: { waitMs: number; lockMs: number; workerName: string } }>(
+  app.post<QueueRoute & { Body: { blockMs: number; lockMs: number; workerName: string } }>(
     '/queues/:queue/fetch',
     { schema },
     async (request, reply) => {

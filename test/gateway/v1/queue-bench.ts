@@ -77,7 +77,7 @@ export class QueueBench {
   }
 
   async result(queue: string, id: string): Promise<JobResult> {
-    const { body } = await this.ask(`/${queue}/jobs/${id}/result?waitMs=20000`)
+    const { body } = await this.ask(`/${queue}/jobs/${id}/result?blockMs=20000`)
     return body as unknown as JobResult
   }
 

@@ -17,7 +17,7 @@ const READING: Readonly<Record<string, Route>> = {
   listJobs: { path: 'GET /mail/jobs', status: 200 },
   getJob: { path: 'GET /mail/jobs/w', status: 200 },
   getJobProgress: { path: 'GET /mail/jobs/w/progress', status: 200 },
-  getJobResult: { path: 'GET /mail/jobs/w/result?waitMs=1', status: 200 },
+  getJobResult: { path: 'GET /mail/jobs/w/result?blockMs=1', status: 200 },
   getJobLogs: { path: 'GET /mail/jobs/w/logs', status: 200 },
   listSchedulers: { path: 'GET /mail/schedulers', status: 200 },
   getScheduler: { path: 'GET /mail/schedulers/s', status: 200 },

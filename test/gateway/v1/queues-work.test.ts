@@ -86,7 +86,7 @@ describe('a job that is fetched', () => {
     expect(await statusOf('fail', await fetchJob(), { reason: 'one' })).toBe(204)
     expect(await bench.state('mail', id)).toBe('delayed')
     // And comes back to who waits for it.
-    expect((await fetchJob({ waitMs: 10_000 })).job.id).toBe(id)
+    expect((await fetchJob({ blockMs: 10_000 })).job.id).toBe(id)
   })
 
   test('cannot be finished by who does not hold its lock', async () => {
@@ -135,7 +135,7 @@ describe('a job that is fetched', () => {
   test('of a scheduler makes the next one', async () => {
     await bench.ask('/mail/schedulers/tick', { method: 'PUT', json: { every: 50, data: { n: 1 } } })
     for (let i = 0; i < 3; i++) {
-      const taken = await fetchJob({ waitMs: 10_000 })
+      const taken = await fetchJob({ blockMs: 10_000 })
       expect(taken.job).toMatchObject({ name: 'tick', data: { n: 1 }, schedulerId: 'tick' })
       expect(await statusOf('complete', taken)).toBe(204)
     }
@@ -158,7 +158,7 @@ describe('a job that is fetched', () => {
 
 describe('who waits for a job', () => {
   test('has it as soon as it is added', async () => {
-    const taken = fetchJob({ waitMs: 20_000 })
+    const taken = fetchJob({ blockMs: 20_000 })
     await bench.blocked('bzpopmin')
     const { id } = await bench.queue('mail').add('n', {})
     expect((await taken).job.id).toBe(id)
@@ -167,23 +167,23 @@ describe('who waits for a job', () => {
   test('has a delayed job when it is due', async () => {
     const id = await bench.add('mail', { name: 'n', opts: { delay: 150 } })
     const from = performance.now()
-    expect((await fetchJob({ waitMs: 20_000 })).job.id).toBe(id)
+    expect((await fetchJob({ blockMs: 20_000 })).job.id).toBe(id)
     // Far less than a look at the queue now and then would take.
     expect(performance.now() - from).toBeLessThan(4000)
   })
 
   test('gets 204 when there was none in time', async () => {
     expect((await bench.ask('/mail/fetch', { method: 'POST' })).status).toBe(204)
-    expect((await bench.ask('/mail/fetch', { json: { waitMs: 30 } })).status).toBe(204)
+    expect((await bench.ask('/mail/fetch', { json: { blockMs: 30 } })).status).toBe(204)
     await bench.add('mail', { name: 'n', opts: { delay: 60_000 } })
-    expect((await bench.ask('/mail/fetch', { json: { waitMs: 30 } })).status).toBe(204)
+    expect((await bench.ask('/mail/fetch', { json: { blockMs: 30 } })).status).toBe(204)
     // The next one still learns when the delayed job is due.
     expect(await bench.gateway.call('ZCARD', 'bull:mail:marker')).toBe(1)
   })
 
   test('and hangs up takes no job away', async () => {
     const controller = new AbortController()
-    const gone = bench.ask('/mail/fetch', { json: { waitMs: 60_000 }, signal: controller.signal })
+    const gone = bench.ask('/mail/fetch', { json: { blockMs: 60_000 }, signal: controller.signal })
     await bench.blocked('bzpopmin')
     controller.abort()
     await expect(gone).rejects.toThrow()
@@ -213,7 +213,7 @@ describe('who waits for a job', () => {
   })
 
   test.each([
-    ['a wait that is too long', { waitMs: 60_001 }],
+    ['a wait that is too long', { blockMs: 60_001 }],
     ['a lock that is too short', { lockMs: 999 }],
     ['unknown members', { count: 3 }],
   ])('is refused with %s', async (_what, json) => {

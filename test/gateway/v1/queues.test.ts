@@ -16,7 +16,7 @@ afterAll(() => bench.close())
 describe('a job that was added over HTTP', () => {
   test('is processed by a worker, and its result is waited for', async () => {
     const id = await bench.add('mail', { name: 'welcome', data: { to: 'ä@example.org' } })
-    const waiting = [1, 2, 3].map(() => bench.ask(`/mail/jobs/${id}/result?waitMs=20000`))
+    const waiting = [1, 2, 3].map(() => bench.ask(`/mail/jobs/${id}/result?blockMs=20000`))
     bench.worker('mail', async (job) => ({ sent: job.data.to }))
     for (const answer of await Promise.all(waiting)) {
       expect(answer).toEqual({
@@ -110,7 +110,7 @@ test('many jobs are added in one request, each with its own outcome', async () =
 describe('waiting for a result', () => {
   test('ends with the state of the job when the time is over', async () => {
     const id = await bench.add('mail', { name: 'n' })
-    expect(await bench.ask(`/mail/jobs/${id}/result?waitMs=30`)).toEqual({
+    expect(await bench.ask(`/mail/jobs/${id}/result?blockMs=30`)).toEqual({
       status: 200,
       body: { id, isFinished: false, state: 'waiting', result: null, failedReason: null },
     })
@@ -119,18 +119,18 @@ describe('waiting for a result', () => {
 
   test('ends with 404 when the job is removed, or was never there', async () => {
     const id = await bench.add('mail', { name: 'n' })
-    const result = bench.ask(`/mail/jobs/${id}/result?waitMs=20000`)
+    const result = bench.ask(`/mail/jobs/${id}/result?blockMs=20000`)
     expect((await bench.ask(`/mail/jobs/${id}`, { method: 'DELETE' })).status).toBe(204)
     expect((await result).status).toBe(404)
-    expect((await bench.ask('/mail/jobs/none/result?waitMs=20000')).status).toBe(404)
+    expect((await bench.ask('/mail/jobs/none/result?blockMs=20000')).status).toBe(404)
   })
 
   test('ends when the gateway drains, as fetching does', async () => {
     const own = await QueueBench.start()
     onTestFinished(() => own.gateway.engine.close().then(() => own.gateway.broker.stop()))
     const id = await own.add('mail', { name: 'n' })
-    const result = own.ask(`/mail/jobs/${id}/result?waitMs=60000`)
-    const fetched = own.ask('/other/fetch', { json: { waitMs: 60_000 } })
+    const result = own.ask(`/mail/jobs/${id}/result?blockMs=60000`)
+    const fetched = own.ask('/other/fetch', { json: { blockMs: 60_000 } })
     await own.blocked('xread')
     await own.blocked('bzpopmin')
     await own.gateway.gateway.close()
@@ -257,7 +257,7 @@ describe('a queue', () => {
     await worker.waitUntilReady()
     const id = await bench.add('mail', { name: 'n' })
     expect((await bench.ask('/mail')).body.isPaused).toBe(true)
-    expect((await bench.ask(`/mail/jobs/${id}/result?waitMs=50`)).body.isFinished).toBe(false)
+    expect((await bench.ask(`/mail/jobs/${id}/result?blockMs=50`)).body.isFinished).toBe(false)
     expect((await bench.ask('/mail/resume', { method: 'POST' })).status).toBe(204)
     expect((await bench.result('mail', id)).result).toBe('ok')
   })
