@@ -194,8 +194,10 @@ describe('POST …/read', () => {
   test('looks for idle entries again while it waits', async () => {
     await prepare(1)
     await read('ann')
-    const answer = read('bob', { claimIdleMs: 300, blockMs: 20_000 })
+    const answer = read('bob', { claimIdleMs: 1500, blockMs: 20_000 })
     await untilBlocked(1)
+    // Nobody is told of this.
+    await gateway.call('XCLAIM', 'orders', 'g', 'ann', '0', '1-0', 'IDLE', '60000', 'JUSTID')
     expect(ids(await answer)).toEqual(['1-0'])
     expect(await pending()).toMatchObject([{ consumer: 'bob', deliveries: 2 }])
   })
