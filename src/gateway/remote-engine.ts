@@ -146,8 +146,9 @@ export class RemoteEngine implements Engine {
 
   async transaction(user: User, commands: readonly CommandWords[], decode: Decode): Promise<readonly ReplyValue[]> {
     const calls = commands.map((words) => this.checker.check(user, words))
-    const refused = calls.find((call) => call instanceof CommandError)
-    if (refused !== undefined) throw refused
+    const { begin, end } = this.checker.transactionDenied(user)
+    const refused = begin ?? calls.find((call) => call instanceof CommandError) ?? end
+    if (refused !== null) throw refused
     const checked = calls as readonly CheckedCall[]
     const foreign = checked.find((call) => isAboutUsers(call) || this.fanOut?.concerns(call.fullName) === true)
     if (foreign !== undefined) {

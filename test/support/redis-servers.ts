@@ -20,6 +20,10 @@ export class KeptLog implements Log {
   readonly notice = this.keep('notice')
   readonly warning = this.keep('warning')
 
+  get warnings(): readonly string[] {
+    return this.lines.filter((line) => line.startsWith('warning: '))
+  }
+
   private keep(level: string): (text: string) => void {
     return (text) => void this.lines.push(`${level}: ${text}`)
   }

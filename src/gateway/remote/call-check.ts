@@ -98,6 +98,13 @@ export class CallChecker {
     }
   }
 
+  /** The errors of a transaction that the user may not begin, and of one that it may not end; null where it may. */
+  transactionDenied(user: User): { readonly begin: CommandError | null; readonly end: CommandError | null } {
+    const denied = (name: string): CommandError | null =>
+      this.denied(user, name, this.registry.byFullName(name), [name])
+    return { begin: denied('multi'), end: denied('exec') }
+  }
+
   private denied(user: User, name: string, command: Command | null, words: CommandWords): CommandError | null {
     if (user.isUnrestricted) return null
     if (command === null) return commandDenied(user, name)

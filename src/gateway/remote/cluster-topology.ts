@@ -11,7 +11,7 @@ import type { EngineHealth } from '../engine.ts'
 import { openConnection, Reconnect, sendOn } from './connection.ts'
 import { type Address, addressText, describeTarget, type RemoteTarget } from './engine-url.ts'
 import { SLOTS } from './key-slot.ts'
-import { Link } from './link.ts'
+import { failureOf, Link } from './link.ts'
 import { type RawReply, RemoteCommand } from './remote-command.ts'
 import type { Topology, TopologyOptions } from './topology.ts'
 import { type Patience, pause, Wakeups } from './wakeups.ts'
@@ -53,12 +53,11 @@ export class ClusterTopology implements Topology {
     const holders = new Set(this.slots)
     const hasHoles = holders.delete(null)
     const ready = [...holders].filter((address) => address !== null && this.links.get(address)?.isReady === true).length
-    const what = describeTarget(this.target)
-    if (ready === 0) return { isReady: false, detail: `reconnecting to the ${what}: ${this.failure}` }
+    if (ready === 0) return { isReady: false, detail: `reconnecting to the cluster: ${this.failure}` }
     const holes = hasHoles ? ', some slots are held by none' : ''
     if (ready === holders.size && !hasHoles)
-      return { isReady: true, detail: `ready: connected to all ${ready} primaries of the ${what}` }
-    return { isReady: true, detail: `ready in part: ${ready} of ${holders.size} primaries of the ${what}${holes}` }
+      return { isReady: true, detail: `ready: connected to all ${ready} primaries of the cluster` }
+    return { isReady: true, detail: `ready in part: ${ready} of ${holders.size} primaries of the cluster${holes}` }
   }
 
   linkFor(slot: number | null): Link | null {
@@ -166,7 +165,12 @@ export class ClusterTopology implements Topology {
     const patience = { deadlineMs: Number.POSITIVE_INFINITY, signal: null }
     this.refreshing = this.readMap()
       .catch((error: unknown) => {
-        this.failure = error instanceof Error ? error.message : String(error)
+        const text = error instanceof Error ? error.message : String(error)
+        const failure = failureOf(error)
+        // Once for each outage: attempts go on.
+        if (failure !== this.failure)
+          this.log.warning(`Cannot ask the ${describeTarget(this.target)} for slots: ${text}`)
+        this.failure = failure
       })
       .then(() => pause(REFRESH_PAUSE_MS, patience))
       .finally(() => {

@@ -7,7 +7,7 @@ import type { Log } from '../../observe/log.ts'
 import { openConnection, peerOf, Reconnect, sendOn } from './connection.ts'
 import { ConnectionPool } from './connection-pool.ts'
 import type { Address, RemoteTarget } from './engine-url.ts'
-import type { RawReply, RemoteCommand } from './remote-command.ts'
+import { codeOf, isErrorReply, type RawReply, type RemoteCommand } from './remote-command.ts'
 
 /** A server that owes a reply and sends nothing for this time is taken for dead, in ms. */
 const SILENCE_MAX_MS = 30_000
@@ -30,7 +30,7 @@ export interface LinkOptions {
 }
 
 export class Link {
-  /** Why there is no connection, in words without secrets; '' while there is one. */
+  /** Why there is no connection, in words that everybody may read; '' while there is one. */
   failure: string = 'connecting'
   readonly node: Address | null
   readonly exclusive: ConnectionPool
@@ -65,7 +65,7 @@ export class Link {
       onChange()
     })
     this.redis.on('error', (error: Error) => {
-      this.failure = error.message
+      this.failure = failureOf(error)
       // Once for each outage: attempts go on.
       if (!this.isFailureLogged) log.warning(`Cannot connect to the ${description}: ${error.message}`)
       this.isFailureLogged = true
@@ -74,11 +74,6 @@ export class Link {
 
   get isReady(): boolean {
     return this.redis.status === 'ready'
-  }
-
-  /** What it is connected to. */
-  get peer(): string {
-    return peerOf(this.redis)
   }
 
   /** @throws NotConnectedError, an error reply, or the failure of the connection */
@@ -97,4 +92,11 @@ export class Link {
     this.blocking.close()
     this.redis.disconnect()
   }
+}
+
+/** What is wrong, without addresses: those are for the log. */
+export function failureOf(error: unknown): string {
+  if (!(error instanceof Error)) return 'unknown'
+  if ('code' in error && typeof error.code === 'string') return error.code
+  return isErrorReply(error) ? codeOf(error) : 'no server answers'
 }

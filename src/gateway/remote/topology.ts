@@ -59,9 +59,9 @@ export class SingleTopology implements Topology {
 
   get health(): EngineHealth {
     const { link } = this
-    const what = describeTarget(this.target)
-    if (link.isReady) return { isReady: true, detail: `ready: connected to ${link.peer} (${what})` }
-    return { isReady: false, detail: `reconnecting to the ${what}: ${link.failure}` }
+    const what = this.target.kind === 'sentinel' ? 'the primary that Sentinel names' : 'the server'
+    if (link.isReady) return { isReady: true, detail: `ready: connected to ${what}` }
+    return { isReady: false, detail: `reconnecting to ${what}: ${link.failure}` }
   }
 
   linkFor(): Link | null {
