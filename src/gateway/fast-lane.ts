@@ -74,7 +74,7 @@ type Listener = (socket: Socket) => void
 
 /** Requests up to this size are the lane's, in bytes; larger ones come in many pieces anyway. */
 const REQUEST_BYTES_MAX = 64 * 1024
-/** Idle connections are looked for this often, in ms. */
+/** Idle connections and late requests are looked for this often, in ms, or four times in the time of a request. */
 const SWEEP_MS = 2000
 const HEAD_END = Buffer.from('\r\n\r\n')
 const METHOD = 'POST '
@@ -110,7 +110,7 @@ export class FastLane {
     }
     server.removeAllListeners(event)
     server.on(event, (socket: Socket) => this.connections.add(new LaneConnection(this, socket)))
-    this.sweepTimer = setInterval(() => this.sweep(), SWEEP_MS)
+    this.sweepTimer = setInterval(() => this.sweep(), Math.min(SWEEP_MS, options.requestTimeoutMs / 4))
     this.sweepTimer.unref()
   }
 

@@ -142,7 +142,7 @@ function carefulFetch(log: Log): FetchImplementation {
       const response = await fetch(url, options)
       if (response.status !== 200) throw new Error(`the answer is ${response.status}`)
       const body = await boundedBody(response)
-      JSON.parse(body)
+      if (!isKeySet(JSON.parse(body))) throw new Error('the answer is no set of keys')
       return new Response(body, { status: 200 })
     } catch (cause) {
       failedMs = performance.now()
@@ -150,6 +150,10 @@ function carefulFetch(log: Log): FetchImplementation {
       throw new KeysUnavailableError('The keys cannot be fetched', { cause })
     }
   }
+}
+
+function isKeySet(content: unknown): boolean {
+  return typeof content === 'object' && content !== null && 'keys' in content && Array.isArray(content.keys)
 }
 
 async function boundedBody(response: Response): Promise<string> {

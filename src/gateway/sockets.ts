@@ -22,6 +22,7 @@ const CLIENT_ERRORS: Readonly<Record<string, readonly [status: number, reason: s
   HPE_HEADER_OVERFLOW: [431, 'Request Header Fields Too Large', 'URL and headers are too long'],
   HPE_CHUNK_EXTENSIONS_OVERFLOW: [413, 'Content Too Large', 'The extensions of the chunks are too long'],
 }
+const NO_ANSWER = /^(?:ECONNRESET|EPROTO|ERR_SSL_|ERR_TLS_)/
 const MALFORMED = [400, 'Bad Request', 'This is no valid HTTP request'] as const
 
 export interface SocketOptions {
@@ -102,14 +103,13 @@ export class Sockets {
 /** Answers bytes that are no HTTP request, once, and closes their connection. */
 export function clientErrorHandler(figures: Figures): (error: ConnectionError, socket: Socket) => void {
   return (error, socket) => {
-    // Nobody reads an answer.
-    if (error.code === 'ECONNRESET' || !socket.writable) {
+    // Nobody reads an answer, or nobody could: there is no TLS.
+    if (NO_ANSWER.test(error.code ?? '') || !socket.writable) {
       socket.destroy()
       return
     }
     figures.requestsMalformed++
-    // Whatever else comes is not looked at.
-    socket.pause()
+    discardInput(socket)
     setTimeout(() => socket.destroy(), LINGER_MS).unref()
     const reply = replyUnderWay(socket)
     if (reply?.req.complete === true) {
@@ -127,6 +127,16 @@ export function clientErrorHandler(figures: Figures): (error: ConnectionError, s
       `HTTP/1.1 ${status} ${reason}\r\nContent-Type: application/problem+json; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
     )
   }
+}
+
+/**
+ * Whatever else comes is read and not looked at: a connection that is closed with unread bytes is reset, and the answer
+ * may be lost.
+ */
+function discardInput(socket: Socket): void {
+  socket.removeAllListeners('data')
+  socket.on('data', () => {})
+  socket.resume()
 }
 
 interface ReplyUnderWay {

@@ -78,9 +78,9 @@ export class TestGateway {
     return this.url.replace(/^http/, 'ws')
   }
 
-  /** Creates or changes a user by the rules of ACL SETUSER. */
+  /** Creates or changes a user by the rules of ACL SETUSER, as text. */
   user(name: string, rules: readonly string[]): User {
-    return this.engine.users.set(name, rules)
+    return this.engine.users.set(toBytes(name), rules.map(toBytes))
   }
 
   /** A new token of a user. */
@@ -109,4 +109,9 @@ export class TestGateway {
     await this.engine.close()
     await this.broker.stop()
   }
+}
+
+/** Text as the byte string that a client would send. */
+function toBytes(text: string): string {
+  return Buffer.from(text).toString('latin1')
 }
