@@ -86,7 +86,8 @@ export class Tokens {
     const secret = randomBytes(SECRET_BYTES).toString('base64url')
     const { name, expiresMs, isReadOnly } = options
     const token = { id, userName, name, isReadOnly, createdMs: nowMs, expiresMs, hash: hashOf(secret) }
-    this.change(() => this.byId.set(id, token))
+    this.byId.set(id, token)
+    this.saveOr(() => this.byId.delete(id))
     return { id, token: `mr_${id}_${secret}` }
   }
 
@@ -108,8 +109,10 @@ export class Tokens {
 
   /** Ends a token. Returns whether there was one. @throws TokenFileError (it is still good then) */
   revoke(id: string): boolean {
-    if (!this.byId.has(id)) return false
-    this.change(() => this.byId.delete(id))
+    const token = this.byId.get(id)
+    if (token === undefined) return false
+    this.byId.delete(id)
+    this.saveOr(() => this.byId.set(id, token))
     return true
   }
 
@@ -125,15 +128,12 @@ export class Tokens {
     for (const [id, { expiresMs }] of this.byId) if (expiresMs !== null && expiresMs <= nowMs) this.byId.delete(id)
   }
 
-  /** Changes the list and the file, or none of them. */
-  private change(apply: () => void): void {
-    const before = [...this.byId]
-    apply()
+  /** Writes the file; takes the change of the list back when that fails. */
+  private saveOr(undo: () => void): void {
     try {
       this.save()
     } catch (error) {
-      this.byId.clear()
-      for (const [id, token] of before) this.byId.set(id, token)
+      undo()
       throw error
     }
   }
