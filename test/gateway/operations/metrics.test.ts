@@ -176,6 +176,17 @@ describe('Users', () => {
     ])
   })
 
+  test('a user as docs/OPERATIONS.md makes it sees all, and no more than that', async () => {
+    await gateway.call('XADD', 's', '*', 'a', 'b')
+    await gateway.call('HSET', 'bull:mail:meta', 'a', 'b')
+    gateway.user('metrics', ['on', 'resetkeys', '%R~*', '+info', '+scan', '+xinfo', '+exists', '+llen', '+zcard'])
+    const token = gateway.tokenOf('metrics')
+    const metrics = await scrape('/metrics', token)
+    expect(metrics.get('redis_stream_length')?.samples.size).toBe(1)
+    expect(metrics.get('bullmq_job_count')?.samples.size).toBe(8)
+    expect((await gateway.fetch('/get/s', { token })).status).toBe(400)
+  })
+
   test('wrong parameters are refused', async () => {
     expect((await gateway.fetch('/metrics?streams=a')).status).toBe(400)
     const many = Array.from({ length: 101 }, (_, i) => `stream=${i}`).join('&')
