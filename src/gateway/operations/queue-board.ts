@@ -2,7 +2,7 @@
  * The dashboard of queues: bull-board at `/queues`, for people in browsers, over the queues of the default prefix.
  *
  * A browser that is not logged in is asked for user and password (Basic). Who may read all queues sees the board; who may
- * not change them sees it without buttons, and is refused when it tries nevertheless. Browsers send passwords along with
+ * not write every key (jobs name others) sees it without buttons, and is refused when it tries nevertheless. Browsers send passwords along with
  * whatever page asks, so changes are accepted from the board's own pages only (`Sec-Fetch-Site`, else `Origin`).
  *
  * The list of queues is made anew when the board is used, and not more often than it costs: new ones show up by
@@ -12,12 +12,12 @@ import { createBullBoard } from '@bull-board/api'
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter'
 import { FastifyAdapter } from '@bull-board/fastify'
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
-import { KeyAccess, type User } from '../../access/user.ts'
+import type { User } from '../../access/user.ts'
 import type { GatewayContext } from '../gateway.ts'
 import { unauthorized, userOf } from '../identity.ts'
 import { requireCommands } from '../permissions.ts'
 import { isExpected, Problem, sendProblem, statusOf } from '../problem.ts'
-import { requireAllQueuesRead, requireAllQueuesWrite } from '../queues/access.ts'
+import { requireAllQueuesRead, requireEveryKeyRead, requireEveryKeyWrite } from '../queues/access.ts'
 import { translateBullError } from '../queues/errors.ts'
 import type { JobQueue, QueueRegistry } from '../queues/registry.ts'
 
@@ -137,7 +137,7 @@ function admit(context: GatewayContext, request: FastifyRequest): void {
   const prefix = context.queues.prefix(null)
   if (!isReading(request)) {
     requireSameOrigin(request)
-    requireAllQueuesWrite(engine, user, prefix)
+    requireEveryKeyWrite(engine, user)
   }
   try {
     requireAllQueuesRead(engine, user, prefix)
@@ -147,6 +147,7 @@ function admit(context: GatewayContext, request: FastifyRequest): void {
     throw error
   }
   const url = request.routeOptions.url ?? ''
+  if (url.endsWith('/flow')) requireEveryKeyRead(engine, user)
   if (url.endsWith('/redis/stats')) requireCommands(engine, user, [['INFO']])
   if (url.endsWith('/workers')) requireCommands(engine, user, [['CLIENT', 'LIST']])
 }
@@ -174,12 +175,9 @@ function hostOf(origin: string): string | null {
   return URL.parse(origin)?.host ?? null
 }
 
-function mayChange({ engine, queues }: GatewayContext, user: User): boolean {
-  if (user.isUnrestricted) return true
-  const prefix = queues.prefix(null)
-  if (!user.coversPrefix(`${prefix}:`, KeyAccess.ReadWrite)) return false
+function mayChange({ engine }: GatewayContext, user: User): boolean {
   try {
-    requireAllQueuesWrite(engine, user, prefix)
+    requireEveryKeyWrite(engine, user)
     return true
   } catch (error) {
     if (statusOf(error) === 403) return false
@@ -197,7 +195,8 @@ function asReadOnly(payload: unknown): unknown {
 
 function boardErrorHandler(context: GatewayContext): NonNullable<RouteOptions['errorHandler']> {
   return (thrown: unknown, request: FastifyRequest, reply: FastifyReply) => {
-    const error = translateBullError(thrown)
+    // The board decodes a parameter of its own once more.
+    const error = thrown instanceof URIError ? new Problem(400, thrown.message) : translateBullError(thrown)
     const status = statusOf(error)
     const isDefect = status >= 500 && !isExpected(error)
     if (isDefect) context.reportDefect(error, request)

@@ -50,11 +50,23 @@ export function requireQueueWork(engine: Engine, user: User, queue: QueueId): vo
   ])
 }
 
-/** For operations whose effects follow the flows of many jobs: all queues of the prefix. @throws CommandError NOPERM */
-export function requireAllQueuesWrite(engine: Engine, user: User, prefix: string): void {
+/**
+ * For operations that follow the flows of many jobs, or take options as they come: every key there is. The keys of other
+ * jobs stand in the data of a job, and whoever may write those could name any.
+ *
+ * @throws CommandError NOPERM
+ */
+export function requireEveryKeyWrite(engine: Engine, user: User): void {
   if (user.isUnrestricted) return
-  requirePrefix(user, `${prefix}:`, KeyAccess.ReadWrite)
-  requireCommands(engine, user, writingCommands(`${prefix}:`))
+  requirePrefix(user, '', KeyAccess.ReadWrite)
+  requireCommands(engine, user, writingCommands(''))
+}
+
+/** For who reads flows without a look at each job of them. @throws CommandError NOPERM */
+export function requireEveryKeyRead(engine: Engine, user: User): void {
+  if (user.isUnrestricted) return
+  requirePrefix(user, '', KeyAccess.Read)
+  requireCommands(engine, user, readingCommands(''))
 }
 
 /** @throws CommandError NOPERM */
@@ -67,20 +79,36 @@ export function requireAllQueuesRead(engine: Engine, user: User, prefix: string)
 /**
  * The queues of a job's parents, up to the root of its flow. A job that is not there has none.
  *
- * @throws CommandError NOPERM; Problem 409 when there are too many
+ * @throws CommandError NOPERM; Problem 409 when there are too many, or a job names its parent in two ways
  */
 export async function requireAncestorsWrite(engine: Engine, user: User, queue: QueueId, jobId: string): Promise<void> {
   if (user.isUnrestricted) return
   let key = keyPrefix(queue) + jobId
   for (let i = 0; i < ANCESTORS_MAX; i++) {
-    const parentKey = await engine.call(engine.system, ['HGET', key, 'parentKey'])
-    if (typeof parentKey !== 'string' || parentKey === '') return
-    const parent = parseJobKey(parentKey)
-    if (parent === null) return
-    requireQueueWrite(engine, user, parent.queue)
-    key = parentKey
+    const reply = await engine.call(engine.system, ['HMGET', key, 'parentKey', 'parent'])
+    const [parentKey, parent] = reply instanceof Array ? reply : []
+    const found = parentOf(String(parentKey ?? ''), String(parent ?? ''))
+    if (found === NO_PARENT) return
+    const parsed = found === null ? null : parseJobKey(found)
+    if (found === null || parsed === null) throw new Problem(409, `Job ${jobId} has a parent that is none`)
+    requireQueueWrite(engine, user, parsed.queue)
+    key = found
   }
   throw new Problem(409, `The flow of job ${jobId} is deeper than ${ANCESTORS_MAX}`)
+}
+
+const NO_PARENT = ''
+
+/** The key of a job's parent by the two fields that name it, which BullMQ uses in turn; null when they differ. */
+function parentOf(parentKey: string, parent: string): string | null {
+  if (parent === '') return parentKey
+  try {
+    const { id, queueKey } = JSON.parse(parent) as Readonly<Record<string, unknown>>
+    return `${String(queueKey)}:${String(id)}` === parentKey ? parentKey : null
+  } catch (error) {
+    if (error instanceof SyntaxError || error instanceof TypeError) return null
+    throw error
+  }
 }
 
 /** Who removes a job with children removes those, wherever they are. @throws CommandError NOPERM */
@@ -89,7 +117,7 @@ export async function requireChildrenWrite(engine: Engine, user: User, queue: Qu
   const key = keyPrefix(queue) + jobId
   const related = ['dependencies', 'processed', 'failed', 'unsuccessful'].map((what) => `${key}:${what}`)
   const found = await engine.call(engine.system, ['EXISTS', ...related])
-  if (found !== 0) requireAllQueuesWrite(engine, user, queue.prefix)
+  if (found !== 0) requireEveryKeyWrite(engine, user)
 }
 
 function readingCommands(base: string): readonly CommandWords[] {

@@ -26,6 +26,8 @@ export interface FetchOptions {
   readonly workerName: string
   /** Ends the wait. */
   readonly signal: AbortSignal
+  /** Asked before a job is failed whose turn has come only to fail. @throws CommandError NOPERM when it must not be */
+  readonly mayFail: (jobId: string) => Promise<void>
 }
 
 export interface TakenJob {
@@ -50,14 +52,14 @@ export async function fetchJob(
   id: QueueId,
   options: FetchOptions,
 ): Promise<TakenJob | null> {
-  const { blockMs, lockMs, workerName, signal } = options
+  const { blockMs, lockMs, signal } = options
   const queue = registry.queue(id)
   const lockToken = randomUUID()
   const deadline = Date.now() + blockMs
   let marker: Marker | null = null
   try {
     for (;;) {
-      const look = await registry.run(() => lookForJob(queue, lockToken, workerName))
+      const look = await registry.run(() => lookForJob(queue, lockToken, options))
       if (look.job !== null) {
         marker = null
         return await registry.run(() => hold(queue, look.job, { lockToken, lockMs, signal }))
@@ -73,12 +75,12 @@ export async function fetchJob(
   }
 }
 
-async function lookForJob(queue: JobQueue, lockToken: string, workerName: string): Promise<Look> {
+async function lookForJob(queue: JobQueue, lockToken: string, options: FetchOptions): Promise<Look> {
   const backend = queue.getBackend()
   // Workers do this now and then; where there are none, it is for those who fetch. It does nothing between its times.
   await backend.moveStalledJobsToWait()
   for (;;) {
-    const [json, id, limitedMs = 0, delayedUntil = 0] = await backend.moveToActive(lockToken, workerName)
+    const [json, id, limitedMs = 0, delayedUntil = 0] = await backend.moveToActive(lockToken, options.workerName)
     if (json === null || json === undefined) {
       if (limitedMs > 0) return { job: null, againMs: Math.min(limitedMs, LOOK_MS), isDelayed: true }
       if (delayedUntil <= 0) return { job: null, againMs: LOOK_MS, isDelayed: false }
@@ -89,6 +91,12 @@ async function lookForJob(queue: JobQueue, lockToken: string, workerName: string
     await scheduleNext(queue, job)
     if (job.deferredFailure === undefined || job.deferredFailure === '') return { job }
     // It stalled too often, or a child of it failed: its turn has come only to fail.
+    try {
+      await options.mayFail(job.id ?? '')
+    } catch (error) {
+      await job.moveToWait(lockToken)
+      throw error
+    }
     await job.moveToFailed(new UnrecoverableError(job.deferredFailure), lockToken)
   }
 }

@@ -305,7 +305,8 @@ function moveRoutes(app: FastifyInstance, context: GatewayContext): void {
   const removeSchema = {
     ...schema,
     summary: 'Remove a job, with its children',
-    description: 'A job that is being processed cannot be removed. One with children needs all queues of the prefix.',
+    description:
+      'A job that is being processed cannot be removed. One with children needs the permission to write every key.',
     operationId: 'removeJob',
   }
   app.delete<JobRoute>(JOB, { schema: removeSchema }, async (request, reply) => {

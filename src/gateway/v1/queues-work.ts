@@ -74,8 +74,13 @@ function fetchRoute(app: FastifyInstance, context: GatewayContext): void {
     async (request, reply) => {
       const { engine, queues, draining } = context
       const id = queueIdOf(context, request)
-      requireQueueWork(engine, userOf(request), id)
-      const taken = await fetchJob(engine, queues, id, { ...request.body, signal: hangUpSignal(reply, draining) })
+      const user = userOf(request)
+      requireQueueWork(engine, user, id)
+      const taken = await fetchJob(engine, queues, id, {
+        ...request.body,
+        signal: hangUpSignal(reply, draining),
+        mayFail: (jobId) => requireAncestorsWrite(engine, user, id, jobId),
+      })
       return taken === null ? reply.code(204).send() : taken
     },
   )

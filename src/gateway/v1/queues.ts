@@ -15,7 +15,7 @@ import { KeyAccess } from '../../access/user.ts'
 import type { GatewayContext } from '../gateway.ts'
 import { userOf } from '../identity.ts'
 import { requireCommands } from '../permissions.ts'
-import { requireAllQueuesWrite } from '../queues/access.ts'
+import { requireEveryKeyWrite } from '../queues/access.ts'
 import { hangUpSignal } from '../queues/hang-up.ts'
 import { keyPrefix } from '../queues/names.ts'
 import type { JobQueue } from '../queues/registry.ts'
@@ -35,7 +35,7 @@ import {
   type State,
   time,
 } from './queues-schemas.ts'
-import { type QueueRoute, queueIdOf, queueToChange, queueToRead, TAGS } from './queues-shared.ts'
+import { type QueueRoute, queueToChange, queueToRead, TAGS } from './queues-shared.ts'
 import { queueWorkRoutes } from './queues-work.ts'
 
 /** Queues in one list. */
@@ -161,7 +161,7 @@ function stateRoutes(app: FastifyInstance, context: GatewayContext): void {
       const queue = queueToChange(context, request)
       const { state, before } = request.body
       // Children go back to what their parents wait for, in other queues.
-      requireAllQueuesWrite(context.engine, userOf(request), queueIdOf(context, request).prefix)
+      requireEveryKeyWrite(context.engine, userOf(request))
       await context.queues.run(() => queue.retryJobs({ state, ...(before === undefined ? {} : { timestamp: before }) }))
       return reply.code(204).send()
     },
@@ -193,7 +193,7 @@ function simpleRoute(app: FastifyInstance, context: GatewayContext, route: Simpl
   })
 }
 
-/** Removing jobs follows their flows into other queues, so these need all queues of the prefix. */
+/** Removing jobs follows their flows, wherever those lead, so these need every key. */
 function removalRoutes(app: FastifyInstance, context: GatewayContext): void {
   const drainSchema = {
     tags: TAGS,
@@ -271,7 +271,7 @@ async function obliterate(queue: JobQueue, options: { readonly force: boolean })
 }
 
 function queueToEmpty(context: GatewayContext, request: Parameters<typeof queueToChange>[1]): JobQueue {
-  requireAllQueuesWrite(context.engine, userOf(request), queueIdOf(context, request).prefix)
+  requireEveryKeyWrite(context.engine, userOf(request))
   return queueToChange(context, request)
 }
 

@@ -13,6 +13,7 @@ beforeAll(async () => {
   bench.requirePassword('secret')
   bench.gateway.user('boss', ['on', '>boss', '+@all', '&*', '~*'])
   bench.gateway.user('reader', ['on', '>reader', '+@read', '~bull:*'])
+  bench.gateway.user('tenant', ['on', '>tenant', '+@all', '~bull:*'])
   bench.gateway.user('stranger', ['on', '>stranger', '+@all', '~bull:mail:*'])
 })
 
@@ -69,6 +70,13 @@ describe('the board', () => {
     expect((await board('/api/queues/mail/workers', { user: 'reader' })).status).toBe(403)
   })
 
+  test('refuses parameters that cannot be decoded', async () => {
+    await bench.add('mail', { name: 'n' })
+    await names('boss')
+    expect((await board('/api/queues?activeQueue=%25', { user: 'boss' })).status).toBe(400)
+    expect(bench.gateway.log.warnings).toEqual([])
+  })
+
   test('serves no files but its own', async () => {
     const response = await board('/static/%2e%2e/index.ejs', { user: 'boss' })
     expect([400, 403, 404]).toContain(response.status)
@@ -84,6 +92,12 @@ describe('changes on the board', () => {
     expect((await board('/api/queues/mail/j/promote', { ...promote, user: 'reader' })).status).toBe(403)
     expect((await board('/api/queues/mail/pause', { ...promote, user: 'reader' })).status).toBe(403)
     expect((await board('/api/queues/pause', { ...promote, user: 'stranger' })).status).toBe(403)
+    // Jobs name other jobs, by any key: who may not write those must not have the board do it.
+    const job = { name: 'n', data: {}, options: { parent: { id: 'x', queue: 'secret' } } }
+    const add = { method: 'POST', headers: OWN, user: 'tenant', json: job }
+    expect((await board('/api/queues/mail/add', add)).status).toBe(403)
+    expect((await board('/api/queues/mail/j/flow', { user: 'tenant' })).status).toBe(403)
+    expect((await board('/api/queues/mail/j', { user: 'tenant' })).status).toBe(200)
     expect((await board('/api/queues/mail/j/promote', promote)).status).toBe(401)
     expect(await bench.state('mail', 'j')).toBe('delayed')
     expect((await board('/api/queues/mail/j/promote', { ...promote, user: 'boss' })).status).toBe(204)

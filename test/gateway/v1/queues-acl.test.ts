@@ -25,7 +25,7 @@ const READING: Readonly<Record<string, Route>> = {
   getChildren: { path: 'GET /mail/jobs/w/children', status: 200 },
 }
 
-/** Those that may reach into other queues of the prefix, whatever the jobs are. */
+/** Those that follow jobs wherever their data lead. */
 const CHANGING_ALL: Readonly<Record<string, Route>> = {
   drainQueue: { path: 'POST /mail/drain', status: 204 },
   cleanQueue: { path: 'POST /mail/clean', json: { state: 'waiting' }, status: 200 },
@@ -73,6 +73,7 @@ beforeAll(async () => {
   bench.gateway.user('stranger', ['on', '+@all', '&*', '~bull:other:*', '~cache:*'])
   bench.gateway.user('reader', ['on', '+@all', '&*', '%R~bull:mail:*'])
   bench.gateway.user('owner', ['on', '+@all', '&*', '~bull:mail:*'])
+  bench.gateway.user('tenant', ['on', '+@all', '&*', '~bull:*'])
   bench.gateway.user('clerk', ['on', '+@read', '&*', '~bull:*'])
   bench.gateway.user('writer', ['on', '+@write', '&*', '~bull:*'])
   bench.gateway.user('boss', ['on', '+@all', '&*', '~*'])
@@ -157,6 +158,35 @@ describe('a user with the keys of one queue', () => {
 
   test.each(Object.entries(CHANGING_ALL))('may not %s, which follows flows into others', async (_name, route) => {
     expect(await statusOf(route, 'owner')).toBe(403)
+    expect(await statusOf(route, 'tenant')).toBe(403)
+  })
+
+  test.each([
+    ['another queue', 'bull:other:p', '{"id":"p","queueKey":"bull:other"}', 403],
+    ['keys that are no queue', 'secret', '', 409],
+    ['two parents', 'bull:mail:w', '{"id":"p","queueKey":"secret"}', 409],
+    ['a parent that is no JSON', 'bull:mail:w', '{', 409],
+    ['a parent that is null', 'bull:mail:w', 'null', 409],
+    ['a parent without a key', '', '{"id":"p","queueKey":"secret"}', 409],
+  ])('cannot reach %s by a job that it has forged', async (_what, parentKey, parent, status) => {
+    const token = bench.gateway.tokenOf('owner')
+    const taken = await bench.ask('/mail/fetch', { json: {}, token })
+    const { id } = taken.body.job as { id: string }
+    await bench.gateway.call('HSET', `bull:mail:${id}`, 'parentKey', parentKey, 'parent', parent)
+    const before = await content()
+    const json = { lockToken: taken.body.lockToken }
+    expect((await bench.ask(`/mail/jobs/${id}/complete`, { json, token })).status).toBe(status)
+    expect((await bench.ask(`/mail/jobs/${id}/fail`, { json: { ...json, reason: 'r' }, token })).status).toBe(status)
+    expect((await bench.ask(`/mail/jobs/${id}`, { method: 'DELETE', token })).status).toBe(status)
+    expect((await bench.ask(`/mail/jobs/${id}/retry`, { method: 'POST', token })).status).toBe(status)
+    expect(await content()).toEqual(before)
+    // It stalls too often and would fail: that is not this user's to do either.
+    await bench.gateway.call('DEL', `bull:mail:${id}:lock`)
+    await bench.gateway.call('HSET', `bull:mail:${id}`, 'defa', 'stalled')
+    await bench.gateway.call('LREM', 'bull:mail:active', '0', id)
+    await bench.gateway.call('RPUSH', 'bull:mail:wait', id)
+    expect((await bench.ask('/mail/fetch', { json: {}, token })).status).toBe(status)
+    expect(await bench.gateway.call('ZSCORE', 'bull:mail:failed', id)).toBe(null)
   })
 
   test('sees that queue in the list', async () => {
