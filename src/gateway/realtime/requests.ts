@@ -22,8 +22,6 @@ import type { Session } from './session.ts'
 import { subscriptionFor } from './subscription.ts'
 
 const DEFAULT_CREDIT = 16
-const NO_KEYSPACE_EVENTS =
-  'Keyspace events are off: set notify-keyspace-events to K and the classes of events, KEA for all'
 
 /** Answers the requests of one client. */
 export class Requests {
@@ -88,7 +86,6 @@ export class Requests {
     const subscription = subscriptionFor(session, selector, overflow ?? 'close')
     subscription.authorize()
     if (session.subscription(subscription.id) === null) this.limitSubscriptions()
-    if (selector.keys !== undefined) await this.requireKeyspaceEvents()
     session.endSubscription(subscription.id)
     session.addSubscription(subscription)
     try {
@@ -108,22 +105,6 @@ export class Requests {
     this.refusalCount++
     if (this.refusalCount > refusalsMax) session.outlet.close(CloseCode.TooMany, 'Too many subscriptions')
     throw new RealtimeError('LIMIT', `A client may have ${subscriptionsMax} subscriptions`)
-  }
-
-  private async requireKeyspaceEvents(): Promise<void> {
-    const { engine } = this.session.realtime
-    let setting: ReplyValue
-    try {
-      setting = await engine.call(engine.system, ['CONFIG', 'GET', 'notify-keyspace-events'])
-    } catch (error) {
-      // Hosted servers may not let anybody ask.
-      if (error instanceof CommandError) return
-      throw error
-    }
-    const classes = Array.isArray(setting) ? String(setting[1] ?? '') : ''
-    if (!/K/.test(classes) || !/[^KE]/.test(classes)) {
-      throw new RealtimeError('KEYSPACE_EVENTS_OFF', NO_KEYSPACE_EVENTS)
-    }
   }
 
   private unsubscribe({ op, ...request }: UnsubscribeRequest): boolean {

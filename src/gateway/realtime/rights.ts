@@ -1,7 +1,8 @@
 /** Rights to what is no command of its own: keyspace events, and the events of a queue. */
 import { KeyAccess, type User } from '../../access/user.ts'
-import { CommandError, type Engine } from '../engine.ts'
+import { CommandError, type Engine, type ReplyValue } from '../engine.ts'
 import { requirePrefix } from '../permissions.ts'
+import { RealtimeError } from './protocol.ts'
 
 const GLOB_CHARS = /[*?[\\]/
 
@@ -23,6 +24,24 @@ export function requireKeys(engine: Engine, user: User, keys: string): void {
   if (!GLOB_CHARS.test(keys) && !user.mayReadKey(Buffer.from(keys).toString('latin1'))) {
     throw new CommandError('NOPERM No permissions to access a key')
   }
+}
+
+/** @throws RealtimeError KEYSPACE_EVENTS_OFF when the server publishes no keyspace events */
+export async function requireKeyspaceEvents(engine: Engine): Promise<void> {
+  let setting: ReplyValue
+  try {
+    setting = await engine.call(engine.system, ['CONFIG', 'GET', 'notify-keyspace-events'])
+  } catch (error) {
+    // Hosted servers may not let anybody ask.
+    if (error instanceof CommandError) return
+    throw error
+  }
+  const classes = Array.isArray(setting) ? String(setting[1] ?? '') : ''
+  if (classes.includes('K') && /[^KE]/.test(classes)) return
+  throw new RealtimeError(
+    'KEYSPACE_EVENTS_OFF',
+    'Keyspace events are off: set notify-keyspace-events to K and the classes of events, KEA for all',
+  )
 }
 
 /** What the events of a queue tell is in its other keys too: all of them must be readable. @throws CommandError NOPERM */

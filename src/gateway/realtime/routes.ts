@@ -7,7 +7,7 @@ import { bearerToken, userOf } from '../identity.ts'
 import { Problem } from '../problem.ts'
 import { clientModule } from './client-module.ts'
 import { NAME_LENGTH_MAX, SSE_STREAMS_MAX } from './limits.ts'
-import { SUBPROTOCOL } from './protocol.ts'
+import { RealtimeError, type RealtimeErrorCode, SUBPROTOCOL } from './protocol.ts'
 import { Realtime } from './realtime.ts'
 import { positionsOf, SseConnection, type SseQuery, selectorsOf } from './sse.ts'
 import { StreamSubscription } from './subscription.ts'
@@ -17,6 +17,13 @@ import { WebSocketConnection } from './websocket.ts'
 const SSE_NAMES_MAX = 100
 /** An event ID with a position for each stream. */
 const EVENT_ID_MAX = SSE_STREAMS_MAX * 42
+
+/** Errors of subscriptions as HTTP answers them. */
+const STATUSES: Readonly<Partial<Record<RealtimeErrorCode, number>>> = {
+  BAD_REQUEST: 400,
+  KEYSPACE_EVENTS_OFF: 409,
+  LIMIT: 429,
+}
 
 const name = { type: 'string', minLength: 1, maxLength: NAME_LENGTH_MAX }
 const names = { type: 'array', items: name, maxItems: SSE_NAMES_MAX }
@@ -137,7 +144,7 @@ async function listen(realtime: Realtime, request: FastifyRequest, reply: Fastif
     return reply
   } catch (error) {
     connection.session.close()
-    throw error
+    throw error instanceof RealtimeError ? new Problem(STATUSES[error.code] ?? 500, error.message) : error
   }
 }
 

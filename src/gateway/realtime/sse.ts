@@ -70,7 +70,12 @@ export class SseConnection implements Outlet {
   constructor(realtime: Realtime, response: ServerResponse, user: User, token: string | null) {
     this.response = response
     this.session = new Session(realtime, user, token, this)
-    response.on('close', () => this.session.close())
+    const { figures } = realtime.context
+    figures.eventStreams++
+    response.on('close', () => {
+      figures.eventStreams--
+      this.session.close()
+    })
     response.on('drain', () => this.session.drained())
     realtime.sessionOpened(this.session)
   }
@@ -130,10 +135,10 @@ export class SseConnection implements Outlet {
     // There is nothing to read.
   }
 
-  close(_code: CloseCode, reason: string): void {
+  close(code: CloseCode, reason: string): void {
     if (this.session.isClosed) return
     const { response } = this
-    this.write(new Batch('close', [JSON.stringify({ type: 'close', code: _code, reason })]).sse)
+    this.write(new Batch('close', [JSON.stringify({ type: 'close', code, reason })]).sse)
     this.session.close()
     response.end()
     // A client that does not read would keep what waits for it.

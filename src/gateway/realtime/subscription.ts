@@ -4,7 +4,7 @@ import { requireCommands } from '../permissions.ts'
 import { Batch } from './batch.ts'
 import type { Topic, TopicKind, TopicSubscriber } from './hub.ts'
 import { CloseCode, RealtimeError, type Selector } from './protocol.ts'
-import { requireKeys, requireQueue } from './rights.ts'
+import { requireKeys, requireKeyspaceEvents, requireQueue } from './rights.ts'
 import type { Session } from './session.ts'
 import type { Follower, FollowerClient } from './stream-feed.ts'
 
@@ -55,7 +55,8 @@ export class TopicSubscription implements Subscription, TopicSubscriber {
   }
 
   async open(): Promise<null> {
-    const { hub } = this.session.realtime
+    const { engine, hub } = this.session.realtime
+    if (this.kind === 'keys') await requireKeyspaceEvents(engine)
     this.topic = await hub.join(this.kind, this.name, this)
     if (this.isClosed) this.close()
     return null
@@ -81,6 +82,7 @@ export class TopicSubscription implements Subscription, TopicSubscriber {
       return
     }
     if (this.droppedCount > 0) this.tellDropped()
+    session.realtime.context.figures.messagesPushed += own.count
     session.outlet.send(own)
   }
 
@@ -97,6 +99,7 @@ export class TopicSubscription implements Subscription, TopicSubscriber {
   }
 
   private overflowed(count: number): void {
+    this.session.realtime.context.figures.messagesDropped += count
     if (this.overflow === 'drop') this.droppedCount += count
     else this.session.outlet.close(CloseCode.SlowConsumer, 'Messages came faster than they were read')
   }
@@ -161,7 +164,9 @@ export class StreamSubscription implements Subscription, FollowerClient {
   }
 
   deliverEntries(batch: Batch): void {
-    if (!this.session.isClosed) this.session.outlet.sendEntries(batch)
+    if (this.session.isClosed) return
+    this.session.realtime.context.figures.messagesPushed++
+    this.session.outlet.sendEntries(batch)
   }
 
   deliverGap(stream: string, after: string, first: string | null): void {

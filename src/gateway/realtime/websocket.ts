@@ -39,6 +39,8 @@ export class WebSocketConnection implements Outlet, TurnEnd {
   private readonly session: Session
   private requests: Requests | null = null
   private rate: RateWindow | null = null
+  /** Written in this turn: a single piece goes to the socket as it is, which costs less than corking it. */
+  private pending: Buffer | null = null
   private isCorked: boolean = false
   private isPaused: boolean = false
   private hasShownLife: boolean = true
@@ -49,17 +51,21 @@ export class WebSocketConnection implements Outlet, TurnEnd {
     this.session = new Session(realtime, user, token, this)
     ws.on('message', (data, isBinary) => this.received(data, isBinary))
     ws.on('pong', () => this.showLife())
-    ws.on('close', () => this.closed())
     ws.on('error', () => {
       // A broken frame, or a socket that broke: `ws` closes by itself, with the code that fits.
     })
     socket.on('drain', () => this.drained())
     realtime.sessionOpened(this.session)
+    realtime.context.figures.webSockets++
+    ws.on('close', () => {
+      realtime.context.figures.webSockets--
+      this.closed()
+    })
     this.welcome()
   }
 
   get queuedBytes(): number {
-    return this.socket.writableLength
+    return this.socket.writableLength + (this.pending === null ? 0 : this.pending.length)
   }
 
   get isFull(): boolean {
@@ -75,8 +81,11 @@ export class WebSocketConnection implements Outlet, TurnEnd {
   }
 
   endTurn(): void {
+    const { pending, socket } = this
+    this.pending = null
+    if (pending !== null) socket.write(pending)
+    if (this.isCorked) socket.uncork()
     this.isCorked = false
-    this.socket.uncork()
   }
 
   beat(): boolean {
@@ -101,6 +110,8 @@ export class WebSocketConnection implements Outlet, TurnEnd {
   close(code: CloseCode, reason: string): void {
     if (this.session.isClosed) return
     this.closed()
+    // What was sent before goes before.
+    this.endTurn()
     // The answer of the client has to be read.
     this.resume()
     this.ws.close(code, reason)
@@ -112,13 +123,18 @@ export class WebSocketConnection implements Outlet, TurnEnd {
   }
 
   private write(bytes: Buffer): void {
-    const { socket } = this
-    if (!this.isCorked) {
+    const { socket, pending } = this
+    if (this.isCorked) socket.write(bytes)
+    else if (pending === null) {
+      this.pending = bytes
+      this.session.realtime.turn.addSocket(this)
+    } else {
+      this.pending = null
       this.isCorked = true
       socket.cork()
-      this.session.realtime.turn.addSocket(this)
+      socket.write(pending)
+      socket.write(bytes)
     }
-    socket.write(bytes)
   }
 
   private welcome(): void {
