@@ -72,9 +72,22 @@ describe('As text', () => {
     ])
   })
 
-  test('a reply may be nested deeply', async () => {
-    const script = 'local t = {1} for i = 1, 100 do t = {t} end return t'
-    expect(await ask('/', ['eval', script, 0], {})).toEqual([200, `{"result":${'['.repeat(101)}1${']'.repeat(101)}}`])
+  test('a reply may be nested 1,000 levels deep, and as RESP2 as deep as it is', async () => {
+    const script = 'local t = {1} for i = 2, ARGV[1] do t = {t} end return t'
+    expect(await ask('/', ['eval', script, 0, 1000], {})).toEqual([
+      200,
+      `{"result":${'['.repeat(1000)}1${']'.repeat(1000)}}`,
+    ])
+    const tooDeep = [400, '{"error":"ERR the answer is nested deeper than 1000 levels"}']
+    const deep = ['eval', script, 0, 5000]
+    expect(await ask('/', ['eval', script, 0, 1001], {})).toEqual(tooDeep)
+    expect(await ask('/', deep, { 'upstash-encoding': 'base64' })).toEqual(tooDeep)
+    expect(await ask('/pipeline', [deep], {})).toEqual(tooDeep)
+    expect(await ask('/multi-exec', [deep], {})).toEqual(tooDeep)
+    expect(await ask('/', deep, { 'upstash-response-format': 'resp2' })).toEqual([
+      200,
+      `${'*1\r\n'.repeat(5000)}:1\r\n`,
+    ])
   })
 })
 
