@@ -85,8 +85,9 @@ export async function requireAncestorsWrite(engine: Engine, user: User, queue: Q
   if (user.isUnrestricted) return
   let key = keyPrefix(queue) + jobId
   for (let i = 0; i < ANCESTORS_MAX; i++) {
-    const reply = await engine.call(engine.system, ['HMGET', key, 'parentKey', 'parent'])
-    const [parentKey, parent] = reply instanceof Array ? reply : []
+    const reply = await engine.call(engine.system, ['HMGET', key, 'parentKey', 'parent', 'deid'])
+    const [parentKey, parent, deduplicationId] = reply instanceof Array ? reply : []
+    if (i === 0 && typeof deduplicationId === 'string') await requireOwnNext(engine, user, queue, deduplicationId)
     const found = parentOf(String(parentKey ?? ''), String(parent ?? ''))
     if (found === NO_PARENT) return
     const parsed = found === null ? null : parseJobKey(found)
@@ -95,6 +96,25 @@ export async function requireAncestorsWrite(engine: Engine, user: User, queue: Q
     key = found
   }
   throw new Problem(409, `The flow of job ${jobId} is deeper than ${ANCESTORS_MAX}`)
+}
+
+/**
+ * The job that is to follow a duplicate (`keepLastIfActive`) has no parent; one that somebody gave it would be changed when
+ * it is made.
+ *
+ * @throws Problem 409
+ */
+export async function requireOwnNext(
+  engine: Engine,
+  user: User,
+  queue: QueueId,
+  deduplicationId: string,
+): Promise<void> {
+  if (user.isUnrestricted) return
+  const next = `${keyPrefix(queue)}dn:${deduplicationId}`
+  const reply = await engine.call(engine.system, ['HMGET', next, 'pk', 'pd', 'pdk'])
+  if (!(reply instanceof Array) || reply.every((field) => field === null)) return
+  throw new Problem(409, `The job that follows the duplicates of ${deduplicationId} has a parent`)
 }
 
 const NO_PARENT = ''

@@ -11,7 +11,7 @@ import type { FastifyInstance } from 'fastify'
 import type { GatewayContext } from '../gateway.ts'
 import { userOf } from '../identity.ts'
 import { Problem } from '../problem.ts'
-import { requireQueueRead, requireQueueWrite } from '../queues/access.ts'
+import { requireOwnNext, requireQueueRead, requireQueueWrite } from '../queues/access.ts'
 import { type JobJson, jobJson } from '../queues/job-json.ts'
 import { isJobId, parseJobKey, type QueueId } from '../queues/names.ts'
 import { bullOptions, type JobOptionsBody, parentQueue } from './queues-options.ts'
@@ -100,6 +100,10 @@ function addRoute(app: FastifyInstance, context: GatewayContext): void {
     if (parent !== null) touched.add(parent.name)
     for (const name of touched) requireQueueWrite(context.engine, userOf(request), { prefix, name })
     if (root.opts?.parent !== undefined) requireJobId(root.opts.parent.id)
+    for (const { queue: name, opts = {} } of nodes) {
+      if (opts.deduplication === undefined) continue
+      await requireOwnNext(context.engine, userOf(request), { prefix, name }, opts.deduplication.id)
+    }
     const flow = flowJob(root, prefix)
     const added = await context.queues.run(() => context.queues.flows().add(flow))
     return reply.code(201).send({ jobs: addedJobs(added) })

@@ -5,12 +5,14 @@ import { userOf } from '../identity.ts'
 import {
   requireAncestorsWrite,
   requireChildrenWrite,
+  requireOwnNext,
   requireQueueEvents,
   requireQueueRead,
   requireQueueWrite,
 } from '../queues/access.ts'
 import { hangUpSignal } from '../queues/hang-up.ts'
 import { type AnyJob, type JobJson, jobJson } from '../queues/job-json.ts'
+import type { QueueId } from '../queues/names.ts'
 import type { JobQueue } from '../queues/registry.ts'
 import { waitForResult } from '../queues/results.ts'
 import { bullOptions, type NewJobBody, parentQueue, requireShallow } from './queues-options.ts'
@@ -78,7 +80,7 @@ function addRoutes(app: FastifyInstance, context: GatewayContext): void {
     const queue = queueToChange(context, request)
     const { prefix } = queueIdOf(context, request)
     const { name, data, opts = {} } = request.body
-    requireParent(context, request, [request.body], prefix)
+    await requireRelated(context, request, [request.body], queueIdOf(context, request))
     const options = bullOptions({ name, data, opts }, prefix)
     const added = await context.queues.run(() => queue.add(name, data ?? {}, options))
     return reply.code(201).send({ id: added.id, name, queue: queue.name })
@@ -118,7 +120,7 @@ function addRoutes(app: FastifyInstance, context: GatewayContext): void {
       const queue = queueToChange(context, request)
       const { prefix } = queueIdOf(context, request)
       const { jobs } = request.body
-      requireParent(context, request, jobs, prefix)
+      await requireRelated(context, request, jobs, queueIdOf(context, request))
       const wanted = jobs.map((body) => ({
         name: body.name,
         data: body.data ?? {},
@@ -136,17 +138,20 @@ function outcome({ id, name }: AnyJob): { id: string | null; name: string; error
   return { id: isError ? null : String(id), name, error: isError ? 'There is no such parent' : null }
 }
 
-/** A job with a parent changes the parent's queue. */
-function requireParent(
+/** A job with a parent changes the parent's queue, and a duplicate may make another job. */
+async function requireRelated(
   context: GatewayContext,
   request: Parameters<typeof userOf>[0],
   jobs: readonly NewJobBody[],
-  prefix: string,
-): void {
+  queue: QueueId,
+): Promise<void> {
+  const { engine } = context
+  const user = userOf(request)
   for (const { opts = {} } of jobs) {
-    const queue = parentQueue(opts, prefix)
-    if (queue !== null) requireQueueWrite(context.engine, userOf(request), queue)
+    const parent = parentQueue(opts, queue.prefix)
+    if (parent !== null) requireQueueWrite(engine, user, parent)
     if (opts.parent !== undefined) requireJobId(opts.parent.id)
+    if (opts.deduplication !== undefined) await requireOwnNext(engine, user, queue, opts.deduplication.id)
   }
 }
 

@@ -214,6 +214,23 @@ describe('a user with the keys of one queue', () => {
     expect(await content()).toEqual(before)
   })
 
+  test('cannot reach other keys by the job that follows a duplicate', async () => {
+    const token = bench.gateway.tokenOf('owner')
+    const taken = await bench.ask('/mail/fetch', { json: {}, token })
+    const { id } = taken.body.job as { id: string }
+    const forged = ['name', 'n', 'data', '{}', 'opts', '{}', 'pk', 'secret', 'pdk', 'secret']
+    await bench.gateway.call('HSET', 'bull:mail:dn:once', ...forged)
+    await bench.gateway.call('HSET', `bull:mail:${id}`, 'deid', 'once')
+    const json = { lockToken: taken.body.lockToken }
+    expect((await bench.ask(`/mail/jobs/${id}/complete`, { json, token })).status).toBe(409)
+    const job = { name: 'n', opts: { deduplication: { id: 'once' } } }
+    expect((await bench.ask('/mail/jobs', { json: job, token })).status).toBe(409)
+    expect((await bench.ask('/mail/bulk', { json: { jobs: [job] }, token })).status).toBe(409)
+    const flow = { name: 'n', children: [{ queue: 'mail', ...job }] }
+    expect((await bench.ask('/mail/flows', { json: flow, token })).status).toBe(409)
+    expect(await bench.gateway.call('EXISTS', 'secret')).toBe(0)
+  })
+
   test('cannot read or finish what belongs to a flow of others', async () => {
     const token = bench.gateway.tokenOf('owner')
     const { body } = await bench.ask('/other/flows', { json: { name: 'p', children: [{ queue: 'mail', name: 'c' }] } })
