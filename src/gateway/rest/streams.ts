@@ -98,7 +98,7 @@ export class Streams {
       // It was closed before all subscriptions were there to be ended.
       slot.delete(stream)
       for (const subscription of subscriptions) this.unsubscribe(subscription)
-      if (stream.refusal !== null) throw stream.refusal
+      throw stream.refusal ?? new Problem(503, 'ERR the stream has ended before it began')
     }
     reply.hijack()
     events.begin(headersOf(reply), confirmations)

@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import { type ClientRequest, type IncomingMessage, request } from 'node:http'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import type { MessageListener } from '../../../src/gateway/engine.ts'
 import { UNREAD_BYTES_MAX } from '../../../src/gateway/rest/event-stream.ts'
 import { EVENT_BYTES_MAX, HEARTBEAT_S } from '../../../src/gateway/rest/streams.ts'
 import { TestGateway } from '../../support/gateway.ts'
@@ -168,6 +169,49 @@ describe('A subscription', () => {
   ])('is refused without channels, MONITOR with: %s', async (path, error) => {
     const response = await gateway.fetch(path, { method: 'POST' })
     expect([response.status, await response.json()]).toEqual([400, { error }])
+  })
+})
+
+describe('While the engine subscribes', () => {
+  /** Has something happen when the engine is asked for a subscription, before it is there. */
+  function meanwhile(happens: (listener: MessageListener) => void): void {
+    const { engine } = gateway
+    vi.restoreAllMocks()
+    const subscribe = engine.subscribe.bind(engine)
+    vi.spyOn(engine, 'subscribe').mockImplementation((channel, listener) => {
+      happens(listener)
+      return subscribe(channel, listener)
+    })
+  }
+
+  test('messages are kept, and sent behind the confirmation', async () => {
+    meanwhile((listener) => listener(Buffer.from('early'), 'news'))
+    const client = await EventSourceClient.open('/subscribe/news')
+    expect(await client.until('early')).toBe('data: subscribe,news,1\n\ndata: message,news,early\n\n')
+    client.close()
+  })
+
+  test('a user that is deleted, or a message that is too large, makes the answer an error', async () => {
+    gateway.user('ann', ['on', '+subscribe', '&*'])
+    const token = gateway.tokenOf('ann')
+    meanwhile((listener) => listener(Buffer.alloc(EVENT_BYTES_MAX + 1), 'news'))
+    const tooLarge = await gateway.fetch('/subscribe/news', { token })
+    expect([tooLarge.status, await tooLarge.json()]).toEqual([
+      503,
+      { error: 'ERR the stream has ended before it began' },
+    ])
+    meanwhile(() => gateway.engine.users.delete('ann'))
+    const deleted = await gateway.fetch('/subscribe/news', { token })
+    expect([deleted.status, await deleted.json()]).toEqual([401, { error: 'WRONGPASS the user was deleted' }])
+    await untilUnheard('news')
+  })
+
+  test('messages that are more than the limit cut the connection', async () => {
+    meanwhile((listener) => {
+      for (let i = 0; i < 5; i++) listener(Buffer.alloc(EVENT_BYTES_MAX / 4), 'news')
+    })
+    await expect(gateway.fetch('/subscribe/news')).rejects.toThrow('fetch failed')
+    await untilUnheard('news')
   })
 })
 
