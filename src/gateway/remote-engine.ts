@@ -17,6 +17,7 @@ import type { Registry } from '../commands/registry.ts'
 import type { Config } from '../config/config.ts'
 import type { Log } from '../observe/log.ts'
 import { CallCancelledError } from '../server/in-process.ts'
+import { tlsClientSettings } from '../server/tls-settings.ts'
 import {
   type Argument,
   type CallDecode,
@@ -84,20 +85,23 @@ export class RemoteEngine implements Engine {
   private readonly closers = new Set<() => void>()
   private isClosed: boolean = false
 
-  /** Begins to connect. @throws EngineUrlError, ConfigError, AclFileError, TokenFileError */
+  /** Begins to connect. @throws EngineUrlError, TlsConfigError, ConfigError, AclFileError, TokenFileError */
   constructor(options: RemoteEngineOptions) {
     const { config, log } = options
-    this.target = parseEngineUrl(options.url)
+    const target = parseEngineUrl(options.url)
+    this.target = target.tls === null ? target : { ...target, tls: tlsClientSettings(config) }
     this.own = new OwnUsers(config, log)
     this.log = log
     this.waitMs = options.waitMs ?? WAIT_MS
     this.registry = this.own.server.registry
     this.users = this.own.server.users
     this.tokens = this.own.server.tokens
-    const { target, waitMs } = this
+    const { waitMs } = this
     const isCluster = target.kind === 'cluster'
     this.checker = new CallChecker(this.registry, isCluster ? Routing.BySlot : Routing.None)
-    const topology = isCluster ? new ClusterTopology({ target, log }) : new SingleTopology({ target, log })
+    const topology = isCluster
+      ? new ClusterTopology({ target: this.target, log })
+      : new SingleTopology({ target: this.target, log })
     this.topology = topology
     this.caller = new Caller({
       topology,

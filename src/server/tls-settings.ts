@@ -83,6 +83,35 @@ function readPem(path: string, name: string): Buffer {
   }
 }
 
+/** What connections to other servers need; fields that nobody has configured are missing. */
+export interface TlsClientSettings {
+  readonly ca?: Buffer[]
+  readonly cert?: Buffer
+  readonly key?: Buffer
+  readonly passphrase?: string
+}
+
+/** What `tls-ca-cert-…` and `tls-client-…` mean for connections to other servers. @throws TlsConfigError */
+export function tlsClientSettings(config: Config): TlsClientSettings {
+  const authorities = readAuthorities(config)
+  const hasCertificate = config.text('tls-client-cert-file') !== '' || config.text('tls-client-key-file') !== ''
+  const passphrase = config.text('tls-client-key-file-pass')
+  const settings = {
+    ...(authorities.length === 0 ? {} : { ca: authorities }),
+    ...(hasCertificate
+      ? { cert: readRequired(config, 'tls-client-cert-file'), key: readRequired(config, 'tls-client-key-file') }
+      : {}),
+    ...(passphrase === '' ? {} : { passphrase: Buffer.from(passphrase, 'latin1').toString('utf8') }),
+  }
+  try {
+    createSecureContext(settings)
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new TlsConfigError(`Failed to configure TLS to other servers: ${reason}`)
+  }
+  return settings
+}
+
 /** Certificates of trusted authorities; of a directory, those of all its files. */
 function readAuthorities(config: Config): Buffer[] {
   const found: Buffer[] = []

@@ -39,9 +39,9 @@ export const securityDirectives = {
   'tls-cert-file': optionalText('Certificate of the server, in PEM, with the chain that leads to its authority.'),
   'tls-key-file': optionalText('Key of the server, in PEM.'),
   'tls-key-file-pass': optionalText('Password of the key of the server.', { flags: Sensitive }),
-  'tls-client-cert-file': optionalText('Certificate for connections to other servers.', { effect: noPeers }),
-  'tls-client-key-file': optionalText('Key for connections to other servers.', { effect: noPeers }),
-  'tls-client-key-file-pass': optionalText('Password of that key.', { flags: Sensitive, effect: noPeers }),
+  'tls-client-cert-file': optionalText('Certificate for connections to other servers: those of a remote engine.'),
+  'tls-client-key-file': optionalText('Key for connections to other servers.'),
+  'tls-client-key-file-pass': optionalText('Password of that key.', { flags: Sensitive }),
   'tls-dh-params-file': optionalText('Diffie-Hellman parameters.', {
     effect: inert('ciphers with elliptic curves are used, which need none'),
   }),

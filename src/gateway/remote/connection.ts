@@ -45,7 +45,7 @@ function baseOptions(target: RemoteTarget, node: Address | null): ConnectionOpti
     ...(password === '' ? {} : { password }),
   }
   const address = node ?? target.addresses[0]!
-  const tls = target.isTls ? { tls: {} } : {}
+  const tls = target.tls === null ? {} : { tls: target.tls }
   if (target.kind !== 'sentinel' || node !== null) return { ...options, ...address, ...tls }
   const { sentinelCredentials } = target
   return {
@@ -53,7 +53,7 @@ function baseOptions(target: RemoteTarget, node: Address | null): ConnectionOpti
     sentinels: [...target.addresses],
     name: target.primaryName,
     role: 'master',
-    ...(target.isTls ? { tls: {}, sentinelTLS: {}, enableTLSForSentinelMode: true } : {}),
+    ...(target.tls === null ? {} : { ...tls, sentinelTLS: target.tls, enableTLSForSentinelMode: true }),
     ...(sentinelCredentials.username === '' ? {} : { sentinelUsername: sentinelCredentials.username }),
     ...(sentinelCredentials.password === '' ? {} : { sentinelPassword: sentinelCredentials.password }),
   }

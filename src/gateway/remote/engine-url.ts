@@ -11,6 +11,8 @@
  * error, since what looks like a host may be a piece of a password that was not encoded.
  */
 
+import type { TlsClientSettings } from '../../server/tls-settings.ts'
+
 export const DEFAULT_PORT = 6379
 export const DEFAULT_SENTINEL_PORT = 26379
 /** Addresses in one URL. */
@@ -44,7 +46,8 @@ export interface RemoteTarget {
   readonly credentials: Credentials
   readonly sentinelCredentials: Credentials
   readonly db: number
-  readonly isTls: boolean
+  /** Beyond what node:tls does by default; null: no TLS. */
+  readonly tls: TlsClientSettings | null
 }
 
 /** The URL cannot be used. */
@@ -82,7 +85,7 @@ export function parseEngineUrl(url: string): RemoteTarget {
     credentials: parseCredentials(at < 0 ? '' : authority.slice(0, at)),
     sentinelCredentials: { username: parameters.sentinelUser ?? '', password: parameters.sentinelPassword ?? '' },
     db: database(kind, path, parameters.db),
-    isTls: scheme === 'rediss' || parameters.tls === 'yes',
+    tls: scheme === 'rediss' || parameters.tls === 'yes' ? {} : null,
   }
 }
 

@@ -11,7 +11,7 @@ const PLAIN = {
   credentials: NOBODY,
   sentinelCredentials: NOBODY,
   db: 0,
-  isTls: false,
+  tls: null,
 }
 
 describe('an engine URL', () => {
@@ -21,7 +21,7 @@ describe('an engine URL', () => {
     ['redis://db:7000/3', { addresses: [{ host: 'db', port: 7000 }], db: 3 }],
     ['redis://db?db=3', { db: 3 }],
     ['redis://db/', {}],
-    ['rediss://[::1]:7000', { addresses: [{ host: '::1', port: 7000 }], isTls: true }],
+    ['rediss://[::1]:7000', { addresses: [{ host: '::1', port: 7000 }], tls: {} }],
     ['redis://:p%40ss@db', { credentials: { username: '', password: 'p@ss' } }],
     ['redis://ann:se:cret@db', { credentials: { username: 'ann', password: 'se:cret' } }],
     ['redis://p@ss:x@db', { credentials: { username: 'p@ss', password: 'x' } }],
@@ -37,7 +37,7 @@ describe('an engine URL', () => {
         credentials: { username: 'ann', password: 'pw' },
         sentinelCredentials: { username: 'u', password: '&' },
         db: 2,
-        isTls: true,
+        tls: {},
       },
     ],
     [

@@ -1,5 +1,6 @@
 /** The remote engine over one real redis-server. */
 import { createServer, type Server } from 'node:net'
+import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { CommandError, Decode, EngineUnavailableError, RAW_RESP, type ReplyValue } from '../../../src/gateway/engine.ts'
 import { type EngineUnderTest, remoteEngine, until } from '../../support/redis-servers.ts'
@@ -362,5 +363,43 @@ describe.skipIf(!hasRedisServer)('a server that comes and goes', () => {
     await expect(remote.call('PING')).rejects.toThrow('The engine is not connected')
     await remote.engine.close()
     silent.close()
+  })
+})
+
+describe.skipIf(!hasRedisServer)('TLS', () => {
+  const file = (name: string): string => fileURLToPath(new URL(`../../support/tls/${name}`, import.meta.url))
+  const trust = { 'tls-ca-cert-file': file('ca.pem') }
+  const identity = { 'tls-client-cert-file': file('client.pem'), 'tls-client-key-file': file('client.key') }
+
+  test('a server that asks for certificates is served with those of the configuration, and with no others', async () => {
+    const tlsPort = await freePort()
+    const files = ['--tls-cert-file', file('server.pem'), '--tls-key-file', file('server.key')]
+    const server = await ServerProcess.redis([
+      ...['--tls-port', String(tlsPort), '--tls-ca-cert-file', file('ca.pem'), '--tls-auth-clients', 'yes'],
+      ...files,
+    ])
+    const url = `rediss://127.0.0.1:${tlsPort}`
+    const full = remoteEngine(url, {}, { ...trust, ...identity })
+    expect(await full.call('SET', 'k', 'v')).toBe('OK')
+    expect(await full.call('BLPOP', 'none', '0.01')).toBeNull()
+    const client = full.engine.createClient()
+    expect(await client.get('k')).toBe('v')
+
+    const distrustful = remoteEngine(url, { waitMs: 300 }, identity)
+    await expect(distrustful.call('GET', 'k')).rejects.toThrow('The engine is not connected')
+    expect(distrustful.engine.health.detail).toBe('reconnecting to the server: SELF_SIGNED_CERT_IN_CHAIN')
+    const unknown = remoteEngine(url, { waitMs: 300 }, trust)
+    await expect(unknown.call('GET', 'k')).rejects.toThrow('The engine is not connected')
+    for (const { engine } of [full, distrustful, unknown]) await engine.close()
+    await server.dispose()
+  })
+
+  test('a file that cannot be read is an error of the configuration', () => {
+    expect(() => remoteEngine('rediss://db', {}, { 'tls-ca-cert-file': '/none.pem' })).toThrow(
+      'Failed to load /none.pem (tls-ca-cert-file)',
+    )
+    expect(() => remoteEngine('rediss://db', {}, { 'tls-client-cert-file': file('client.pem') })).toThrow(
+      'No tls-client-key-file configured!',
+    )
   })
 })
