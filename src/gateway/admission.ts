@@ -22,6 +22,11 @@ declare module 'fastify' {
     startedMs: number
     figures: RouteFigures | null
   }
+
+  interface FastifyContextConfig {
+    /** Set for routes of WebSockets. */
+    takesWebSockets?: boolean
+  }
 }
 
 export function installAdmission(app: FastifyInstance, context: GatewayContext): void {
@@ -29,6 +34,10 @@ export function installAdmission(app: FastifyInstance, context: GatewayContext):
   app.decorateRequest('user', null)
   app.decorateRequest('startedMs', 0)
   app.decorateRequest('figures', null)
+  app.addHook('onRoute', (route) => {
+    const takesWebSockets = route.websocket === true || route.wsHandler !== undefined
+    if (takesWebSockets) route.config = { ...route.config, takesWebSockets }
+  })
   app.addHook('onSend', countAnswer)
   const max = settings.requestsPerMinuteMax
   app.addHook('onRequest', max === 0 ? identifyHook(context) : limitHook(context, new RateLimiter(max)))
@@ -40,24 +49,28 @@ function countAnswer(request: FastifyRequest, reply: FastifyReply, payload: unkn
   done(null, payload)
 }
 
-/** What all requests have in common. Returns whether the route is for everybody. */
+/** What all requests have in common. Returns whether the route is for everybody. @throws Problem 400 */
 function begin(request: FastifyRequest, reply: FastifyReply, { draining, figures }: GatewayContext): boolean {
   request.startedMs = performance.now()
   reply.header('x-request-id', request.id)
   if (draining.aborted) reply.header('connection', 'close')
   const { config, url } = request.routeOptions
   request.figures = figures.route(request.method, url)
+  // Without this the upgrade would be granted, and the WebSocket closed at once.
+  if (request.headers.upgrade?.toLowerCase() === 'websocket' && config.takesWebSockets !== true) {
+    throw new Problem(400, 'This path takes no WebSockets')
+  }
   return config.isPublic === true
 }
 
 function identifyHook(context: GatewayContext): Hook {
   const { identities } = context
   return (request, reply, done) => {
-    if (begin(request, reply, context)) {
-      done()
-      return
-    }
     try {
+      if (begin(request, reply, context)) {
+        done()
+        return
+      }
       const user = identities.identify(request.raw)
       if (user instanceof Promise) {
         user.then((found) => {
@@ -78,10 +91,6 @@ function identifyHook(context: GatewayContext): Hook {
 function limitHook(context: GatewayContext, limiter: RateLimiter): Hook {
   const { figures } = context
   return (request, reply, done) => {
-    if (begin(request, reply, context)) {
-      done()
-      return
-    }
     admit(request, reply, context, limiter).then(
       () => done(),
       (error: Error) => {
@@ -92,13 +101,15 @@ function limitHook(context: GatewayContext, limiter: RateLimiter): Hook {
   }
 }
 
-/** @throws Problem 401, 403, 429 */
+/** @throws Problem 400, 401, 403, 429 */
 async function admit(
   request: FastifyRequest,
   reply: FastifyReply,
-  { identities }: GatewayContext,
+  context: GatewayContext,
   limiter: RateLimiter,
 ): Promise<void> {
+  if (begin(request, reply, context)) return
+  const { identities } = context
   const address = addressKey(request.ip)
   if (limiter.isSpent(address) && !isIssuedToken(request.raw)) spend(limiter, address, reply)
   let found: Identity

@@ -15,6 +15,7 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import type { IncomingHttpHeaders } from 'node:http'
 import { type AddressInfo, createServer, type Server as NetServer } from 'node:net'
+import { createSecureContext } from 'node:tls'
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import type { User } from '../access/user.ts'
 import type { Log } from '../observe/log.ts'
@@ -31,7 +32,7 @@ import { QueueRegistry } from './queues/registry.ts'
 import { installRealtime } from './realtime/routes.ts'
 import { FastBatch } from './rest/fast-batch.ts'
 import { restRoutes } from './rest/index.ts'
-import type { GatewaySettings } from './settings.ts'
+import { type GatewaySettings, GatewaySettingsError } from './settings.ts'
 import { clientErrorHandler, Sockets } from './sockets.ts'
 import { FastPublish } from './v1/fast-publish.ts'
 import { v1Routes } from './v1/index.ts'
@@ -81,6 +82,11 @@ export interface GatewayOptions {
   readonly engine: Engine
   readonly log: Log
   readonly settings: GatewaySettings
+}
+
+interface TlsFiles {
+  readonly cert: Buffer
+  readonly key: Buffer
 }
 
 /** An address that the gateway could not open. */
@@ -274,8 +280,7 @@ function createApp(settings: GatewaySettings, figures: Figures): FastifyInstance
       ? { http: { connectionsCheckingInterval: checkMs } }
       : {
           https: {
-            cert: readFileSync(settings.tls.certFile),
-            key: readFileSync(settings.tls.keyFile),
+            ...readCertificate(settings.tls),
             handshakeTimeout: Math.min(TLS_HANDSHAKE_TIMEOUT_MS, settings.requestTimeoutMs),
             connectionsCheckingInterval: checkMs,
           },
@@ -285,6 +290,18 @@ function createApp(settings: GatewaySettings, figures: Figures): FastifyInstance
   app.server.headersTimeout = Math.min(HEADERS_TIMEOUT_MS, settings.requestTimeoutMs)
   installValidation(app)
   return app
+}
+
+/** @throws GatewaySettingsError when the files hold no certificate and its key; errors of the system */
+function readCertificate({ certFile, keyFile }: NonNullable<GatewaySettings['tls']>): TlsFiles {
+  const files = { cert: readFileSync(certFile), key: readFileSync(keyFile) }
+  try {
+    createSecureContext(files)
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new GatewaySettingsError(`Cannot use http-tls-cert-file ${certFile} with its key: ${reason}`, { cause })
+  }
+  return files
 }
 
 let requestCount = 0

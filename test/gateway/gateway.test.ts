@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { get as httpsGet } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
 import { configFromOptions } from '../../src/config/config.ts'
@@ -114,6 +115,19 @@ describe('Any request', () => {
     const text = await exchange(`${method} /healthz HTTP/1.1\r\n${HEAD}Connection: close\r\n\r\n`)
     expect(statusOf(text)).toBe(405)
     expect(text.toLowerCase()).toContain('\r\nallow: get, head')
+  })
+
+  test.each(['/healthz', '/v1/keys/x', '/set/upgraded/1', '/nowhere'])('for a WebSocket on %s is 400', async (path) => {
+    const upgrade = 'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n'
+    const bytes = `GET ${path} HTTP/1.1\r\n${HEAD}${upgrade}Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`
+    const text = await exchange(bytes, (found) => found.includes('\r\n\r\n'))
+    expect(statusOf(text)).toBe(400)
+    expect(await gateway.call('EXISTS', 'upgraded')).toBe(0)
+  })
+
+  test('for another protocol is answered in this one', async () => {
+    const head = `GET /healthz HTTP/1.1\r\n${HEAD}Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n`
+    expect(statusOf(await exchange(head, (found) => found.endsWith('}')))).toBe(200)
   })
 
   test.each([
@@ -310,6 +324,15 @@ describe('TLS', () => {
     await silent.ended()
     expect(silent.text).toBe('')
   }, 15_000)
+
+  test('needs a certificate and its key', async () => {
+    const wrong = { ...options, 'http-tls-key-file': fileURLToPath(import.meta.url) }
+    await expect(TestGateway.start(wrong)).rejects.toThrow(
+      /^Cannot use http-tls-cert-file \/.*cert\.pem with its key: /,
+    )
+    const missing = { ...options, 'http-tls-cert-file': join(directory, 'none.pem') }
+    await expect(TestGateway.start(missing)).rejects.toThrow('ENOENT')
+  })
 
   test('needs both files', () => {
     for (const name of ['http-tls-cert-file', 'http-tls-key-file']) {

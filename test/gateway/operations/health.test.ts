@@ -59,7 +59,7 @@ describe('While the gateway closes', () => {
     const idle = await RawConnection.connect(gateway.port)
     idle.send(`GET /readyz HTTP/1.1\r\n${HEAD}\r\n`)
     await idle.until((text) => text.endsWith('}'))
-    while ((await gateway.call('CLIENT', 'LIST')) === null) await Promise.resolve()
+    while (gateway.broker.server.blockedCount === 0) await gateway.call('PING')
     const pipelined = await RawConnection.connect(gateway.port)
     pipelined.send(`POST /v1/tokens HTTP/1.1\r\n${HEAD}Content-Length: 2\r\nContent-Type: application/json\r\n\r\n`)
     await gateway.fetch('/healthz')
