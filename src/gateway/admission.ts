@@ -49,7 +49,7 @@ function countAnswer(request: FastifyRequest, reply: FastifyReply, payload: unkn
   done(null, payload)
 }
 
-/** What all requests have in common. Returns whether the route is for everybody. @throws Problem 400 */
+/** What all requests have in common. Returns whether the route is for everybody. @throws Problem 404 */
 function begin(request: FastifyRequest, reply: FastifyReply, { draining, figures }: GatewayContext): boolean {
   request.startedMs = performance.now()
   reply.header('x-request-id', request.id)
@@ -58,7 +58,7 @@ function begin(request: FastifyRequest, reply: FastifyReply, { draining, figures
   request.figures = figures.route(request.method, url)
   // Without this the upgrade would be granted, and the WebSocket closed at once.
   if (request.headers.upgrade?.toLowerCase() === 'websocket' && config.takesWebSockets !== true) {
-    throw new Problem(400, 'This path takes no WebSockets')
+    throw new Problem(404, 'There is no WebSocket here')
   }
   return config.isPublic === true
 }
@@ -101,7 +101,7 @@ function limitHook(context: GatewayContext, limiter: RateLimiter): Hook {
   }
 }
 
-/** @throws Problem 400, 401, 403, 429 */
+/** @throws Problem 401, 403, 404, 429 */
 async function admit(
   request: FastifyRequest,
   reply: FastifyReply,

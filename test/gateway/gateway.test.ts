@@ -117,11 +117,11 @@ describe('Any request', () => {
     expect(text.toLowerCase()).toContain('\r\nallow: get, head')
   })
 
-  test.each(['/healthz', '/v1/keys/x', '/set/upgraded/1', '/nowhere'])('for a WebSocket on %s is 400', async (path) => {
+  test.each(['/healthz', '/v1/keys/x', '/set/upgraded/1', '/nowhere'])('for a WebSocket on %s is 404', async (path) => {
     const upgrade = 'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n'
     const bytes = `GET ${path} HTTP/1.1\r\n${HEAD}${upgrade}Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`
     const text = await exchange(bytes, (found) => found.includes('\r\n\r\n'))
-    expect(statusOf(text)).toBe(400)
+    expect(statusOf(text)).toBe(404)
     expect(await gateway.call('EXISTS', 'upgraded')).toBe(0)
   })
 
