@@ -63,7 +63,7 @@ export class RealtimeClient {
   /** Use `connect`. */
   constructor(options: ConnectOptions) {
     const owner: ConnectionOwner = {
-      opened: () => this.opened(),
+      connected: () => this.connected(),
       pushed: (message) => this.pushed(message),
       stateChanged: (state, error) => this.stateChanged(state, error),
     }
@@ -122,7 +122,7 @@ export class RealtimeClient {
   consume(stream: string, group: string, consumer: string, options: ConsumeOptions, handler: EntryHandler): Consumer {
     const added = new Consumer(this.consumerOwner, { stream, group, consumer }, options, handler)
     this.consumers.add(added)
-    if (this.connection.isOpen) void this.startConsumer(added)
+    if (this.connection.isConnected) void this.startConsumer(added)
     return added
   }
 
@@ -209,13 +209,13 @@ export class RealtimeClient {
 
   private add(target: Target): void {
     this.targets.set(target.id, target)
-    if (this.connection.isOpen) void this.request(target)
+    if (this.connection.isConnected) void this.request(target)
   }
 
   private remove(target: Target): void {
     if (this.targets.get(target.id) !== target) return
     this.targets.delete(target.id)
-    if (this.connection.isOpen) void this.release(target)
+    if (this.connection.isConnected) void this.release(target)
   }
 
   /** Subscribes at the server. */
@@ -248,11 +248,11 @@ export class RealtimeClient {
   private readonly streamOwner: StreamOwner = {
     resume: (stream) => {
       stream.isPaused = false
-      if (this.connection.isOpen) void this.request(stream)
+      if (this.connection.isConnected) void this.request(stream)
     },
     pause: (stream) => {
       stream.isPaused = true
-      if (this.connection.isOpen) void this.release(stream)
+      if (this.connection.isConnected) void this.release(stream)
     },
     close: (stream) => this.remove(stream),
     failed: (error) => this.failed(error),
@@ -287,11 +287,16 @@ export class RealtimeClient {
 
   // ---- the connection ----------------------------------------------------------------------------------------------
 
-  private opened(): void {
-    for (const target of this.targets.values()) {
-      if (!(target instanceof StreamSubscription) || !target.isPaused) void this.request(target)
-    }
-    for (const consumer of this.consumers) void this.startConsumer(consumer)
+  /** Asks for everything again. */
+  private async connected(): Promise<void> {
+    const targets = [...this.targets.values()].filter(
+      (target) => !(target instanceof StreamSubscription) || !target.isPaused,
+    )
+    const consumers = [...this.consumers]
+    await Promise.all([
+      ...targets.map((target) => this.request(target)),
+      ...consumers.map((consumer) => this.startConsumer(consumer)),
+    ])
   }
 
   private pushed(message: ServerMessage): void {

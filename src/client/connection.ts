@@ -31,8 +31,8 @@ export interface ServerMessage {
 }
 
 export interface ConnectionOwner {
-  /** A connection is there; what is sent in here comes before all that waits. */
-  opened(): void
+  /** A connection is there. What waits is sent when this has resolved; only then it counts as open. */
+  connected(): Promise<void>
   pushed(message: ServerMessage): void
   stateChanged(state: ConnectionState, error: RealtimeError | null): void
 }
@@ -73,15 +73,13 @@ export class Connection {
   private retryTimer: ReturnType<typeof setTimeout> | null = null
   private heartbeat: ReturnType<typeof setInterval> | null = null
   private isAwaitingLife: boolean = false
+  /** Whether the server has greeted on the socket of now. */
+  isConnected: boolean = false
 
   constructor(options: ConnectOptions, owner: ConnectionOwner) {
     this.options = options
     this.owner = owner
     page.addEventListener?.('online', this.hurry)
-  }
-
-  get isOpen(): boolean {
-    return this.state === 'open'
   }
 
   start(): void {
@@ -90,7 +88,7 @@ export class Connection {
 
   /** Sends a request, or has it wait for a connection. */
   request(op: string, members: object): Promise<unknown> {
-    if (this.isOpen) return this.send(op, members)
+    if (this.state === 'open') return this.send(op, members)
     if (this.state === 'closed') return Promise.reject(closedError())
     if (this.queue.size >= (this.options.queueMax ?? 1000)) {
       return Promise.reject(new RealtimeError('QUEUE_FULL', 'Too many requests wait for a connection'))
@@ -100,7 +98,7 @@ export class Connection {
 
   /** Sends a request that means this connection only; fails when there is none. */
   send(op: string, members: object): Promise<unknown> {
-    if (!this.isOpen) return Promise.reject(new RealtimeError('CONNECTION_LOST', 'There is no connection'))
+    if (!this.isConnected) return Promise.reject(new RealtimeError('CONNECTION_LOST', 'There is no connection'))
     const answer = this.enter(this.sent, op, members)
     this.socket?.send(this.sent.get(this.lastId)!.text)
     return answer
@@ -154,7 +152,7 @@ export class Connection {
     const message = JSON.parse(text) as ServerMessage
     switch (message.type) {
       case 'welcome':
-        this.welcomed()
+        void this.welcomed()
         break
       case 'reply':
         this.settle(message.id)?.resolve(message.result)
@@ -167,11 +165,14 @@ export class Connection {
     }
   }
 
-  private welcomed(): void {
+  private async welcomed(): Promise<void> {
+    const { socket } = this
     this.attempts = 0
-    this.setState('open', null)
+    this.isConnected = true
     this.heartbeat = setInterval(() => this.beat(), this.options.heartbeatMs ?? 15_000)
-    this.owner.opened()
+    await this.owner.connected()
+    if (socket !== this.socket) return
+    this.setState('open', null)
     for (const [id, request] of this.queue) {
       this.sent.set(id, request)
       this.socket?.send(request.text)
@@ -199,7 +200,7 @@ export class Connection {
 
   private socketLost(socket: WebSocket, code: number, reason: string): void {
     if (socket !== this.socket) return
-    const wasOpen = this.isOpen
+    const wasConnected = this.isConnected
     this.dropSocket()
     const fatal = FATAL_CODES[code]
     const error = new RealtimeError(
@@ -210,7 +211,7 @@ export class Connection {
     if (fatal !== undefined && typeof this.options.token !== 'function') this.close(error)
     else {
       this.lost(error)
-      if (!wasOpen) void this.askWhy()
+      if (!wasConnected) void this.askWhy()
     }
   }
 
@@ -254,6 +255,7 @@ export class Connection {
   private dropSocket(): void {
     const { socket } = this
     this.socket = null
+    this.isConnected = false
     this.isAwaitingLife = false
     if (this.heartbeat !== null) clearInterval(this.heartbeat)
     this.heartbeat = null

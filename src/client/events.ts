@@ -1,7 +1,10 @@
 /** What a client tells about itself. */
 import type { RealtimeError } from './errors.ts'
 
-/** `connecting` until the first connection, `reconnecting` after one was lost. */
+/**
+ * `connecting` until the first connection, `reconnecting` after one was lost; `open` when all subscriptions are in force
+ * again.
+ */
 export type ConnectionState = 'connecting' | 'open' | 'reconnecting' | 'closed'
 
 export interface ClientEvents {

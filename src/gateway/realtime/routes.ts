@@ -79,6 +79,7 @@ export async function installRealtime(app: FastifyInstance, { settings }: Gatewa
   }
   // Sessions end when the gateway drains, before Fastify closes.
   await app.register(websocket, { options, preClose: (done) => done() })
+  app.addHook('onResponse', endRefused)
   app.get('/client.js', { config: { isPublic: true }, schema: { hide: true } }, sendClient)
 }
 
@@ -101,6 +102,12 @@ export async function realtimeRoutes(app: FastifyInstance, context: GatewayConte
   app.get('/realtime/sse', { schema: SSE_SCHEMA, exposeHeadRoute: false }, (request, reply) =>
     listen(realtime, request, reply),
   )
+}
+
+/** A handshake that was answered with an error: Node has given the socket away and would leave it open. */
+function endRefused(request: FastifyRequest, _reply: FastifyReply, done: () => void): void {
+  if (isWebSocket(request.raw)) request.raw.socket.destroySoon()
+  done()
 }
 
 function isWebSocket({ headers }: IncomingMessage): boolean {

@@ -70,6 +70,24 @@ describe('The handshake', () => {
     expect(await refusedWith({}, '/v1/realtime?_token=mr_wrong')).toBe(401)
   })
 
+  test.each([
+    ['with a wrong token', 401, ['Authorization: Bearer mr_wrong', 'Sec-WebSocket-Version: 13']],
+    ['of another version', 400, ['Sec-WebSocket-Version: 7']],
+  ])('%s is refused with %i, and the connection ends', async (_name, status, headers) => {
+    const socket = connectTcp(gateway.port, '127.0.0.1')
+    const lines = [
+      'GET /v1/realtime HTTP/1.1',
+      'Host: localhost',
+      'Connection: Upgrade',
+      'Upgrade: websocket',
+      ...headers,
+    ]
+    socket.write(`${lines.join('\r\n')}\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`)
+    const [data] = await once(socket, 'data')
+    expect(String(data).slice(0, 12)).toBe(`HTTP/1.1 ${status}`)
+    if (!socket.closed) await once(socket, 'close')
+  })
+
   test('takes a token in the header, in the query and as a subprotocol', async () => {
     gateway.user('ann', ['on', '+@all', '~*', '&*'])
     const token = gateway.tokenOf('ann')
