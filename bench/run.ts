@@ -6,10 +6,12 @@
  *     lua        scripts: CPU time beside Redis' own interpreter
  *     scripts    BullMQ's commands by EVALSHA: server CPU
  *     http       the gateway beside webdis with redis-server, and beside Fastify routes that answer a constant
+ *     fan-out    WebSocket messages delivered to many sockets, server on one core
+ *     idle-sockets  memory of idle WebSockets
  *
  * Figures are medians of alternating rounds. Ratios are what counts; absolute numbers are the machine's.
  */
-const BENCHES = ['commands', 'memory', 'lua', 'scripts', 'http'] as const
+const BENCHES = ['commands', 'memory', 'lua', 'scripts', 'http', 'fan-out', 'idle-sockets'] as const
 
 const names = process.argv.slice(2)
 for (const name of names.length === 0 ? ['commands'] : names) {
