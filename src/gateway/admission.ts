@@ -43,9 +43,21 @@ export function installAdmission(app: FastifyInstance, context: GatewayContext):
   app.addHook('onRequest', max === 0 ? identifyHook(context) : limitHook(context, new RateLimiter(max)))
 }
 
+/**
+ * What browsers must know of pages: they are what they say, nobody else frames them, and their address, which may have a
+ * token in it, is told to nobody.
+ */
+const PAGE_HEADERS = {
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'SAMEORIGIN',
+  'referrer-policy': 'no-referrer',
+}
+
 /** Counts an answer and its time for its route. What streams or pushes afterwards is not part of the time. */
 function countAnswer(request: FastifyRequest, reply: FastifyReply, payload: unknown, done: SendDone): void {
   request.figures?.add(reply.statusCode, performance.now() - request.startedMs)
+  const type = reply.getHeader('content-type')
+  if (typeof type === 'string' && type.startsWith('text/')) reply.headers(PAGE_HEADERS)
   done(null, payload)
 }
 

@@ -51,6 +51,15 @@ describe('Any request', () => {
     }
   })
 
+  test('for a page gets the headers that keep browsers careful', async () => {
+    const { headers } = await gateway.fetch('/v1/docs/')
+    expect(headers.get('content-type')).toMatch(/^text\/html/)
+    expect(headers.get('x-content-type-options')).toBe('nosniff')
+    expect(headers.get('x-frame-options')).toBe('SAMEORIGIN')
+    expect(headers.get('referrer-policy')).toBe('no-referrer')
+    expect((await gateway.fetch('/ping')).headers.get('x-frame-options')).toBeNull()
+  })
+
   test('for an unknown path gets problem details', async () => {
     const response = await gateway.fetch('/v1/nowhere')
     expect(response.status).toBe(404)
