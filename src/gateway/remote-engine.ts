@@ -51,6 +51,8 @@ import { SingleTopology, type Topology } from './remote/topology.ts'
 const WAIT_MS = 5000
 /** Calls under way and waiting. */
 const CALLS_MAX = 100_000
+/** How long a server may owe a reply without sending anything, in ms. */
+const SILENCE_MAX_MS = 30_000
 
 export interface RemoteEngineOptions {
   /** Where the data is; see `remote/engine-url.ts`. */
@@ -62,6 +64,8 @@ export interface RemoteEngineOptions {
   readonly waitMs?: number
   /** Calls under way and waiting; more are rejected. Default: 100,000. */
   readonly callsMax?: number
+  /** A server that owes a reply and sends nothing for this time is taken for dead, in ms. Default: 30,000. */
+  readonly silenceMaxMs?: number
 }
 
 export class RemoteEngine implements Engine {
@@ -99,9 +103,8 @@ export class RemoteEngine implements Engine {
     const { waitMs } = this
     const isCluster = target.kind === 'cluster'
     this.checker = new CallChecker(this.registry, isCluster ? Routing.BySlot : Routing.None)
-    const topology = isCluster
-      ? new ClusterTopology({ target: this.target, log })
-      : new SingleTopology({ target: this.target, log })
+    const servers = { target: this.target, log, silenceMaxMs: options.silenceMaxMs ?? SILENCE_MAX_MS }
+    const topology = isCluster ? new ClusterTopology(servers) : new SingleTopology(servers)
     this.topology = topology
     this.caller = new Caller({
       topology,

@@ -78,6 +78,7 @@ export class Caller {
   async runBlocking(call: CheckedCall, signal: AbortSignal | null): Promise<RawReply> {
     return this.counted(() =>
       this.exclusively(call, 'blocking', this.patience(signal), async (connection, link, asks) => {
+        if (signal?.aborted === true) throw new CallCancelledError()
         const command = new RemoteCommand(call.words)
         // Sent before the command: while that waits nothing is answered.
         const id = signal === null ? null : connection.id()

@@ -30,6 +30,7 @@ const LOOK_MS = 100
 export class ClusterTopology implements Topology {
   private readonly target: RemoteTarget
   private readonly log: Log
+  private readonly silenceMaxMs: number
   /** By `host:port`. */
   private readonly links = new Map<string, Link>()
   private readonly retired = new Set<Link>()
@@ -42,7 +43,8 @@ export class ClusterTopology implements Topology {
   private nextNode = 0
   private isClosed: boolean = false
 
-  constructor({ target, log }: TopologyOptions) {
+  constructor({ target, log, silenceMaxMs }: TopologyOptions) {
+    this.silenceMaxMs = silenceMaxMs
     this.target = target
     this.log = log
     this.timer = setInterval(() => this.refresh(), REFRESH_MS)
@@ -136,6 +138,7 @@ export class ClusterTopology implements Topology {
       node: address,
       description: `cluster node ${name}`,
       log: this.log,
+      silenceMaxMs: this.silenceMaxMs,
       onChange: () => {
         if (!link.isReady) this.refresh()
         this.changed()

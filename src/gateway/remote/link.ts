@@ -9,8 +9,6 @@ import { ConnectionPool } from './connection-pool.ts'
 import type { Address, RemoteTarget } from './engine-url.ts'
 import { codeOf, isErrorReply, type RawReply, type RemoteCommand } from './remote-command.ts'
 
-/** A server that owes a reply and sends nothing for this time is taken for dead, in ms. */
-const SILENCE_MAX_MS = 30_000
 /** Connections of one server that transactions and unknown commands take in turn. */
 const EXCLUSIVE_MAX = 32
 /** Connections of one server on which commands wait for data. */
@@ -25,6 +23,8 @@ export interface LinkOptions {
   /** What it leads to, for logs. */
   readonly description: string
   readonly log: Log
+  /** A server that owes a reply and sends nothing for this time is taken for dead, in ms. */
+  readonly silenceMaxMs: number
   /** Called when it gets ready, and when it is lost. */
   readonly onChange: () => void
 }
@@ -46,7 +46,7 @@ export class Link {
     const open = (): Redis => openConnection(target, node, Reconnect.Never)
     this.exclusive = new ConnectionPool({ open, max: EXCLUSIVE_MAX, idleMax: IDLE_MAX })
     this.blocking = new ConnectionPool({ open, max: BLOCKING_MAX, idleMax: IDLE_MAX })
-    this.redis = openConnection(target, node, Reconnect.Always, { socketTimeout: SILENCE_MAX_MS })
+    this.redis = openConnection(target, node, Reconnect.Always, { socketTimeout: options.silenceMaxMs })
     this.redis.on('ready', () => {
       this.failure = ''
       this.wasReady = true

@@ -13,6 +13,8 @@ import { type Patience, Wakeups } from './wakeups.ts'
 export interface TopologyOptions {
   readonly target: RemoteTarget
   readonly log: Log
+  /** A server that owes a reply and sends nothing for this time is taken for dead, in ms. */
+  readonly silenceMaxMs: number
 }
 
 export interface Topology {
@@ -43,13 +45,14 @@ export class SingleTopology implements Topology {
   private readonly wakeups = new Wakeups()
   private readonly listeners = new Set<() => void>()
 
-  constructor({ target, log }: TopologyOptions) {
+  constructor({ target, log, silenceMaxMs }: TopologyOptions) {
     this.target = target
     this.link = new Link({
       target,
       node: null,
       description: describeTarget(target),
       log,
+      silenceMaxMs,
       onChange: () => {
         this.wakeups.wake()
         for (const listener of this.listeners) listener()

@@ -57,12 +57,13 @@ describe.skipIf(!hasRedisServer)('the remote engine behind Sentinel', () => {
     await Promise.all(writers)
 
     await until('every Sentinel has heard of it', async () => (await trio.primary()).port !== primary.port)
-    expect(remote.engine.health).toMatchObject({ isReady: true })
+    await until('health is good', () => remote.engine.health.isReady)
     const there = new Set((await remote.call('SMEMBERS', 'acknowledged')) as readonly string[])
     expect(safe.filter((i) => !there.has(String(i)))).toEqual([])
     // What was under way when the connection broke was not sent twice behind the caller's back.
     for (const error of failed) expect(error).toBeInstanceOf(EngineUnavailableError)
-    expect(failed.length).toBeLessThanOrEqual(4)
+    // One call of each writer, for the connection that broke, and for each Sentinel whose word of the failover came late.
+    expect(failed.length).toBeLessThanOrEqual(16)
     const lost = await readerLost
     expect(String(lost)).toContain('may have been executed')
 

@@ -180,13 +180,16 @@ describe.skipIf(!hasRedisServer)('the remote engine over one server', () => {
       let pushed = 0
       for (let i = 0; i < 100; i++) {
         const controller = new AbortController()
-        const popped = remote.engine.call(remote.engine.system, ['BLPOP', 'q', '0'], { signal: controller.signal })
+        const popped = remote.engine
+          .call(remote.engine.system, ['BLPOP', 'q', '0'], { signal: controller.signal })
+          .catch(() => null)
         const push = remote.call('RPUSH', 'q', String(i))
         pushed++
         if (i % 3 === 0) controller.abort()
-        else setImmediate(() => controller.abort())
+        else if (i % 3 === 1) setImmediate(() => controller.abort())
+        else void push.then(() => controller.abort())
         await push
-        const reply = await popped.catch(() => null)
+        const reply = await popped
         if (Array.isArray(reply)) got.push(String(reply[1]))
       }
       const left = (await remote.call('LRANGE', 'q', '0', '-1')) as string[]
@@ -350,6 +353,22 @@ describe.skipIf(!hasRedisServer)('a server that comes and goes', () => {
     expect(remote.engine.health.detail).toContain('WRONGPASS')
     expect(remote.log.lines.join('\n')).toContain('WRONGPASS')
     expect(`${remote.log.lines.join('\n')}${remote.engine.health.detail}`).not.toContain('hush')
+    await remote.engine.close()
+    await server.dispose()
+  })
+
+  test('a server that stops answering is left; what it owed fails, and the next one that answers is used', async () => {
+    const server = await ServerProcess.redis()
+    const remote = remoteEngine(`redis://127.0.0.1:${server.port}`, { waitMs: 10_000, silenceMaxMs: 200 })
+    await remote.call('SET', 'k', '1')
+    process.kill(server.pid, 'SIGSTOP')
+    const [written, read] = [remote.call('INCR', 'k').catch((error: unknown) => error), remote.call('GET', 'k')]
+    expect(await written).toEqual(
+      new EngineUnavailableError('The connection to the engine was lost: the command may have been executed'),
+    )
+    process.kill(server.pid, 'SIGCONT')
+    // It may indeed have been: the bytes had reached the server.
+    expect(['1', '2']).toContain(await read)
     await remote.engine.close()
     await server.dispose()
   })
