@@ -34,9 +34,11 @@ import { FastBatch } from './rest/fast-batch.ts'
 import { restRoutes } from './rest/index.ts'
 import { type GatewaySettings, GatewaySettingsError } from './settings.ts'
 import { clientErrorHandler, Sockets } from './sockets.ts'
+import { installTurns } from './turns.ts'
 import { FastPublish } from './v1/fast-publish.ts'
 import { v1Routes } from './v1/index.ts'
 import { installValidation } from './validation.ts'
+import { Waits } from './waits.ts'
 
 /** Time in which the headers of a request must have come, in ms: a client that drips them holds a socket only so long. */
 const HEADERS_TIMEOUT_MS = 10_000
@@ -73,6 +75,8 @@ export interface GatewayContext {
   readonly queues: QueueRegistry
   /** What the gateway counts about itself. */
   readonly figures: Figures
+  /** Requests that wait for something to happen. */
+  readonly waits: Waits
   /** Whether the gateway is shutting down: no further stream or long poll is begun, and those there are end. */
   readonly draining: AbortSignal
   reportDefect(error: unknown, request: FastifyRequest): void
@@ -194,6 +198,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       engine.loginDenied(userName)
     }),
     figures,
+    waits: new Waits(settings.waitsMax),
     queues: new QueueRegistry(engine, log),
     draining: drainController.signal,
     reportDefect,
@@ -201,6 +206,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const app = createApp(settings, figures)
   app.setErrorHandler(problemHandler(reportDefect))
   app.setNotFoundHandler((request, reply) => sendProblem(reply, request, notFound(request.method)))
+  installTurns(app)
   // Before requests are identified: browsers ask without credentials whether they may ask.
   await installCors(app, settings)
   installAdmission(app, context)

@@ -4,6 +4,7 @@ import { resolve } from 'node:path'
 import type { Config } from '../config/config.ts'
 import { decodePath } from '../config/path-text.ts'
 import { REALTIME_LIMITS, type RealtimeLimits } from './realtime/limits.ts'
+import { WAITS_MAX } from './waits.ts'
 
 /** Names of proxy-addr, which Fastify uses, for networks. */
 const NETWORK_NAMES: ReadonlySet<string> = new Set(['loopback', 'linklocal', 'uniquelocal'])
@@ -22,6 +23,8 @@ export interface GatewaySettings {
   readonly tls: { readonly certFile: string; readonly keyFile: string } | null
   readonly jwt: JwtSettings
   readonly realtime: RealtimeLimits
+  /** Requests that may wait for something to happen, over all doors. */
+  readonly waitsMax: number
   /** Whether a page of this origin may use the gateway. */
   allowsOrigin(origin: string): boolean
 }
@@ -59,6 +62,7 @@ export function gatewaySettings(config: Config): GatewaySettings {
     isProtected: config.bool('protected-mode'),
     tls: tlsSettings(config),
     realtime: REALTIME_LIMITS,
+    waitsMax: WAITS_MAX,
     jwt: {
       secret: config.text('http-jwt-secret'),
       publicKeyFile: file(config, config.text('http-jwt-public-key-file')),

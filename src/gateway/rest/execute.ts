@@ -18,6 +18,7 @@ import {
   type ReplyValue,
 } from '../engine.ts'
 import type { GatewayContext } from '../gateway.ts'
+import { Problem } from '../problem.ts'
 import { LongPolls, WAIT_MAX_MS } from './long-polls.ts'
 import { batchJson, checkSize, outcomeJson } from './reply-json.ts'
 import { WaitingCommands } from './waiting-commands.ts'
@@ -114,6 +115,8 @@ export class Executor {
     } catch (error) {
       if (error instanceof CommandError) return error
       if (error instanceof CallCancelledError) return new CommandError(`ERR ${error.message}`)
+      // Too many wait; others of the batch were executed.
+      if (error instanceof Problem) return new CommandError(error.message)
       throw error
     }
   }

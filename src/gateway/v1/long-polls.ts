@@ -1,43 +1,39 @@
 /**
- * Requests that wait for entries, and how many may.
+ * Requests that wait for entries or jobs.
  *
- * Each takes a session of the engine while it waits. So their number is bounded, well below `maxclients`; and a connection
- * waits once at a time, as its answers leave in order anyway: else a few kilobytes of pipelined requests were thousands of sessions.
+ * Their number is bounded (`../waits.ts`), and a connection waits once at a time (`../turns.ts`).
  */
 import type { FastifyReply } from 'fastify'
 import type { User } from '../../access/user.ts'
 import { type CommandWords, Decode, type Engine, type ReplyValue } from '../engine.ts'
 import { Problem } from '../problem.ts'
 import { hangUpSignal } from '../queues/hang-up.ts'
+import { TOO_MANY_WAIT, type Waits } from '../waits.ts'
 
-const WAITS_MAX = 5000
 const RETRY_AFTER_SECONDS = '1'
 
 export class LongPolls {
   private readonly draining: AbortSignal
-  private readonly waitsMax: number
-  /** Connections of requests that wait. */
-  private readonly waiting = new Set<object>()
+  private readonly waits: Waits
 
-  constructor(draining: AbortSignal, waitsMax: number = WAITS_MAX) {
+  constructor({ draining, waits }: { readonly draining: AbortSignal; readonly waits: Waits }) {
     this.draining = draining
-    this.waitsMax = waitsMax
+    this.waits = waits
   }
 
   /**
-   * Waits, until the signal that `wait` is given says that the client is gone or the gateway is shutting down.
+   * Runs what may wait, until the signal that `wait` is given says that the client is gone or the gateway is shutting down.
    *
+   * @param blockMs 0: it looks once, and takes no place among those that wait
    * @throws Problem 503 when too many wait
    */
-  async run<T>(reply: FastifyReply, wait: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    const { socket } = reply.request.raw
-    if (this.waiting.has(socket)) throw tooMany('This connection waits already: wait for that answer, or use another')
-    if (this.waiting.size >= this.waitsMax) throw tooMany('Too many requests wait already')
-    this.waiting.add(socket)
+  async run<T>(reply: FastifyReply, blockMs: number, wait: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    if (blockMs === 0) return wait(hangUpSignal(reply, this.draining))
+    if (!this.waits.enter()) throw new Problem(503, TOO_MANY_WAIT, {}, { 'retry-after': RETRY_AFTER_SECONDS })
     try {
       return await wait(hangUpSignal(reply, this.draining))
     } finally {
-      this.waiting.delete(socket)
+      this.waits.leave()
     }
   }
 }
@@ -58,8 +54,4 @@ export async function callBlocking(
     if (signal.aborted) return null
     throw error
   }
-}
-
-function tooMany(detail: string): Problem {
-  return new Problem(503, detail, {}, { 'retry-after': RETRY_AFTER_SECONDS })
 }

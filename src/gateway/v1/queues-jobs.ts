@@ -10,11 +10,11 @@ import {
   requireQueueRead,
   requireQueueWrite,
 } from '../queues/access.ts'
-import { hangUpSignal } from '../queues/hang-up.ts'
 import { type AnyJob, type JobJson, jobJson } from '../queues/job-json.ts'
 import type { QueueId } from '../queues/names.ts'
 import type { JobQueue } from '../queues/registry.ts'
 import { waitForResult } from '../queues/results.ts'
+import { LongPolls } from './long-polls.ts'
 import { bullOptions, type NewJobBody, parentQueue, requireShallow } from './queues-options.ts'
 import {
   addedJob,
@@ -237,6 +237,7 @@ function readRoutes(app: FastifyInstance, context: GatewayContext): void {
 }
 
 function resultRoute(app: FastifyInstance, context: GatewayContext): void {
+  const polls = new LongPolls(context)
   const schema = {
     tags: TAGS,
     summary: 'Get the result of a job, and wait for it',
@@ -265,11 +266,13 @@ function resultRoute(app: FastifyInstance, context: GatewayContext): void {
     async (request, reply) => {
       const queue = queueIdOf(context, request)
       const { blockMs } = request.query
-      const { engine, queues, draining } = context
+      const { engine, queues } = context
       if (blockMs > 0) requireQueueEvents(engine, userOf(request), queue)
       else requireQueueRead(engine, userOf(request), queue)
       requireJobId(request.params.id)
-      return waitForResult(engine, queues, queue, request.params.id, { blockMs, signal: hangUpSignal(reply, draining) })
+      return polls.run(reply, blockMs, (signal) =>
+        waitForResult(engine, queues, queue, request.params.id, { blockMs, signal }),
+      )
     },
   )
 }

@@ -5,10 +5,10 @@ import type { GatewayContext } from '../gateway.ts'
 import { userOf } from '../identity.ts'
 import { Problem } from '../problem.ts'
 import { requireAncestorsWrite, requireQueueWork } from '../queues/access.ts'
-import { hangUpSignal } from '../queues/hang-up.ts'
 import type { AnyJob } from '../queues/job-json.ts'
 import type { JobQueue } from '../queues/registry.ts'
 import { fetchJob } from '../queues/work.ts'
+import { LongPolls } from './long-polls.ts'
 import { requireShallow } from './queues-options.ts'
 import {
   anything,
@@ -47,6 +47,7 @@ export function queueWorkRoutes(app: FastifyInstance, context: GatewayContext): 
 }
 
 function fetchRoute(app: FastifyInstance, context: GatewayContext): void {
+  const polls = new LongPolls(context)
   const schema = {
     tags: TAGS,
     summary: 'Take the next job to process, and wait for one',
@@ -72,15 +73,14 @@ function fetchRoute(app: FastifyInstance, context: GatewayContext): void {
     '/queues/:queue/fetch',
     { schema },
     async (request, reply) => {
-      const { engine, queues, draining } = context
+      const { engine, queues } = context
       const id = queueIdOf(context, request)
       const user = userOf(request)
       requireQueueWork(engine, user, id)
-      const taken = await fetchJob(engine, queues, id, {
-        ...request.body,
-        signal: hangUpSignal(reply, draining),
-        mayFail: (jobId) => requireAncestorsWrite(engine, user, id, jobId),
-      })
+      const mayFail = (jobId: string): Promise<void> => requireAncestorsWrite(engine, user, id, jobId)
+      const taken = await polls.run(reply, request.body.blockMs, (signal) =>
+        fetchJob(engine, queues, id, { ...request.body, signal, mayFail }),
+      )
       return taken === null ? reply.code(204).send() : taken
     },
   )

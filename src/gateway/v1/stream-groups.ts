@@ -424,7 +424,9 @@ function readRoute(app: FastifyInstance, { engine }: GatewayContext, waits: Grou
         requireCommands(engine, user, [['XREADGROUP', 'GROUP', group, consumer, 'STREAMS', stream, '>']])
       }
       const run = (signal: AbortSignal): ReturnType<typeof readGroup> => readGroup(engine, user, read, waits, signal)
-      return { entries: await (read.blockMs === 0 ? run(new AbortController().signal) : polls.run(reply, run)) }
+      return {
+        entries: await (read.blockMs === 0 ? run(new AbortController().signal) : polls.run(reply, read.blockMs, run)),
+      }
     },
   )
 }

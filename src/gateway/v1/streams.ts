@@ -118,7 +118,7 @@ return redis.call('DEL', KEYS[1])
 export async function streamRoutes(app: FastifyInstance, context: GatewayContext): Promise<void> {
   // Answers are few small objects or many entries of the user's: a compiled serialiser gains nothing and costs start time.
   app.setSerializerCompiler(() => JSON.stringify)
-  const polls = new LongPolls(context.draining)
+  const polls = new LongPolls(context)
   appendRoute(app, context)
   rangeRoutes(app, context)
   readRoute(app, context, polls)
@@ -306,7 +306,7 @@ function readRoute(app: FastifyInstance, { engine }: GatewayContext, polls: Long
       const found =
         blockMs === 0
           ? await engine.call(user, ['XREAD', 'COUNT', count, ...source], { decode: Decode.Bytes })
-          : await polls.run(reply, (signal) =>
+          : await polls.run(reply, blockMs, (signal) =>
               callBlocking(engine, user, ['XREAD', 'COUNT', count, 'BLOCK', blockMs, ...source], signal),
             )
       const entries: readonly EntryJson[] = readEntriesJson(found, fieldsAs)
