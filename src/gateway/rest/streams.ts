@@ -101,6 +101,9 @@ export class Streams {
       throw stream.refusal ?? new Problem(503, 'ERR the stream has ended before it began')
     }
     reply.hijack()
+    const { figures } = this.context
+    figures.eventStreams++
+    reply.raw.once('close', () => figures.eventStreams--)
     events.begin(headersOf(reply), confirmations)
   }
 
@@ -145,6 +148,7 @@ export class Streams {
       this.lastPrefix = prefix
       this.lastEvent = eventOf(prefix + message.toString('utf8'))
     }
+    this.context.figures.messagesPushed++
     events.send(this.lastEvent)
   }
 

@@ -211,6 +211,20 @@ describe('The gateway and the process', () => {
     expect(value(metrics, `${duration}_sum{${labels}}`)).toBeGreaterThan(0)
   })
 
+  test('streams of server-sent events are counted while they are open, and what they are sent', async () => {
+    const leaving = new AbortController()
+    const response = await gateway.fetch('/subscribe/news', { method: 'POST', signal: leaving.signal })
+    const reader = response.body?.getReader()
+    await reader?.read()
+    await gateway.call('PUBLISH', 'news', 'hello')
+    await reader?.read()
+    const open = await scrape()
+    expect(value(open, 'millrace_gateway_event_streams')).toBe(1)
+    expect(value(open, 'millrace_gateway_messages_pushed_total')).toBe(1)
+    leaving.abort()
+    while (value(await scrape(), 'millrace_gateway_event_streams') !== 0) await Promise.resolve()
+  })
+
   test('what went wrong is counted', async () => {
     gateway.user('default', ['resetpass', '>secret'])
     await gateway.fetch('/ping', { token: 'wrong' })
