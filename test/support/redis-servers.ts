@@ -94,7 +94,7 @@ export class SentinelTrio {
     )
     const lines = [
       `sentinel monitor main 127.0.0.1 ${primary.port} 2`,
-      'sentinel down-after-milliseconds main 500',
+      'sentinel down-after-milliseconds main 1000',
       'sentinel failover-timeout main 5000',
     ]
     const sentinels = await Promise.all([1, 2, 3].map(() => ServerProcess.sentinel(lines)))
@@ -138,7 +138,7 @@ export class RedisCluster {
     const servers = await Promise.all(
       Array.from({ length: 6 }, async () =>
         ServerProcess.redis([
-          ...['--cluster-enabled', 'yes', '--cluster-port', String(await freePort()), '--cluster-node-timeout', '1000'],
+          ...['--cluster-enabled', 'yes', '--cluster-port', String(await freePort()), '--cluster-node-timeout', '2000'],
           ...['--repl-diskless-sync-delay', '0', '--cluster-replica-validity-factor', '0'],
         ]),
       ),

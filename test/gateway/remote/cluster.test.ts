@@ -16,7 +16,7 @@ function tagIn(first: number, last: number): string {
 
 const TAGS = [tagIn(0, 5000), tagIn(6000, 10000), tagIn(11000, SLOTS - 1)]
 
-describe.skipIf(!hasRedisServer)('the remote engine over a cluster', () => {
+describe.skipIf(!hasRedisServer)('the remote engine over a cluster', { timeout: 30_000 }, () => {
   let cluster: RedisCluster
   let remote: EngineUnderTest
 

@@ -29,7 +29,7 @@ const KINDS: readonly (readonly [string, () => Promise<Servers>])[] = [
   ],
 ]
 
-describe.skipIf(!hasRedisServer).each(KINDS)('the gateway over %s', (_name, start) => {
+describe.skipIf(!hasRedisServer).each(KINDS)('the gateway over %s', { timeout: 30_000 }, (_name, start) => {
   let servers: Servers
   let gateway: RemoteTestGateway
 

@@ -4,7 +4,7 @@ import { CommandError, EngineUnavailableError } from '../../../src/gateway/engin
 import { ask, type EngineUnderTest, remoteEngine, SentinelTrio, until } from '../../support/redis-servers.ts'
 import { hasRedisServer } from '../../support/server-process.ts'
 
-describe.skipIf(!hasRedisServer)('the remote engine behind Sentinel', () => {
+describe.skipIf(!hasRedisServer)('the remote engine behind Sentinel', { timeout: 30_000 }, () => {
   let trio: SentinelTrio
   let remote: EngineUnderTest
 

@@ -8,7 +8,7 @@ import { freePort, hasRedisServer, ServerProcess } from '../../support/server-pr
 
 const WRONGTYPE = 'WRONGTYPE Operation against a key holding the wrong kind of value'
 
-describe.skipIf(!hasRedisServer)('the remote engine over one server', () => {
+describe.skipIf(!hasRedisServer)('the remote engine over one server', { timeout: 30_000 }, () => {
   let server: ServerProcess
   let remote: EngineUnderTest
 
@@ -264,7 +264,7 @@ describe.skipIf(!hasRedisServer)('the remote engine over one server', () => {
   })
 })
 
-describe.skipIf(!hasRedisServer)('a server that comes and goes', () => {
+describe.skipIf(!hasRedisServer)('a server that comes and goes', { timeout: 30_000 }, () => {
   test('a restart under load: reads go on, writes that were under way fail and say so, no INCR is done twice', async () => {
     let server = await ServerProcess.redis(['--appendonly', 'yes', '--appendfsync', 'always'])
     const { port, directory } = server
