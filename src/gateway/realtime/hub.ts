@@ -9,7 +9,6 @@
 import type { Log } from '../../observe/log.ts'
 import type { Engine, Subscription } from '../engine.ts'
 import { Batch } from './batch.ts'
-import { TOPICS_MAX } from './limits.ts'
 import { dataMembers } from './payload.ts'
 import { RealtimeError } from './protocol.ts'
 import type { Turn, TurnEnd } from './turn.ts'
@@ -30,11 +29,13 @@ export class Hub {
   private readonly engine: Engine
   private readonly log: Log
   private readonly turn: Turn
+  private readonly topicsMax: number
 
-  constructor(engine: Engine, log: Log, turn: Turn) {
+  constructor(engine: Engine, log: Log, turn: Turn, topicsMax: number) {
     this.engine = engine
     this.log = log
     this.turn = turn
+    this.topicsMax = topicsMax
   }
 
   /** Resolves when the subscription is in force. @throws RealtimeError LIMIT; EngineUnavailableError */
@@ -65,8 +66,8 @@ export class Hub {
     const id = `${kind}:${name}`
     const known = this.topics.get(id)
     if (known !== undefined) return known
-    if (this.topics.size >= TOPICS_MAX)
-      throw new RealtimeError('LIMIT', `There are ${TOPICS_MAX} channels and patterns`)
+    if (this.topics.size >= this.topicsMax)
+      throw new RealtimeError('LIMIT', `There are ${this.topicsMax} channels and patterns`)
     const topic = new Topic(id, kind, name, this.turn)
     topic.upstream = this.listen(topic, kind, name)
     topic.upstream.catch(() => {

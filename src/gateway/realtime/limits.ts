@@ -11,6 +11,12 @@ export interface RealtimeLimits {
   readonly refusalsMax: number
   /** Consumptions of one client; the next one gets the error LIMIT. */
   readonly consumptionsMax: number
+  /** Consumptions of all clients together: each holds a session of the engine while it waits. More get the error LIMIT. */
+  readonly allConsumptionsMax: number
+  /** Channels, patterns and key patterns with subscribers, of all clients together; more get the error LIMIT. */
+  readonly topicsMax: number
+  /** Streams that are followed, by all clients together; more get the error LIMIT. */
+  readonly feedsMax: number
   /** Messages a second that one client may send, for a while up to twice as many; then close 4429. */
   readonly messagesPerSecondMax: number
   /** Requests of one client under way; with more it is not read from. */
@@ -29,6 +35,9 @@ export const REALTIME_LIMITS: RealtimeLimits = {
   subscriptionsMax: 1000,
   refusalsMax: 100,
   consumptionsMax: 16,
+  allConsumptionsMax: 2000,
+  topicsMax: 100_000,
+  feedsMax: 10_000,
   messagesPerSecondMax: 5000,
   requestsMax: 256,
   blockingCallsMax: 16,
@@ -36,12 +45,6 @@ export const REALTIME_LIMITS: RealtimeLimits = {
   closeMs: 2000,
 }
 
-/** Channels, patterns and key patterns with subscribers, of all clients together; more get the error LIMIT. */
-export const TOPICS_MAX = 100_000
-/** Streams that are followed, by all clients together; more get the error LIMIT. */
-export const FEEDS_MAX = 10_000
-/** Consumptions of all clients together: each holds a session of the engine while it waits. More get the error LIMIT. */
-export const CONSUMPTIONS_MAX = 2000
 /** Unacknowledged entries that a consumption may ask for. */
 export const CREDIT_MAX = 1000
 /** Longest name of a channel, pattern, key, group or consumer, in chars. */

@@ -48,7 +48,6 @@ export type RealtimeErrorCode =
   | 'LIMIT'
   | 'NOT_CONSUMING'
   | 'NOT_SUBSCRIBED'
-  | 'RATE_LIMITED'
   | 'UNAVAILABLE'
 
 export type RequestId = string | number

@@ -13,7 +13,7 @@ import type { GatewayContext } from '../gateway.ts'
 import { requireCommands } from '../permissions.ts'
 import { Consumption, type ConsumptionOptions } from './consumption.ts'
 import { Hub } from './hub.ts'
-import { CONSUMPTIONS_MAX, type RealtimeLimits } from './limits.ts'
+import type { RealtimeLimits } from './limits.ts'
 import { CloseCode, RealtimeError } from './protocol.ts'
 import type { Session } from './session.ts'
 import { StreamFeeds } from './stream-feed.ts'
@@ -37,8 +37,8 @@ export class Realtime {
     this.context = context
     this.engine = engine
     this.limits = settings.realtime
-    this.hub = new Hub(engine, log, this.turn)
-    this.feeds = new StreamFeeds(engine, log)
+    this.hub = new Hub(engine, log, this.turn, this.limits.topicsMax)
+    this.feeds = new StreamFeeds(engine, log, this.limits.feedsMax)
     this.heartbeat = setInterval(() => this.beat(), this.limits.heartbeatMs).unref()
     this.stopListening = engine.users.onChange((user, change) => this.userChanged(user, change))
     context.draining.addEventListener('abort', () => this.close(), { once: true })
@@ -69,8 +69,9 @@ export class Realtime {
   consume(session: Session, options: ConsumptionOptions): () => void {
     const consumption = new Consumption(this.engine, session.user, session, options)
     const previous = this.consumptions.get(consumption.consumerId) ?? null
-    if (previous === null && this.consumptions.size >= CONSUMPTIONS_MAX) {
-      throw new RealtimeError('LIMIT', `There are ${CONSUMPTIONS_MAX} consumptions`)
+    const { allConsumptionsMax } = this.limits
+    if (previous === null && this.consumptions.size >= allConsumptionsMax) {
+      throw new RealtimeError('LIMIT', `There are ${allConsumptionsMax} consumptions`)
     }
     previous?.end('TAKEN_OVER', 'The consumer is consumed by another connection')
     this.consumptions.set(consumption.consumerId, consumption)

@@ -91,7 +91,7 @@ export async function realtimeRoutes(app: FastifyInstance, context: GatewayConte
     url: '/realtime',
     exposeHeadRoute: false,
     schema: { hide: true },
-    preHandler: releaseSocket,
+    preHandler: (request, reply, done) => prepareUpgrade(context, request, reply, done),
     handler: upgradeRequired,
     wsHandler: (ws, request) => {
       // The plugin's listener would keep the request as long as the connection.
@@ -114,8 +114,15 @@ function isWebSocket({ headers }: IncomingMessage): boolean {
   return headers.upgrade?.toLowerCase() === 'websocket'
 }
 
-/** The response of an upgrade is never used, and would be kept by its socket. */
-function releaseSocket(request: FastifyRequest, reply: FastifyReply, done: () => void): void {
+/** @throws Problem 503 */
+function prepareUpgrade(
+  { draining }: GatewayContext,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  done: () => void,
+): void {
+  if (draining.aborted) throw new Problem(503, 'The server shuts down')
+  // The response of an upgrade is never used, and would be kept by its socket.
   if (request.ws) reply.raw.detachSocket(request.raw.socket)
   done()
 }

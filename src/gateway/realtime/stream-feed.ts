@@ -14,13 +14,15 @@ import type { Log } from '../../observe/log.ts'
 import { CommandError, Decode, type Engine, type ReplyValue } from '../engine.ts'
 import { Batch } from './batch.ts'
 import { compareEntryIds, ENTRY_ID_MIN, normalEntryId } from './entry-id.ts'
-import { FEEDS_MAX, PAGE_ENTRIES } from './limits.ts'
+import { PAGE_ENTRIES } from './limits.ts'
 import { type Entry, entriesMembers, entriesOf } from './payload.ts'
 import { RealtimeError } from './protocol.ts'
 import { type ReadStream, StreamReaders } from './stream-reader.ts'
 
 /** Pause before a page is tried again that could not be read, in ms. */
 const RETRY_MS = 500
+/** Errors that another try would not change. */
+const FINAL_ERRORS: ReadonlySet<string> = new Set(['WRONGTYPE', 'NOPERM'])
 
 /** The client at the end of a follower. */
 export interface FollowerClient {
@@ -36,9 +38,11 @@ export class StreamFeeds {
   readonly feeds = new Map<string, StreamFeed>()
   private readonly engine: Engine
   private readonly readers: StreamReaders
+  private readonly feedsMax: number
 
-  constructor(engine: Engine, log: Log) {
+  constructor(engine: Engine, log: Log, feedsMax: number) {
     this.engine = engine
+    this.feedsMax = feedsMax
     this.readers = new StreamReaders(engine, log)
   }
 
@@ -63,7 +67,8 @@ export class StreamFeeds {
   private feedOf(key: string, tail: string): StreamFeed {
     const known = this.feeds.get(key)
     if (known !== undefined) return known
-    if (this.feeds.size >= FEEDS_MAX) throw new RealtimeError('LIMIT', `There are ${FEEDS_MAX} followed streams`)
+    if (this.feeds.size >= this.feedsMax)
+      throw new RealtimeError('LIMIT', `There are ${this.feedsMax} followed streams`)
     const feed = new StreamFeed(key, tail, this.engine, () => this.remove(feed))
     this.feeds.set(key, feed)
     this.readers.add(feed)
@@ -222,7 +227,7 @@ export class Follower {
         this.client.deliverEntries(this.feed.encode(entries))
       } else if (compareEntryIds(this.position, tail) < 0) this.position = tail
     } catch (error) {
-      if (error instanceof CommandError && error.code === 'WRONGTYPE') this.fail(error)
+      if (error instanceof CommandError && FINAL_ERRORS.has(error.code)) this.fail(error)
       else await new Promise((resolve) => setTimeout(resolve, RETRY_MS).unref())
       return this.isClosed
     }

@@ -124,6 +124,8 @@ export class WebSocketConnection implements Outlet, TurnEnd {
 
   private write(bytes: Buffer): void {
     const { socket, pending } = this
+    // The client has closed, and we are not told yet.
+    if (!socket.writable) return
     if (this.isCorked) socket.write(bytes)
     else if (pending === null) {
       this.pending = bytes

@@ -315,6 +315,27 @@ describe('Limits', () => {
     expect(await gateway.call('PUBSUB', 'CHANNELS')).toEqual([])
   })
 
+  test('of all clients together are told by LIMIT, and are free again when something ends', async () => {
+    const limits = { ...REALTIME_LIMITS, topicsMax: 1, feedsMax: 1, allConsumptionsMax: 1 }
+    gateway = await TestGateway.start({}, { realtime: limits })
+    const [one, other] = [await connect(), await connect()]
+    const consume = { stream: 's', group: 'g', create: '0' }
+    for (const [op, first, second] of [
+      ['subscribe', { channel: 'a' }, { pattern: 'a' }],
+      ['subscribe', { stream: 'a' }, { stream: 'b' }],
+      ['consume', { ...consume, consumer: 'c' }, { ...consume, consumer: 'd' }],
+    ] as const) {
+      await one.request(op, first)
+      await other.request(op, first)
+      await expect(other.request(op, second)).rejects.toThrow(/^LIMIT: /)
+    }
+    await Promise.all([one.close(), other.close()])
+    const third = await connect()
+    await third.request('subscribe', { pattern: 'a' })
+    await third.request('subscribe', { stream: 'b' })
+    await third.request('consume', { ...consume, consumer: 'd' })
+  })
+
   test('close a connection that sends too many messages with 4429', async () => {
     gateway = await TestGateway.start({}, { realtime: { ...REALTIME_LIMITS, messagesPerSecondMax: 1 } })
     const client = await connect()
@@ -383,6 +404,22 @@ describe('A connection', () => {
     await gateway.gateway.close()
     await client.until(() => client.closed !== null)
     expect(client.closed?.code).toBe(1001)
+  })
+
+  test('is not taken any more while the gateway drains', async () => {
+    gateway = await TestGateway.start()
+    const keptAlive = connectTcp(gateway.port, '127.0.0.1')
+    keptAlive.write('POST /v1/nothing HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{')
+    await once(keptAlive, 'connect')
+    await gateway.fetch('/healthz')
+    const closing = gateway.gateway.close()
+    keptAlive.write(
+      '}GET /v1/realtime HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
+    )
+    let text = ''
+    keptAlive.on('data', (data) => (text += String(data)))
+    await Promise.all([closing, keptAlive.closed ? null : once(keptAlive, 'close')])
+    expect(text).not.toContain('101 Switching')
   })
 
   test('ends with 4401 when its user is deleted or switched off', async () => {
