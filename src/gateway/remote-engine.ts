@@ -13,6 +13,7 @@ import type { Cluster, Redis } from 'ioredis'
 import type { Tokens } from '../access/tokens.ts'
 import { type User, unrestrictedUser } from '../access/user.ts'
 import type { Users } from '../access/users.ts'
+import { AccessContext } from '../commands/context.ts'
 import type { Registry } from '../commands/registry.ts'
 import type { Config } from '../config/config.ts'
 import type { Log } from '../observe/log.ts'
@@ -102,7 +103,9 @@ export class RemoteEngine implements Engine {
     this.tokens = this.own.server.tokens
     const { waitMs } = this
     const isCluster = target.kind === 'cluster'
-    this.checker = new CallChecker(this.registry, isCluster ? Routing.BySlot : Routing.None)
+    this.checker = new CallChecker(this.registry, isCluster ? Routing.BySlot : Routing.None, (user, denial, context) =>
+      this.own.accessDenied(user, denial, context),
+    )
     const servers = { target: this.target, log, silenceMaxMs: options.silenceMaxMs ?? SILENCE_MAX_MS }
     const topology = isCluster ? new ClusterTopology(servers) : new SingleTopology(servers)
     this.topology = topology
@@ -152,7 +155,7 @@ export class RemoteEngine implements Engine {
   }
 
   async transaction(user: User, commands: readonly CommandWords[], decode: Decode): Promise<readonly ReplyValue[]> {
-    const calls = commands.map((words) => this.checker.check(user, words))
+    const calls = commands.map((words) => this.checker.check(user, words, AccessContext.Multi))
     const { begin, end } = this.checker.transactionDenied(user)
     const refused = begin ?? calls.find((call) => call instanceof CommandError) ?? end
     if (refused !== null) throw refused

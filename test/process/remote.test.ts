@@ -5,6 +5,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, test } from 'vitest'
+import { TestBroker } from '../support/broker.ts'
 import { until } from '../support/redis-servers.ts'
 import { freePort, hasRedisServer, ServerProcess, temporaryDirectory } from '../support/server-process.ts'
 
@@ -124,4 +125,8 @@ describe('a process with a remote engine', () => {
     },
     LIMIT_MS,
   )
+})
+
+test('a broker, which has its data in its own process, refuses a remote engine', async () => {
+  await expect(TestBroker.start({ engine: 'redis://db' })).rejects.toThrow(/its engine is local/)
 })

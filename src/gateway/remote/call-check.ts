@@ -9,6 +9,7 @@
  */
 import { KeyAccess, type User } from '../../access/user.ts'
 import { authorize, mayUseEveryKey } from '../../commands/acl/authorize.ts'
+import { AccessContext } from '../../commands/context.ts'
 import { AclCategory, CommandFlag } from '../../commands/define.ts'
 import { hasKeys, keyArguments } from '../../commands/key-extraction.ts'
 import type { Command, Registry } from '../../commands/registry.ts'
@@ -64,18 +65,23 @@ export interface CheckedCall {
 export const Routing = { None: 0, BySlot: 1 } as const
 export type Routing = (typeof Routing)[keyof typeof Routing]
 
+/** Takes note of a call that a user is not allowed. */
+export type NoteDenial = (user: User, denial: AccessDenied, context: AccessContext) => void
+
 export class CallChecker {
   private readonly registry: Registry
   private readonly routing: Routing
+  private readonly noteDenial: NoteDenial
   private readonly builder = new ArgsBuilder()
 
-  constructor(registry: Registry, routing: Routing) {
+  constructor(registry: Registry, routing: Routing, noteDenial: NoteDenial) {
     this.registry = registry
+    this.noteDenial = noteDenial
     this.routing = routing
   }
 
   /** Returns the error of a call that is refused. @throws TypeError for words that are no arguments */
-  check(user: User, words: CommandWords): CheckedCall | CommandError {
+  check(user: User, words: CommandWords, context: AccessContext = AccessContext.TopLevel): CheckedCall | CommandError {
     if (words.length === 0) throw new TypeError('Cannot call: the command is missing')
     const name = wordText(words[0]!).toLowerCase()
     const container = this.registry.byFullName(name)
@@ -86,7 +92,7 @@ export class CallChecker {
       connectionNameError(name) ??
       connectionNameError(fullName) ??
       waitError(name) ??
-      this.denied(user, name, command, words)
+      this.refusal(user, name, command, words, context)
     if (refused !== null) return refused
     return {
       words,
@@ -101,23 +107,36 @@ export class CallChecker {
   /** The errors of a transaction that the user may not begin, and of one that it may not end; null where it may. */
   transactionDenied(user: User): { readonly begin: CommandError | null; readonly end: CommandError | null } {
     const denied = (name: string): CommandError | null =>
-      this.denied(user, name, this.registry.byFullName(name), [name])
+      this.refusal(user, name, this.registry.byFullName(name), [name], AccessContext.Multi)
     return { begin: denied('multi'), end: denied('exec') }
   }
 
-  private denied(user: User, name: string, command: Command | null, words: CommandWords): CommandError | null {
+  private refusal(
+    user: User,
+    name: string,
+    command: Command | null,
+    words: CommandWords,
+    context: AccessContext,
+  ): CommandError | null {
+    const error = this.denied(user, name, command, words)
+    if (error === null) return null
+    if (error instanceof AccessDenied) this.noteDenial(user, error, context)
+    return toError(error)
+  }
+
+  private denied(user: User, name: string, command: Command | null, words: CommandWords): ReplyError | null {
     if (user.isUnrestricted) return null
     if (command === null) return commandDenied(user, name)
-    if (!command.accepts(words.length)) return toError(wrongArity(command.fullName))
+    if (!command.accepts(words.length)) return wrongArity(command.fullName)
     if (FOR_UNRESTRICTED.has(name) || (command.categories & AclCategory.Scripting) !== 0)
       return commandDenied(user, command.aclName)
     const args = this.argsOf(words)
     const refused = authorize(user, command, args)
-    if (refused !== null) return toError(refused)
+    if (refused !== null) return refused
     // Whose keys are not found here has none for us, but may have some for the server.
     const isObscure = hasKeys(command) && keyArguments(command, args) === null
     if (isObscure && !mayUseEveryKey(user, command, args, KeyAccess.Read | KeyAccess.Write))
-      return toError(GETKEYS_INVALID_ARGUMENTS)
+      return GETKEYS_INVALID_ARGUMENTS
     const hasPatterns = name === 'sort' || name === 'sort_ro'
     if (!hasPatterns || mayUseEveryKey(user, command, args, KeyAccess.Read)) return null
     return sortPatternError(args)
@@ -150,13 +169,13 @@ function waitError(name: string): CommandError | null {
 }
 
 /** Why somebody who may not read every key cannot use the patterns of SORT. Source: commands/generic/sort.ts `parseOptions`. */
-function sortPatternError(args: Args): CommandError | null {
+function sortPatternError(args: Args): ReplyError | null {
   for (let i = 2; i < args.count; i++) {
     if (args.is(i, 'LIMIT')) i += 2
     else if (args.is(i, 'STORE')) i++
     else if (args.is(i, 'BY') && i + 1 < args.count) {
-      if (args.text(++i).includes('*')) return toError(SORT_BY_DENIED)
-    } else if (args.is(i, 'GET') && i + 1 < args.count) return toError(SORT_GET_DENIED)
+      if (args.text(++i).includes('*')) return SORT_BY_DENIED
+    } else if (args.is(i, 'GET') && i + 1 < args.count) return SORT_GET_DENIED
   }
   return null
 }
@@ -167,8 +186,8 @@ function mayBlock(command: Command, words: CommandWords): boolean {
   return !isOption || words.some((word) => wordText(word).toUpperCase() === BLOCK_WORD)
 }
 
-function commandDenied(user: User, name: string): CommandError {
-  return toError(new AccessDenied(DenialReason.Command, user.name, name))
+function commandDenied(user: User, name: string): AccessDenied {
+  return new AccessDenied(DenialReason.Command, user.name, name)
 }
 
 function toError(error: ReplyError): CommandError {

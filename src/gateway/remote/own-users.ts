@@ -5,8 +5,10 @@
  * doors: nothing but ACL is ever run there. So its users are the same objects, with the same rules, files and errors.
  */
 import type { User } from '../../access/user.ts'
+import type { AccessContext } from '../../commands/context.ts'
 import type { Config } from '../../config/config.ts'
 import type { Log } from '../../observe/log.ts'
+import type { AccessDenied } from '../../resp/errors.ts'
 import type { Client } from '../../server/client.ts'
 import { InProcess, refuseNothing } from '../../server/in-process.ts'
 import { Server } from '../../server/server.ts'
@@ -37,6 +39,13 @@ export class OwnUsers {
   /** Notes wrong credentials, as AUTH does. */
   loginDenied(userName: string): void {
     this.server.loginDenied(this.anybody, 'HTTP', userName)
+  }
+
+  /** Notes a call that was refused: counted, and in ACL LOG. */
+  accessDenied(user: User, denial: AccessDenied, context: AccessContext): void {
+    const client = this.server.createInternalClient(0)
+    client.user = user
+    this.server.accessDenied(client, denial, context)
   }
 
   close(): void {

@@ -9,7 +9,8 @@ import { keySlot } from '../../../src/gateway/remote/key-slot.ts'
 
 const registry = new Registry(commandFamilies)
 const users = new Users(registry)
-const checker = new CallChecker(registry, Routing.BySlot)
+const denied: string[] = []
+const checker = new CallChecker(registry, Routing.BySlot, (user, { object }) => denied.push(`${user.name} ${object}`))
 // All commands, but keys of one kind only: everything that hides its keys must be out of reach.
 const ann = users.set('ann', ['on', 'nopass', '+@all', '~app:*', '%R~shared:*', '&news'])
 const reader = users.set('reader', ['on', 'nopass', '+@all', '~*', '&*']).asReadOnly()
@@ -68,6 +69,13 @@ describe('a user with limited keys', () => {
       `NOPERM User ann has no permissions to run the '${name}' command`,
     )
   })
+})
+
+test('what a user is not allowed is noted, other errors are not', () => {
+  denied.length = 0
+  for (const words of [['GET', 'other'], ['GET'], ['SELECT', '1'], ['EVAL', 'x', '0'], ['GET', 'app:1']])
+    check(ann, ...words)
+  expect(denied).toEqual(['ann other', 'ann eval'])
 })
 
 test('a read-only user runs neither writes nor what nobody here knows', () => {
