@@ -9,6 +9,9 @@
  * request that proves nothing is refused when it comes from a page of another origin (`Origin`, `Sec-Fetch-Site`). In
  * protected mode it must also come from this machine, not through a proxy for somebody else, and be addressed to a name
  * that is this machine's (`Host`: DNS rebinding).
+ *
+ * Browsers remember passwords (Basic) and send them along with whatever any page asks. So the same holds for them, and more:
+ * the origin of the page must be listed by its name, `*` is not enough. A link to the dashboard of queues may be followed.
  */
 import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyRequest } from 'fastify'
@@ -26,6 +29,9 @@ const SUBPROTOCOL_PREFIX = 'bearer.'
 const CREDENTIALS_MAX = 8192
 const LOOPBACK_ADDRESS = /^(?:::1|(?:::ffff:)?127\.\d+\.\d+\.\d+)$/
 const IP_HOST = /^(?:\d+\.\d+\.\d+\.\d+|\[[0-9a-f:.]+\])$/i
+
+/** Pages that only show something (operations/queue-board.ts). */
+const DASHBOARD = /^\/queues(?:[/?]|$)/
 
 /** Headers in which proxies name the client. */
 const FORWARDED_FOR = 'x-forwarded-for'
@@ -152,6 +158,7 @@ export class Identities {
     const text = Buffer.from(credentials, 'base64').toString('latin1')
     const colon = text.indexOf(':')
     if (colon < 0) throw this.denied('', 'Basic credentials must be base64 of "user:password"')
+    this.refuseForeignUseOfPassword(request)
     return this.password(text.slice(0, colon), text.slice(colon + 1), request)
   }
 
@@ -186,6 +193,20 @@ export class Identities {
     if (!isOwnHost(host)) {
       throw new Problem(403, `Host ${host.slice(0, 200)} is not this machine: send a token, or turn protected-mode off`)
     }
+  }
+
+  /** @throws Problem 403 for a password that a browser may have sent because another page asked */
+  private refuseForeignUseOfPassword({ headers, url = '' }: RequestSource): void {
+    const { origin } = headers
+    if (origin !== undefined) {
+      if (isSameOrigin(origin, headers.host ?? '') || this.settings.corsOrigins.includes(origin)) return
+    } else {
+      const site = headers['sec-fetch-site']
+      if (site !== 'cross-site' && site !== 'same-site') return
+      const isFollowed = headers['sec-fetch-mode'] === 'navigate' && headers['sec-fetch-dest'] === 'document'
+      if (isFollowed && DASHBOARD.test(url)) return
+    }
+    throw new Problem(403, 'Passwords are not taken from pages of other origins: send a token, or list the origin')
   }
 
   private refuseForeignPage(headers: IncomingHttpHeaders, host: string): void {

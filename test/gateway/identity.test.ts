@@ -169,6 +169,59 @@ describe('With a password for the default user', () => {
     const headers = { origin: 'https://evil.example', ...bearer(gateway.tokenOf('ann')) }
     expect((await ask(gateway, headers)).status).toBe(200)
   })
+
+  test.each<Record<string, string>>([
+    { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' },
+    { 'sec-fetch-site': 'same-site', 'sec-fetch-mode': 'no-cors', 'sec-fetch-dest': 'image' },
+    { origin: 'https://evil.example' },
+    { origin: 'null' },
+  ])('a password that a browser sends because another page asks does nothing: %j', async (headers) => {
+    const path = '/set/forged/1'
+    expect((await ask(gateway, { ...headers, ...basic('ann', 'pässword') }, path)).status).toBe(403)
+    expect(await gateway.call('EXISTS', 'forged')).toBe(0)
+  })
+
+  test('a password is taken from our own pages, and from people', async () => {
+    const host = `127.0.0.1:${gateway.port}`
+    for (const headers of [
+      { 'sec-fetch-site': 'same-origin' },
+      { 'sec-fetch-site': 'none' },
+      { host, origin: `http://${host}` },
+    ]) {
+      expect((await ask(gateway, { ...headers, ...basic('ann', 'pässword') })).status).toBe(200)
+    }
+  })
+
+  test('a link of another page to the dashboard may be followed, but no page may frame it', async () => {
+    const head = (dest: string): Record<string, string> => ({
+      'sec-fetch-site': 'cross-site',
+      'sec-fetch-mode': 'navigate',
+      'sec-fetch-dest': dest,
+      ...basic('ann', 'pässword'),
+    })
+    // The page is no JSON, so only its status is looked at.
+    const status = (headers: Record<string, string>): Promise<number> =>
+      new Promise((resolve, reject) => {
+        const options = { host: '127.0.0.1', port: gateway.port, path: '/queues/', headers, agent: false }
+        httpRequest(options, (response) => resolve(response.resume().statusCode ?? 0))
+          .on('error', reject)
+          .end()
+      })
+    expect(await status(head('document'))).toBe(200)
+    expect(await status(head('iframe'))).toBe(403)
+  })
+})
+
+test('A password is taken from pages whose origin is listed by its name', async () => {
+  for (const [origins, status] of [
+    ['https://app.example', 200],
+    ['*', 403],
+  ] as const) {
+    const gateway = await TestGateway.start({ requirepass: 'secret', 'http-cors-origins': origins })
+    const headers = { origin: 'https://app.example', ...basic('default', 'secret') }
+    expect([origins, (await ask(gateway, headers)).status]).toEqual([origins, status])
+    await gateway.close()
+  }
 })
 
 describe('While the default user needs no password', () => {
