@@ -64,6 +64,8 @@ export interface FastLaneOptions {
   onAnswer(url: string, status: number, durationMs: number): void
   /** Told when a route has failed with a defect; the connection is closed. */
   onDefect(error: unknown): void
+  /** A larger body is for Fastify to refuse, in bytes. */
+  readonly bodyBytesMax: number
   /** An idle connection is closed after this time, in ms. */
   readonly keepAliveMs: number
   /** A request that has begun must be complete after this time, in ms. */
@@ -231,7 +233,8 @@ class LaneConnection {
     }
     const route = this.routeOf(head.url)
     const end = head.bodyStart + head.bodyBytes
-    if (route === null || end > REQUEST_BYTES_MAX) this.leave()
+    const isSmall = end <= REQUEST_BYTES_MAX && head.bodyBytes <= this.lane.options.bodyBytesMax
+    if (route === null || !isSmall) this.leave()
     else if (end <= unread.length) {
       this.partialSinceMs = null
       this.identify(route, head, end)

@@ -237,6 +237,7 @@ function installFastLane(app: FastifyInstance, context: GatewayContext, identiti
     requestId,
     onAnswer: (url, status, durationMs) => figures.route('POST', url).add(status, durationMs),
     onDefect: (error) => log.warning(`A request of the fast lane failed: ${describe(error)}`),
+    bodyBytesMax: settings.bodyBytesMax,
     keepAliveMs: KEEP_ALIVE_MS,
     requestTimeoutMs: settings.requestTimeoutMs,
   })

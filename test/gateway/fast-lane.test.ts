@@ -308,3 +308,17 @@ describe('connections', () => {
     client.socket.destroy()
   }, 30_000)
 })
+
+test('A body above http-body-limit is refused on a hot route, too', async () => {
+  const small = await TestGateway.start({ 'http-body-limit': 1024 })
+  try {
+    const body = JSON.stringify([['SET', 'k', 'x'.repeat(1024)]])
+    const client = await RawClient.open(small.port)
+    client.socket.write(`POST /pipeline HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: ${body.length}\r\n\r\n${body}`)
+    expect((await client.answers(1))[0]).toMatch(/^413 /)
+    expect(await small.call('EXISTS', 'k')).toBe(0)
+    client.socket.destroy()
+  } finally {
+    await small.close()
+  }
+})
