@@ -40,7 +40,8 @@ const REFUSED: ReadonlySet<string> = new Set([
 
 /** Why a command (with its subcommand) cannot be run for a request; null when it can. */
 export function connectionCommandError(command: Command): CommandError | null {
-  return connectionNameError(command.fullName)
+  // Whatever rename-command has made of its name.
+  return connectionNameError(command.aclName)
 }
 
 /** As `connectionCommandError`, by the name in lower case, for commands that are not known here. */

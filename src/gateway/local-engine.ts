@@ -21,7 +21,7 @@ import {
   type CallDecode,
   DoorFullError,
   InProcess,
-  refuseNothing,
+  SessionClosedError,
 } from '../server/in-process.ts'
 import type { Server } from '../server/server.ts'
 import { SubscribeTo, type Subscription, Subscriptions } from '../server/subscriptions.ts'
@@ -127,7 +127,8 @@ export class LocalEngine implements Engine {
     }
     // Refused MULTIs would leave the commands to be run one by one.
     requireCommands(this, user, [['MULTI']])
-    const replies = await this.batch(this.doorOf(user), [['MULTI'], ...commands, ['EXEC']], decode, refuseNothing)
+    const door = this.doorOf(user)
+    const replies = await this.batch(door, [['MULTI'], ...commands, ['EXEC']], decode, refuseWithoutMulti(door))
     const refused = replies.slice(0, -1).find((reply) => reply instanceof CommandError)
     if (refused instanceof CommandError) throw refused
     const results = replies[replies.length - 1]
@@ -281,6 +282,15 @@ export class LocalEngine implements Engine {
   }
 }
 
+/** Of a transaction whose session was closed, the rest would be run one by one. */
+function refuseWithoutMulti(door: InProcess): Refuse {
+  let lostBefore: number | null = null
+  return () => {
+    lostBefore ??= door.sessionsLost
+    return door.sessionsLost === lostBefore ? null : new CommandError('EXECABORT The connection was closed')
+  }
+}
+
 function newCall(
   args: CommandWords,
   decode: CallDecode,
@@ -293,5 +303,6 @@ function newCall(
 
 function translate(error: Error): Error {
   if (error instanceof BrokerClosedError) return new EngineUnavailableError('The engine is closed')
+  if (error instanceof SessionClosedError) return new EngineUnavailableError(error.message)
   return error instanceof DoorFullError ? new EngineUnavailableError(error.message) : error
 }

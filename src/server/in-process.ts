@@ -51,6 +51,15 @@ export class DoorFullError extends Error {
   }
 }
 
+/** A call whose session was closed (CLIENT KILL, a deleted user): it may have been executed. */
+export class SessionClosedError extends Error {
+  override readonly name = 'SessionClosedError'
+
+  constructor() {
+    super('The connection was closed')
+  }
+}
+
 /** A call that its caller has taken back before it was executed. */
 export class CallCancelledError extends Error {
   override readonly name = 'CallCancelledError'
@@ -105,6 +114,8 @@ export class InProcess {
   private readonly blocking = new Map<Call, InProcessSession>()
   private readonly builder = new ArgsBuilder()
   private main: InProcessSession | null = null
+  /** How often the shared session was closed while the door went on: SELECT, MULTI and WATCH of before are forgotten. */
+  sessionsLost = 0
   private readonly idle: InProcessSession[] = []
   private isDrainScheduled: boolean = false
   private isClosed: boolean = false
@@ -161,7 +172,7 @@ export class InProcess {
 
   /** Why a call is lost whose session was closed. */
   closedError(): Error {
-    return this.isClosed ? new BrokerClosedError() : new Error('The connection was closed')
+    return this.isClosed ? new BrokerClosedError() : new SessionClosedError()
   }
 
   /** Takes note that a call which may block is done. */
@@ -173,6 +184,7 @@ export class InProcess {
   sessionClosed(session: InProcessSession): void {
     if (session === this.main) {
       this.main = null
+      this.sessionsLost++
       if (this.waiting.size > 0) this.scheduleDrain()
       return
     }
@@ -417,13 +429,13 @@ class InProcessSession implements Connection, Door {
 /** Why a command cannot be called whose messages are no replies. */
 function connectionError(command: Command): Error | null {
   if (!takesConnection(command)) return null
-  const instead = command.name.endsWith('subscribe') ? 'subscribe()' : 'a connection'
+  const instead = command.aclName.endsWith('subscribe') ? 'subscribe()' : 'a connection'
   return new Error(`Cannot call ${command.name.toUpperCase()}: its messages are no replies, use ${instead}`)
 }
 
 /** Commands after which a connection receives messages instead of replies. */
 function takesConnection(command: Command): boolean {
-  switch (command.name) {
+  switch (command.aclName) {
     case 'subscribe':
     case 'psubscribe':
     case 'ssubscribe':

@@ -1,0 +1,54 @@
+/** The engine in this process: what its users share. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { CommandError, Decode, EngineUnavailableError } from '../../src/gateway/engine.ts'
+import { LocalEngine } from '../../src/gateway/local-engine.ts'
+import { TestBroker } from '../support/broker.ts'
+
+let broker: TestBroker
+let engine: LocalEngine
+
+beforeAll(async () => {
+  broker = await TestBroker.start()
+  broker.server.registry.rename('select', 'choose')
+  engine = new LocalEngine(broker.server)
+})
+
+afterAll(async () => {
+  await engine.close()
+  await broker.stop()
+})
+
+describe('A session that all requests of a user share', () => {
+  test('stays in its database, whatever SELECT is called', async () => {
+    const chosen = engine.call(engine.users.default, ['CHOOSE', 3])
+    await expect(chosen).rejects.toThrow("ERR Command is not available over HTTP: 'SELECT' acts on a connection")
+    await engine.call(engine.users.default, ['SET', 'key', 'in 0'])
+    expect(await engine.call(engine.system, ['GET', 'key'])).toBe('in 0')
+  })
+
+  test('may be closed in the midst of a transaction: nothing of it is run', async () => {
+    // More than is executed in one turn.
+    const pushes = Array.from({ length: 5000 }, (_, i) => ['RPUSH', 'list', i])
+    const outcome = engine.transaction(engine.users.default, pushes, Decode.Text).then(
+      () => null,
+      (error: unknown) => error,
+    )
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(await engine.call(engine.system, ['CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes'])).toBe(1)
+    const error = await outcome
+    expect(error instanceof CommandError || error instanceof EngineUnavailableError).toBe(true)
+    expect(String(error)).toContain('The connection was closed')
+    expect(await engine.call(engine.system, ['EXISTS', 'list'])).toBe(0)
+    // The next one is whole again.
+    expect(
+      await engine.transaction(
+        engine.users.default,
+        [
+          ['INCR', 'n'],
+          ['INCR', 'n'],
+        ],
+        Decode.Text,
+      ),
+    ).toEqual([1, 2])
+  })
+})
