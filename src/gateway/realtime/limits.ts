@@ -19,7 +19,7 @@ export interface RealtimeLimits {
   readonly feedsMax: number
   /** Messages a second that one client may send, for a while up to twice as many; then close 4429. */
   readonly messagesPerSecondMax: number
-  /** Requests of one client under way; with more it is not read from. */
+  /** Requests of one client under way. Others wait, and the client is not read from. */
   readonly requestsMax: number
   /** Blocking commands of one client under way; the next one gets the error LIMIT. */
   readonly blockingCallsMax: number
@@ -39,7 +39,7 @@ export const REALTIME_LIMITS: RealtimeLimits = {
   topicsMax: 100_000,
   feedsMax: 10_000,
   messagesPerSecondMax: 5000,
-  requestsMax: 256,
+  requestsMax: 64,
   blockingCallsMax: 16,
   blockingCallMs: 30_000,
   closeMs: 2000,

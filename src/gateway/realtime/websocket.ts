@@ -9,9 +9,10 @@
  */
 import type { Socket } from 'node:net'
 import type { User } from '../../access/user.ts'
+import { Fifo } from '../../server/fifo.ts'
 import type { Batch } from './batch.ts'
 import type { Outlet } from './outlet.ts'
-import { CloseCode, errorMessage, parseMessage } from './protocol.ts'
+import { CloseCode, errorMessage, parseMessage, type Request, type RequestId } from './protocol.ts'
 import { RateWindow } from './rate-window.ts'
 import type { Realtime } from './realtime.ts'
 import { Requests } from './requests.ts'
@@ -31,6 +32,11 @@ export interface ServerSocket {
   terminate(): void
 }
 
+interface WaitingRequest {
+  readonly id: RequestId
+  readonly request: Request
+}
+
 const PING_FRAME = Buffer.from([0x89, 0])
 
 export class WebSocketConnection implements Outlet, TurnEnd {
@@ -38,12 +44,16 @@ export class WebSocketConnection implements Outlet, TurnEnd {
   private readonly socket: Socket
   private readonly session: Session
   private requests: Requests | null = null
+  /** Requests that came with others before the client was not read from any more. */
+  private waiting: Fifo<WaitingRequest> | null = null
   private rate: RateWindow | null = null
   /** Written in this turn: a single piece goes to the socket as it is, which costs less than corking it. */
   private pending: Buffer | null = null
   private isCorked: boolean = false
   private isPaused: boolean = false
   private hasShownLife: boolean = true
+  /** Bytes that had left at the last heartbeat. */
+  private takenAtBeat = 0
 
   constructor(realtime: Realtime, ws: ServerSocket, socket: Socket, user: User, token: string | null) {
     this.ws = ws
@@ -89,8 +99,13 @@ export class WebSocketConnection implements Outlet, TurnEnd {
   }
 
   beat(): boolean {
-    if (!this.hasShownLife) return false
+    const taken = this.socket.bytesWritten - this.socket.writableLength
+    const isTaking = this.queuedBytes > 0 && taken > this.takenAtBeat
+    // A client that we do not read from, because of its requests, cannot show anything.
+    const isHeldUp = this.isPaused && this.queuedBytes === 0
+    if (!this.hasShownLife && !isTaking && !isHeldUp) return false
     this.hasShownLife = false
+    this.takenAtBeat = taken
     this.write(PING_FRAME)
     return true
   }
@@ -169,21 +184,27 @@ export class WebSocketConnection implements Outlet, TurnEnd {
     if (id === null) this.close(CloseCode.Protocol, detail)
     else if (request === null) session.sendText('error', errorMessage(id, 'BAD_REQUEST', detail))
     else {
-      this.requests ??= new Requests(session)
-      void this.requests.answer(id, request).then(this.answered)
+      this.waiting ??= new Fifo()
+      this.waiting.push({ id, request })
+      this.work()
     }
-    this.regulate()
   }
 
-  private readonly answered = (): void => this.regulate()
-
-  /** Reads on, or does not. */
-  private regulate(): void {
-    if (this.session.isClosed) return
-    const { requestsMax, bufferBytesMax } = this.session.realtime.limits
-    const count = this.requests?.count ?? 0
-    if (count >= requestsMax || this.queuedBytes > bufferBytesMax) this.pause()
-    else this.resume()
+  /** Begins with requests that wait, as far as may be; reads on when none is left. */
+  private readonly work = (): void => {
+    const { session, waiting } = this
+    if (waiting === null) return
+    const { requestsMax, bufferBytesMax } = session.realtime.limits
+    this.requests ??= new Requests(session)
+    while (!session.isClosed && this.requests.count < requestsMax && this.queuedBytes <= bufferBytesMax) {
+      const next = waiting.shift()
+      if (next === null) {
+        this.resume()
+        return
+      }
+      void this.requests.answer(next.id, next.request).then(this.work)
+    }
+    if (!session.isClosed) this.pause()
   }
 
   private showLife(): void {
@@ -193,7 +214,7 @@ export class WebSocketConnection implements Outlet, TurnEnd {
   private drained(): void {
     if (this.session.isClosed) return
     this.session.drained()
-    this.regulate()
+    this.work()
   }
 
   private closed(): void {

@@ -1,6 +1,7 @@
 /** The WebSocket door: the handshake, the protocol, channels, limits, and what ends a connection. */
 import { once } from 'node:events'
 import { connect as connectTcp } from 'node:net'
+import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import WebSocket from 'ws'
 import { REALTIME_LIMITS } from '../../../src/gateway/realtime/limits.ts'
@@ -353,6 +354,47 @@ describe('Limits', () => {
     expect(new Set(client.received.map(({ id }) => id)).size).toBe(500)
   })
 
+  test('have requests wait in their order while as many as may be are under way', async () => {
+    gateway = await TestGateway.start({}, { realtime: { ...REALTIME_LIMITS, requestsMax: 2 } })
+    const client = await connect()
+    for (const [id, args] of [
+      ['a', ['BLPOP', 'a', '0']],
+      ['b', ['BLPOP', 'b', '0']],
+      ['c', ['INCR', 'n']],
+      ['d', ['INCR', 'n']],
+    ] as const) {
+      client.socket.send(JSON.stringify({ id, op: 'call', args }))
+    }
+    while (!String(await gateway.call('INFO', 'clients')).includes('blocked_clients:2')) await new Promise(setImmediate)
+    expect(await gateway.call('EXISTS', 'n')).toBe(0)
+    await gateway.call('RPUSH', 'b', 'x')
+    await client.until(() => client.received.length === 3)
+    expect(client.received.map(({ id, result }) => [id, result])).toEqual([
+      ['b', ['b', 'x']],
+      ['c', 1],
+      ['d', 2],
+    ])
+  })
+
+  test('keep what waits for a client that does not read bounded, however many replies it asks for', async () => {
+    gateway = await TestGateway.start({}, { realtime: { ...REALTIME_LIMITS, requestsMax: 4 } })
+    const client = await connect()
+    await gateway.call('SET', 'big', 'x'.repeat(256 * 1024))
+    client.socket.pause()
+    for (let i = 0; i < 200; i++) client.socket.send(JSON.stringify({ id: i, op: 'call', args: ['GET', 'big'] }))
+    let calls = -1
+    // Until nothing is begun any more.
+    for (let quiet = 0; quiet < 20; quiet++) {
+      await gateway.call('PING')
+      const found = Number(/cmdstat_get:calls=(\d+)/.exec(String(await gateway.call('INFO', 'commandstats')))?.[1] ?? 0)
+      if (found !== calls) quiet = 0
+      calls = found
+    }
+    expect(calls).toBeLessThan(80)
+    client.socket.resume()
+    await client.until(() => client.received.length === 200)
+  })
+
   test('close a client that does not take its messages with 4408, and drop for one that asked for it', async () => {
     gateway = await TestGateway.start(
       {},
@@ -395,6 +437,30 @@ describe('A connection', () => {
     expect(dead.closed?.code).toBe(1006)
     while (pings < 4) await once(live.socket, 'ping')
     expect(live.closed).toBeNull()
+  })
+
+  test('that waits for its own request is not taken for dead', async () => {
+    gateway = await TestGateway.start({}, { realtime: { ...REALTIME_LIMITS, heartbeatMs: 30, requestsMax: 1 } })
+    const client = await connect()
+    expect(await client.request('call', { args: ['BLPOP', 'a', '0.3'] })).toBeNull()
+    expect(await client.request('ping')).toBe('pong')
+  })
+
+  test('over TLS is as any other', async () => {
+    const file = (name: string): string => fileURLToPath(new URL(`../../support/tls/${name}`, import.meta.url))
+    gateway = await TestGateway.start({
+      'http-tls-cert-file': file('server.pem'),
+      'http-tls-key-file': file('server.key'),
+    })
+    const socket = new WebSocket(`${gateway.webSocketUrl}/v1/realtime`, { rejectUnauthorized: false })
+    await once(socket, 'message')
+    socket.send('{"id":1,"op":"subscribe","channel":"c"}')
+    await once(socket, 'message')
+    socket.send(`{"id":2,"op":"publish","channel":"c","data":"${'x'.repeat(100_000)}"}`)
+    const [data] = await once(socket, 'message')
+    expect(JSON.parse(String(data))).toEqual({ type: 'message', channel: 'c', data: 'x'.repeat(100_000) })
+    socket.close()
+    await once(socket, 'close')
   })
 
   test('ends with 1001 when the gateway drains', async () => {
