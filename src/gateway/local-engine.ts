@@ -41,6 +41,10 @@ import { requireCommands } from './permissions.ts'
 
 /** Doors of users that are kept open. */
 const DOORS_MAX = 1000
+/** One reply, in bytes of its strings: larger ones could not be answered as JSON anyway (rest/reply-json.ts). */
+const REPLY_SIZE_MAX = 256 * 1024 * 1024
+/** All replies of a batch, in bytes; what follows is not run. */
+const BATCH_SIZE_MAX = 128 * 1024 * 1024
 /** A client of `createClient` is destroyed after this time when it does not end by itself, in ms. */
 const DISCONNECT_TIMEOUT_MS = 2000
 /** Pause before such a client connects again, in ms: grows by the step up to the maximum. */
@@ -72,7 +76,7 @@ export class LocalEngine implements Engine {
     this.registry = server.registry
     this.users = server.users
     this.tokens = server.tokens
-    this.systemDoor = new InProcess(server, { respVersion: 2, user: this.system })
+    this.systemDoor = new InProcess(server, { respVersion: 2, user: this.system, replySizeMax: REPLY_SIZE_MAX })
     this.subscriptions = new Subscriptions(server.acceptInProcess)
     this.anybody = server.createInternalClient(0)
   }
@@ -117,7 +121,8 @@ export class LocalEngine implements Engine {
   }
 
   pipeline(user: User, commands: readonly CommandWords[], decode: CallDecode): Promise<readonly ReplyValue[]> {
-    return this.batch(this.doorOf(user), commands, decode, connectionCommandError)
+    const door = this.doorOf(user)
+    return this.batch(door, commands, decode, refuseBeyondSize(door))
   }
 
   async transaction(user: User, commands: readonly CommandWords[], decode: Decode): Promise<readonly ReplyValue[]> {
@@ -230,7 +235,7 @@ export class LocalEngine implements Engine {
       return found
     }
     if (this.doors.size >= DOORS_MAX) this.closeIdleDoor()
-    const door = new InProcess(this.server, { respVersion: 2, user })
+    const door = new InProcess(this.server, { respVersion: 2, user, replySizeMax: REPLY_SIZE_MAX })
     if (this.isClosed) door.close()
     else this.doors.set(user, door)
     return door
@@ -279,6 +284,16 @@ export class LocalEngine implements Engine {
     const plain = this.registry.byFullName(name.toLowerCase())
     const command = plain?.subcommands?.get(sub.toLowerCase()) ?? plain
     return command === null ? null : connectionCommandError(command)
+  }
+}
+
+/** Replies of a batch are in memory together, until the last of them is there. */
+function refuseBeyondSize(door: InProcess): Refuse {
+  let sizeBefore: number | null = null
+  return (command) => {
+    sizeBefore ??= door.repliedSize
+    if (door.repliedSize - sizeBefore <= BATCH_SIZE_MAX) return connectionCommandError(command)
+    return new CommandError(`ERR The replies before are larger than ${BATCH_SIZE_MAX} bytes: not executed`)
   }
 }
 

@@ -14,7 +14,10 @@
  * | error | CommandError | CommandError | CommandError |
  *
  * In RESP2 doubles and big numbers are strings, booleans are 0 and 1, and maps are flat arrays.
+ *
+ * A reply may have a limit: when what it holds is larger, further strings are left out, and an error is taken in its place.
  */
+import { constants } from 'node:buffer'
 import { formatDouble } from '../bytes/double.ts'
 import type { Arena, Ref } from '../storage/arena.ts'
 import { type Mark, ReplySink } from './reply.ts'
@@ -47,6 +50,12 @@ export type ReplyValue =
 export const Decode = { Text: 0, Bytes: 1, Base64: 2 } as const
 export type Decode = (typeof Decode)[keyof typeof Decode]
 
+/** V8 has no longer strings. Base64 makes four chars of three bytes. */
+const TEXT_BYTES_MAX = constants.MAX_STRING_LENGTH
+const BASE64_BYTES_MAX = Math.floor(TEXT_BYTES_MAX / 4) * 3
+/** What a string in a reply counts beside its bytes. */
+const STRING_BYTES = 32
+
 const Shape = { List: 0, Map: 1 } as const
 type Shape = (typeof Shape)[keyof typeof Shape]
 
@@ -67,22 +76,29 @@ const OPEN = new Header(Shape.List, 0)
 export class ValueSink extends ReplySink {
   /** What strings of the next reply become. */
   decode: Decode = Decode.Text
+  /** Bytes of the strings of the reply. */
+  size = 0
+  private readonly sizeMax: number
   private readonly arena: Arena
   private items: (ReplyValue | Header)[] = []
   private readAt = 0
 
-  constructor(arena: Arena) {
+  /** @param sizeMax of a reply; a reply of one string has no limit */
+  constructor(arena: Arena, sizeMax: number = Number.POSITIVE_INFINITY) {
     super()
     this.arena = arena
+    this.sizeMax = sizeMax
     this.version = 3
   }
 
   /** The reply that was written, null when there is none (CLIENT REPLY OFF); the sink is empty then. */
   take(): ReplyValue {
     const { items } = this
+    const isWhole = this.size <= this.sizeMax || items.length === 1
+    this.size = 0
     if (items.length === 0) return null
     this.readAt = 0
-    const value = this.build()
+    const value = isWhole ? this.build() : new CommandError(`ERR The reply is larger than ${this.sizeMax} bytes`)
     this.items = []
     return value
   }
@@ -97,6 +113,15 @@ export class ValueSink extends ReplySink {
   }
 
   bulk(source: Uint8Array, start: number, length: number): void {
+    if (this.size > this.sizeMax) {
+      this.items.push(null)
+      return
+    }
+    this.size += length + STRING_BYTES
+    if (this.isTooLong(length)) {
+      this.items.push(new CommandError(`ERR A string of ${length} bytes cannot be text`))
+      return
+    }
     const buffer = source instanceof Buffer ? source : Buffer.from(source.buffer, source.byteOffset, source.length)
     if (this.decode === Decode.Text) this.items.push(buffer.utf8Slice(start, start + length))
     else if (this.decode === Decode.Base64) this.items.push(buffer.base64Slice(start, start + length))
@@ -113,6 +138,7 @@ export class ValueSink extends ReplySink {
   }
 
   bulkText(text: string): void {
+    this.size += text.length + STRING_BYTES
     if (this.decode === Decode.Text) this.items.push(fromUtf8(text))
     else if (this.decode === Decode.Bytes) this.items.push(Buffer.from(text, 'latin1'))
     else this.items.push(Buffer.from(text, 'latin1').toString('base64'))
@@ -193,6 +219,11 @@ export class ValueSink extends ReplySink {
 
   takeBack(mark: Mark): void {
     this.items.length = mark
+  }
+
+  private isTooLong(length: number): boolean {
+    if (length <= BASE64_BYTES_MAX || this.decode === Decode.Bytes) return false
+    return this.decode === Decode.Base64 || length > TEXT_BYTES_MAX
   }
 
   private mapShape(): Shape {

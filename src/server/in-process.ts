@@ -92,6 +92,8 @@ export interface InProcessOptions {
   readonly respVersion?: number
   /** Whose rights the calls have. Default: all rights. */
   readonly user?: User
+  /** Bytes of the strings of one reply, unless it is a single one; a larger one becomes an error. Default: any. */
+  readonly replySizeMax?: number
 }
 
 /** For callers that may run what the user may. */
@@ -108,6 +110,7 @@ export class InProcess {
   readonly respVersion: number
   readonly user: User | null
   readonly waitingMax: number
+  readonly replySizeMax: number
   private readonly server: Server
   private readonly waiting = new Fifo<Call>()
   /** Sessions whose call may block, by the call. */
@@ -116,6 +119,8 @@ export class InProcess {
   private main: InProcessSession | null = null
   /** How often the shared session was closed while the door went on: SELECT, MULTI and WATCH of before are forgotten. */
   sessionsLost = 0
+  /** Bytes of all replies so far. */
+  repliedSize = 0
   private readonly idle: InProcessSession[] = []
   private isDrainScheduled: boolean = false
   private isClosed: boolean = false
@@ -125,6 +130,7 @@ export class InProcess {
     this.waitingMax = options.waitingMax ?? WAITING_CALLS_MAX
     this.respVersion = options.respVersion ?? 3
     this.user = options.user ?? null
+    this.replySizeMax = options.replySizeMax ?? Number.POSITIVE_INFINITY
   }
 
   /** Calls that wait or are under way. */
@@ -303,7 +309,7 @@ class InProcessSession implements Connection, Door {
   constructor(server: Server, owner: InProcess) {
     this.server = server
     this.owner = owner
-    this.values = new ValueSink(server.keyspace.arena)
+    this.values = new ValueSink(server.keyspace.arena, owner.replySizeMax)
     this.raw = new RespSink(server.keyspace.arena)
     this.sink = this.values
     // Stands in until the server has taken the connection; a refusal closes it before that.
@@ -355,6 +361,7 @@ class InProcessSession implements Connection, Door {
     const call = this.current!
     this.current = null
     this.owner.settled(call)
+    this.owner.repliedSize += this.sink === this.raw ? this.raw.at : this.values.size
     this.finished.push({ call, reply: this.sink === this.raw ? this.takeRaw() : this.values.take() })
   }
 

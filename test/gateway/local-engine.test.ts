@@ -18,6 +18,32 @@ afterAll(async () => {
   await broker.stop()
 })
 
+describe('Replies that would not fit into memory', () => {
+  const MIB = 1024 * 1024
+
+  beforeAll(() => engine.call(engine.system, ['SET', 'big', 'x'.repeat(16 * MIB)]))
+
+  test('end a batch: what follows is not run', async () => {
+    const commands = [...Array.from({ length: 20 }, () => ['GET', 'big']), ['SET', 'after', '1']]
+    const replies = await engine.pipeline(engine.users.default, commands, Decode.Bytes)
+    expect(replies.filter((reply) => Buffer.isBuffer(reply))).toHaveLength(8)
+    expect(replies.at(-1)).toEqual(
+      new CommandError('ERR The replies before are larger than 134217728 bytes: not executed'),
+    )
+    expect(await engine.call(engine.system, ['EXISTS', 'after'])).toBe(0)
+    // Each batch counts anew.
+    expect(await engine.pipeline(engine.users.default, [['PING']], Decode.Text)).toEqual(['PONG'])
+  })
+
+  test('of a transaction are left out, and an error says so; it was run as a whole', async () => {
+    const commands = [...Array.from({ length: 40 }, () => ['GET', 'big']), ['INCR', 'ran']]
+    const outcome = engine.transaction(engine.users.default, commands, Decode.Bytes)
+    await expect(outcome).rejects.toThrow('ERR The reply is larger than 268435456 bytes')
+    expect(await engine.call(engine.system, ['GET', 'ran'])).toBe('1')
+    expect(await engine.transaction(engine.users.default, [['PING']], Decode.Text)).toEqual(['PONG'])
+  })
+})
+
 describe('A session that all requests of a user share', () => {
   test('stays in its database, whatever SELECT is called', async () => {
     const chosen = engine.call(engine.users.default, ['CHOOSE', 3])

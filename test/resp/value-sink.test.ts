@@ -126,3 +126,34 @@ test('a sink is empty after its reply was taken', () => {
   sink.integer(2)
   expect(sink.take()).toBe(2)
 })
+
+describe('a limit', () => {
+  function limited(strings: readonly string[]): unknown {
+    const sink = new ValueSink(new Arena(), 100)
+    for (let round = 0; round < 2; round++) {
+      sink.array(strings.length)
+      for (const text of strings) sink.bulk(Buffer.from(text), 0, text.length)
+      const reply = sink.take()
+      // Each reply counts anew.
+      if (round === 1) return reply
+    }
+  }
+
+  test('is that of one reply, and makes an error of a larger one', () => {
+    expect(limited(['a', 'b', 'c'])).toEqual(['a', 'b', 'c'])
+    expect(limited(['a', 'b'.repeat(100), 'c'])).toEqual(new CommandError('ERR The reply is larger than 100 bytes'))
+  })
+
+  test('is none for a single string', () => {
+    const sink = new ValueSink(new Arena(), 100)
+    sink.bulk(Buffer.alloc(1000, 'x'), 0, 1000)
+    expect(sink.take()).toBe('x'.repeat(1000))
+  })
+})
+
+test('a string that is too long for JavaScript is an error where text is wanted', () => {
+  const longest = Buffer.alloc(2 ** 29)
+  const error = new CommandError(`ERR A string of ${2 ** 29} bytes cannot be text`)
+  expect(reply((sink) => sink.bulk(longest, 0, longest.length))).toEqual(error)
+  expect(reply((sink) => sink.bulk(longest, 0, longest.length), Decode.Base64)).toEqual(error)
+})
