@@ -26,9 +26,10 @@ afterEach(async () => {
   rmSync(directory, { recursive: true, force: true })
 })
 
-/** Starts with any arguments. */
+/** Starts with any arguments; a server without a gateway, which all would want on one port. */
 function launch(args: readonly string[], stdin: string | null = null): Launched {
-  const process = new Launched(args, stdin)
+  const at = args.indexOf('--port')
+  const process = new Launched(at < 0 ? args : args.toSpliced(at, 0, '--http-port', '0'), stdin)
   launched.push(process)
   return process
 }
@@ -49,7 +50,7 @@ async function withClient<T>(use: (client: RespClient) => Promise<T>): Promise<T
 
 function writeConfig(name: string, ...lines: string[]): string {
   const path = join(directory, name)
-  writeFileSync(path, `${lines.join('\n')}\n`)
+  writeFileSync(path, `${['http-port 0', ...lines].join('\n')}\n`)
   return path
 }
 
