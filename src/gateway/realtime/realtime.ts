@@ -19,6 +19,9 @@ import type { Session } from './session.ts'
 import { StreamFeeds } from './stream-feed.ts'
 import { Turn } from './turn.ts'
 
+/** Sessions take turns: to ping ten thousand at once would hold up the loop for some 80 ms. */
+const HEARTBEAT_SLOTS = 50
+
 export class Realtime {
   readonly context: GatewayContext
   readonly engine: Engine
@@ -30,6 +33,8 @@ export class Realtime {
   /** By `Consumption.consumerId`. */
   private readonly consumptions = new Map<string, Consumption>()
   private readonly heartbeat: NodeJS.Timeout
+  private heartbeatSlot = 0
+  private openedCount = 0
   private readonly stopListening: () => void
 
   constructor(context: GatewayContext) {
@@ -39,12 +44,14 @@ export class Realtime {
     this.limits = settings.realtime
     this.hub = new Hub(engine, log, this.turn, this.limits.topicsMax)
     this.feeds = new StreamFeeds(engine, log, this.limits.feedsMax)
-    this.heartbeat = setInterval(() => this.beat(), this.limits.heartbeatMs).unref()
+    this.heartbeat = setInterval(() => this.beat(), this.limits.heartbeatMs / HEARTBEAT_SLOTS).unref()
     this.stopListening = engine.users.onChange((user, change) => this.userChanged(user, change))
     context.draining.addEventListener('abort', () => this.close(), { once: true })
   }
 
   sessionOpened(session: Session): void {
+    this.openedCount++
+    session.heartbeatSlot = this.openedCount % HEARTBEAT_SLOTS
     this.sessions.add(session)
   }
 
@@ -102,7 +109,9 @@ export class Realtime {
   }
 
   private beat(): void {
-    for (const session of [...this.sessions]) {
+    this.heartbeatSlot = (this.heartbeatSlot + 1) % HEARTBEAT_SLOTS
+    for (const session of this.sessions) {
+      if (session.heartbeatSlot !== this.heartbeatSlot) continue
       if (!session.outlet.beat()) session.outlet.terminate()
       else if (session.token !== null) this.checkToken(session, session.token)
     }

@@ -19,6 +19,8 @@ export class Session implements ConsumptionClient {
   readonly token: string | null
   readonly outlet: Outlet
   isClosed: boolean = false
+  /** When its turn of the heartbeat is. */
+  heartbeatSlot = 0
   /** By `selectorId`; null while there are none, as in an idle client. */
   private subscriptions: Map<string, Subscription> | null = null
   private consumptions: Map<number, Consumption> | null = null
@@ -94,7 +96,9 @@ export class Session implements ConsumptionClient {
   }
 
   deliverEntries(batch: Batch): void {
-    if (!this.isClosed) this.outlet.send(batch)
+    if (this.isClosed) return
+    this.realtime.context.figures.messagesPushed++
+    this.outlet.send(batch)
   }
 
   /** Sends a message that is for this client alone. */
