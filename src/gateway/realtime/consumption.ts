@@ -11,7 +11,7 @@ import type { User } from '../../access/user.ts'
 import { CommandError, type CommandWords, Decode, type Engine, EngineUnavailableError } from '../engine.ts'
 import { Batch } from './batch.ts'
 import { ENTRY_ID_MIN, entryIdBefore } from './entry-id.ts'
-import { type Entry, entriesMembers, streamsOf } from './payload.ts'
+import { countForPush, type Entry, entriesMembers, streamsOf } from './payload.ts'
 
 /** A blocking read ends after this time, in ms. If nothing is out then, the pending entries are looked at again. */
 const BLOCK_MS = 5000
@@ -203,7 +203,12 @@ export class Consumption {
     // Pending for this consumer whatever happens now: it gets them when it comes back.
     if (this.isClosed) return
     for (const { id } of entries) this.outstanding.add(id)
-    this.client.deliverEntries(new Batch('delivery', [`${this.head}${entriesMembers(entries, counts)}}`]))
+    for (let at = 0; at < entries.length; ) {
+      const end = at + countForPush(entries.slice(at))
+      const members = entriesMembers(entries.slice(at, end), counts.slice(at, end))
+      this.client.deliverEntries(new Batch('delivery', [`${this.head}${members}}`]))
+      at = end
+    }
   }
 
   /** How often each entry was delivered; null where the user may not know (XPENDING). */

@@ -9,6 +9,7 @@
 import type { Log } from '../../observe/log.ts'
 import type { Engine, Subscription } from '../engine.ts'
 import { Batch } from './batch.ts'
+import { PAYLOAD_BYTES_MAX } from './limits.ts'
 import { dataMembers } from './payload.ts'
 import { RealtimeError } from './protocol.ts'
 import type { Turn, TurnEnd } from './turn.ts'
@@ -22,6 +23,8 @@ export type TopicKind = 'channel' | 'pattern' | 'keys'
 export interface TopicSubscriber {
   /** @param keys the key that each message is about; null unless the topic is one of keys */
   deliver(batch: Batch, keys: readonly string[] | null): void
+  /** A message was too large to be pushed. */
+  missed(): void
 }
 
 export class Hub {
@@ -122,6 +125,11 @@ export class Topic implements TurnEnd {
   /** Takes a message from upstream. */
   readonly received = (message: Buffer, channel: string): void => {
     if (this.subscribers.size === 0) return
+    if (message.length > PAYLOAD_BYTES_MAX) {
+      this.flush()
+      for (const subscriber of this.subscribers) subscriber.missed()
+      return
+    }
     const json = this.encode(message, channel)
     this.messages.push(json)
     this.chars += json.length

@@ -51,5 +51,12 @@ export const CREDIT_MAX = 1000
 export const NAME_LENGTH_MAX = 4096
 /** Streams of one SSE request: its event ID has to hold a position for each. */
 export const SSE_STREAMS_MAX = 32
+/**
+ * A larger message or entry is not pushed, in bytes: its JSON could be longer than a JavaScript string may be. Messages are
+ * dropped and counted; a stream or consumption with such an entry ends.
+ */
+export const PAYLOAD_BYTES_MAX = 64 * 1024 * 1024
+/** Entries of one push, in bytes; one entry may be larger. */
+export const PUSH_BYTES_MAX = 8 * 1024 * 1024
 /** Entries read at once for one client that catches up. */
 export const PAGE_ENTRIES = 64

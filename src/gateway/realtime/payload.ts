@@ -1,5 +1,7 @@
 /** Bytes of channels and streams as JSON: text where they are UTF-8, else base64, which the message says. */
 import { isUtf8 } from 'node:buffer'
+import { CommandError } from '../engine.ts'
+import { PAYLOAD_BYTES_MAX, PUSH_BYTES_MAX } from './limits.ts'
 
 /** An entry with its ID and names and values in turn. */
 export interface Entry {
@@ -22,6 +24,19 @@ export function entriesMembers(entries: readonly Entry[], more: readonly (number
     return more === null ? [id, texts] : [id, texts, more[i]]
   })
   return `"entries":${JSON.stringify(list)}${isText ? '' : ',"encoding":"base64"'}`
+}
+
+/** How many of the first entries fit into one push: at least one. @throws CommandError TOOLARGE when not even that does */
+export function countForPush(entries: readonly Entry[]): number {
+  let bytes = 0
+  for (const [i, { id, fields }] of entries.entries()) {
+    for (const field of fields) bytes += field.length
+    if (i === 0 && bytes > PAYLOAD_BYTES_MAX) {
+      throw new CommandError(`TOOLARGE Entry ${id} has more than ${PAYLOAD_BYTES_MAX} bytes`)
+    }
+    if (i > 0 && bytes > PUSH_BYTES_MAX) return i
+  }
+  return entries.length
 }
 
 /** Entries of a reply to XRANGE and its kin, read with Decode.Bytes; those that are deleted (XREADGROUP) have null. */

@@ -15,14 +15,14 @@ import { CommandError, Decode, type Engine, type ReplyValue } from '../engine.ts
 import { Batch } from './batch.ts'
 import { compareEntryIds, ENTRY_ID_MIN, normalEntryId } from './entry-id.ts'
 import { PAGE_ENTRIES } from './limits.ts'
-import { type Entry, entriesMembers, entriesOf } from './payload.ts'
+import { countForPush, type Entry, entriesMembers, entriesOf } from './payload.ts'
 import { RealtimeError } from './protocol.ts'
 import { type ReadStream, StreamReaders } from './stream-reader.ts'
 
 /** Pause before a page is tried again that could not be read, in ms. */
 const RETRY_MS = 500
 /** Errors that another try would not change. */
-const FINAL_ERRORS: ReadonlySet<string> = new Set(['WRONGTYPE', 'NOPERM'])
+const FINAL_ERRORS: ReadonlySet<string> = new Set(['WRONGTYPE', 'NOPERM', 'TOOLARGE'])
 
 /** The client at the end of a follower. */
 export interface FollowerClient {
@@ -124,9 +124,12 @@ export class StreamFeed implements ReadStream {
     if (last === undefined) return
     const previous = this.tail
     this.tail = last.id
-    const batch = this.encode(entries)
+    // What is too much for one push is read again in pages.
+    const batch = isForOnePush(entries) ? this.encode(entries) : null
     for (const follower of this.followers) {
-      if (follower.isLive) follower.appended(entries, batch, previous)
+      if (!follower.isLive) continue
+      if (batch === null) follower.fallBack()
+      else follower.appended(entries, batch, previous)
     }
   }
 
@@ -206,6 +209,12 @@ export class Follower {
     this.client.deliverEntries(feed.encode(newer))
   }
 
+  /** Leaves what was appended to catching up. */
+  fallBack(): void {
+    this.isLive = false
+    this.start()
+  }
+
   private async catchUp(): Promise<void> {
     this.isReading = true
     while (!this.isClosed && !this.client.isFull) {
@@ -221,10 +230,11 @@ export class Follower {
       const { entries, state } = await this.feed.page(this.position)
       if (this.isClosed) return true
       if (hasGap(this.position, state)) this.client.deliverGap(this.feed.key, this.position, state.first)
-      const last = entries[entries.length - 1]
+      const page = entries.slice(0, countForPush(entries))
+      const last = page[page.length - 1]
       if (last !== undefined) {
         this.position = last.id
-        this.client.deliverEntries(this.feed.encode(entries))
+        this.client.deliverEntries(this.feed.encode(page))
       } else if (compareEntryIds(this.position, tail) < 0) this.position = tail
     } catch (error) {
       if (error instanceof CommandError && FINAL_ERRORS.has(error.code)) this.fail(error)
@@ -233,6 +243,15 @@ export class Follower {
     }
     this.isLive = !this.isClosed && compareEntryIds(this.position, this.feed.tail) >= 0
     return this.isLive
+  }
+}
+
+function isForOnePush(entries: readonly Entry[]): boolean {
+  try {
+    return countForPush(entries) === entries.length
+  } catch (error) {
+    if (error instanceof CommandError) return false
+    throw error
   }
 }
 

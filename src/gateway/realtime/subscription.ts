@@ -86,6 +86,12 @@ export class TopicSubscription implements Subscription, TopicSubscriber {
     session.outlet.send(own)
   }
 
+  missed(): void {
+    this.session.realtime.context.figures.messagesDropped++
+    this.droppedCount++
+    if (!this.session.isFull) this.tellDropped()
+  }
+
   drained(): void {
     if (this.droppedCount > 0) this.tellDropped()
   }

@@ -178,6 +178,28 @@ describe('A stream', () => {
     await client.until(() => client.ids().length === 1)
   })
 
+  test('with large entries is pushed in parts, and ends with TOOLARGE at one that is too large', async () => {
+    const client = await connect()
+    await client.request('subscribe', { channel: 'c', overflow: 'drop' })
+    await client.request('subscribe', { stream: 's' })
+    await client.request('consume', { stream: 's', group: 'g', consumer: 'c', create: '0' })
+    const large = Buffer.alloc(5 * 1024 * 1024, 'x')
+    const commands = ids(1, 3).map((id): CommandWords => ['XADD', 's', id, 'v', large])
+    await gateway.engine.transaction(gateway.engine.system, commands, 0)
+    await client.until(() => client.ids().length === 3 && client.ids('delivery').length === 3)
+    expect(client.ids()).toEqual(ids(1, 3))
+    expect(client.received.filter(({ type }) => type === 'entries').length).toBeGreaterThan(1)
+    const tooLarge = Buffer.alloc(64 * 1024 * 1024 + 1)
+    await gateway.call('XADD', 's', '4-0', 'v', tooLarge)
+    expect(await client.push('unsubscribed')).toMatchObject({ stream: 's', code: 'TOOLARGE' })
+    expect(await client.push('ended')).toMatchObject({ consumption: 1, code: 'TOOLARGE' })
+    // Redis' default would close the gateway's own subscription at 32 MB.
+    await gateway.call('CONFIG', 'SET', 'client-output-buffer-limit', 'pubsub 0 0 0')
+    await gateway.call('PUBLISH', 'c', tooLarge)
+    expect(await client.push('dropped')).toEqual({ type: 'dropped', channel: 'c', count: 1 })
+    expect(await client.request('ping')).toBe('pong')
+  }, 20_000)
+
   test('with bytes that are no text comes as base64', async () => {
     const client = await connect()
     await client.request('subscribe', { stream: 's' })
