@@ -8,9 +8,12 @@
  *     await broker.close()
  */
 export type { ConfigOptions } from './config/config.ts'
+export { QueuePrefixError } from './gateway/queues/prefix.ts'
+export { RedisUrlError } from './gateway/remote/engine-url.ts'
 export { createBroker, LocalBroker, type MessageListener } from './library/broker.ts'
 export { type IoredisOptions, ioredisOptions } from './library/ioredis.ts'
 export type { BrokerLogger, CreateBrokerOptions } from './library/options.ts'
+export { createRedisClient, queuePrefix, type RedisClientOptions } from './library/redis-client.ts'
 export { CommandError, type ReplyValue } from './resp/value-sink.ts'
 export { type Argument, BrokerClosedError } from './server/in-process.ts'
 

@@ -5,11 +5,6 @@
  */
 import { Problem } from '../problem.ts'
 
-/** Prefix of the keys when a request names none. */
-export const DEFAULT_PREFIX = 'bull'
-/** The same in a cluster, where all keys of queues that work together must be in one slot. */
-export const DEFAULT_CLUSTER_PREFIX = '{bull}'
-
 /** Chars. */
 export const NAME_LENGTH_MAX = 256
 export const PREFIX_LENGTH_MAX = 128
@@ -52,7 +47,6 @@ const RESERVED_IDS: ReadonlySet<string> = new Set([
 /** Jobs of schedulers are named by BullMQ: `repeat:<scheduler>:<ms>`. */
 const SCHEDULED_ID = /^repeat:[^:]+:\d+$/
 const INTEGER = /^(?:0|-?[1-9]\d*)$/
-const HASH_TAG = /\{[^{}]+\}/
 
 /** What all keys of a queue begin with. */
 export function keyPrefix({ prefix, name }: QueueId): string {
@@ -84,11 +78,6 @@ export function requireNewJobId(id: string): void {
   if (INTEGER.test(id)) throw new Problem(400, 'jobId cannot be an integer: those are given by the queue')
   if (id.includes(':')) throw new Problem(400, 'jobId cannot contain a colon')
   if (RESERVED_IDS.has(id)) throw new Problem(400, `jobId cannot be ${id}: that is a key of the queue`)
-}
-
-/** Whether all keys under a prefix are in one slot of a cluster. */
-export function hasHashTag(prefix: string): boolean {
-  return HASH_TAG.test(prefix)
 }
 
 /** A text as it is to stand in a glob pattern. */

@@ -17,15 +17,8 @@ import type { Log } from '../../observe/log.ts'
 import { type Engine, EngineUnavailableError } from '../engine.ts'
 import { Problem } from '../problem.ts'
 import { translateBullError } from './errors.ts'
-import {
-  DEFAULT_CLUSTER_PREFIX,
-  DEFAULT_PREFIX,
-  escapeGlob,
-  hasHashTag,
-  keyPrefix,
-  type QueueId,
-  qualifiedName,
-} from './names.ts'
+import { escapeGlob, keyPrefix, type QueueId, qualifiedName } from './names.ts'
+import { choosePrefix, QueuePrefixError } from './prefix.ts'
 
 /** Queues that are kept as objects. */
 const QUEUES_MAX = 1000
@@ -89,12 +82,12 @@ export class QueueRegistry {
 
   /** The prefix of a request's queues. @throws Problem 400 when a cluster cannot have it */
   prefix(given: string | null): string {
-    const isCluster = this.connection().isCluster
-    if (given === null) return isCluster ? DEFAULT_CLUSTER_PREFIX : DEFAULT_PREFIX
-    if (isCluster && !hasHashTag(given)) {
-      throw new Problem(400, 'In a cluster the prefix must have a hash tag, like {bull}')
+    const { isCluster } = this.connection()
+    try {
+      return choosePrefix({ given, isCluster })
+    } catch (error) {
+      throw error instanceof QueuePrefixError ? new Problem(400, error.message) : error
     }
-    return given
   }
 
   /** The queue with a name; it need not exist in the data. */

@@ -88,12 +88,45 @@ export function openConnection(
   return new Redis(options)
 }
 
-/** A client of its own for BullMQ: it connects again, and keeps and repeats commands, as BullMQ wants it. */
-export function openClient(target: RemoteTarget): Redis | Cluster {
-  const options = { ...baseOptions(target, null), maxRetriesPerRequest: null, retryStrategy: retryDelay }
-  if (target.kind !== 'cluster') return new Redis({ ...options, sentinelRetryStrategy: retryDelay })
-  const { host: _host, port: _port, retryStrategy: _retry, ...redisOptions } = options
-  return new Cluster([...target.addresses], { redisOptions, clusterRetryStrategy: retryDelay })
+export interface ClientOptions {
+  /** Name in CLIENT LIST. Default: millrace. */
+  readonly connectionName?: string
+  /** How often a command is sent again while a cluster has no node for it, about every 100 ms. Default: 16. */
+  readonly clusterAttemptsMax?: number
+}
+
+/**
+ * A client of its own for BullMQ: it connects again, and keeps and repeats commands, as BullMQ wants it.
+ *
+ * Behind Sentinel it leaves a server that is no longer the primary: when a Sentinel says so, since a primary that hangs does
+ * not close connections, and when the server refuses a write. That write fails: were it sent again, so would be commands of
+ * a transaction, alone.
+ */
+export function openClient(
+  target: RemoteTarget,
+  { connectionName, clusterAttemptsMax }: ClientOptions = {},
+): Redis | Cluster {
+  const options = {
+    ...baseOptions(target, null),
+    ...(connectionName === undefined ? {} : { connectionName }),
+    maxRetriesPerRequest: null,
+  }
+  if (target.kind === 'sentinel') {
+    return new Redis({
+      ...options,
+      retryStrategy: retryDelay,
+      sentinelRetryStrategy: retryDelay,
+      failoverDetector: true,
+      reconnectOnError: (error) => error.message.includes('READONLY'),
+    })
+  }
+  if (target.kind === 'single') return new Redis({ ...options, retryStrategy: retryDelay })
+  const { host: _host, port: _port, ...redisOptions } = options
+  return new Cluster([...target.addresses], {
+    redisOptions,
+    clusterRetryStrategy: retryDelay,
+    ...(clusterAttemptsMax === undefined ? {} : { maxRedirections: clusterAttemptsMax }),
+  })
 }
 
 /** Sends a command on a connection. @throws NotConnectedError, an error reply, or the failure of the connection */

@@ -1,5 +1,5 @@
 /**
- * The URL of a remote engine, as the directive `engine` has it.
+ * URLs of servers, as the directive `engine` (`parseEngineUrl`) and programs (`parseRedisUrl`) have them.
  *
  *     redis://[user[:password]@]host[:port][/db]                       one server
  *     rediss://…                                                       one server, TLS
@@ -20,6 +20,8 @@ const ADDRESSES_MAX = 50
 const DATABASE_MAX = 0x7fffffff
 const PORT_MAX = 65535
 const SCHEMES = ['redis', 'rediss', 'redis-sentinel', 'redis-cluster'] as const
+const SCHEME_END = '://'
+const SCHEME_RULE = `begin with ${SCHEMES.map((scheme) => `${scheme}${SCHEME_END}`).join(', ')}`
 const HOST = /^[\w.-]+$/
 const IPV6_HOST = /^\[([0-9a-f:.]+)\]$/i
 
@@ -50,7 +52,7 @@ export interface RemoteTarget {
   readonly tls: TlsClientSettings | null
 }
 
-/** The URL cannot be used. */
+/** The directive `engine` cannot be used. */
 export class EngineUrlError extends Error {
   override readonly name = 'EngineUrlError'
   readonly code = 'ERR_ENGINE_URL'
@@ -60,24 +62,45 @@ export class EngineUrlError extends Error {
   }
 }
 
-/** @throws EngineUrlError */
+/** The URL of a server cannot be used. The message repeats no part of it. */
+export class RedisUrlError extends Error {
+  override readonly name = 'RedisUrlError'
+  readonly code = 'ERR_REDIS_URL'
+  /** What is wrong, to be said behind the name of a setting. */
+  readonly reason: string
+
+  constructor(reason: string) {
+    super(`Cannot use the URL of the server: ${reason}`)
+    this.reason = reason
+  }
+}
+
+/** The URL of the directive `engine`, when it is not `local`. @throws EngineUrlError */
 export function parseEngineUrl(url: string): RemoteTarget {
-  const schemeEnd = url.indexOf('://')
-  const scheme = SCHEMES.find((known) => known === url.slice(0, Math.max(schemeEnd, 0)).toLowerCase())
-  if (scheme === undefined)
-    throw new EngineUrlError(`it must be 'local' or begin with ${SCHEMES.map((s) => `${s}://`).join(', ')}`)
-  const rest = url.slice(schemeEnd + 3)
-  if (rest.includes('#')) throw new EngineUrlError("there must be no '#'; in user and password write %23")
+  if (schemeOf(url) === null) throw new EngineUrlError(`it must be 'local' or ${SCHEME_RULE}`)
+  try {
+    return parseRedisUrl(url)
+  } catch (error) {
+    throw error instanceof RedisUrlError ? new EngineUrlError(error.reason) : error
+  }
+}
+
+/** @throws RedisUrlError */
+export function parseRedisUrl(url: string): RemoteTarget {
+  const scheme = schemeOf(url)
+  if (scheme === null) throw new RedisUrlError(`it must ${SCHEME_RULE}`)
+  const rest = url.slice(scheme.length + SCHEME_END.length)
+  if (rest.includes('#')) throw new RedisUrlError("there must be no '#'; in user and password write %23")
   const [, authority = '', path = '', query = ''] = /^([^/?]*)(?:\/([^?]*))?(?:\?(.*))?$/s.exec(rest) ?? []
   if (`${path}${query}`.includes('@'))
-    throw new EngineUrlError("'/', '?' and '@' in user and password must be written as %2F, %3F and %40")
+    throw new RedisUrlError("'/', '?' and '@' in user and password must be written as %2F, %3F and %40")
   const at = authority.lastIndexOf('@')
   const parameters = parseParameters(query)
   const kind = scheme === 'redis-sentinel' ? 'sentinel' : scheme === 'redis-cluster' ? 'cluster' : 'single'
   if (kind === 'single' && parameters.tls !== null)
-    throw new EngineUrlError('TLS is said by the scheme, rediss, not by tls')
+    throw new RedisUrlError('TLS is said by the scheme, rediss, not by tls')
   if (kind !== 'sentinel' && (parameters.sentinelUser !== null || parameters.sentinelPassword !== null))
-    throw new EngineUrlError('sentinel-user and sentinel-password are for redis-sentinel')
+    throw new RedisUrlError('sentinel-user and sentinel-password are for redis-sentinel')
   return {
     kind,
     addresses: parseAddresses(authority.slice(at + 1), kind),
@@ -101,21 +124,26 @@ export function addressText({ host, port }: Address): string {
   return `${host.includes(':') ? `[${host}]` : host}:${port}`
 }
 
+function schemeOf(url: string): (typeof SCHEMES)[number] | null {
+  const name = url.slice(0, Math.max(url.indexOf(SCHEME_END), 0)).toLowerCase()
+  return SCHEMES.find((known) => known === name) ?? null
+}
+
 function parseAddresses(list: string, kind: RemoteTarget['kind']): Address[] {
   const texts = list.split(',')
   if (kind === 'single' && texts.length > 1)
-    throw new EngineUrlError('several addresses are for redis-sentinel and redis-cluster')
-  if (texts.length > ADDRESSES_MAX) throw new EngineUrlError(`there are more than ${ADDRESSES_MAX} addresses`)
+    throw new RedisUrlError('several addresses are for redis-sentinel and redis-cluster')
+  if (texts.length > ADDRESSES_MAX) throw new RedisUrlError(`there are more than ${ADDRESSES_MAX} addresses`)
   return texts.map((text) => parseAddress(text, kind === 'sentinel' ? DEFAULT_SENTINEL_PORT : DEFAULT_PORT))
 }
 
 function parseAddress(text: string, defaultPort: number): Address {
   const [, name = '', , portText] = /^(\[[^\]]*\]|[^:]*)(:(.*))?$/s.exec(text) ?? []
   const host = IPV6_HOST.exec(name)?.[1] ?? (HOST.test(name) ? name : null)
-  if (host === null) throw new EngineUrlError('a host is missing or malformed')
+  if (host === null) throw new RedisUrlError('a host is missing or malformed')
   if (portText === undefined) return { host, port: defaultPort }
   const port = /^\d{1,5}$/.test(portText) ? Number(portText) : 0
-  if (port < 1 || port > PORT_MAX) throw new EngineUrlError(`a port must be a number from 1 to ${PORT_MAX}`)
+  if (port < 1 || port > PORT_MAX) throw new RedisUrlError(`a port must be a number from 1 to ${PORT_MAX}`)
   return { host, port }
 }
 
@@ -130,26 +158,26 @@ function decode(text: string): string {
   try {
     return decodeURIComponent(text)
   } catch {
-    throw new EngineUrlError("what is percent-encoded is malformed: write '%' itself as %25")
+    throw new RedisUrlError("what is percent-encoded is malformed: write '%' itself as %25")
   }
 }
 
 function primaryName(path: string): string {
   const name = decode(path)
   if (name === '')
-    throw new EngineUrlError('redis-sentinel needs the name of the primary: redis-sentinel://host:port/name')
-  if (!HOST.test(name)) throw new EngineUrlError("the name of the primary may have letters, digits, '.', '-' and '_'")
+    throw new RedisUrlError('redis-sentinel needs the name of the primary: redis-sentinel://host:port/name')
+  if (!HOST.test(name)) throw new RedisUrlError("the name of the primary may have letters, digits, '.', '-' and '_'")
   return name
 }
 
 function database(kind: RemoteTarget['kind'], path: string, parameter: string | null): number {
   const inPath = kind === 'sentinel' ? '' : path
-  if (inPath !== '' && parameter !== null) throw new EngineUrlError('the database stands in the path and in db')
+  if (inPath !== '' && parameter !== null) throw new RedisUrlError('the database stands in the path and in db')
   const text = parameter ?? inPath
   if (text === '') return 0
   const db = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN
-  if (!(db <= DATABASE_MAX)) throw new EngineUrlError('the database must be a number')
-  if (kind === 'cluster' && db !== 0) throw new EngineUrlError('a cluster has database 0 only')
+  if (!(db <= DATABASE_MAX)) throw new RedisUrlError('the database must be a number')
+  if (kind === 'cluster' && db !== 0) throw new RedisUrlError('a cluster has database 0 only')
   return db
 }
 
@@ -170,7 +198,7 @@ function parseParameters(query: string): Parameters {
         parameters.db = value
         break
       case 'tls':
-        if (value !== 'yes' && value !== 'no') throw new EngineUrlError("tls must be 'yes' or 'no'")
+        if (value !== 'yes' && value !== 'no') throw new RedisUrlError("tls must be 'yes' or 'no'")
         parameters.tls = value
         break
       case 'sentinel-user':
@@ -180,7 +208,7 @@ function parseParameters(query: string): Parameters {
         parameters.sentinelPassword = value
         break
       default:
-        throw new EngineUrlError('parameters are db, tls, sentinel-user and sentinel-password')
+        throw new RedisUrlError('parameters are db, tls, sentinel-user and sentinel-password')
     }
   }
   return parameters

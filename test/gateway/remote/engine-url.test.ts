@@ -1,6 +1,12 @@
 /** URLs of remote engines: what they mean, and what is wrong with others, without a secret in any error. */
 import { describe, expect, test } from 'vitest'
-import { describeTarget, EngineUrlError, parseEngineUrl } from '../../../src/gateway/remote/engine-url.ts'
+import {
+  describeTarget,
+  EngineUrlError,
+  parseEngineUrl,
+  parseRedisUrl,
+  RedisUrlError,
+} from '../../../src/gateway/remote/engine-url.ts'
 import { keySlot } from '../../../src/gateway/remote/key-slot.ts'
 
 const NOBODY = { username: '', password: '' }
@@ -82,6 +88,8 @@ describe('an engine URL', () => {
     ['redis://db?sentinel-password=SECRET', 'sentinel-user and sentinel-password are for redis-sentinel'],
   ])('%s is refused', (url, reason) => {
     expect(() => parseEngineUrl(url)).toThrow(new EngineUrlError(reason))
+    const reasonElsewhere = reason.replace("be 'local' or ", '')
+    expect(() => parseRedisUrl(url)).toThrow(new RedisUrlError(reasonElsewhere))
   })
 
   test('is described without its secrets', () => {
