@@ -152,11 +152,11 @@ export class LocalEngine implements Engine {
   }
 
   subscribe(channel: string, listener: MessageListener): Promise<Subscription> {
-    return this.subscriptions.subscribe(SubscribeTo.Channel, channel, listener)
+    return this.subscriptions.subscribe(SubscribeTo.Channel, channel, listener).catch(unavailable)
   }
 
   psubscribe(pattern: string, listener: MessageListener): Promise<Subscription> {
-    return this.subscriptions.subscribe(SubscribeTo.Pattern, pattern, listener)
+    return this.subscriptions.subscribe(SubscribeTo.Pattern, pattern, listener).catch(unavailable)
   }
 
   monitor(listener: (line: string) => void): Promise<Subscription> {
@@ -314,6 +314,11 @@ function newCall(
   failed: (error: Error) => void,
 ): Call {
   return { args, decode, refuse, isCancelled: false, done, failed }
+}
+
+/** There is no connection for a subscription. */
+function unavailable(error: Error): never {
+  throw new EngineUnavailableError(error.message)
 }
 
 function translate(error: Error): Error {

@@ -9,6 +9,9 @@ import type { Accept } from '../transport/contract.ts'
 import { connectMemory, type MemorySocket } from '../transport/memory.ts'
 import { BrokerClosedError } from './in-process.ts'
 
+/** Pause before a connection that was closed at once is opened again, in ms. */
+const RETRY_MS = 100
+
 /** Receives the bytes of a message, and the channel it was published to as text. */
 export type MessageListener = (message: Buffer, channel: string) => void
 
@@ -40,6 +43,8 @@ export class Subscriptions {
   }
   /** Confirmations come in the order of the commands. */
   private waiting: Waiting[] = []
+  private renewedMs = Number.NEGATIVE_INFINITY
+  private retryTimer: NodeJS.Timeout | null = null
 
   constructor(accept: Accept) {
     this.accept = accept
@@ -54,20 +59,31 @@ export class Subscriptions {
     const others = byName.get(name)
     if (others !== undefined) others.add(own)
     else byName.set(name, new Set([own]))
-    await this.send(to.subscribe, name)
+    try {
+      await this.send(to.subscribe, name)
+    } catch (error) {
+      this.forget(byName, name, own)
+      throw error
+    }
     return {
       unsubscribe: async () => {
-        const left = byName.get(name)
-        if (left === undefined || !left.delete(own) || left.size > 0) return
-        byName.delete(name)
-        if (!this.isClosed) await this.send(to.unsubscribe, name)
+        if (this.forget(byName, name, own) && !this.isClosed) await this.send(to.unsubscribe, name)
       },
     }
+  }
+
+  /** Returns whether it was the last listener of the name. */
+  private forget(byName: Map<string, Set<MessageListener>>, name: string, listener: MessageListener): boolean {
+    const left = byName.get(name)
+    if (left === undefined || !left.delete(listener) || left.size > 0) return false
+    byName.delete(name)
+    return true
   }
 
   /** Ends all subscriptions. */
   close(): void {
     this.isClosed = true
+    if (this.retryTimer !== null) clearTimeout(this.retryTimer)
     this.listeners.message.clear()
     this.listeners.pmessage.clear()
     this.socket?.destroy()
@@ -124,11 +140,25 @@ export class Subscriptions {
     this.waiting = []
     for (const { failed } of waiting)
       failed(this.isClosed ? new BrokerClosedError() : new Error('The connection was closed'))
-    if (this.isClosed) return
+    if (this.isClosed || this.retryTimer !== null) return
+    // It may be refused at once (maxclients), for as long as that lasts.
+    const pauseMs = this.renewedMs + RETRY_MS - performance.now()
+    if (pauseMs <= 0) this.renew()
+    else {
+      this.retryTimer = setTimeout(() => this.renew(), pauseMs)
+      this.retryTimer.unref()
+    }
+  }
+
+  private renew(): void {
+    this.retryTimer = null
+    this.renewedMs = performance.now()
     const names = [
       ...[...this.listeners.message.keys()].map((name) => [SubscribeTo.Channel.subscribe, name] as const),
       ...[...this.listeners.pmessage.keys()].map((name) => [SubscribeTo.Pattern.subscribe, name] as const),
     ]
-    for (const [command, name] of names) this.send(command, name).catch(() => this.close())
+    // One that fails has lost its connection, which is noticed for all of them.
+    const ignore = (): void => {}
+    for (const [command, name] of names) this.send(command, name).catch(ignore)
   }
 }
