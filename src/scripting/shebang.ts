@@ -14,6 +14,9 @@ const FLAG_BITS = new Map<string, number>([
   ['allow-stale', ScriptFlag.AllowStale],
   ['no-cluster', ScriptFlag.NoCluster],
   ['allow-cross-slot-keys', ScriptFlag.AllowCrossSlotKeys],
+  // Upstash's: the script may run beside others that have other keys. Scripts run one by one here, which is stricter.
+  // The scripts of @upstash/ratelimit have it.
+  ['allow-key-locking', 0],
 ])
 
 /** A malformed shebang; `message` is the error's text after `ERR `. */

@@ -168,6 +168,8 @@ describe('@upstash/redis', () => {
     const sha = await redis.scriptLoad('return 1')
     expect(await redis.scriptExists(sha, '0'.repeat(40))).toEqual([1, 0])
     expect(await redis.evalRo('return redis.call("GET", KEYS[1])', ['k'], [])).toBe('w')
+    // As the scripts of @upstash/ratelimit begin.
+    expect(await redis.eval('#!lua flags=allow-key-locking\nreturn redis.call("GET", KEYS[1])', ['k'], [])).toBe('w')
     await expect(redis.evalRo('return redis.call("SET", KEYS[1], 1)', ['k'], [])).rejects.toThrow(/read-only/)
   })
 
