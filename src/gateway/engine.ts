@@ -40,7 +40,7 @@ export interface EngineScript {
 export interface EngineHealth {
   /** Whether requests can be served now. */
   readonly isReady: boolean
-  /** For people: `ready`, `reconnecting`, `the append-only file cannot be written: …`. No secrets. */
+  /** For people: `ready`, `reconnecting`, `the append-only file cannot be written`. No secrets. */
   readonly detail: string
 }
 

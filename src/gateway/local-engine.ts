@@ -52,6 +52,8 @@ const RETRY_STEP_MS = 20
 const RETRY_MAX_MS = 1000
 
 const READY: EngineHealth = { isReady: true, detail: 'ready' }
+/** What the system said is in the log: everybody may ask for the health, and it may name paths. */
+const DISK_ERROR: EngineHealth = { isReady: false, detail: 'the append-only file cannot be written' }
 const CLOSED: EngineHealth = { isReady: false, detail: 'closed' }
 
 type Refuse = (command: Command) => CommandError | null
@@ -83,9 +85,7 @@ export class LocalEngine implements Engine {
 
   get health(): EngineHealth {
     if (this.isClosed) return CLOSED
-    const { diskError } = this.server
-    if (diskError === null) return READY
-    return { isReady: false, detail: `the append-only file cannot be written: ${diskError}` }
+    return this.server.diskError === null ? READY : DISK_ERROR
   }
 
   call(user: User, args: CommandWords, options: CallOptions = {}): Promise<ReplyValue> {

@@ -21,7 +21,8 @@ export function requireCommands(engine: Engine, user: User, commands: readonly C
     }
     const plain = engine.registry.byFullName(String(words[0]).toLowerCase())
     const command = plain?.subcommands?.get(String(words[1] ?? '').toLowerCase()) ?? plain
-    if (command === null) throw new Error(`There is no command ${String(words[0])}`)
+    // Renamed or removed by rename-command: whoever may not do everything may not do this.
+    if (command === null) throw new CommandError(`NOPERM The command '${String(words[0])}' is not available`)
     const refused = authorize(user, command, builder.args)
     if (refused !== null) throw new CommandError(refused.text)
   }
