@@ -5,6 +5,7 @@
  */
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { QueuePrefixError, queuePrefix, RedisUrlError } from '../src/index.ts'
 
 export interface WorkerSettings {
   /** Absolute path of the module with the processor. */
@@ -12,7 +13,7 @@ export interface WorkerSettings {
   readonly queue: string
   /** Prefix of the queue's keys. */
   readonly prefix: string
-  /** URL of the broker. */
+  /** URL of the broker, as `createRedisClient` takes it. */
   readonly url: string
   /** Jobs worked on at the same time. */
   readonly concurrency: number
@@ -41,12 +42,17 @@ export const OPTIONS: readonly Option[] = [
     meaning: 'module that exports the function `processor`',
   },
   { name: 'queue', variable: 'MILLRACE_QUEUE', initial: null, meaning: 'name of the queue' },
-  { name: 'prefix', variable: 'MILLRACE_PREFIX', initial: 'bull', meaning: "prefix of the queue's keys" },
+  {
+    name: 'prefix',
+    variable: 'MILLRACE_PREFIX',
+    initial: 'bull, in a cluster {bull}',
+    meaning: "prefix of the queue's keys",
+  },
   {
     name: 'url',
     variable: 'MILLRACE_URL',
     initial: 'redis://127.0.0.1:6379',
-    meaning: 'broker: redis://[user:password@]host[:port][/db]',
+    meaning: 'broker: redis://, rediss://, redis-sentinel:// or redis-cluster://',
   },
   { name: 'concurrency', variable: 'MILLRACE_CONCURRENCY', initial: '10', meaning: 'jobs worked on at the same time' },
   { name: 'limiter', variable: 'MILLRACE_LIMITER', initial: '', meaning: 'at most N jobs in M milliseconds: N/M' },
@@ -88,10 +94,14 @@ export function readSettings(
 ): WorkerSettings | null {
   const given = parse(argv)
   if (given.help === true) return null
+  const chosen = (option: Option): string | null => {
+    const value = given[option.name] ?? environment[option.variable]
+    return typeof value === 'string' ? value : null
+  }
   const text = (name: string): string => {
-    const option = OPTIONS.find((each) => each.name === name)!
-    const value = given[name] ?? environment[option.variable] ?? option.initial
-    if (typeof value === 'string') return value
+    const option = optionOf(name)
+    const value = chosen(option) ?? option.initial
+    if (value !== null) return value
     throw new SettingError(`--${name} (or ${option.variable}) is missing: ${option.meaning}`)
   }
   const logLevel = text('log-level')
@@ -100,8 +110,7 @@ export function readSettings(
   return {
     processor: resolve(text('processor')),
     queue: notEmpty('queue', text('queue')),
-    prefix: notEmpty('prefix', text('prefix')),
-    url: brokerUrl(text('url')),
+    ...place(text('url'), chosen(optionOf('prefix'))),
     concurrency: integer('concurrency', text('concurrency'), 1, CONCURRENCY_MAX),
     limiter: limiter(text('limiter')),
     shutdownTimeoutMs: integer('shutdown-timeout', text('shutdown-timeout'), 0, TIME_MAX_MS),
@@ -117,6 +126,10 @@ export function usage(): string {
     return `  --${name.padEnd(18)}${meaning} (${note}; ${variable})`
   })
   return `Usage: node workers/main.ts --processor ./processor.ts --queue name [options]\n\n${lines.join('\n')}\n`
+}
+
+function optionOf(name: string): Option {
+  return OPTIONS.find((option) => option.name === name)!
 }
 
 function parse(argv: readonly string[]): Readonly<Record<string, string | boolean | undefined>> {
@@ -148,11 +161,14 @@ function limiter(value: string): WorkerSettings['limiter'] {
   return { max: integer('limiter', parts[1]!, 1, TIME_MAX_MS), duration: integer('limiter', parts[2]!, 1, TIME_MAX_MS) }
 }
 
-function brokerUrl(value: string): string {
-  // The URL itself is not repeated: it may hold a password.
-  if (!URL.canParse(value)) throw new SettingError('--url is not a URL')
-  const { protocol } = new URL(value)
-  if (protocol !== 'redis:' && protocol !== 'rediss:')
-    throw new SettingError(`--url must start with redis: or rediss:, not ${protocol}`)
-  return value
+/** Where the queue is. The prefix depends on the URL. */
+function place(url: string, prefix: string | null): Pick<WorkerSettings, 'url' | 'prefix'> {
+  try {
+    return { url, prefix: queuePrefix(url, prefix === null ? null : notEmpty('prefix', prefix)) }
+  } catch (error) {
+    // The URL itself is not repeated: it may hold a password.
+    if (error instanceof RedisUrlError) throw new SettingError(`--url: ${error.reason}`)
+    if (error instanceof QueuePrefixError) throw new SettingError(`--prefix: ${error.message}`)
+    throw error
+  }
 }

@@ -8,13 +8,9 @@
  */
 import { pathToFileURL } from 'node:url'
 import { type Processor, Worker } from 'bullmq'
-import { Redis } from 'ioredis'
 import type { Logger } from 'pino'
+import { createRedisClient } from '../src/index.ts'
 import type { WorkerSettings } from './settings.ts'
-
-/** Pause before the broker is tried again, in ms: grows by the step up to the maximum. */
-const RETRY_STEP_MS = 100
-const RETRY_MAX_MS = 2000
 
 /** A processor's module that cannot be loaded, or has no processor. */
 export class ProcessorError extends Error {
@@ -41,7 +37,7 @@ export async function loadProcessor(path: string): Promise<Processor> {
 export class WorkerProcess {
   private readonly settings: WorkerSettings
   private readonly log: Logger
-  private readonly connection: Redis
+  private readonly connection: ReturnType<typeof createRedisClient>
   private readonly worker: Worker
   private readonly healthTimer: NodeJS.Timeout | null
   private readonly startedAt = performance.now()
@@ -54,11 +50,7 @@ export class WorkerProcess {
   constructor(settings: WorkerSettings, processor: Processor, log: Logger) {
     this.settings = settings
     this.log = log
-    this.connection = new Redis(settings.url, {
-      maxRetriesPerRequest: null,
-      connectionName: `worker:${settings.queue}`,
-      retryStrategy: (times) => Math.min(times * RETRY_STEP_MS, RETRY_MAX_MS),
-    })
+    this.connection = createRedisClient(settings.url, { connectionName: `worker:${settings.queue}` })
     this.followConnection()
     this.worker = new Worker(settings.queue, processor, {
       connection: this.connection,

@@ -1,26 +1,15 @@
 /** The worker process against a broker process, as they are run in production. */
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Queue, QueueEvents } from 'bullmq'
 import { afterEach, describe, expect, test } from 'vitest'
 import { freePort, ServerProcess } from '../support/server-process.ts'
+import { WorkerUnderTest } from './worker-under-test.ts'
 
-const MAIN = fileURLToPath(new URL('../../workers/main.ts', import.meta.url))
+const SETTINGS = fileURLToPath(new URL('../../workers/settings.ts', import.meta.url))
 const LIMIT_MS = 30_000
-
-const PROCESSOR = `
-export async function processor(job) {
-  if (job.name === 'double') return job.data.n * 2
-  if (job.name === 'fail') throw new Error('as told')
-  if (job.name === 'slow') await new Promise((resolve) => setTimeout(resolve, 400))
-  if (job.name === 'endless') await new Promise(() => setInterval(() => {}, 1000))
-  return 'done'
-}
-`
 
 const cleanups: (() => unknown)[] = []
 
@@ -34,58 +23,10 @@ function temporaryDirectory(): string {
   return directory
 }
 
-class WorkerUnderTest {
-  output = ''
-  private readonly child: ChildProcess
-  private readonly exited: Promise<unknown[]>
-
-  constructor(port: number, args: readonly string[] = []) {
-    const processor = join(temporaryDirectory(), 'processor.mjs')
-    writeFileSync(processor, PROCESSOR)
-    const url = `redis://127.0.0.1:${port}`
-    this.child = spawn(process.execPath, [
-      MAIN,
-      '--processor',
-      processor,
-      '--queue',
-      'work',
-      '--url',
-      url,
-      '--log-level',
-      'debug',
-      ...args,
-    ])
-    this.exited = once(this.child, 'exit')
-    this.child.stdout?.on('data', (chunk) => (this.output += String(chunk)))
-    this.child.stderr?.on('data', (chunk) => (this.output += String(chunk)))
-    cleanups.push(() => this.child.kill('SIGKILL'))
-  }
-
-  signal(name: NodeJS.Signals): void {
-    this.child.kill(name)
-  }
-
-  /** The exit code. */
-  async ended(): Promise<unknown> {
-    const [code] = await this.exited
-    return code
-  }
-
-  /** Waits until a line with this message was logged `times` times. */
-  async logged(message: string, times = 1): Promise<void> {
-    while (this.lines(message).length < times) {
-      if (this.child.exitCode !== null) throw new Error(`The worker ended: ${this.output}`)
-      await new Promise((resolve) => setTimeout(resolve, 10))
-    }
-  }
-
-  lines(message: string): Record<string, unknown>[] {
-    return this.output
-      .split('\n')
-      .filter((line) => line.startsWith('{') && line.endsWith('}'))
-      .map((line): Record<string, unknown> => JSON.parse(line))
-      .filter((line) => line.msg === message)
-  }
+function startWorker(port: number, args: readonly string[] = []): WorkerUnderTest {
+  const worker = new WorkerUnderTest({ url: `redis://127.0.0.1:${port}`, args })
+  cleanups.push(() => worker.dispose())
+  return worker
 }
 
 async function startBroker(): Promise<ServerProcess> {
@@ -112,7 +53,7 @@ describe('a worker process', { timeout: LIMIT_MS }, () => {
     const server = await startBroker()
     const { queue, events } = openQueue(server.port)
     await events.waitUntilReady()
-    const worker = new WorkerUnderTest(server.port, ['--health-interval', '50'])
+    const worker = startWorker(server.port, ['--health-interval', '50'])
     const good = await queue.add('double', { n: 21 })
     const bad = await queue.add('fail', {})
     expect(await good.waitUntilFinished(events)).toBe(42)
@@ -135,7 +76,7 @@ describe('a worker process', { timeout: LIMIT_MS }, () => {
   test('finishes active jobs on SIGTERM, takes no others and ends with 0', async () => {
     const server = await startBroker()
     const { queue } = openQueue(server.port)
-    const worker = new WorkerUnderTest(server.port, ['--concurrency', '2'])
+    const worker = startWorker(server.port, ['--concurrency', '2'])
     const jobs = await queue.addBulk(['slow', 'slow', 'double'].map((name) => ({ name, data: { n: 1 } })))
     await worker.logged('Job active', 2)
     worker.signal('SIGTERM')
@@ -147,7 +88,7 @@ describe('a worker process', { timeout: LIMIT_MS }, () => {
   test('cuts off jobs that outlast the timeout, and ends with 1', async () => {
     const server = await startBroker()
     const { queue } = openQueue(server.port)
-    const worker = new WorkerUnderTest(server.port, ['--shutdown-timeout', '100'])
+    const worker = startWorker(server.port, ['--shutdown-timeout', '100'])
     await queue.add('endless', {})
     await worker.logged('Job active')
     worker.signal('SIGTERM')
@@ -158,7 +99,7 @@ describe('a worker process', { timeout: LIMIT_MS }, () => {
   test('ends at once on a second signal', async () => {
     const server = await startBroker()
     const { queue } = openQueue(server.port)
-    const worker = new WorkerUnderTest(server.port)
+    const worker = startWorker(server.port)
     await queue.add('endless', {})
     await worker.logged('Job active')
     worker.signal('SIGTERM')
@@ -171,7 +112,7 @@ describe('a worker process', { timeout: LIMIT_MS }, () => {
     const server = await startBroker()
     const { queue, events } = openQueue(server.port)
     await events.waitUntilReady()
-    const worker = new WorkerUnderTest(server.port, ['--limiter', '2/200'])
+    const worker = startWorker(server.port, ['--limiter', '2/200'])
     await worker.logged('Connected to the broker')
     const jobs = await queue.addBulk(Array.from({ length: 6 }, (_, n) => ({ name: 'double', data: { n } })))
     await Promise.all(jobs.map((job) => job.waitUntilFinished(events)))
@@ -187,7 +128,7 @@ describe('a worker process', { timeout: LIMIT_MS }, () => {
   test('waits for a broker that is not there yet, and goes on when it was killed and started again', async () => {
     const port = await freePort()
     const directory = temporaryDirectory()
-    const worker = new WorkerUnderTest(port)
+    const worker = startWorker(port)
     await worker.logged('Cannot reach the broker, waiting for it')
     let server = await ServerProcess.millrace([], directory, port)
     cleanups.push(() => server.dispose())
@@ -209,9 +150,9 @@ describe('a worker process', { timeout: LIMIT_MS }, () => {
   test.each([
     [['--concurrency', 'many'], "--concurrency must be an integer from 1 to 100000, not 'many'"],
     [['--processor', '/nonexistent/processor.mjs'], 'Cannot load the processor /nonexistent/processor.mjs'],
-    [['--processor', MAIN.replace('main.ts', 'settings.ts')], "it exports no function 'processor'"],
+    [['--processor', SETTINGS], "it exports no function 'processor'"],
   ])('refuses %j in one line and ends with 1', async (args, message) => {
-    const worker = new WorkerUnderTest(1, args)
+    const worker = startWorker(1, args)
     expect(await worker.ended()).toBe(1)
     expect(worker.output).toContain(message)
     expect(worker.output.trimEnd()).not.toContain('\n')

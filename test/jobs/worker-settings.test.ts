@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { OPTIONS, readSettings, SettingError, usage } from '../../workers/settings.ts'
 
+const SCHEMES = 'redis://, rediss://, redis-sentinel://, redis-cluster://'
 const REQUIRED = ['--processor', './p.ts', '--queue', 'mail']
 
 describe('settings of a worker', () => {
@@ -43,8 +44,24 @@ describe('settings of a worker', () => {
     [[...REQUIRED, '--concurrency', '1.5'], "--concurrency must be an integer from 1 to 100000, not '1.5'"],
     [[...REQUIRED, '--limiter', '5'], "--limiter must be a number of jobs and a time in ms, such as 100/1000, not '5'"],
     [[...REQUIRED, '--limiter', '0/5'], "--limiter must be an integer from 1 to 2147483647, not '0'"],
-    [[...REQUIRED, '--url', 'nonsense:secret'], '--url must start with redis: or rediss:, not nonsense:'],
-    [[...REQUIRED, '--url', ':secret@'], '--url is not a URL'],
+    [[...REQUIRED, '--url', 'nonsense:SECRET'], `--url: it must begin with ${SCHEMES}`],
+    [[...REQUIRED, '--url', ':SECRET@'], `--url: it must begin with ${SCHEMES}`],
+    [[...REQUIRED, '--url', 'http://:SECRET@db'], `--url: it must begin with ${SCHEMES}`],
+    [
+      [...REQUIRED, '--url', 'redis://:SEC/RET@db'],
+      "--url: '/', '?' and '@' in user and password must be written as %2F, %3F and %40",
+    ],
+    [
+      [...REQUIRED, '--url', 'redis-sentinel://:SECRET@s1,s2'],
+      '--url: redis-sentinel needs the name of the primary: redis-sentinel://host:port/name',
+    ],
+    [[...REQUIRED, '--url', 'redis-cluster://:SECRET@n/1'], '--url: a cluster has database 0 only'],
+    [[...REQUIRED, '--url', 'rediss://:SECRET@db:SECRET'], '--url: a port must be a number from 1 to 65535'],
+    [[...REQUIRED, '--prefix', ''], '--prefix must not be empty'],
+    [
+      [...REQUIRED, '--url', 'redis-cluster://:SECRET@n', '--prefix', 'bull'],
+      '--prefix: In a cluster the prefix must have a hash tag, like {bull}',
+    ],
     [
       [...REQUIRED, '--log-level', 'loud'],
       "--log-level must be one of trace, debug, info, warn, error, silent, not 'loud'",
@@ -52,7 +69,19 @@ describe('settings of a worker', () => {
     [[...REQUIRED, '--nonsense', '1'], "Unknown option '--nonsense'"],
   ])('that are wrong are refused: %j', (argv, message) => {
     expect(() => readSettings(argv, {})).toThrow(SettingError)
-    expect(() => readSettings(argv, {})).toThrow(message)
+    expect(() => readSettings(argv, {})).toThrow(new SettingError(message))
+  })
+
+  test.each([
+    ['redis://:SECRET@db:7000/2', [], 'bull'],
+    ['rediss://ann:SECRET@db', [], 'bull'],
+    ['redis-sentinel://:SECRET@s1,s2:7000/main?sentinel-password=SECRET', [], 'bull'],
+    ['redis-cluster://:SECRET@n1,n2', [], '{bull}'],
+    ['redis-cluster://n1', ['--prefix', 'jobs:{a}'], 'jobs:{a}'],
+    ['redis://db', ['--prefix', 'jobs'], 'jobs'],
+  ])('have the prefix that the gateway has for %s with %j', (url, further, prefix) => {
+    expect(readSettings([...REQUIRED, '--url', url, ...further], {})).toMatchObject({ url, prefix })
+    expect(readSettings([...REQUIRED, ...further], { MILLRACE_URL: url })).toMatchObject({ url, prefix })
   })
 
   test('are shown by --help and explained in the README', () => {

@@ -13,6 +13,8 @@ const CONNECTION_NAME = 'millrace'
 const RETRY_STEP_MS = 50
 const RETRY_MAX_MS = 1000
 const CONNECT_TIMEOUT_MS = 5000
+/** How often a client of a cluster asks which nodes there are: so it leaves one that hangs and has been replaced. */
+const SLOTS_REFRESH_MS = 2000
 
 /** A command could not be sent: there is no connection. */
 export class NotConnectedError extends Error {
@@ -125,6 +127,7 @@ export function openClient(
   return new Cluster([...target.addresses], {
     redisOptions,
     clusterRetryStrategy: retryDelay,
+    slotsRefreshInterval: SLOTS_REFRESH_MS,
     ...(clusterAttemptsMax === undefined ? {} : { maxRedirections: clusterAttemptsMax }),
   })
 }
