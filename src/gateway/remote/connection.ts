@@ -128,6 +128,8 @@ export function openClient(
     redisOptions,
     clusterRetryStrategy: retryDelay,
     slotsRefreshInterval: SLOTS_REFRESH_MS,
+    // By default it connects to addresses, and a certificate is for a name.
+    ...(target.tls === null ? {} : { dnsLookup: (host, callback) => callback(null, host) }),
     ...(clusterAttemptsMax === undefined ? {} : { maxRedirections: clusterAttemptsMax }),
   })
 }
