@@ -15,7 +15,9 @@ afterEach(async () => {
 })
 
 function call(door: InProcess, ...args: readonly (string | number)[]): Promise<ReplyValue> {
-  return new Promise((done, failed) => door.enqueue({ args, decode: Decode.Text, refuse: refuseNothing, isCancelled: false, done, failed }))
+  return new Promise((done, failed) =>
+    door.enqueue({ args, decode: Decode.Text, refuse: refuseNothing, isCancelled: false, done, failed }),
+  )
 }
 
 test('more calls than may wait are rejected, and those that wait are run', async () => {
