@@ -99,7 +99,8 @@ async function runBroker(loaded: LoadedConfig): Promise<void> {
   process.on('SIGINT', () => stop('SIGINT'))
   process.on('SIGHUP', () => log.reopen())
   allowInlining()
-  collectStartupGarbage()
+  // With a gateway, whose modules leave as much as all else, once is enough: when they are loaded.
+  if (config.number('http-port') === 0) collectStartupGarbage()
   try {
     await broker.start()
   } catch (error) {
@@ -116,7 +117,6 @@ async function openAnnex(server: Server, config: Config, log: ServerLog): Promis
   if (config.number('http-port') === 0) return null
   const { openConfiguredGateway } = await import('../gateway/open-gateway.ts')
   const gateway = await openConfiguredGateway(server, config, log)
-  // Loading its modules leaves as much as all else.
   collectStartupGarbage()
   return gateway
 }

@@ -7,7 +7,9 @@
  *
  * When you add an operation, also change: OPERATIONS here, requests.ts, docs/REALTIME.md, src/client/.
  */
-import { Ajv, type ValidateFunction } from 'ajv'
+import { Ajv } from 'ajv'
+import type { FastifyValidationResult } from 'fastify/types/schema.js'
+import { lazily } from '../validation.ts'
 import { CREDIT_MAX, NAME_LENGTH_MAX } from './limits.ts'
 
 /** The WebSocket subprotocol. */
@@ -167,8 +169,8 @@ const SELECTOR = { channel: NAME, pattern: NAME, stream: NAME, keys: NAME, queue
 
 const ajv = new Ajv({ strict: true, allowUnionTypes: true })
 
-function operation(properties: object, required: readonly string[]): ValidateFunction {
-  return ajv.compile({
+function operation(properties: object, required: readonly string[]): FastifyValidationResult {
+  return lazily(ajv, {
     type: 'object',
     properties: { id: REQUEST_ID, op: { type: 'string' }, ...properties },
     required: ['id', 'op', ...required],
@@ -176,7 +178,7 @@ function operation(properties: object, required: readonly string[]): ValidateFun
   })
 }
 
-const OPERATIONS: Readonly<Record<Request['op'], ValidateFunction>> = {
+const OPERATIONS: Readonly<Record<Request['op'], FastifyValidationResult>> = {
   subscribe: operation({ ...SELECTOR, from: START, overflow: { type: 'string', enum: ['close', 'drop'] } }, []),
   unsubscribe: operation(SELECTOR, []),
   consume: operation(

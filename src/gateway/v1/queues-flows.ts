@@ -14,6 +14,7 @@ import { Problem } from '../problem.ts'
 import { requireOwnNext, requireQueueRead, requireQueueWrite } from '../queues/access.ts'
 import { type JobJson, jobJson } from '../queues/job-json.ts'
 import { isJobId, parseJobKey, type QueueId } from '../queues/names.ts'
+import { lazily } from '../validation.ts'
 import { bullOptions, type JobOptionsBody, parentQueue } from './queues-options.ts'
 import {
   anything,
@@ -58,7 +59,7 @@ const nodeSchema = {
     children: { type: 'array', maxItems: JOBS_MAX, items: { $ref: 'node' } },
   },
 }
-const isNode = new Ajv({ allErrors: false, strict: true, removeAdditional: false }).compile(nodeSchema)
+const isNode = lazily(new Ajv({ allErrors: false, strict: true, removeAdditional: false }), nodeSchema)
 
 export function queueFlowRoutes(app: FastifyInstance, context: GatewayContext): void {
   addRoute(app, context)
