@@ -177,6 +177,12 @@ export class Registry implements CommandCatalog {
     return this.byName.get(fullName.slice(0, bar))?.subcommands?.get(fullName.slice(bar + 1)) ?? null
   }
 
+  /** The command of a call by its first two words, in any case: the subcommand where there is one of that name. */
+  byWords(name: string, second: string): Command | null {
+    const command = this.byName.get(name.toLowerCase()) ?? null
+    return command?.subcommands?.get(second.toLowerCase()) ?? command
+  }
+
   /** The command that argument 0 names, in any case; null when there is none. Subcommands are not resolved. */
   find(args: Args): Command | null {
     const length = args.length(0)

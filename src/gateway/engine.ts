@@ -12,7 +12,7 @@ import type { Tokens } from '../access/tokens.ts'
 import type { User } from '../access/user.ts'
 import type { Users } from '../access/users.ts'
 import type { Registry } from '../commands/registry.ts'
-import type { Decode, ReplyValue } from '../resp/value-sink.ts'
+import { CommandError, type Decode, type ReplyValue } from '../resp/value-sink.ts'
 import type { Argument, CallDecode } from '../server/in-process.ts'
 import type { Subscription } from '../server/subscriptions.ts'
 
@@ -35,6 +35,22 @@ export interface EngineScript {
   readonly source: string
   /** Lower-case hex SHA1 of the source. */
   readonly sha1: string
+}
+
+/** `Engine.script` of both engines, by their `call`: EVALSHA, and EVAL when the script is not known yet. */
+export async function runScript(
+  engine: Pick<Engine, 'call' | 'system'>,
+  script: EngineScript,
+  keys: readonly string[],
+  args: readonly Argument[],
+): Promise<ReplyValue> {
+  const rest = [keys.length, ...keys, ...args]
+  try {
+    return await engine.call(engine.system, ['EVALSHA', script.sha1, ...rest])
+  } catch (error) {
+    if (!(error instanceof CommandError) || error.code !== 'NOSCRIPT') throw error
+    return engine.call(engine.system, ['EVAL', script.source, ...rest])
+  }
 }
 
 export interface EngineHealth {

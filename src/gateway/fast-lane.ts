@@ -124,11 +124,6 @@ export class FastLane {
     for (const connection of this.connections) connection.closeIfIdle(now, now)
   }
 
-  /** Closes what is left. */
-  destroy(): void {
-    for (const connection of this.connections) connection.destroy()
-  }
-
   get isClosing(): boolean {
     return this.isDraining
   }
@@ -183,10 +178,6 @@ class LaneConnection {
     socket.on('end', this.onEnd)
     socket.on('error', this.onError)
     socket.on('close', this.onClose)
-  }
-
-  destroy(): void {
-    this.socket.destroy()
   }
 
   /** Closes a connection that waits for its next request, or for its first one, since a time. */

@@ -5,8 +5,7 @@
  * checks the ACL of every command, those of scripts and transactions included. The door that was used least recently makes
  * room for a new one.
  */
-import type { Socket } from 'node:net'
-import { AbstractConnector, Redis } from 'ioredis'
+import { Redis } from 'ioredis'
 import Parser from 'redis-parser'
 import type { Tokens } from '../access/tokens.ts'
 import { type User, unrestrictedUser } from '../access/user.ts'
@@ -23,9 +22,10 @@ import {
   InProcess,
   SessionClosedError,
 } from '../server/in-process.ts'
+import { type InProcessConnections, inProcessOptions } from '../server/in-process-ioredis.ts'
 import type { Server } from '../server/server.ts'
 import { SubscribeTo, type Subscription, Subscriptions } from '../server/subscriptions.ts'
-import { connectMemory } from '../transport/memory.ts'
+import { connectMemory, type MemorySocket } from '../transport/memory.ts'
 import { connectionCommandError } from './connection-commands.ts'
 import {
   type Argument,
@@ -36,6 +36,7 @@ import {
   type EngineScript,
   EngineUnavailableError,
   type MessageListener,
+  runScript,
 } from './engine.ts'
 import { requireCommands } from './permissions.ts'
 
@@ -45,11 +46,6 @@ const DOORS_MAX = 1000
 const REPLY_SIZE_MAX = 256 * 1024 * 1024
 /** All replies of a batch, in bytes; what follows is not run. */
 const BATCH_SIZE_MAX = 128 * 1024 * 1024
-/** A client of `createClient` is destroyed after this time when it does not end by itself, in ms. */
-const DISCONNECT_TIMEOUT_MS = 2000
-/** Pause before such a client connects again, in ms: grows by the step up to the maximum. */
-const RETRY_STEP_MS = 20
-const RETRY_MAX_MS = 1000
 
 const READY: EngineHealth = { isReady: true, detail: 'ready' }
 /** What the system said is in the log: everybody may ask for the health, and it may name paths. */
@@ -58,7 +54,7 @@ const CLOSED: EngineHealth = { isReady: false, detail: 'closed' }
 
 type Refuse = (command: Command) => CommandError | null
 
-export class LocalEngine implements Engine {
+export class LocalEngine implements Engine, InProcessConnections {
   readonly kind = 'local'
   readonly registry: Registry
   readonly users: Users
@@ -71,7 +67,7 @@ export class LocalEngine implements Engine {
   private readonly subscriptions: Subscriptions
   /** Stands for whoever makes a request, where a session has to be named. */
   private readonly anybody: Session
-  private isClosed: boolean = false
+  isClosed: boolean = false
 
   constructor(server: Server) {
     this.server = server
@@ -126,8 +122,9 @@ export class LocalEngine implements Engine {
   }
 
   async transaction(user: User, commands: readonly CommandWords[], decode: Decode): Promise<readonly ReplyValue[]> {
-    for (const [name, sub] of commands) {
-      const refused = this.refusal(String(name), String(sub ?? ''))
+    for (const [name, second = ''] of commands) {
+      const command = this.registry.byWords(String(name), String(second))
+      const refused = command === null ? null : connectionCommandError(command)
       if (refused !== null) throw refused
     }
     // Refused MULTIs would leave the commands to be run one by one.
@@ -141,14 +138,8 @@ export class LocalEngine implements Engine {
     return results as readonly ReplyValue[]
   }
 
-  async script(script: EngineScript, keys: readonly string[], args: readonly Argument[]): Promise<ReplyValue> {
-    const rest = [keys.length, ...keys, ...args]
-    try {
-      return await this.call(this.system, ['EVALSHA', script.sha1, ...rest])
-    } catch (error) {
-      if (!(error instanceof CommandError) || error.code !== 'NOSCRIPT') throw error
-      return this.call(this.system, ['EVAL', script.source, ...rest])
-    }
+  script(script: EngineScript, keys: readonly string[], args: readonly Argument[]): Promise<ReplyValue> {
+    return runScript(this, script, keys, args)
   }
 
   subscribe(channel: string, listener: MessageListener): Promise<Subscription> {
@@ -162,7 +153,7 @@ export class LocalEngine implements Engine {
   monitor(listener: (line: string) => void): Promise<Subscription> {
     if (this.isClosed) return Promise.reject(new EngineUnavailableError('The engine is closed'))
     return new Promise((resolve, reject) => {
-      const socket = connectMemory(this.server.acceptInProcess)
+      const socket = this.connect()
       let isConfirmed = false
       const parser = new Parser({
         returnReply: (reply) => {
@@ -190,26 +181,13 @@ export class LocalEngine implements Engine {
     this.server.loginDenied(this.anybody, 'HTTP', userName)
   }
 
-  createClient(): Redis {
-    const engine = this
-    class InProcessConnector extends AbstractConnector {
-      constructor() {
-        super(DISCONNECT_TIMEOUT_MS)
-      }
+  /** A connection with all rights. */
+  connect(): MemorySocket {
+    return connectMemory(this.server.acceptInProcess)
+  }
 
-      override async connect(): Promise<Socket> {
-        if (engine.isClosed) throw new BrokerClosedError()
-        this.connecting = true
-        // ioredis asks for a socket and uses what a stream has, and the few methods that MemorySocket adds.
-        this.stream = connectMemory(engine.server.acceptInProcess) as unknown as Socket
-        return this.stream as Socket
-      }
-    }
-    const client = new Redis({
-      Connector: InProcessConnector,
-      maxRetriesPerRequest: null,
-      retryStrategy: (times) => (this.isClosed ? null : Math.min(times * RETRY_STEP_MS, RETRY_MAX_MS)),
-    })
+  createClient(): Redis {
+    const client = new Redis({ ...inProcessOptions(this), maxRetriesPerRequest: null })
     // Every failed attempt to connect is one; without a listener it would be printed.
     client.on('error', (error) => this.server.log.debug(`In-process client: ${error.message}`))
     return client
@@ -256,34 +234,7 @@ export class LocalEngine implements Engine {
     decode: CallDecode,
     refuse: Refuse,
   ): Promise<readonly ReplyValue[]> {
-    return new Promise((resolve, reject) => {
-      const replies: ReplyValue[] = new Array<ReplyValue>(commands.length).fill(null)
-      let missing = commands.length
-      if (missing === 0) resolve(replies)
-      // All of them or none: half a transaction would keep the session in MULTI.
-      if (door.room < missing) {
-        reject(translate(new DoorFullError(door.waitingMax)))
-        return
-      }
-      for (let i = 0; i < commands.length; i++) {
-        const done = (reply: ReplyValue): void => {
-          replies[i] = reply
-          missing--
-          if (missing === 0) resolve(replies)
-        }
-        const failed = (error: Error): void => {
-          if (error instanceof CommandError) done(error)
-          else reject(translate(error))
-        }
-        door.enqueue(newCall(commands[i]!, decode, refuse, done, failed))
-      }
-    })
-  }
-
-  private refusal(name: string, sub: string): CommandError | null {
-    const plain = this.registry.byFullName(name.toLowerCase())
-    const command = plain?.subcommands?.get(sub.toLowerCase()) ?? plain
-    return command === null ? null : connectionCommandError(command)
+    return door.batch(commands, decode, refuse).catch(rethrow)
   }
 }
 
@@ -319,6 +270,10 @@ function newCall(
 /** There is no connection for a subscription. */
 function unavailable(error: Error): never {
   throw new EngineUnavailableError(error.message)
+}
+
+function rethrow(error: Error): never {
+  throw translate(error)
 }
 
 function translate(error: Error): Error {

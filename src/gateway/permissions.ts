@@ -19,8 +19,7 @@ export function requireCommands(engine: Engine, user: User, commands: readonly C
       if (word instanceof Uint8Array) builder.bytes(word, 0, word.length)
       else builder.utf8(String(word))
     }
-    const plain = engine.registry.byFullName(String(words[0]).toLowerCase())
-    const command = plain?.subcommands?.get(String(words[1] ?? '').toLowerCase()) ?? plain
+    const command = engine.registry.byWords(String(words[0]), String(words[1] ?? ''))
     // Renamed or removed by rename-command: whoever may not do everything may not do this.
     if (command === null) throw new CommandError(`NOPERM The command '${String(words[0])}' is not available`)
     const refused = authorize(user, command, builder.args)

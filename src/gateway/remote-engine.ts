@@ -33,6 +33,7 @@ import {
   type MessageListener,
   RAW_RESP,
   type ReplyValue,
+  runScript,
   type Subscription,
 } from './engine.ts'
 import { CallChecker, type CheckedCall, Routing } from './remote/call-check.ts'
@@ -170,14 +171,8 @@ export class RemoteEngine implements Engine {
     return replies.map((reply) => toValue(reply, decode))
   }
 
-  async script(script: EngineScript, keys: readonly string[], args: readonly Argument[]): Promise<ReplyValue> {
-    const rest = [keys.length, ...keys, ...args]
-    try {
-      return await this.call(this.system, ['EVALSHA', script.sha1, ...rest])
-    } catch (error) {
-      if (!(error instanceof CommandError) || error.code !== 'NOSCRIPT') throw error
-      return this.call(this.system, ['EVAL', script.source, ...rest])
-    }
+  script(script: EngineScript, keys: readonly string[], args: readonly Argument[]): Promise<ReplyValue> {
+    return runScript(this, script, keys, args)
   }
 
   subscribe(channel: string, listener: MessageListener): Promise<Subscription> {

@@ -1,6 +1,6 @@
 /** A broker inside a program: what `createBroker` returns. Cold, but for `call`. */
 import type { Duplex } from 'node:stream'
-import { CommandError, Decode, type ReplyValue } from '../resp/value-sink.ts'
+import { Decode, type ReplyValue } from '../resp/value-sink.ts'
 import { type Annex, Broker } from '../server/broker.ts'
 import { type Argument, BrokerClosedError, type Call, InProcess, refuseNothing } from '../server/in-process.ts'
 import type { Server } from '../server/server.ts'
@@ -101,23 +101,7 @@ export class LocalBroker {
    * @throws BrokerClosedError, TypeError
    */
   pipeline(commands: readonly (readonly Argument[])[]): Promise<ReplyValue[]> {
-    return new Promise((resolve, reject) => {
-      const replies: ReplyValue[] = new Array<ReplyValue>(commands.length).fill(null)
-      let missing = commands.length
-      if (missing === 0) resolve(replies)
-      commands.forEach((args, i) => {
-        const done = (reply: ReplyValue): void => {
-          replies[i] = reply
-          missing--
-          if (missing === 0) resolve(replies)
-        }
-        const failed = (error: Error): void => {
-          if (error instanceof CommandError) done(error)
-          else reject(error)
-        }
-        this.inProcess.enqueue({ args, decode: Decode.Text, refuse: refuseNothing, isCancelled: false, done, failed })
-      })
-    })
+    return this.inProcess.batch(commands, Decode.Text, refuseNothing)
   }
 
   /** Listens to the messages of a channel. Resolves when the subscription is in force. @throws BrokerClosedError */

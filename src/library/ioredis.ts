@@ -1,21 +1,8 @@
 /** Connects ioredis, and what builds on it (BullMQ), to a broker in the same process, without a socket. */
-import type { Socket } from 'node:net'
-import { AbstractConnector, type RedisOptions } from 'ioredis'
-import { BrokerClosedError } from '../server/in-process.ts'
+import { type IoredisOptions, inProcessOptions } from '../server/in-process-ioredis.ts'
 import type { LocalBroker } from './broker.ts'
 
-/** A connection that a client closes is destroyed after this time when it does not end by itself, in ms. */
-const DISCONNECT_TIMEOUT_MS = 2000
-/** Pause before a lost connection is opened again, in ms: grows by the step up to the maximum. */
-const RETRY_STEP_MS = 20
-const RETRY_MAX_MS = 1000
-
-/** The options that `ioredisOptions` makes. */
-export interface IoredisOptions {
-  readonly Connector: NonNullable<RedisOptions['Connector']>
-  /** Time until a lost connection is opened again, in ms; null when the broker is closed. */
-  readonly retryStrategy: (times: number) => number | null
-}
+export type { IoredisOptions } from '../server/in-process-ioredis.ts'
 
 /**
  * Options for ioredis to use a broker in this process: `new Redis({ ...ioredisOptions(broker) })`, or BullMQ's
@@ -23,21 +10,5 @@ export interface IoredisOptions {
  * `broker.close()` clients end, and their commands are rejected.
  */
 export function ioredisOptions(broker: LocalBroker): IoredisOptions {
-  class InProcessConnector extends AbstractConnector {
-    constructor() {
-      super(DISCONNECT_TIMEOUT_MS)
-    }
-
-    override async connect(): Promise<Socket> {
-      if (broker.isClosed) throw new BrokerClosedError()
-      this.connecting = true
-      // ioredis asks for a socket and uses what a stream has, and the few methods that MemorySocket adds.
-      this.stream = broker.connect() as Socket
-      return this.stream
-    }
-  }
-  return {
-    Connector: InProcessConnector,
-    retryStrategy: (times) => (broker.isClosed ? null : Math.min(times * RETRY_STEP_MS, RETRY_MAX_MS)),
-  }
+  return inProcessOptions(broker)
 }

@@ -154,6 +154,36 @@ export class InProcess {
   }
 
   /**
+   * Queues calls one behind the other, all of them or none: half a transaction would keep the session in MULTI. Resolves
+   * to their replies when all are there; an error reply is a CommandError in its place.
+   *
+   * @throws DoorFullError, and what else a call may fail with
+   */
+  batch(commands: readonly (readonly Argument[])[], decode: CallDecode, refuse: Call['refuse']): Promise<ReplyValue[]> {
+    return new Promise((resolve, reject) => {
+      const replies: ReplyValue[] = new Array<ReplyValue>(commands.length).fill(null)
+      let missing = commands.length
+      if (missing === 0) resolve(replies)
+      if (this.room < missing) {
+        reject(new DoorFullError(this.waitingMax))
+        return
+      }
+      for (let i = 0; i < commands.length; i++) {
+        const done = (reply: ReplyValue): void => {
+          replies[i] = reply
+          missing--
+          if (missing === 0) resolve(replies)
+        }
+        const failed = (error: Error): void => {
+          if (error instanceof CommandError) done(error)
+          else reject(error)
+        }
+        this.enqueue({ args: commands[i]!, decode, refuse, isCancelled: false, done, failed })
+      }
+    })
+  }
+
+  /**
    * Takes back a call whose caller is gone. One that waits is rejected without being executed; a blocked one ends as by
    * its timeout, so that it takes no element; one that was executed is not changed.
    */

@@ -36,6 +36,14 @@ test('more calls than may wait are rejected, and those that wait are run', async
   expect(await call(door, 'INCR', 'n')).toBe(3)
 })
 
+test('a batch that has no room is rejected as a whole: no half of a transaction is begun', async () => {
+  broker = await TestBroker.start()
+  const door = new InProcess(broker.server, { waitingMax: 2 })
+  const transaction = [['MULTI'], ['INCR', 'n'], ['EXEC']]
+  await expect(door.batch(transaction, Decode.Text, refuseNothing)).rejects.toThrow('Cannot call: 2 calls wait already')
+  expect(await call(door, 'INCR', 'n')).toBe(1)
+})
+
 test('sessions of blocking calls are used again, and only some are kept', async () => {
   broker = await TestBroker.start()
   const door = new InProcess(broker.server)
