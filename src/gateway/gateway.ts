@@ -19,6 +19,7 @@ import { createSecureContext } from 'node:tls'
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import type { User } from '../access/user.ts'
 import type { Log } from '../observe/log.ts'
+import { isMissingAddress, parseBindAddress } from '../transport/bind-address.ts'
 import { installAdmission } from './admission.ts'
 import { installCors } from './cors.ts'
 import type { Engine } from './engine.ts'
@@ -132,16 +133,13 @@ export class Gateway {
    * @throws GatewayListenError
    */
   async listen(hosts: readonly string[], port: number): Promise<void> {
-    for (const host of hosts) {
-      const isOptional = host.startsWith('-')
-      const name = isOptional ? host.slice(1) : host
-      const address = name === '*' ? '0.0.0.0' : name === '::*' ? '::' : name
+    for (const text of hosts) {
+      const { host, isOptional } = parseBindAddress(text)
       try {
-        await this.listenOn(address, this.boundPort === 0 ? port : this.boundPort)
+        await this.listenOn(host, this.boundPort === 0 ? port : this.boundPort)
       } catch (error) {
-        const code = error instanceof Error && 'code' in error ? error.code : ''
-        if (isOptional && (code === 'EADDRNOTAVAIL' || code === 'EAFNOSUPPORT')) continue
-        throw new GatewayListenError(address, port, error)
+        if (isOptional && isMissingAddress(error)) continue
+        throw new GatewayListenError(host, port, error)
       }
     }
   }

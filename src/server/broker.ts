@@ -15,6 +15,7 @@ import { AofLoadError, loadAofFile } from '../persistence/aof-load.ts'
 import { lockLog } from '../persistence/lock.ts'
 import type { Manifest } from '../persistence/manifest.ts'
 import { RespSink } from '../resp/reply.ts'
+import { isMissingAddress, parseBindAddress } from '../transport/bind-address.ts'
 import type { Endpoint } from '../transport/contract.ts'
 import { listenTcp, listenUnix } from '../transport/node.ts'
 import { listenTls, type TlsEndpoint } from '../transport/tls.ts'
@@ -275,17 +276,13 @@ export class Broker {
   }
 
   private async listenOn(bind: string, port: number, open: (host: string) => Promise<Endpoint>): Promise<void> {
-    // A `-` in front of an address: go on without it when it does not exist here.
-    const isOptional = bind.startsWith('-')
-    const address = isOptional ? bind.slice(1) : bind
-    const host = address === '*' ? '0.0.0.0' : address === '::*' ? '::' : address
+    const { name, host, isOptional } = parseBindAddress(bind)
     try {
       this.endpoints.push(await open(host))
     } catch (error) {
-      const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-      if (isOptional && (code === 'EADDRNOTAVAIL' || code === 'EAFNOSUPPORT')) return
+      if (isOptional && isMissingAddress(error)) return
       throw new ListenError(
-        `Failed listening on port ${port} (TCP), address ${address}: ${error instanceof Error ? error.message : String(error)}`,
+        `Failed listening on port ${port} (TCP), address ${name}: ${error instanceof Error ? error.message : String(error)}`,
       )
     }
   }
