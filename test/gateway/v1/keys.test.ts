@@ -1,41 +1,31 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { createGateway, type Gateway } from '../../../src/gateway/gateway.ts'
-import { LocalEngine } from '../../../src/gateway/local-engine.ts'
-import { gatewaySettings } from '../../../src/gateway/settings.ts'
+import type { Engine } from '../../../src/gateway/engine.ts'
 import { writeValue } from '../../../src/gateway/v1/key-write.ts'
 import { SET_VALUE } from '../../../src/gateway/v1/scripts.ts'
-import { TestBroker, TestClock } from '../../support/broker.ts'
+import { TestClock } from '../../support/broker.ts'
+import { TestGateway } from '../../support/gateway.ts'
 
 const START_MS = 1_700_000_000_000
 /** Entries of tags outlive their values by this. */
 const SLACK_MS = 60_000
 
 let clock: TestClock
-let broker: TestBroker
-let engine: LocalEngine
-let gateway: Gateway
+let gateway: TestGateway
 
 beforeAll(async () => {
   clock = new TestClock(START_MS)
-  broker = await TestBroker.start({}, clock)
-  engine = new LocalEngine(broker.server)
-  gateway = await createGateway({ engine, log: broker.log, settings: gatewaySettings(broker.broker.config) })
-  await gateway.listen(['127.0.0.1'], 0)
+  gateway = await TestGateway.start({}, {}, null, clock)
 })
 
-afterAll(async () => {
-  await gateway.close()
-  await engine.close()
-  await broker.stop()
-})
+afterAll(() => gateway.close())
 
 beforeEach(async () => {
   clock.nowMs = START_MS
   await call('FLUSHALL')
 })
 
-function call(...args: readonly (string | number | Uint8Array)[]): ReturnType<LocalEngine['call']> {
-  return engine.call(engine.system, args)
+function call(...args: readonly (string | number | Uint8Array)[]): ReturnType<Engine['call']> {
+  return gateway.call(...args)
 }
 
 interface Options {
@@ -57,7 +47,7 @@ function send(path: string, { method, json, bytes, headers = {}, token }: Option
     all['content-type'] = 'application/octet-stream'
     init.body = bytes
   }
-  return fetch(`http://127.0.0.1:${gateway.port}/v1/${path}`, init)
+  return fetch(`${gateway.url}/v1/${path}`, init)
 }
 
 async function ok(path: string, options: Options = {}): Promise<unknown> {
@@ -76,9 +66,8 @@ function invalidate(tag: string): Promise<unknown> {
 }
 
 function tokenOf(rules: readonly string[], mode: 'full' | 'read-only' = 'full'): string {
-  engine.users.set('eve', ['reset', 'on', ...rules])
-  const options = { name: 'test', expiresMs: null, isReadOnly: mode === 'read-only' }
-  return engine.tokens.issue('eve', options, Date.now()).token
+  gateway.user('eve', ['reset', 'on', ...rules])
+  return gateway.tokenOf('eve', mode)
 }
 
 const BINARY = Uint8Array.of(0, 255, 254, 10)
@@ -487,7 +476,8 @@ describe('cache tags', () => {
   })
 
   test('an invalidation between the steps of a write does not make it forget the value', async () => {
-    const interrupted: LocalEngine = Object.create(engine)
+    const { engine } = gateway
+    const interrupted: Engine = Object.create(engine)
     let isInvalidated = false
     interrupted.call = async (user, args, options) => {
       if (args[1] === SET_VALUE.sha1 && !isInvalidated) {
@@ -565,7 +555,7 @@ describe('bad input', () => {
 
   test('a body of another type is refused', async () => {
     const headers = { 'content-type': 'text/html' }
-    const response = await fetch(`http://127.0.0.1:${gateway.port}/v1/keys/k`, { method: 'PUT', headers, body: 'x' })
+    const response = await fetch(`${gateway.url}/v1/keys/k`, { method: 'PUT', headers, body: 'x' })
     expect(response.status).toBe(415)
   })
 

@@ -4,7 +4,8 @@ import { setImmediate } from 'node:timers/promises'
 import { type Processor, Queue, Worker, type WorkerOptions } from 'bullmq'
 import { expect } from 'vitest'
 import type { JobResult } from '../../../src/gateway/queues/results.ts'
-import { type RequestOptions, TestGateway } from '../../support/gateway.ts'
+import { TestGateway } from '../../support/gateway.ts'
+import type { RequestOptions } from '../../support/gateway-under-test.ts'
 
 export interface Answer {
   readonly status: number

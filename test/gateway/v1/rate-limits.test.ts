@@ -4,40 +4,30 @@
  */
 import fc from 'fast-check'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { createGateway, type Gateway } from '../../../src/gateway/gateway.ts'
-import { LocalEngine } from '../../../src/gateway/local-engine.ts'
-import { gatewaySettings } from '../../../src/gateway/settings.ts'
-import { TestBroker, TestClock } from '../../support/broker.ts'
+import type { Engine } from '../../../src/gateway/engine.ts'
+import { TestClock } from '../../support/broker.ts'
+import { TestGateway } from '../../support/gateway.ts'
 
 const START_MS = 1_700_000_000_000
 const KEY = 'ratelimit:api:ann'
 
 let clock: TestClock
-let broker: TestBroker
-let engine: LocalEngine
-let gateway: Gateway
+let gateway: TestGateway
 
 beforeAll(async () => {
   clock = new TestClock(START_MS)
-  broker = await TestBroker.start({}, clock)
-  engine = new LocalEngine(broker.server)
-  gateway = await createGateway({ engine, log: broker.log, settings: gatewaySettings(broker.broker.config) })
-  await gateway.listen(['127.0.0.1'], 0)
+  gateway = await TestGateway.start({}, {}, null, clock)
 })
 
-afterAll(async () => {
-  await gateway.close()
-  await engine.close()
-  await broker.stop()
-})
+afterAll(() => gateway.close())
 
 beforeEach(async () => {
   clock.nowMs = START_MS
   await call('FLUSHALL')
 })
 
-function call(...args: readonly (string | number)[]): ReturnType<LocalEngine['call']> {
-  return engine.call(engine.system, args)
+function call(...args: readonly (string | number)[]): ReturnType<Engine['call']> {
+  return gateway.call(...args)
 }
 
 interface Policy {
@@ -58,7 +48,7 @@ interface Verdict {
 }
 
 function fetchPath(path: string, init: RequestInit = {}): Promise<Response> {
-  return fetch(`http://127.0.0.1:${gateway.port}/v1/rate-limits/${path}`, init)
+  return fetch(`${gateway.url}/v1/rate-limits/${path}`, init)
 }
 
 function consume(policy: unknown, subject = 'ann', token: string | null = null): Promise<Response> {
@@ -449,8 +439,8 @@ describe('permissions', () => {
   }
 
   function tokenOf(rules: readonly string[]): string {
-    engine.users.set('eve', ['reset', 'on', ...rules])
-    return engine.tokens.issue('eve', { name: 'test', expiresMs: null, isReadOnly: false }, Date.now()).token
+    gateway.user('eve', ['reset', 'on', ...rules])
+    return gateway.tokenOf('eve')
   }
 
   test.each([FIXED, SLIDING, GCRA])('$algorithm needs its commands and the key', async (policy) => {

@@ -1,7 +1,8 @@
 /** Consumer groups over HTTP. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { GroupWaits } from '../../../src/gateway/v1/group-read.ts'
-import { type RequestOptions, TestGateway } from '../../support/gateway.ts'
+import { TestGateway } from '../../support/gateway.ts'
+import type { RequestOptions } from '../../support/gateway-under-test.ts'
 
 interface Answer {
   readonly status: number

@@ -1,6 +1,7 @@
 /** Every route of streams, groups and topics does what the user may, and nothing else. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { type RequestOptions, TestGateway } from '../../support/gateway.ts'
+import { TestGateway } from '../../support/gateway.ts'
+import type { RequestOptions } from '../../support/gateway-under-test.ts'
 
 interface Route {
   readonly operation: string

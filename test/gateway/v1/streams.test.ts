@@ -7,7 +7,8 @@ import { keySlot } from '../../../src/gateway/remote/key-slot.ts'
 import { companionKey } from '../../../src/gateway/v1/companion-key.ts'
 import { LongPolls } from '../../../src/gateway/v1/long-polls.ts'
 import { Waits } from '../../../src/gateway/waits.ts'
-import { type RequestOptions, TestGateway } from '../../support/gateway.ts'
+import { TestGateway } from '../../support/gateway.ts'
+import type { RequestOptions } from '../../support/gateway-under-test.ts'
 
 interface Answer {
   readonly status: number
