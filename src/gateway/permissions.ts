@@ -5,8 +5,9 @@
 import type { KeyAccess, User } from '../access/user.ts'
 import { authorize } from '../commands/acl/authorize.ts'
 import { ArgsBuilder } from '../resp/args.ts'
-import { CommandError } from '../resp/value-sink.ts'
+import { CommandError, toCommandError } from '../resp/value-sink.ts'
 import type { CommandWords, Engine } from './engine.ts'
+import { buildArgs } from './words.ts'
 
 const builder = new ArgsBuilder()
 
@@ -14,16 +15,11 @@ const builder = new ArgsBuilder()
 export function requireCommands(engine: Engine, user: User, commands: readonly CommandWords[]): void {
   if (user.isUnrestricted) return
   for (const words of commands) {
-    builder.clear()
-    for (const word of words) {
-      if (word instanceof Uint8Array) builder.bytes(word, 0, word.length)
-      else builder.utf8(String(word))
-    }
     const command = engine.registry.byWords(String(words[0]), String(words[1] ?? ''))
     // Renamed or removed by rename-command: whoever may not do everything may not do this.
     if (command === null) throw new CommandError(`NOPERM The command '${String(words[0])}' is not available`)
-    const refused = authorize(user, command, builder.args)
-    if (refused !== null) throw new CommandError(refused.text)
+    const refused = authorize(user, command, buildArgs(builder, words))
+    if (refused !== null) throw toCommandError(refused.text)
   }
 }
 

@@ -193,7 +193,7 @@ export class ValueSink extends ReplySink {
   }
 
   error(text: string): void {
-    this.items.push(new CommandError(fromUtf8(text)))
+    this.items.push(toCommandError(text))
   }
 
   begin(): Mark {
@@ -257,6 +257,11 @@ export class ValueSink extends ReplySink {
     }
     return map
   }
+}
+
+/** The error of a reply whose text is a byte string. */
+export function toCommandError(text: string): CommandError {
+  return new CommandError(fromUtf8(text))
 }
 
 /** A byte string (one char is one byte) that holds UTF-8, as text. */

@@ -1,6 +1,7 @@
 /** Requests of a client: what each operation does, as the client's user, and what it answers. */
 import { CommandFlag } from '../../commands/define.ts'
 import { type Argument, CommandError, Decode, EngineUnavailableError, type ReplyValue } from '../engine.ts'
+import { wordText } from '../words.ts'
 import type { Consumption } from './consumption.ts'
 import {
   type AckRequest,
@@ -177,8 +178,7 @@ export class Requests {
   }
 
   private mayBlock(name: Argument): boolean {
-    const text = name instanceof Uint8Array ? Buffer.from(name).toString('latin1') : String(name)
-    const command = this.session.realtime.engine.registry.byFullName(text.toLowerCase())
+    const command = this.session.realtime.engine.registry.byFullName(wordText(name).toLowerCase())
     return command !== null && (command.flags & CommandFlag.Blocking) !== 0
   }
 

@@ -23,9 +23,10 @@ import {
   SORT_GET_DENIED,
   wrongArity,
 } from '../../resp/errors.ts'
-import { CommandError } from '../../resp/value-sink.ts'
+import { CommandError, toCommandError } from '../../resp/value-sink.ts'
 import { connectionNameError } from '../connection-commands.ts'
-import type { Argument, CommandWords } from '../engine.ts'
+import type { CommandWords } from '../engine.ts'
+import { buildArgs, wordText } from '../words.ts'
 import { keySlot } from './key-slot.ts'
 
 /** Commands, whole containers among them, that need all rights; beside those of the category @scripting. */
@@ -121,7 +122,7 @@ export class CallChecker {
     const error = this.denied(user, name, command, words)
     if (error === null) return null
     if (error instanceof AccessDenied) this.noteDenial(user, error, context)
-    return toError(error)
+    return toCommandError(error.text)
   }
 
   private denied(user: User, name: string, command: Command | null, words: CommandWords): ReplyError | null {
@@ -130,7 +131,7 @@ export class CallChecker {
     if (!command.accepts(words.length)) return wrongArity(command.fullName)
     if (FOR_UNRESTRICTED.has(name) || (command.categories & AclCategory.Scripting) !== 0)
       return commandDenied(user, command.aclName)
-    const args = this.argsOf(words)
+    const args = buildArgs(this.builder, words)
     const refused = authorize(user, command, args)
     if (refused !== null) return refused
     // Whose keys are not found here has none for us, but may have some for the server.
@@ -144,19 +145,10 @@ export class CallChecker {
 
   private slotOf(command: Command, words: CommandWords): number | null {
     if (!hasKeys(command)) return null
-    const [first] = keyArguments(command, this.argsOf(words)) ?? []
+    const [first] = keyArguments(command, buildArgs(this.builder, words)) ?? []
     if (first === undefined) return null
     const key = words[first.index]!
     return keySlot(key instanceof Uint8Array ? key : Buffer.from(String(key)))
-  }
-
-  private argsOf(words: CommandWords): Args {
-    this.builder.clear()
-    for (const word of words) {
-      if (word instanceof Uint8Array) this.builder.bytes(word, 0, word.length)
-      else this.builder.utf8(String(word))
-    }
-    return this.builder.args
   }
 }
 
@@ -188,13 +180,4 @@ function mayBlock(command: Command, words: CommandWords): boolean {
 
 function commandDenied(user: User, name: string): AccessDenied {
   return new AccessDenied(DenialReason.Command, user.name, name)
-}
-
-function toError(error: ReplyError): CommandError {
-  return new CommandError(Buffer.from(error.text, 'latin1').toString('utf8'))
-}
-
-/** A word as text, for comparisons. */
-function wordText(word: Argument): string {
-  return word instanceof Uint8Array ? Buffer.from(word).toString('latin1') : String(word)
 }

@@ -14,6 +14,7 @@
  * what is there all the time is returned, unless the server was replaced or slots moved meanwhile.
  */
 import { CommandError, type CommandWords } from '../engine.ts'
+import { wordText } from '../words.ts'
 import type { Caller } from './caller.ts'
 import { SLOTS } from './key-slot.ts'
 import type { Link } from './link.ts'
@@ -66,7 +67,7 @@ export class FanOut {
   private async scan([name, cursor, ...options]: CommandWords): Promise<RawReply> {
     if (cursor === undefined)
       return this.caller.runOn((await this.caller.primaries(this.caller.patience(null)))[0]!, [name!])
-    const text = cursor instanceof Uint8Array ? Buffer.from(cursor).toString('latin1') : String(cursor)
+    const text = wordText(cursor)
     if (!/^\d{1,20}$/.test(text)) throw new CommandError('ERR invalid cursor')
     const position = BigInt(text)
     const slot = Number(position % BigInt(SLOTS))

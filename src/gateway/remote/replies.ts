@@ -8,6 +8,7 @@
  */
 import { CommandError, Decode, type ReplyValue } from '../../resp/value-sink.ts'
 import { type CallDecode, type CommandWords, RAW_RESP } from '../engine.ts'
+import { wordText } from '../words.ts'
 import type { RawReply } from './remote-command.ts'
 
 const STATUS_REPLIES: ReadonlySet<string> = new Set(
@@ -26,18 +27,18 @@ export interface ReplyKind {
   readonly hasAbsentArrays: boolean
 }
 
-export const PLAIN_REPLY: ReplyKind = { isStatus: false, hasAbsentArrays: false }
+const PLAIN_REPLY: ReplyKind = { isStatus: false, hasAbsentArrays: false }
 
 export function replyKindOf(words: CommandWords): ReplyKind {
-  const name = String(words[0]).toLowerCase()
-  const isStatus = STATUS_REPLIES.has(name) || STATUS_REPLIES.has(`${name}|${String(words[1]).toLowerCase()}`)
+  const name = wordText(words[0]!).toLowerCase()
+  const isStatus = STATUS_REPLIES.has(name) || STATUS_REPLIES.has(`${name}|${wordText(words[1] ?? '').toLowerCase()}`)
   return { isStatus: isStatus && !repliesValue(name, words), hasAbsentArrays: repliesAbsentArray(name, words) }
 }
 
 /** SET … GET and PING with a text reply strings. */
 function repliesValue(name: string, words: CommandWords): boolean {
   if (name === 'ping') return words.length > 1
-  return name === 'set' && words.slice(3).some((word) => String(word).toLowerCase() === 'get')
+  return name === 'set' && words.slice(3).some((word) => wordText(word).toLowerCase() === 'get')
 }
 
 function repliesAbsentArray(name: string, words: CommandWords): boolean {

@@ -2,7 +2,14 @@
 import { createServer, type Server } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { CommandError, Decode, EngineUnavailableError, RAW_RESP, type ReplyValue } from '../../../src/gateway/engine.ts'
+import {
+  type Argument,
+  CommandError,
+  Decode,
+  EngineUnavailableError,
+  RAW_RESP,
+  type ReplyValue,
+} from '../../../src/gateway/engine.ts'
 import { type EngineUnderTest, remoteEngine, until } from '../../support/redis-servers.ts'
 import { freePort, hasRedisServer, ServerProcess } from '../../support/server-process.ts'
 
@@ -24,11 +31,11 @@ describe.skipIf(!hasRedisServer)('the remote engine over one server', { timeout:
     await server.dispose()
   })
 
-  function as(decode: Decode | typeof RAW_RESP, ...words: readonly string[]): Promise<ReplyValue> {
+  function as(decode: Decode | typeof RAW_RESP, ...words: readonly Argument[]): Promise<ReplyValue> {
     return remote.engine.call(remote.engine.system, words, { decode })
   }
 
-  async function raw(...words: readonly string[]): Promise<string> {
+  async function raw(...words: readonly Argument[]): Promise<string> {
     return String(await as(RAW_RESP, ...words))
   }
 
@@ -56,6 +63,7 @@ describe.skipIf(!hasRedisServer)('the remote engine over one server', { timeout:
       expect(await raw('RPUSH', 'l', 'a', 'b')).toBe(':2\r\n')
       expect(await raw('LRANGE', 'l', '0', '-1')).toBe('*2\r\n$1\r\na\r\n$1\r\nb\r\n')
       expect(await raw('GET', 'l')).toBe(`-${WRONGTYPE}\r\n`)
+      expect(await raw(new TextEncoder().encode('SET'), 'k', 'OK')).toBe('+OK\r\n')
     })
 
     test('are shaped as in RESP2, and integers are exact', async () => {

@@ -443,6 +443,13 @@ describe('permissions', () => {
     return gateway.tokenOf('eve')
   }
 
+  test('the refusal names the user as it is written', async () => {
+    const { name } = gateway.user('jürgen', ['reset', 'on', '~*'])
+    const response = await consume(FIXED, 'ann', gateway.tokenOf(name))
+    expect(response.status).toBe(403)
+    expect(await response.json()).toMatchObject({ detail: expect.stringContaining('User jürgen has no permissions') })
+  })
+
   test.each([FIXED, SLIDING, GCRA])('$algorithm needs its commands and the key', async (policy) => {
     const needed = commands[policy.algorithm]!
     const query = `algorithm=${policy.algorithm}&limit=3&windowMs=10000`
