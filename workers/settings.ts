@@ -76,7 +76,7 @@ export const OPTIONS: readonly Option[] = [
   },
 ]
 
-export const LOG_LEVELS: readonly string[] = ['trace', 'debug', 'info', 'warn', 'error', 'silent']
+const LOG_LEVELS: readonly string[] = ['trace', 'debug', 'info', 'warn', 'error', 'silent']
 
 /** Longest time that a timer takes, in ms. */
 const TIME_MAX_MS = 2 ** 31 - 1

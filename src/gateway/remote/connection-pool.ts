@@ -69,7 +69,7 @@ export class ConnectionPool {
   }
 
   /**
-   * A connection for the caller alone, until it is given to `release` or `discard`.
+   * A connection for the caller alone, until it is given to `release` or destroyed.
    *
    * @throws EngineUnavailableError when none gets free in time; NotConnectedError when none can be opened;
    *   CallCancelledError

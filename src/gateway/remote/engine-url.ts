@@ -13,8 +13,8 @@
 
 import type { TlsClientSettings } from '../../server/tls-settings.ts'
 
-export const DEFAULT_PORT = 6379
-export const DEFAULT_SENTINEL_PORT = 26379
+const DEFAULT_PORT = 6379
+const DEFAULT_SENTINEL_PORT = 26379
 /** Addresses in one URL. */
 const ADDRESSES_MAX = 50
 const DATABASE_MAX = 0x7fffffff
