@@ -129,6 +129,11 @@ export class Config {
     return resolve(decodePath(this.text('dir')))
   }
 
+  /** A path from a setting as an absolute one for node:fs; relative paths count from `dir`. */
+  resolvePath(path: string): string {
+    return resolve(this.directory, decodePath(path))
+  }
+
   /** Creates the default directory. Any other must exist already, so that a typing mistake does not lose the data. */
   createDefaultDirectory(): void {
     if (this.text('dir') === directives.dir.initial) mkdirSync(this.directory, { recursive: true })

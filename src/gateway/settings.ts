@@ -1,8 +1,6 @@
 /** Settings of the gateway, from the directives `http-*`. */
 import { isIP } from 'node:net'
-import { resolve } from 'node:path'
 import type { Config } from '../config/config.ts'
-import { decodePath } from '../config/path-text.ts'
 import { REALTIME_LIMITS, type RealtimeLimits } from './realtime/limits.ts'
 import { WAITS_MAX } from './waits.ts'
 
@@ -95,5 +93,5 @@ function isNetwork(text: string): boolean {
 
 /** A path of the configuration as an absolute one; relative paths count from `dir`. '' stays ''. */
 function file(config: Config, path: string): string {
-  return path === '' ? '' : resolve(config.directory, decodePath(path))
+  return path === '' ? '' : config.resolvePath(path)
 }

@@ -3,12 +3,11 @@
  * `createBroker` returns.
  */
 import { existsSync, fstatSync, mkdirSync, realpathSync, statSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import type { Command } from '../commands/registry.ts'
 import { ClientFlag, discardTransaction } from '../commands/session.ts'
 import type { Config } from '../config/config.ts'
 import { fatalConfigError } from '../config/config-error.ts'
-import { decodePath } from '../config/path-text.ts'
 import type { Log } from '../observe/log.ts'
 import { Aof, type AofFiles, type AofOptions, aofPath, openForAppend, openManifest } from '../persistence/aof.ts'
 import { AofLoadError, loadAofFile } from '../persistence/aof-load.ts'
@@ -225,7 +224,7 @@ export class Broker {
     if (path !== '') {
       this.config.createDefaultDirectory()
       const mode = this.config.number('unixsocketperm')
-      await this.listenOnUnix(resolve(this.config.directory, decodePath(path)), mode === 0 ? null : mode, backlog)
+      await this.listenOnUnix(this.config.resolvePath(path), mode === 0 ? null : mode, backlog)
     }
   }
 

@@ -6,7 +6,6 @@
  * keys whose time is over, goes on with input that had to wait, and has the output sent.
  */
 import { randomBytes } from 'node:crypto'
-import { resolve } from 'node:path'
 import { type AccessEvent, AccessLog } from '../access/log.ts'
 import { TokenFileError, Tokens } from '../access/tokens.ts'
 import type { User } from '../access/user.ts'
@@ -18,7 +17,6 @@ import { type Command, Registry } from '../commands/registry.ts'
 import { scriptRunner } from '../commands/scripting/script-runner.ts'
 import { ClientFlag, discardTransaction, type Session } from '../commands/session.ts'
 import type { Config } from '../config/config.ts'
-import { decodePath } from '../config/path-text.ts'
 import type { OutputBufferLimits } from '../config/special-directives.ts'
 import { Keyspace } from '../keyspace/keyspace.ts'
 import { Notify } from '../keyspace/notify.ts'
@@ -901,7 +899,7 @@ function mayListen({ user, channels, patterns, shardChannels }: Client): boolean
 function tokensOf(config: Config): Tokens {
   const file = config.text('http-token-file')
   if (file === '') return new Tokens(null)
-  return new Tokens(resolve(config.directory, decodePath(file)), () => config.createDefaultDirectory())
+  return new Tokens(config.resolvePath(file), () => config.createDefaultDirectory())
 }
 
 function nullArrayReply(respVersion: number): Buffer {

@@ -4,11 +4,10 @@
  */
 import { constants } from 'node:crypto'
 import { readdirSync, readFileSync, statSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { createSecureContext, DEFAULT_CIPHERS, type SecureVersion } from 'node:tls'
 import type { Config } from '../config/config.ts'
 import type { NameFor } from '../config/directives.ts'
-import { decodePath } from '../config/path-text.ts'
 import { systemErrorText } from '../config/system-error.ts'
 import { ClientCertificates, type TlsSettings } from '../transport/tls.ts'
 
@@ -72,7 +71,7 @@ export function tlsSettings(config: Config): TlsSettings {
 function readRequired(config: Config, name: NameFor<string>): Buffer {
   const path = config.text(name)
   if (path === '') throw new TlsConfigError(`No ${name} configured!`)
-  return readPem(resolve(config.directory, decodePath(path)), name)
+  return readPem(config.resolvePath(path), name)
 }
 
 function readPem(path: string, name: string): Buffer {
@@ -116,9 +115,9 @@ export function tlsClientSettings(config: Config): TlsClientSettings {
 function readAuthorities(config: Config): Buffer[] {
   const found: Buffer[] = []
   const file = config.text('tls-ca-cert-file')
-  if (file !== '') found.push(readPem(resolve(config.directory, decodePath(file)), 'tls-ca-cert-file'))
+  if (file !== '') found.push(readPem(config.resolvePath(file), 'tls-ca-cert-file'))
   const directory = config.text('tls-ca-cert-dir')
-  if (directory !== '') found.push(...readDirectory(resolve(config.directory, decodePath(directory))))
+  if (directory !== '') found.push(...readDirectory(config.resolvePath(directory)))
   return found
 }
 

@@ -1,11 +1,9 @@
 /** Users at the start: from `user` lines of the configuration, or from a file of their own. */
-import { resolve } from 'node:path'
 import { loadAclFile } from '../access/acl-file.ts'
 import { isOneWord, RuleError } from '../access/rules.ts'
 import type { Users } from '../access/users.ts'
 import type { Config } from '../config/config.ts'
 import { fatalConfigError } from '../config/config-error.ts'
-import { decodePath } from '../config/path-text.ts'
 import type { Log } from '../observe/log.ts'
 
 /** Adds the users that are configured. @throws ConfigError, AclFileError */
@@ -25,7 +23,7 @@ export function loadUsers(users: Users, config: Config, log: Log): void {
       throw error
     }
   }
-  if (file !== '') loadAclFile(users, resolve(config.directory, decodePath(file)), file)
+  if (file !== '') loadAclFile(users, config.resolvePath(file), file)
   for (const { name, isEnabled } of users) {
     if (isEnabled) continue
     log.notice(

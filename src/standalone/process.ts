@@ -4,7 +4,6 @@
  * Exit codes: 0 after a graceful stop, 1 when it cannot start or when data could not be written at the end.
  */
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { resolve } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { AclFileError } from '../access/acl-file.ts'
@@ -12,7 +11,6 @@ import { TokenFileError } from '../access/tokens.ts'
 import { parseCommandLine, USAGE } from '../config/command-line.ts'
 import type { Config } from '../config/config.ts'
 import { ConfigError } from '../config/config-error.ts'
-import { decodePath } from '../config/path-text.ts'
 import { type LoadedConfig, loadConfig } from '../config/redis-conf.ts'
 import { REDIS_VERSION } from '../config/version.ts'
 import { ServerLog } from '../observe/log.ts'
@@ -175,7 +173,7 @@ function writePidFile(path: string, log: ServerLog): void {
 function inDirectory(config: Config, path: string): string {
   if (path === '') return ''
   config.createDefaultDirectory()
-  return resolve(config.directory, decodePath(path))
+  return config.resolvePath(path)
 }
 
 /**

@@ -5,9 +5,7 @@
  * go on with the new rules. Errors: no ACL file is configured; what is wrong in the file; the file cannot be written.
  * Source: Valkey src/acl.c `aclCommand`.
  */
-import { resolve } from 'node:path'
 import { AclFileError, loadAclFile, saveAclFile } from '../../access/acl-file.ts'
-import { decodePath } from '../../config/path-text.ts'
 import { systemErrorText } from '../../config/system-error.ts'
 import type { Args } from '../../resp/args.ts'
 import { ACL_SAVE_FAILED, err, NO_ACL_FILE } from '../../resp/errors.ts'
@@ -59,5 +57,5 @@ function saveHandler(ctx: CommandContext, _args: Args, reply: ReplySink): void {
 function aclPath(ctx: CommandContext): string {
   const file = ctx.config.text('aclfile')
   if (file === '') throw NO_ACL_FILE
-  return resolve(ctx.config.directory, decodePath(file))
+  return ctx.config.resolvePath(file)
 }
