@@ -168,52 +168,56 @@ export class Caller {
     }
   }
 
-  private async tryRun(call: CheckedCall, refusals: Refusals, patience: Patience): Promise<RawReply> {
-    let asked: Link | null = null
-    for (let redirections = 0; ; ) {
-      const link: Link = asked ?? this.topology.linkFor(call.slot) ?? (await this.waitForLink(call.slot, patience))
+  private tryRun(call: CheckedCall, refusals: Refusals, patience: Patience): Promise<RawReply> {
+    return this.persist(call, refusals, patience, async (link, asks) => {
       const command = new RemoteCommand(call.words)
       try {
-        return await sendAs(link, command, asked !== null)
+        return await sendAs(link, command, asks)
       } catch (error) {
-        asked = null
-        if (!isErrorReply(error)) {
-          await this.afterLoss(command.wasSent && !call.isReadOnly, patience)
-          continue
-        }
-        const target = redirections < REDIRECTIONS_MAX ? this.redirection(error) : null
-        if (target !== null) {
-          redirections++
-          if (codeOf(error) === 'ASK') asked = await this.waitForReady(target, patience)
-          continue
-        }
-        if (refusals === Refusals.Reply || !this.mayPass(error, link, patience)) throw new CommandError(error.message)
-        await pause(RETRY_PAUSE_MS, patience)
+        throw command.wasSent || isErrorReply(error) ? error : new NotConnectedError('The command was not sent')
       }
-    }
+    })
   }
 
   /** Runs something on a pooled connection, again if nothing of it was executed. */
-  private async exclusively(
+  private exclusively(
     call: CheckedCall,
     pool: 'exclusive' | 'blocking',
     patience: Patience,
     run: (connection: PooledConnection, link: Link, asks: boolean) => Promise<RawReply>,
+  ): Promise<RawReply> {
+    return this.persist(call, Refusals.Retry, patience, async (link, asks) => {
+      const connection = await link[pool].acquire(patience)
+      try {
+        const reply = await run(connection, link, asks)
+        link[pool].release(connection)
+        return reply
+      } catch (error) {
+        // After an error reply it would be as good as new, but it may lead to a server that was replaced.
+        connection.destroy()
+        throw error
+      }
+    })
+  }
+
+  /**
+   * Runs something on the server of a call, as often as the rules above allow. `attempt` throws NotConnectedError when
+   * nothing was sent, error replies as they are, and anything else when it may have been executed.
+   */
+  private async persist(
+    call: CheckedCall,
+    refusals: Refusals,
+    patience: Patience,
+    attempt: (link: Link, asks: boolean) => Promise<RawReply>,
   ): Promise<RawReply> {
     let asked: Link | null = null
     for (let redirections = 0; ; ) {
       const link: Link = asked ?? this.topology.linkFor(call.slot) ?? (await this.waitForLink(call.slot, patience))
       const asks = asked !== null
       asked = null
-      let connection: PooledConnection | null = null
       try {
-        connection = await link[pool].acquire(patience)
-        const reply = await run(connection, link, asks)
-        link[pool].release(connection)
-        return reply
+        return await attempt(link, asks)
       } catch (error) {
-        // After an error reply it would be as good as new, but it may lead to a server that was replaced.
-        connection?.destroy()
         if (error instanceof CallCancelledError || error instanceof EngineUnavailableError) throw error
         if (!isErrorReply(error)) {
           await this.afterLoss(!(error instanceof NotConnectedError) && !call.isReadOnly, patience)
@@ -225,7 +229,7 @@ export class Caller {
           if (codeOf(error) === 'ASK') asked = await this.waitForReady(target, patience)
           continue
         }
-        if (!this.mayPass(error, link, patience)) throw new CommandError(error.message)
+        if (refusals === Refusals.Reply || !this.mayPass(error, link, patience)) throw new CommandError(error.message)
         await pause(RETRY_PAUSE_MS, patience)
       }
     }
