@@ -17,6 +17,7 @@ import { type Collection, isObjectKind, Kind } from '../structures/kind.ts'
 import { BlockedKeys } from './blocked.ts'
 import { Expires, NO_EXPIRE } from './expires.ts'
 import type { Keyspace, Watcher } from './keyspace.ts'
+import type { RowMarks } from './row-marks.ts'
 
 const KIND_BITS = 4
 const KIND_MASK = (1 << KIND_BITS) - 1
@@ -45,6 +46,8 @@ export class Database {
   /** Clients that watch a key of this database, by key. */
   watchers = new Map<string, Set<Watcher>>()
   blocked: BlockedKeys
+  /** What a snapshot has still to write of this database; null while there is none. */
+  marks: RowMarks | null = null
   private metExpired: string[] = []
 
   constructor(keyspace: Keyspace, index: number, seed: number) {
@@ -151,6 +154,7 @@ export class Database {
     const row = this.keys.insert(source, start, length)
     this.keys.setMeta(row, kind | (this.clock() << KIND_BITS))
     this.keys.setValue(row, value)
+    if (this.marks !== null) this.marks.added(row)
     if (this.keyspace.onAdded !== null) this.keyspace.onAdded(this, row)
     return row
   }
@@ -211,6 +215,7 @@ export class Database {
 
   /** Removes a key whose value now belongs to the caller (RENAME, MOVE). */
   removeKeepingValue(row: number): void {
+    this.aboutToChange(row)
     this.removeRow(row)
   }
 
@@ -278,8 +283,19 @@ export class Database {
     return this.metExpired.length > 0
   }
 
-  /** Removes all keys. */
+  /** To be called before the key or the value of a row changes: a snapshot that has not written it does so now. */
+  aboutToChange(row: number): void {
+    if (this.marks !== null && !this.marks.isDone(row)) this.keyspace.walk!.beforeChange(this, row)
+  }
+
+  /** Removes all keys. What a snapshot has still to write of them is handed to it. */
   clear(): void {
+    if (this.marks !== null) {
+      const detached = new Database(this.keyspace, this.index, this.keyspace.seed)
+      this.swapContents(detached)
+      this.keyspace.walk!.detached(detached)
+      return
+    }
     for (let row = 0; row < this.keys.size; row++) this.freeValue(row)
     this.keys.clear()
     this.expires.reset()
@@ -288,23 +304,30 @@ export class Database {
 
   /** Exchanges keys and expire times with another database; watchers and blocked clients stay (SWAPDB). */
   swapContents(other: Database): void {
-    const { keys, expires, metExpired } = this
+    const { keys, expires, metExpired, marks } = this
     this.keys = other.keys
     this.expires = other.expires
     this.metExpired = other.metExpired
+    this.marks = other.marks
     other.keys = keys
     other.expires = expires
     other.metExpired = metExpired
+    other.marks = marks
+    if (this.marks !== null) this.marks.owner = this
+    if (other.marks !== null) other.marks.owner = other
   }
 
   /** Frees the value of a row; the row is the caller's to set or remove. */
   freeValue(row: number): void {
+    this.aboutToChange(row)
     const kind = this.kind(row)
     if (kind === Kind.StringInteger) return
     const value = this.keys.value(row)
     if (isObjectKind(kind)) {
-      this.keyspace.object(value).free()
+      const object = this.keyspace.object(value)
       this.keyspace.dropObject(value)
+      // A snapshot that is in the midst of the collection frees it when it is through.
+      if (this.keyspace.walk === null || !this.keyspace.walk.takes(object)) object.free()
     } else if (value !== NO_REF) {
       this.arena.free(value)
     }
@@ -336,7 +359,10 @@ export class Database {
 
   private removeRow(row: number): void {
     this.expires.clear(row)
-    if (this.keys.remove(row) !== NO_ROW) this.expires.rowMoved(row)
+    const moved = this.keys.remove(row)
+    if (moved === NO_ROW) return
+    this.expires.rowMoved(row)
+    if (this.marks !== null) this.marks.moved(moved, row)
   }
 
   private meetExpired(row: number): void {

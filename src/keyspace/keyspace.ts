@@ -15,6 +15,21 @@ export interface Watcher {
   watchDirty: boolean
 }
 
+/**
+ * A snapshot under way. Before a key or its value changes that it has not written (Database.aboutToChange), it writes
+ * it, so that its file shows one moment.
+ */
+export interface KeyspaceWalk {
+  /** The key of a row that is not done, or its value, is about to change. Marks the row as done. */
+  beforeChange(db: Database, row: number): void
+  /** Whether the walk frees a collection that nobody else needs any more, because it is in the midst of it. */
+  takes(object: Collection): boolean
+  /** Takes over all keys of a database that was cleared. */
+  detached(db: Database): void
+  /** Arena bytes and blocks of what only the walk holds. */
+  account(): { bytes: number; blocks: number }
+}
+
 /** A key that changed while a client was blocked on it. */
 export interface ReadyKey {
   readonly db: Database
@@ -46,6 +61,8 @@ export class Keyspace {
   removesMetExpired: boolean = true
   /** Whether reading commands renew access times; not those of a client with CLIENT NO-TOUCH. */
   renewsAccess: boolean = true
+  /** The snapshot that is under way, null when there is none. */
+  walk: KeyspaceWalk | null = null
   /** Told about each key that is deleted because its time is over, before it is freed. */
   onExpired: (db: Database, row: number) => void = () => {}
   /** Told when a reading command finds no key (event class `m`). */
@@ -118,8 +135,8 @@ export class Keyspace {
   account(): { bytes: number; blocks: number } {
     let bytes = 0
     let blocks = 0
-    for (const db of this.databases) {
-      const sum = db.account()
+    for (const owner of this.walk === null ? this.databases : [...this.databases, this.walk]) {
+      const sum = owner.account()
       bytes += sum.bytes
       blocks += sum.blocks
     }
@@ -129,7 +146,9 @@ export class Keyspace {
   /** Bytes outside the arena's segments: typed arrays of indexes and collections. */
   overheadBytes(): number {
     let bytes = 0
-    for (const db of this.databases) bytes += db.keys.overheadBytes() + db.expires.overheadBytes()
+    for (const db of this.databases) {
+      bytes += db.keys.overheadBytes() + db.expires.overheadBytes() + (db.marks?.bytes ?? 0)
+    }
     for (const object of this.objects) if (object !== null) bytes += object.overheadBytes()
     return bytes
   }

@@ -32,6 +32,7 @@ import {
 import type { ReplySink } from '../resp/reply.ts'
 import type { Client } from './client.ts'
 import { Monitors } from './monitors.ts'
+import { keepPreImages } from './pre-images.ts'
 
 /** Answers what the pipeline asks of the server. */
 export interface PipelineGates {
@@ -176,6 +177,7 @@ export class Pipeline {
     // Scripts are shown before what they call.
     if (!this.monitors.isEmpty && (command.flags & CommandFlag.SkipMonitor) !== 0)
       this.showToMonitors(client, command, args)
+    if (ctx.keyspace.walk !== null && (command.flags & CommandFlag.Write) !== 0) keepPreImages(ctx.db, command, args)
     journal.beginUnit()
     try {
       command.handler(ctx, args, reply)
