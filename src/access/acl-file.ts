@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { systemErrorText } from '../config/system-error.ts'
-import { writeAtomically } from './atomic-file.ts'
+import { replaceFile } from '../files/replace-file.ts'
 import { describeUser, isOneWord, mergeSelectors, RuleError } from './rules.ts'
 import type { User } from './user.ts'
 import type { Users } from './users.ts'
@@ -97,5 +97,5 @@ function addUser(users: Users, loaded: Map<string, User>, line: string, report: 
 /** Writes all users to a file, in one step. @throws the errors of node:fs */
 export function saveAclFile(users: Users, path: string): void {
   const text = [...users].map((user) => `${userLine(user)}\n`).join('')
-  writeAtomically(path, Buffer.from(text, 'latin1'), FILE_MODE)
+  replaceFile(path, Buffer.from(text, 'latin1'), { mode: FILE_MODE })
 }

@@ -8,7 +8,8 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { systemErrorText } from '../config/system-error.ts'
-import { writeAtomically } from './atomic-file.ts'
+import { type Files, SYSTEM_FILES } from '../files/files.ts'
+import { NotDurableError, replaceFile } from '../files/replace-file.ts'
 
 /** Tokens of one process, all users together. */
 export const TOKENS_MAX = 10_000
@@ -61,16 +62,19 @@ export interface TokenOptions {
 export class Tokens {
   private readonly path: string | null
   private readonly prepareDirectory: () => void
+  private readonly files: Files
   private readonly byId = new Map<string, StoredToken>()
 
   /**
    * @param path the file to keep tokens in; null: in memory only
    * @param prepareDirectory called before it is written
+   * @param files the file operations, replaced in tests
    * @throws TokenFileError when what the file holds is no list of tokens
    */
-  constructor(path: string | null, prepareDirectory: () => void = () => {}) {
+  constructor(path: string | null, prepareDirectory: () => void = () => {}, files: Files = SYSTEM_FILES) {
     this.path = path
     this.prepareDirectory = prepareDirectory
+    this.files = files
     if (path !== null) for (const token of readTokens(path)) this.byId.set(token.id, token)
   }
 
@@ -87,7 +91,7 @@ export class Tokens {
     const { name, expiresMs, isReadOnly } = options
     const token = { id, userName, name, isReadOnly, createdMs: nowMs, expiresMs, hash: hashOf(secret) }
     this.byId.set(id, token)
-    this.saveOr(() => this.byId.delete(id))
+    this.save(() => this.byId.delete(id))
     return { id, token: `mr_${id}_${secret}` }
   }
 
@@ -107,12 +111,12 @@ export class Tokens {
     return tokens.map(withoutHash)
   }
 
-  /** Ends a token. Returns whether there was one. @throws TokenFileError (it is still good then) */
+  /** Ends a token. Returns whether there was one. @throws TokenFileError: it is still good, or may be after a power cut */
   revoke(id: string): boolean {
     const token = this.byId.get(id)
     if (token === undefined) return false
     this.byId.delete(id)
-    this.saveOr(() => this.byId.set(id, token))
+    this.save(() => this.byId.set(id, token))
     return true
   }
 
@@ -128,24 +132,17 @@ export class Tokens {
     for (const [id, { expiresMs }] of this.byId) if (expiresMs !== null && expiresMs <= nowMs) this.byId.delete(id)
   }
 
-  /** Writes the file; takes the change of the list back when that fails. */
-  private saveOr(undo: () => void): void {
-    try {
-      this.save()
-    } catch (error) {
-      undo()
-      throw error
-    }
-  }
-
-  private save(): void {
+  /** Writes the file. `undo` takes the change of the list back when the file has kept its old content. */
+  private save(undo: () => void = () => {}): void {
     if (this.path === null) return
     const text = `${JSON.stringify({ version: FILE_VERSION, tokens: [...this.byId.values()] }, null, 1)}\n`
     try {
       this.prepareDirectory()
-      writeAtomically(this.path, Buffer.from(text, 'utf8'), FILE_MODE)
+      replaceFile(this.path, Buffer.from(text, 'utf8'), { mode: FILE_MODE, files: this.files })
     } catch (error) {
-      throw new TokenFileError(`Cannot write tokens to ${this.path}: ${systemErrorText(error)}`)
+      if (!(error instanceof NotDurableError)) undo()
+      const reason = error instanceof NotDurableError ? error.message : systemErrorText(error)
+      throw new TokenFileError(`Cannot write tokens to ${this.path}: ${reason}`)
     }
   }
 }

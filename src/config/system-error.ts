@@ -4,6 +4,7 @@ const TEXTS: Readonly<Record<string, string>> = {
   EACCES: 'Permission denied',
   EBUSY: 'Device or resource busy',
   EEXIST: 'File exists',
+  EIO: 'Input/output error',
   EISDIR: 'Is a directory',
   ELOOP: 'Too many levels of symbolic links',
   EMFILE: 'Too many open files',

@@ -12,7 +12,7 @@ const SRC = join(ROOT, 'src')
 
 /** Rooms from the ground up; those of one row do not import each other's values unless listed in ROW_FRIENDS. */
 const ROWS: readonly (readonly string[])[] = [
-  ['bytes', 'client'],
+  ['bytes', 'client', 'files'],
   ['config'],
   ['storage'],
   ['resp', 'transport'],

@@ -1,0 +1,94 @@
+/**
+ * The file operations of everything that must not lose data: one class, so that tests can make any call fail, take part
+ * of a write or take its time, and see what is left. Cold, except `write`.
+ *
+ * Operations of one call block; those named `…Later` run on the thread pool. Errors are those of node:fs.
+ */
+import {
+  closeSync,
+  fdatasync,
+  fdatasyncSync,
+  fsyncSync,
+  openSync,
+  renameSync,
+  rm,
+  rmSync,
+  statSync,
+  write,
+  writeSync,
+} from 'node:fs'
+
+/** Told when an operation on the thread pool has ended. */
+export type FileDone = (error: Error | null) => void
+
+/** The system's files. Tests override what is to fail. */
+export class Files {
+  /** Opens a file. `flags` as of node:fs: `w`, `wx`, `a`, `r`. */
+  open(path: string, flags: string, mode: number): number {
+    return openSync(path, flags, mode)
+  }
+
+  /** Writes to the end or the current place of a file. Returns how many bytes it took, which may be fewer. */
+  write(fd: number, buffer: Buffer, start: number, length: number): number {
+    return writeSync(fd, buffer, start, length)
+  }
+
+  writeLater(
+    fd: number,
+    buffer: Buffer,
+    start: number,
+    length: number,
+    done: (error: Error | null, written: number) => void,
+  ): void {
+    write(fd, buffer, start, length, null, done)
+  }
+
+  /** Makes the content durable, with all that is known of the file. */
+  sync(fd: number): void {
+    fsyncSync(fd)
+  }
+
+  /** Makes the content durable, without times and the like. */
+  syncContent(fd: number): void {
+    fdatasyncSync(fd)
+  }
+
+  syncContentLater(fd: number, done: FileDone): void {
+    fdatasync(fd, done)
+  }
+
+  close(fd: number): void {
+    closeSync(fd)
+  }
+
+  rename(from: string, to: string): void {
+    renameSync(from, to)
+  }
+
+  /** Removes a file; one that is not there is no error. */
+  remove(path: string): void {
+    rmSync(path, { force: true })
+  }
+
+  removeLater(path: string, done: FileDone): void {
+    rm(path, { force: true }, done)
+  }
+
+  /** Size in bytes. */
+  size(path: string): number {
+    return statSync(path).size
+  }
+
+  /** Makes creations, renames and removals in a directory durable. Windows has no such call and needs none. */
+  syncDirectory(path: string): void {
+    if (process.platform === 'win32') return
+    const fd = openSync(path, 'r')
+    try {
+      fsyncSync(fd)
+    } finally {
+      closeSync(fd)
+    }
+  }
+}
+
+export const SYSTEM_FILES: Files = new Files()
