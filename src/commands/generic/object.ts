@@ -12,6 +12,7 @@ import type { Database } from '../../keyspace/database.ts'
 import type { Args } from '../../resp/args.ts'
 import { LFU_POLICY_NOT_SELECTED } from '../../resp/errors.ts'
 import type { ReplySink } from '../../resp/reply.ts'
+import type { Arena, Ref } from '../../storage/arena.ts'
 import { NO_ROW } from '../../storage/dict.ts'
 import { ENCODING_OF_KIND, Kind } from '../../structures/kind.ts'
 import type { CommandContext } from '../context.ts'
@@ -132,10 +133,13 @@ function look(ctx: CommandContext, args: Args): number {
 function encodingOf(db: Database, row: number): string {
   const kind = db.kind(row)
   if (kind !== Kind.StringBytes) return ENCODING_OF_KIND[kind]!
-  if (db.isRaw(row)) return 'raw'
-  const ref = db.ref(row)
-  const length = db.arena.length(ref)
+  return db.isRaw(row) ? 'raw' : stringEncoding(db.arena, db.ref(row))
+}
+
+/** What OBJECT ENCODING says of a string in an arena block that no command has changed in place. */
+export function stringEncoding(arena: Arena, ref: Ref): string {
+  const length = arena.length(ref)
   // Integers beyond ±2^53 are kept as text here; Redis keeps all of 64 bits as integers.
-  if (parseInt64(db.arena.segment(ref), db.arena.offset(ref), length) !== null) return 'int'
+  if (parseInt64(arena.segment(ref), arena.offset(ref), length) !== null) return 'int'
   return length <= EMBSTR_BYTES_MAX ? 'embstr' : 'raw'
 }

@@ -9,6 +9,7 @@
  */
 
 import type { Database } from '../../keyspace/database.ts'
+import type { Keyspace } from '../../keyspace/keyspace.ts'
 import type { Args } from '../../resp/args.ts'
 import { NOT_AN_INTEGER, SYNTAX_ERROR, subcommandSyntax } from '../../resp/errors.ts'
 import type { ReplySink } from '../../resp/reply.ts'
@@ -80,13 +81,19 @@ function usageHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
 
 /** Bytes that a key and its value take. */
 export function usedBytes(db: Database, row: number): number {
-  const { arena } = db
-  const kind = db.kind(row)
-  let bytes = ROW_BYTES + arena.capacity(db.keys.keyRef(row))
-  if (db.expireTime(row) >= 0) bytes += EXPIRE_BYTES
-  if (isObjectKind(kind)) {
-    const object = db.object(row)
-    bytes += object.arenaBytes() + object.overheadBytes()
-  } else if (kind !== Kind.StringInteger) bytes += arena.capacity(db.ref(row))
-  return bytes
+  const bytes = keyBytes(db.arena.capacity(db.keys.keyRef(row)), db.expireTime(row))
+  return bytes + valueBytes(db.keyspace, db.kind(row), db.keys.value(row))
+}
+
+/** Bytes that a key takes, from the capacity of its block and its expire time (-1: none), without its value. */
+export function keyBytes(capacity: number, expireMs: number): number {
+  return ROW_BYTES + capacity + (expireMs >= 0 ? EXPIRE_BYTES : 0)
+}
+
+/** Bytes that a value takes, of a kind and as it stands in the key index, beside its place there. */
+export function valueBytes(keyspace: Keyspace, kind: number, value: number): number {
+  if (kind === Kind.StringInteger) return 0
+  if (!isObjectKind(kind)) return keyspace.arena.capacity(value)
+  const object = keyspace.object(value)
+  return object.arenaBytes() + object.overheadBytes()
 }
