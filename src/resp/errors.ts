@@ -344,10 +344,24 @@ export const SCRIPT_FLUSH_OPTION = new ReplyError('ERR SCRIPT FLUSH only support
 export const BUSY = new ReplyError(
   'BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.',
 )
+export const BUSY_FUNCTION = new ReplyError(
+  'BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE.',
+)
 export const NOTBUSY = new ReplyError('NOTBUSY No scripts in execution right now.')
 export const UNKILLABLE = new ReplyError(
   'UNKILLABLE Sorry the script already executed write commands against the dataset. You can either wait the script termination or kill the server in a hard way using the SHUTDOWN NOSAVE command.',
 )
+
+// Functions
+export const FUNCTION_NOT_FOUND = new ReplyError('ERR Function not found')
+export const FUNCTION_KEY_COUNT = new ReplyError('ERR Bad number of keys provided')
+export const LIBRARY_NOT_FOUND = new ReplyError('ERR Library not found')
+export const LIBRARY_NAME_MISSING = new ReplyError('ERR library name argument was not given')
+export const FUNCTION_FLUSH_OPTION = new ReplyError('ERR FUNCTION FLUSH only supports SYNC|ASYNC option')
+export const RESTORE_POLICY = new ReplyError(
+  'ERR Wrong restore policy given, value should be either FLUSH, APPEND or REPLACE.',
+)
+export const DUMP_PAYLOAD_WRONG = new ReplyError('ERR DUMP payload version or checksum are wrong')
 
 /** A script that does not compile; `problem` is Lua's message with its position. */
 export function scriptCompileError(problem: string): ReplyError {

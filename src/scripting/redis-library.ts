@@ -43,12 +43,12 @@ const EXACT_INTEGER_MAX = 2 ** 62
 const NOT_A_STRING = 'ERR Lua redis lib command arguments must be strings or integers'
 
 /** A new table of a raised or returned error. */
-function errorTable(text: string): LuaTable {
+export function errorTable(text: string): LuaTable {
   return new LuaTable().init('err', text)
 }
 
 /** Raises an error as `redis.call` does: the table as it is, without a position in its text. */
-function raise(value: LuaValue): never {
+export function raise(value: LuaValue): never {
   throw new LuaError(value, positionPrefix().line)
 }
 
@@ -133,7 +133,8 @@ function singleField(field: string, convert: (text: string) => string): LuaFunct
   }
 }
 
-function textOf(value: LuaValue): string | null {
+/** A string, or a number as text; null for anything else. */
+export function textOf(value: LuaValue): string | null {
   return typeof value === 'string' ? value : typeof value === 'number' ? numberToString(value) : null
 }
 
@@ -205,8 +206,16 @@ function versionNumber(version: string): number {
 
 /** The `redis` table of EVAL scripts, over a host. */
 export function createRedisLibrary(host: ScriptHost): LuaTable {
+  return createFunctionLibrary(host)
+    .init('replicate_commands', () => true)
+    .init('breakpoint', () => false)
+    .init('debug', () => NO_RESULTS)
+}
+
+/** The `redis` table of functions that are called. Source: Redis src/script_lua.c luaRegisterRedisAPI. */
+export function createFunctionLibrary(host: ScriptHost): LuaTable {
   describeBuiltin(sha1hex, { isSingle: true, type: 's' })
-  return new LuaTable()
+  const table = new LuaTable()
     .init('call', createCaller(host, raise))
     .init(
       'pcall',
@@ -218,11 +227,6 @@ export function createRedisLibrary(host: ScriptHost): LuaTable {
       singleField('ok', (text) => text),
     )
     .init('sha1hex', sha1hex)
-    .init('log', createLog(host))
-    .init('LOG_DEBUG', LogLevel.Debug)
-    .init('LOG_VERBOSE', LogLevel.Verbose)
-    .init('LOG_NOTICE', LogLevel.Notice)
-    .init('LOG_WARNING', LogLevel.Warning)
     .init('setresp', createSetResp(host))
     .init('set_repl', createSetRepl(host))
     .init('REPL_NONE', 0)
@@ -230,10 +234,22 @@ export function createRedisLibrary(host: ScriptHost): LuaTable {
     .init('REPL_SLAVE', REPL_REPLICA)
     .init('REPL_REPLICA', REPL_REPLICA)
     .init('REPL_ALL', REPL_AOF | REPL_REPLICA)
-    .init('replicate_commands', () => true)
-    .init('breakpoint', () => false)
-    .init('debug', () => NO_RESULTS)
     .init('acl_check_cmd', createAclCheck(host))
+  return initCommon(table, host)
+}
+
+/** The `redis` table of libraries that are loaded. Source: Redis src/function_lua.c luaEngineInitEngine. */
+export function createLoadLibrary(host: ScriptHost, registerFunction: LuaFunction): LuaTable {
+  return initCommon(new LuaTable().init('register_function', registerFunction), host)
+}
+
+function initCommon(table: LuaTable, host: ScriptHost): LuaTable {
+  return table
+    .init('log', createLog(host))
+    .init('LOG_DEBUG', LogLevel.Debug)
+    .init('LOG_VERBOSE', LogLevel.Verbose)
+    .init('LOG_NOTICE', LogLevel.Notice)
+    .init('LOG_WARNING', LogLevel.Warning)
     .init('REDIS_VERSION', REDIS_VERSION)
     .init('REDIS_VERSION_NUM', versionNumber(REDIS_VERSION))
 }

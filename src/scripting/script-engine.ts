@@ -126,7 +126,7 @@ export class ScriptEngine {
     try {
       value = first(script.chunk(this.keys, this.argv))
     } catch (error) {
-      replyFailure(error, failureText(error, script.sha), reply, this.host)
+      replyFailure(error, failureText(error, script.sha, CHUNK_NAME), reply, this.host)
       return
     }
     replyLuaValue(value, reply, this.host)
@@ -137,29 +137,28 @@ export class ScriptEngine {
   }
 }
 
-function libraryTable(globals: LuaTable, name: string): LuaTable {
+/** A library of a global table. */
+export function libraryTable(globals: LuaTable, name: string): LuaTable {
   const table = globals.getString(name)
   if (!(table instanceof LuaTable)) throw new Error(`Library ${name} is missing`)
   return table
 }
 
 /** The error line of a script that failed: `ERR user_script:1: boom script: <sha>, on @user_script:1.` */
-function failureText(error: unknown, sha: string): string {
-  let text: string
-  let line = 0
-  if (error instanceof LuaError) {
-    text = errorTableText(error) ?? `ERR ${errorText(error.value)}`
-    line = error.line
-  } else if (error instanceof ScriptAborted) {
-    text = error.message
-    line = error.line
-  } else {
-    const limit = limitReached(error)
-    if (limit === null) throw error
-    text = `ERR ${limit}`
-  }
-  const place = line > 0 ? `, on @${CHUNK_NAME}:${line}.` : ''
-  return `${text} script: ${sha}${place}`
+export function failureText(error: unknown, name: string, chunkName: string): string {
+  const text = raisedText(error)
+  const line = error instanceof LuaError || error instanceof ScriptAborted ? error.line : 0
+  const place = line > 0 ? `, on @${chunkName}:${line}.` : ''
+  return `${text} script: ${name}${place}`
+}
+
+/** What ended a script, as an error with its code. Other exceptions than Lua's are thrown on. */
+export function raisedText(error: unknown): string {
+  if (error instanceof LuaError) return errorTableText(error) ?? `ERR ${errorText(error.value)}`
+  if (error instanceof ScriptAborted) return error.message
+  const limit = limitReached(error)
+  if (limit === null) throw error
+  return `ERR ${limit}`
 }
 
 function errorText(value: LuaValue): string {

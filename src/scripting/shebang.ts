@@ -8,12 +8,17 @@ export const ScriptFlag = {
   AllowCrossSlotKeys: 1 << 4,
 } as const
 
-const FLAG_BITS = new Map<string, number>([
+/** Redis' flags by their names, in Redis' order. */
+export const SCRIPT_FLAG_BITS: ReadonlyMap<string, number> = new Map([
   ['no-writes', ScriptFlag.NoWrites],
   ['allow-oom', ScriptFlag.AllowOom],
   ['allow-stale', ScriptFlag.AllowStale],
   ['no-cluster', ScriptFlag.NoCluster],
   ['allow-cross-slot-keys', ScriptFlag.AllowCrossSlotKeys],
+])
+
+const SHEBANG_FLAG_BITS = new Map<string, number>([
+  ...SCRIPT_FLAG_BITS,
   // Upstash's: the script may run beside others that have other keys. Scripts run one by one here, which is stricter.
   // The scripts of @upstash/ratelimit have it.
   ['allow-key-locking', 0],
@@ -44,7 +49,7 @@ export function parseShebang(source: string): Shebang {
     if (!word.startsWith('flags=')) throw new ShebangError(`Unknown lua shebang option: ${word}`)
     const list = word.slice('flags='.length)
     for (const name of list === '' ? [] : list.split(',')) {
-      const bit = FLAG_BITS.get(name)
+      const bit = SHEBANG_FLAG_BITS.get(name)
       if (bit === undefined) throw new ShebangError(`Unexpected flag in script shebang: ${name}`)
       flags |= bit
     }

@@ -16,7 +16,7 @@
  * clients live in the thread that the script holds. A log that is loaded has no limit. Cold.
  */
 import type { CommandContext } from '../commands/context.ts'
-import type { ScriptRunner } from '../commands/scripting/script-runner.ts'
+import { RunKind, type ScriptRunner } from '../commands/scripting/script-runner.ts'
 import { ClientFlag } from '../commands/session.ts'
 import type { Log } from '../observe/log.ts'
 import { Decoded, Decoder, type DecoderLimits } from '../resp/decoder.ts'
@@ -91,7 +91,7 @@ export class BusyMode {
     this.isOverTime = true
     this.round = null
     this.host.log.warning(
-      `Slow script detected: ${runner.sha} has been running for ${Math.floor(elapsedMs)} ms. SCRIPT KILL, on a connection that is open already, ends it if it has not written`,
+      `Slow script detected: ${runner.name} has been running for ${Math.floor(elapsedMs)} ms. ${runner.kind === RunKind.Function ? 'FUNCTION' : 'SCRIPT'} KILL, on a connection that is open already, ends it if it has not written`,
     )
     this.host.output.flushBeforeScript()
   }

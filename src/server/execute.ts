@@ -10,6 +10,7 @@ import { authorize } from '../commands/acl/authorize.ts'
 import { AccessContext, type CommandContext } from '../commands/context.ts'
 import { CommandFlag } from '../commands/define.ts'
 import type { Command, Registry } from '../commands/registry.ts'
+import { scriptRunner } from '../commands/scripting/script-runner.ts'
 import { ClientFlag, discardTransaction } from '../commands/session.ts'
 import { CommandTimer } from '../observe/command-timer.ts'
 import type { Slowlog } from '../observe/slowlog.ts'
@@ -17,7 +18,6 @@ import type { ErrorStats, ServerStats } from '../observe/stats.ts'
 import type { Args } from '../resp/args.ts'
 import {
   AccessDenied,
-  BUSY,
   COMMAND_NOT_IN_TRANSACTION,
   disabledCommand,
   execAborted,
@@ -128,7 +128,7 @@ export class Pipeline {
     }
     const mark = reply.position()
     client.lastCommandName = command.fullName
-    this.refuse(client, command, this.refusal(client, command, args) ?? BUSY, args, reply)
+    this.refuse(client, command, this.refusal(client, command, args) ?? scriptRunner(this.ctx).busyError, args, reply)
     if ((client.flags & SLOW_FLAGS) !== 0) dropReply(client, command, mark, reply)
   }
 

@@ -11,18 +11,24 @@
  */
 
 import type { Args } from '../../resp/args.ts'
-import { err, NOSCRIPT, NUMKEYS_EXCEED_ARGS, NUMKEYS_NEGATIVE, scriptCompileError } from '../../resp/errors.ts'
+import {
+  err,
+  NOSCRIPT,
+  NOT_AN_INTEGER,
+  NUMKEYS_EXCEED_ARGS,
+  NUMKEYS_NEGATIVE,
+  type ReplyError,
+  scriptCompileError,
+} from '../../resp/errors.ts'
 import type { ReplySink } from '../../resp/reply.ts'
 import { LuaCompileError } from '../../scripting/lua/lexer.ts'
-import type { LuaValue } from '../../scripting/lua/value.ts'
 import type { Script, ScriptEngine } from '../../scripting/script-engine.ts'
 import { parseShebang, ScriptFlag, ShebangError } from '../../scripting/shebang.ts'
 import type { CommandContext } from '../context.ts'
 import { AclCategory, CommandFlag, defineCommand, type KeySpec, keyCountAt } from '../define.ts'
-import { EvalMode, scriptRunner } from './script-runner.ts'
+import { EvalMode, FIRST_KEY, scriptRunner } from './script-runner.ts'
 
 const SHA_CHARS = 40
-const FIRST_KEY = 3
 
 const FLAGS =
   CommandFlag.NoScript |
@@ -30,17 +36,18 @@ const FLAGS =
   CommandFlag.NoMandatoryKeys |
   CommandFlag.Stale |
   CommandFlag.MovableKeys
-const READ_WRITE_FLAGS = FLAGS | CommandFlag.MayReplicate
-const READ_ONLY_FLAGS = FLAGS | CommandFlag.ReadOnly
+export const READ_WRITE_FLAGS = FLAGS | CommandFlag.MayReplicate
+export const READ_ONLY_FLAGS = FLAGS | CommandFlag.ReadOnly
 const COMPLEXITY = 'Depends on the script.'
 
-const READ_WRITE_KEYS: readonly KeySpec[] = [
+/** Where the keys of a script or function stand that may write. */
+export const READ_WRITE_KEYS: readonly KeySpec[] = [
   {
     ...keyCountAt(2, 'RW', 'access', 'update'),
     notes: 'We cannot tell how the keys will be used so we assume the worst, RW and UPDATE',
   },
 ]
-const READ_ONLY_KEYS: readonly KeySpec[] = [
+export const READ_ONLY_KEYS: readonly KeySpec[] = [
   {
     ...keyCountAt(2, 'RO', 'access'),
     notes: 'We cannot tell how the keys will be used so we assume the worst, RO and ACCESS',
@@ -133,14 +140,15 @@ function flagsOfSource(source: string): number {
 }
 
 /** Without a shebang a script may do anything; with one it says whether it writes. Source: Redis src/script.c scriptFlagsToCmdFlags. */
-function flagsOfScript(scriptFlags: number | null): number {
+export function flagsOfScript(scriptFlags: number | null): number {
   if (scriptFlags === null) return READ_WRITE_FLAGS
   if ((scriptFlags & ScriptFlag.NoWrites) !== 0) return READ_WRITE_FLAGS & ~CommandFlag.MayReplicate
   return READ_WRITE_FLAGS | CommandFlag.Write
 }
 
-function parseKeyCount(args: Args): number {
-  const count = args.integer(2)
+/** Reads the number of keys, argument 2. @throws `malformed` when it is no number. */
+export function parseKeyCount(args: Args, malformed: ReplyError = NOT_AN_INTEGER): number {
+  const count = args.integer(2, malformed)
   if (count > args.count - FIRST_KEY) throw NUMKEYS_EXCEED_ARGS
   if (count < 0) throw NUMKEYS_NEGATIVE
   return count
@@ -165,14 +173,14 @@ function run(
   mode: EvalMode,
   reply: ReplySink,
 ): void {
-  const keys: LuaValue[] = []
-  const argv: LuaValue[] = []
-  const firstArg = FIRST_KEY + keyCount
-  for (let i = FIRST_KEY; i < firstArg; i++) keys.push(args.text(i))
-  for (let i = firstArg; i < args.count; i++) argv.push(args.text(i))
   const runner = scriptRunner(ctx)
-  runner.run(script, keys, argv, mode, reply)
-  if (!runner.hasRepliedError) return
+  runner.run(script, args, keyCount, mode, reply)
+  noteFailure(ctx, args)
+}
+
+/** Counts the call of a script or function as failed when there was an error in its reply. */
+export function noteFailure(ctx: CommandContext, args: Args): void {
+  if (!scriptRunner(ctx).hasRepliedError) return
   const command = ctx.registry.find(args)
   if (command !== null) command.failedCalls++
 }

@@ -1,24 +1,29 @@
 /**
- * Runs scripts for EVAL and its kin: the engine's host on top of the execute pipeline. Hot path: `call`.
+ * Runs scripts for EVAL, FCALL and their kin: the engines' host on top of the execute pipeline. Hot path: `call`.
  *
  * One runner per command context. A script's commands run through `ctx.server.call`, so each records its own effect;
  * they all fall into the unit of the EVAL, which the journal frames by MULTI and EXEC when there are several. EVAL itself
- * is not recorded. Source: Redis src/script.c scriptCall, scriptPrepareForRun.
+ * is not recorded. Functions run in the same way. Source: Redis src/script.c scriptCall, scriptPrepareForRun.
  */
 
-import { ArgsBuilder } from '../../resp/args.ts'
+import { type Args, ArgsBuilder } from '../../resp/args.ts'
 import {
   AccessDenied,
+  BUSY,
+  BUSY_FUNCTION,
   deniedInScript,
   misconfAof,
+  NOTBUSY,
   type ReplyError,
   SCRIPT_COMMAND_NOT_ALLOWED,
   SCRIPT_IS_READ_ONLY,
   SCRIPT_UNKNOWN_COMMAND,
   SCRIPT_WRITES_IN_RO,
   SCRIPT_WRONG_ARITY,
+  UNKILLABLE,
 } from '../../resp/errors.ts'
 import type { ReplySink } from '../../resp/reply.ts'
+import { type FoundFunction, FunctionLibraries } from '../../scripting/function-libraries.ts'
 import { type LuaValue, ScriptAborted } from '../../scripting/lua/value.ts'
 import type { EngineHost, Script } from '../../scripting/script-engine.ts'
 import { ScriptEngine } from '../../scripting/script-engine.ts'
@@ -29,6 +34,8 @@ import { AccessContext, type CommandContext } from '../context.ts'
 import { CommandFlag } from '../define.ts'
 import { Command } from '../registry.ts'
 
+/** Where the keys of an EVAL or FCALL begin. */
+export const FIRST_KEY = 3
 /** Steps of a script between two looks at the clock. */
 const TICK_STEPS = 10_000
 /** Commands of a script between two looks at the clock: one counts for many steps. */
@@ -49,11 +56,16 @@ export interface ScriptServices {
   poll(runner: ScriptRunner): void
 }
 
+/** What runs: a script of EVAL, or a function. */
+export const RunKind = { Eval: 0, Function: 1 } as const
+export type RunKind = (typeof RunKind)[keyof typeof RunKind]
+
 export const EvalMode = { ReadWrite: 0, ReadOnly: 1 } as const
 export type EvalMode = (typeof EvalMode)[keyof typeof EvalMode]
 
 export class ScriptRunner implements EngineHost {
   readonly engine: ScriptEngine
+  readonly functions: FunctionLibraries
   readonly args: ArgsBuilder = new ArgsBuilder()
   services: ScriptServices = { log: () => {}, poll: () => {} }
   hasFailed: boolean = false
@@ -68,8 +80,11 @@ export class ScriptRunner implements EngineHost {
   hasRepliedError: boolean = false
   /** When the script that runs was first seen running, in ms of the process; 0 until then. */
   firstTickMs: number = 0
-  /** SHA1 of the script that runs, or ran last. */
-  sha: string = ''
+  /** SHA1 of the script, or name of the function, that runs or ran last. */
+  name: string = ''
+  kind: RunKind = RunKind.Eval
+  /** The call of what runs, null when nothing does. */
+  caller: Args | null = null
   private readonly ctx: CommandContext
   private readonly sink: ScriptSink
   private isReadOnly: boolean = false
@@ -81,22 +96,50 @@ export class ScriptRunner implements EngineHost {
     this.ctx = ctx
     this.sink = new ScriptSink(ctx.arena)
     this.engine = new ScriptEngine(this)
+    this.functions = new FunctionLibraries(this)
   }
 
-  /** Runs a script for the current session. @throws the error that refuses it before it starts. */
-  run(script: Script, keys: LuaValue[], argv: LuaValue[], mode: EvalMode, reply: ReplySink): void {
+  /**
+   * Runs a script for the current session; `call` is its EVAL, of which arguments from `firstKey` on are keys.
+   *
+   * @throws the error that refuses it before it starts
+   */
+  run(script: Script, call: Args, keyCount: number, mode: EvalMode, reply: ReplySink): void {
+    this.prepare(script.flags, mode)
+    this.name = script.sha
+    this.kind = RunKind.Eval
+    this.within(call, keyCount, (keys, argv) => this.engine.run(script, keys, argv, reply))
+  }
+
+  /** As `run`, for a function and its FCALL. */
+  runFunction(found: FoundFunction, call: Args, keyCount: number, mode: EvalMode, reply: ReplySink): void {
+    const { library, fn } = found
+    this.prepare(fn.flags, mode)
+    this.name = fn.name
+    this.kind = RunKind.Function
+    this.within(call, keyCount, (keys, argv) => this.functions.runner.run(library, fn, keys, argv, reply))
+  }
+
+  /** FCALL and EVAL have the same form: name or script, number of keys, keys, arguments. */
+  private within(call: Args, keyCount: number, run: (keys: LuaValue[], argv: LuaValue[]) => void): void {
+    const keys: LuaValue[] = []
+    const argv: LuaValue[] = []
+    const firstArg = FIRST_KEY + keyCount
+    for (let i = FIRST_KEY; i < firstArg; i++) keys.push(call.text(i))
+    for (let i = firstArg; i < call.count; i++) argv.push(call.text(i))
     const { ctx } = this
     const { session } = ctx
-    this.prepare(script, mode)
     const db = session.db
     const mayBlock = ctx.mayBlock
     ctx.mayBlock = false
     ctx.inScript = true
     this.isRunning = true
+    this.caller = call
     try {
-      this.engine.run(script, keys, argv, reply)
+      run(keys, argv)
     } finally {
       this.isRunning = false
+      this.caller = null
       ctx.inScript = false
       ctx.mayBlock = mayBlock
       // SELECT in a script ends with the script.
@@ -104,13 +147,24 @@ export class ScriptRunner implements EngineHost {
     }
   }
 
-  /** SCRIPT KILL: the running script ends at its next tick. */
-  kill(): void {
+  /**
+   * SCRIPT KILL and FUNCTION KILL: what runs ends at its next tick.
+   *
+   * @throws the error when nothing runs, when it has written, or when it is of the other kind
+   */
+  kill(kind: RunKind): void {
+    if (!this.isRunning) throw NOTBUSY
+    if (this.hasWritten) throw UNKILLABLE
+    if (this.kind !== kind) throw this.busyError
     this.isKilled = true
   }
 
-  private prepare(script: Script, mode: EvalMode): void {
-    const { flags } = script
+  /** What others are answered while a script or function runs too long. */
+  get busyError(): ReplyError {
+    return this.kind === RunKind.Function ? BUSY_FUNCTION : BUSY
+  }
+
+  private prepare(flags: number | null, mode: EvalMode): void {
     const mayWrite = flags === null || (flags & ScriptFlag.NoWrites) === 0
     if (flags !== null && mayWrite) {
       const diskError = this.diskError()
@@ -122,7 +176,6 @@ export class ScriptRunner implements EngineHost {
     this.hasWritten = false
     this.hasRepliedError = false
     this.firstTickMs = 0
-    this.sha = script.sha
     this.replication = REPL_ALL
     this.setResp(2)
   }

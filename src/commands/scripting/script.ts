@@ -9,13 +9,13 @@
  */
 
 import type { Args } from '../../resp/args.ts'
-import { NOTBUSY, SCRIPT_FLUSH_OPTION, UNKILLABLE } from '../../resp/errors.ts'
+import { SCRIPT_FLUSH_OPTION } from '../../resp/errors.ts'
 import type { ReplySink } from '../../resp/reply.ts'
 import type { CommandContext } from '../context.ts'
 import { AclCategory, CommandFlag, defineCommand } from '../define.ts'
 import { replyHelp } from '../help.ts'
 import { compileScript } from './eval.ts'
-import { scriptRunner } from './script-runner.ts'
+import { RunKind, scriptRunner } from './script-runner.ts'
 
 const HELP = [
   'DEBUG (YES|SYNC|NO)',
@@ -124,10 +124,7 @@ function flushHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
 }
 
 function killHandler(ctx: CommandContext, _args: Args, reply: ReplySink): void {
-  const runner = scriptRunner(ctx)
-  if (!runner.isRunning) throw NOTBUSY
-  if (runner.hasWritten) throw UNKILLABLE
-  runner.kill()
+  scriptRunner(ctx).kill(RunKind.Eval)
   reply.ok()
 }
 

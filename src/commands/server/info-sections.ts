@@ -79,8 +79,10 @@ export function clientLines({ server, config, keyspace }: CommandContext): InfoL
 
 export function memoryLines(ctx: CommandContext): InfoLines {
   const { server, config, keyspace } = ctx
-  const scripts = existingScriptRunner(ctx)?.engine ?? null
-  const scriptBytes = scripts?.memoryBytes ?? 0
+  const runner = existingScriptRunner(ctx)
+  const evalBytes = runner?.engine.memoryBytes ?? 0
+  const functionBytes = runner?.functions.memoryBytes ?? 0
+  const scriptBytes = evalBytes + functionBytes
   const { memory } = server
   memory.refresh(performance.now())
   const { usedBytes: used, rssBytes: rss, peakBytes: peak, startupBytes: startup, reservedBytes: reserved } = memory
@@ -107,17 +109,17 @@ export function memoryLines(ctx: CommandContext): InfoLines {
     ['allocator_resident', rss],
     ['total_system_memory', total],
     ['total_system_memory_human', humanBytes(total)],
-    ['used_memory_lua', scriptBytes],
-    ['used_memory_vm_eval', scriptBytes],
-    ['used_memory_lua_human', humanBytes(scriptBytes)],
-    ['used_memory_scripts_eval', scriptBytes],
-    ['number_of_cached_scripts', scripts?.count ?? 0],
-    ['number_of_functions', 0],
-    ['number_of_libraries', 0],
-    ['used_memory_vm_functions', 0],
+    ['used_memory_lua', evalBytes],
+    ['used_memory_vm_eval', evalBytes],
+    ['used_memory_lua_human', humanBytes(evalBytes)],
+    ['used_memory_scripts_eval', evalBytes],
+    ['number_of_cached_scripts', runner?.engine.count ?? 0],
+    ['number_of_functions', runner?.functions.functionCount ?? 0],
+    ['number_of_libraries', runner?.functions.size ?? 0],
+    ['used_memory_vm_functions', functionBytes],
     ['used_memory_vm_total', scriptBytes],
     ['used_memory_vm_total_human', humanBytes(scriptBytes)],
-    ['used_memory_functions', 0],
+    ['used_memory_functions', functionBytes],
     ['used_memory_scripts', scriptBytes],
     ['used_memory_scripts_human', humanBytes(scriptBytes)],
     ['maxmemory', maxmemory],

@@ -9,7 +9,7 @@
  * Source: Valkey src/db.c `shutdownCommand`, src/server.c `prepareForShutdown`.
  */
 import type { Args } from '../../resp/args.ts'
-import { BUSY, NO_SHUTDOWN, SHUTDOWN_DENIED, SHUTDOWN_FAILED, SYNTAX_ERROR } from '../../resp/errors.ts'
+import { NO_SHUTDOWN, SHUTDOWN_DENIED, SHUTDOWN_FAILED, SYNTAX_ERROR } from '../../resp/errors.ts'
 import type { ReplySink } from '../../resp/reply.ts'
 import type { CommandContext } from '../context.ts'
 import { CommandFlag, defineCommand } from '../define.ts'
@@ -41,7 +41,8 @@ function shutdownHandler(ctx: CommandContext, args: Args, _reply: ReplySink): vo
   if (options.abort) throw NO_SHUTDOWN
   if (!options.now && !ctx.mayBlock) throw SHUTDOWN_DENIED
   // A script that runs too long: what it has done so far cannot be kept.
-  if (!options.nosave && existingScriptRunner(ctx)?.isRunning === true) throw BUSY
+  const runner = existingScriptRunner(ctx)
+  if (!options.nosave && runner?.isRunning === true) throw runner.busyError
   if (options.save) {
     ctx.server.log.warning(
       'SHUTDOWN SAVE is refused: this version cannot write snapshots. SHUTDOWN NOSAVE keeps the append-only file',

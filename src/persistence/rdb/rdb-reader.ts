@@ -9,8 +9,21 @@
  * freed then. Values are built in their final form and belong to the caller from the moment `next` has returned them.
  */
 import type { Keyspace } from '../../keyspace/keyspace.ts'
+import { Kind } from '../../structures/kind.ts'
+import { RDB_MAGIC, RDB_VERSION_MAX, RdbOpcode } from './format.ts'
 import { RdbError } from './rdb-error.ts'
+import { RdbInput, type RdbString } from './rdb-input.ts'
 import type { ByteSource } from './rdb-source.ts'
+import { readModuleName, ValueReader } from './read-value.ts'
+
+/** Of an expire time; of an idle time or frequency that the file does not tell. */
+const NO_EXPIRE = -1
+const UNKNOWN = -1
+const HEADER_BYTES = 9
+/** From this version on a file ends with a checksum. */
+const CHECKSUM_VERSION_MIN = 5
+/** Longest string that V8 holds is a bit longer. */
+const TEXT_BYTES_MAX = 0x1fffffe8 - 1
 
 /** What `next` has read. */
 export const RdbItem = {
@@ -66,25 +79,165 @@ export class RdbReader {
   functionCode = ''
   keysHint = 0
   expiresHint = 0
-  /** Fields of hashes that lost their expire time because there are none here. Those whose time is over are dropped. */
-  fieldsWithoutTtl = 0
+
+  private readonly input = new RdbInput()
+  private readonly values: ValueReader
+  private readonly text: RdbString
+  private readonly keyText: RdbString
+  private isInValue = false
 
   constructor(keyspace: Keyspace, source: ByteSource, options: RdbReaderOptions) {
-    void keyspace
-    void source
-    void options
+    const { input } = this
+    this.keyText = input.newString()
+    this.text = input.newString()
+    this.values = new ValueReader(keyspace, input)
+    input.uncompressedBytesMax = Math.max(input.uncompressedBytesMax, keyspace.limits.protoMaxBulkLen)
+    input.open(source, options.checksums)
   }
 
   /** Bytes of the source that were read, for progress. */
   get bytesRead(): number {
-    return this.recordEnd
+    return this.input.offset
+  }
+
+  /** Fields of hashes that lost their expire time because there are none here. Those whose time is over are dropped. */
+  get fieldsWithoutTtl(): number {
+    return this.values.fieldsWithoutTtl
   }
 
   /** Reads the next record. @throws RdbError, system errors */
   next(): RdbItem {
-    throw new RdbError('Expected a reader', 0)
+    if (this.isInValue) return this.readOn()
+    if (this.version === 0) this.readHeader()
+    const { input } = this
+    this.recordStart = input.offset
+    this.expireMs = NO_EXPIRE
+    this.idleSeconds = UNKNOWN
+    this.frequency = UNKNOWN
+    for (;;) {
+      const type = input.byte()
+      if (type < RdbOpcode.SlotInfo) return this.beginKey(type)
+      if (!this.readAttribute(type)) return this.readRecord(type)
+    }
   }
 
-  /** Frees what a value that is being read owns; for who stops before the end. */
-  close(): void {}
+  /** Frees what a value that is being read owns, and lets go of the source; for who stops before the end. */
+  close(): void {
+    if (this.isInValue) this.values.abort()
+    this.isInValue = false
+    this.input.close()
+  }
+
+  private readHeader(): void {
+    const { input } = this
+    if (input.left < HEADER_BYTES) throw input.error(`Expected '${RDB_MAGIC}' and a version, found ${input.left} bytes`)
+    input.need(HEADER_BYTES)
+    const header = input.buffer.latin1Slice(input.at, input.at + HEADER_BYTES)
+    if (!header.startsWith(RDB_MAGIC)) throw input.error(`Expected '${RDB_MAGIC}' and a version`)
+    const digits = header.slice(RDB_MAGIC.length)
+    const version = /^\d{4}$/.test(digits) ? Number(digits) : 0
+    if (version < 1 || version > RDB_VERSION_MAX) {
+      throw input.error(`Expected a version from 1 to ${RDB_VERSION_MAX}, found '${digits.replace(/[^ -~]/g, '?')}'`)
+    }
+    input.at += HEADER_BYTES
+    this.version = version
+  }
+
+  /** Reads what stands before a key. Returns false for a record of its own. */
+  private readAttribute(opcode: number): boolean {
+    const { input } = this
+    switch (opcode) {
+      case RdbOpcode.ExpireTimeMs:
+        this.expireMs = input.int64()
+        return true
+      case RdbOpcode.ExpireTimeSeconds:
+        this.expireMs = input.int32() * 1000
+        return true
+      case RdbOpcode.Idle:
+        this.idleSeconds = input.length()
+        return true
+      case RdbOpcode.Frequency:
+        this.frequency = input.byte()
+        return true
+      case RdbOpcode.SlotInfo:
+        input.length()
+        input.length()
+        input.length()
+        return true
+      default:
+        return false
+    }
+  }
+
+  private beginKey(type: number): RdbItem {
+    this.type = type
+    this.input.string(this.keyText)
+    if (this.values.begin(type)) return this.endKey()
+    this.isInValue = true
+    return RdbItem.BigInProgress
+  }
+
+  private readOn(): RdbItem {
+    // A value that cannot be read is freed already: there is nothing to go on with.
+    this.isInValue = false
+    if (this.values.step()) return this.endKey()
+    this.isInValue = true
+    return RdbItem.BigInProgress
+  }
+
+  private endKey(): RdbItem {
+    const { keyText, values } = this
+    this.keyBuffer = keyText.buffer
+    this.keyStart = keyText.start
+    this.keyLength = keyText.length
+    this.kind = values.kind
+    this.value = values.value
+    this.recordEnd = this.input.offset
+    return values.kind === Kind.None ? RdbItem.EmptyKey : RdbItem.Key
+  }
+
+  private readRecord(opcode: number): RdbItem {
+    const item = this.readContent(opcode)
+    this.recordEnd = this.input.offset
+    return item
+  }
+
+  private readContent(opcode: number): RdbItem {
+    const { input } = this
+    switch (opcode) {
+      case RdbOpcode.SelectDb:
+        this.dbIndex = input.length()
+        return RdbItem.Database
+      case RdbOpcode.ResizeDb:
+        this.keysHint = input.length()
+        this.expiresHint = input.length()
+        return RdbItem.Resize
+      case RdbOpcode.Aux:
+        this.auxName = this.readText()
+        this.auxValue = this.readText()
+        return RdbItem.Aux
+      case RdbOpcode.Function2:
+        this.functionCode = this.readText()
+        return RdbItem.Function
+      case RdbOpcode.Eof:
+        if (this.version >= CHECKSUM_VERSION_MIN) input.checkChecksum()
+        return RdbItem.End
+      case RdbOpcode.ModuleAux:
+        throw input.error(`Expected no data of a module, found some of '${readModuleName(input)}'`)
+      case RdbOpcode.FunctionPreRelease:
+        throw input.error('Expected functions as Redis 7.0 writes them, found those of a release candidate')
+      default:
+        throw input.error(`Expected a record, found the type ${opcode}`)
+    }
+  }
+
+  private readText(): string {
+    const { input, text } = this
+    input.string(text)
+    if (text.length > TEXT_BYTES_MAX)
+      throw new RdbError(`Expected a text of less than ${text.length} bytes`, text.offset)
+    const value = text.text()
+    text.release()
+    return value
+  }
 }

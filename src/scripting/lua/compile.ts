@@ -31,19 +31,50 @@ function sourceName(chunkName: string): string {
 
 /** Compiles a chunk. Throws `LuaCompileError`. */
 export function compile(source: string, options: CompileOptions): CompiledChunk {
+  const { run, values } = build(source, options, ['$KEYS', '$ARGV'], { isLibrary: false })
+  const count = values.length
+  values.push(undefined, undefined)
+  return (keys, argv) => {
+    values[count] = keys
+    values[count + 1] = argv
+    return run.apply(undefined, values)
+  }
+}
+
+/** A chunk whose functions live on after it has run: who calls one of them sets its counters back before. */
+export interface CompiledLibrary {
+  /** Runs the chunk. Throws as a `CompiledChunk`. */
+  run(): void
+  /** Sets the call depth back: an error that left functions early has not. */
+  resetDepth(): void
+}
+
+/** Compiles a library. Throws `LuaCompileError`. */
+export function compileLibrary(source: string, options: CompileOptions): CompiledLibrary {
+  const { run, values } = build(source, options, ['$L'], { isLibrary: true })
+  const library: CompiledLibrary = { run: () => run.apply(undefined, [...values, library]), resetDepth: () => {} }
+  return library
+}
+
+interface Built {
+  readonly run: (...args: unknown[]) => LuaResult
+  /** Arguments of `run` before those named by the caller. */
+  readonly values: unknown[]
+}
+
+function build(
+  source: string,
+  options: CompileOptions,
+  names: readonly string[],
+  { isLibrary }: { isLibrary: boolean },
+): Built {
   const chunk = parseChunk(source, options.chunkName)
   const { globals } = chunk
   const isCoroutineMode = globals.has('coroutine') || globals.has('_G')
-  const code = generate(chunk, { ...options, isCoroutineMode })
-  const params: string[] = [...code.helpers, ...code.constants.map((_, i) => `$c${i}`), '$KEYS', '$ARGV']
+  const code = generate(chunk, { ...options, isCoroutineMode, isLibrary })
+  const params: string[] = [...code.helpers, ...code.constants.map((_, i) => `$c${i}`), ...names]
   const body = `${code.body}\n//# sourceURL=${SOURCE_PREFIX}${++serial}:${sourceName(options.chunkName)}`
   // The one place where text becomes code; the generator lets no script text through but escaped literals.
   const run = new Function(...params, body) as (...args: unknown[]) => LuaResult
-  const values: unknown[] = [...code.helpers.map((name) => HELPERS[name]), ...code.constants, undefined, undefined]
-  const count = values.length
-  return (keys, argv) => {
-    values[count - 2] = keys
-    values[count - 1] = argv
-    return run.apply(undefined, values)
-  }
+  return { run, values: [...code.helpers.map((name) => HELPERS[name]), ...code.constants] }
 }

@@ -27,6 +27,8 @@ export interface GeneratorOptions {
   /** The methods of strings, for calls such as `s:sub(1)`. */
   readonly stringMethods: LuaTable
   readonly isCoroutineMode: boolean
+  /** Whether functions of the chunk are called after it has run (`CompiledLibrary`). */
+  readonly isLibrary: boolean
 }
 
 const ARITHMETIC: Readonly<Record<string, HelperName>> = {

@@ -80,7 +80,8 @@ class Generator extends ExpressionGenerator {
     const fallThrough = main.body.at(-1)?.kind === 'return' ? '' : `return ${this.use('$E')};`
     const prologue = this.prologue() + (main.usesVararg ? 'var $v=[];' : '')
     const counters = this.usesBudget ? `var $b=${FIRST_BUDGET},$d=0;` : ''
-    const code = `"use strict";${counters}${prologue}${body}${fallThrough}`
+    const reset = this.usesBudget && this.options.isLibrary ? '$L.resetDepth=()=>{$d=0};' : ''
+    const code = `"use strict";${counters}${reset}${prologue}${body}${fallThrough}`
     const text = this.isCoroutineMode ? `return ${this.use('$mk')}(function*(){${code}})();` : code
     return { body: text, helpers: this.helpers, constants: this.constants }
   }

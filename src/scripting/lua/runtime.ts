@@ -167,7 +167,7 @@ function $gx(name: string): LuaValue {
 }
 
 function $gg(name: string): LuaValue {
-  const value = name === '_G' ? hooks.globals : hooks.globals.getString(name)
+  const value = hooks.globals.getString(name)
   return value === undefined ? $gx(name) : value
 }
 

@@ -40,6 +40,7 @@ export function createGlobals(load: ChunkLoader): LuaTable {
     .init('string', createStringLib())
     .init('struct', createStructLib())
     .init('table', createTableLib())
+    .init('_G', globals)
   for (const [library, name] of SINGLE_RESULT) describeMember(globals, library, name, '')
   for (const name of NUMBER_RESULT) describeMember(globals, 'bit', name, 'n')
   return globals
@@ -55,9 +56,14 @@ function describeMember(globals: LuaTable, library: string, name: string, type: 
 export function sealGlobals(globals: LuaTable): void {
   for (const value of globals.hash?.values() ?? []) if (value instanceof LuaTable) value.readonly = true
   // `_G` used as a value: reading a missing name raises, as for a plain global.
-  globals.meta = new LuaTable().init('__index', (_table, name) => {
+  sealStrictly(globals)
+}
+
+/** Makes a table read-only, and reading what is not in it an error. */
+export function sealStrictly(table: LuaTable): void {
+  table.meta = new LuaTable().init('__index', (_table, name) => {
     throw libError(`Script attempted to access nonexistent global variable '${toText(name)}'`)
   })
-  globals.meta.readonly = true
-  globals.readonly = true
+  table.meta.readonly = true
+  table.readonly = true
 }

@@ -1,0 +1,169 @@
+/**
+ * Collections that stand in the file element by element. Each function fills a view that looks at nothing yet and yields
+ * after each element; what it yields says nothing. A count of 0 leaves the view as it is.
+ */
+import type { Limits } from '../../keyspace/limits.ts'
+import type { HashView } from '../../structures/hash-view.ts'
+import type { ListView } from '../../structures/list-view.ts'
+import type { SetView } from '../../structures/set-view.ts'
+import { PutFlag, PutResult, type ZsetView } from '../../structures/zset-view.ts'
+import { QuicklistContainer, RdbType } from './format.ts'
+import type { RdbInput, RdbString } from './rdb-input.ts'
+import type { PackedRun } from './read-packed.ts'
+import { scoreOfText } from './read-zset.ts'
+
+/** Lengths of a score as text that stand for a score. */
+const SCORE_NAN = 253
+const SCORE_INFINITE = 254
+const SCORE_NEGATIVE_INFINITE = 255
+
+export type Steps = Generator<void, void, void>
+
+/** | count | element … | */
+export function* readList(input: RdbInput, text: RdbString, list: ListView, limits: Limits): Steps {
+  const count = input.count(1)
+  if (count === 0) return
+  createList(list, limits)
+  for (let i = 0; i < count; i++) {
+    input.string(text)
+    list.big!.pushTail(text.buffer, text.start, text.length)
+    yield
+  }
+  list.built()
+}
+
+/** | count | (18: container), node … | */
+export function* readQuicklist(
+  input: RdbInput,
+  text: RdbString,
+  run: PackedRun,
+  list: ListView,
+  limits: Limits,
+  type: number,
+): Steps {
+  const count = input.count(1)
+  if (count === 0) return
+  createList(list, limits)
+  for (let i = 0; i < count; i++) {
+    readNode(input, text, run, type)
+    if (run.count > 0) list.big!.appendNode(run.buffer, run.start, run.end - run.start, run.count)
+    yield
+  }
+  if (list.length() === 0) list.free()
+  else list.built()
+}
+
+/** | count | member … | */
+export function* readSet(input: RdbInput, text: RdbString, set: SetView, limits: Limits): Steps {
+  const count = input.count(1)
+  for (let i = 0; i < count; i++) {
+    input.string(text)
+    if (i === 0) set.create(text.buffer, text.start, text.length, count, limits)
+    if (!set.add(text.buffer, text.start, text.length, limits)) throw input.error('Expected each member of a set once')
+    yield
+  }
+}
+
+/** | count | member, score … | */
+export function* readZset(input: RdbInput, text: RdbString, zset: ZsetView, limits: Limits, type: number): Steps {
+  const count = input.count(2)
+  if (count === 0) return
+  zset.create(count, 0, limits)
+  for (let i = 0; i < count; i++) {
+    input.string(text)
+    const score = type === RdbType.Zset2 ? input.double() : readTextScore(input)
+    if (Number.isNaN(score)) throw input.error('Expected a score')
+    const result = zset.put(text.buffer, text.start, text.length, score, PutFlag.Absent, limits)
+    if (result !== PutResult.Added) throw input.error('Expected each member of a sorted set once')
+    yield
+  }
+}
+
+/** | count | field, value … | */
+export function* readHash(input: RdbInput, field: RdbString, value: RdbString, hash: HashView, limits: Limits): Steps {
+  const count = input.count(2)
+  if (count === 0) return
+  hash.create()
+  hash.expect(count, 0, limits)
+  for (let i = 0; i < count; i++) {
+    readPair(input, field, value, hash, limits)
+    yield
+  }
+}
+
+/** What became of the fields that had an expire time. */
+export interface FieldTimes {
+  /** Fields whose time is over at this moment are dropped. */
+  readonly nowMs: number
+  /** Counts fields that live on without their time. */
+  fieldsWithoutTtl: number
+}
+
+/** | 24: earliest time | count | time, field, value … |, times being relative to the earliest one, 0 for none */
+export function* readHashWithTimes(
+  input: RdbInput,
+  field: RdbString,
+  value: RdbString,
+  hash: HashView,
+  limits: Limits,
+  type: number,
+  times: FieldTimes,
+): Steps {
+  const base = type === RdbType.HashMetadata ? input.int64() - 1 : 0
+  const count = input.count(3)
+  if (count === 0) return
+  hash.create()
+  hash.expect(count, 0, limits)
+  for (let i = 0; i < count; i++) {
+    const time = input.length()
+    if (time !== 0 && base + time <= times.nowMs) {
+      input.string(field)
+      input.string(value)
+    } else {
+      if (time !== 0) times.fieldsWithoutTtl++
+      readPair(input, field, value, hash, limits)
+    }
+    yield
+  }
+  if (hash.size() === 0) hash.free()
+}
+
+/** Makes a view look at a new list, to which nodes or elements are added one by one. */
+export function createList(list: ListView, limits: Limits): void {
+  list.useSetting(limits.listMaxListpackSize)
+  list.createBig()
+}
+
+function readPair(input: RdbInput, field: RdbString, value: RdbString, hash: HashView, limits: Limits): void {
+  input.string(field)
+  input.string(value)
+  const isNew = hash.set(field.buffer, field.start, field.length, value.buffer, value.start, value.length, limits)
+  if (!isNew) throw input.error('Expected each field of a hash once')
+}
+
+/** Reads a node of a quicklist into the run. */
+function readNode(input: RdbInput, text: RdbString, run: PackedRun, type: number): void {
+  const container = type === RdbType.ListQuicklist2 ? input.length() : QuicklistContainer.Packed
+  input.string(text)
+  if (container === QuicklistContainer.Plain) {
+    run.begin()
+    run.append(text.buffer, text.start, text.length)
+    run.finish()
+    return
+  }
+  if (container !== QuicklistContainer.Packed) throw input.error(`Expected a kind of list node, found ${container}`)
+  const { buffer, start, length } = text
+  const problem =
+    type === RdbType.ListQuicklist ? run.ziplist(buffer, start, length) : run.listpack(buffer, start, length)
+  if (problem !== null) throw input.error(problem)
+}
+
+function readTextScore(input: RdbInput): number {
+  const length = input.byte()
+  if (length === SCORE_NEGATIVE_INFINITE) return Number.NEGATIVE_INFINITY
+  if (length === SCORE_INFINITE) return Number.POSITIVE_INFINITY
+  if (length === SCORE_NAN) return Number.NaN
+  input.need(length)
+  input.at += length
+  return scoreOfText(input.buffer, input.at - length, length)
+}

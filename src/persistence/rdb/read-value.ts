@@ -1,0 +1,358 @@
+/**
+ * ValueReader: builds the value of a key from an RDB record, of any type, in the form in which the keyspace keeps it.
+ * Hot path: strings and packed values.
+ *
+ *     for (let isWhole = reader.begin(type); !isWhole; isWhole = reader.step()) …
+ *     … reader.kind, reader.value: the caller's …
+ *
+ * A packed value is checked and copied in one go. One that comes element by element is built in slices, so that the loop
+ * is not held by a big one. Whatever goes wrong, what was built until then is freed. The encoding follows the limits of
+ * the keyspace and not the file, as in Redis: a hash that was packed where it was written may be a table here.
+ * Source: Valkey src/rdb.c `rdbLoadObject`.
+ *
+ * When you add a type: RdbType in format.ts, and `begin` here.
+ */
+import type { Keyspace } from '../../keyspace/keyspace.ts'
+import { NO_REF, type Ref } from '../../storage/arena.ts'
+import { HashView } from '../../structures/hash-view.ts'
+import { type Collection, Kind } from '../../structures/kind.ts'
+import { ListView } from '../../structures/list-view.ts'
+import { SetView } from '../../structures/set-view.ts'
+import { Stream } from '../../structures/stream.ts'
+import { ZsetView } from '../../structures/zset-view.ts'
+import { RdbType } from './format.ts'
+import { RdbError } from './rdb-error.ts'
+import type { RdbInput, RdbString } from './rdb-input.ts'
+import {
+  createList,
+  type FieldTimes,
+  readHash,
+  readHashWithTimes,
+  readList,
+  readQuicklist,
+  readSet,
+  readZset,
+  type Steps,
+} from './read-collections.ts'
+import { readIntset } from './read-intset.ts'
+import { PackedRun, RunCursor } from './read-packed.ts'
+import { readStream } from './read-stream.ts'
+import { PackedZsetReader } from './read-zset.ts'
+
+/** Bytes of the source after which a big value pauses: some milliseconds. */
+const SLICE_BYTES = 256 * 1024
+/** Characters of a module's name are six bits each. */
+const MODULE_NAME_CHARS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+const MODULE_NAME_LENGTH = 9
+
+export class ValueReader implements FieldTimes {
+  /** What the value is, see structures/kind.ts; Kind.None when it has no elements. */
+  kind: number = Kind.None
+  /** The value as it stands in the key index. */
+  value = 0
+  /** Fields of hashes whose expire time was dropped. */
+  fieldsWithoutTtl = 0
+  private readonly keyspace: Keyspace
+  private readonly input: RdbInput
+  private readonly first: RdbString
+  private readonly second: RdbString
+  private readonly run = new PackedRun()
+  private readonly kept = new PackedRun()
+  private readonly cursor = new RunCursor()
+  private readonly hash: HashView
+  private readonly list: ListView
+  private readonly set: SetView
+  private readonly zset: ZsetView
+  private readonly zsetReader = new PackedZsetReader()
+  private stream: Stream | null = null
+  private steps: Steps | null = null
+  private stopAt = 0
+
+  constructor(keyspace: Keyspace, input: RdbInput) {
+    this.keyspace = keyspace
+    this.input = input
+    this.first = input.newString()
+    this.second = input.newString()
+    this.hash = new HashView(keyspace.arena, keyspace.seed)
+    this.list = new ListView(keyspace.arena)
+    this.set = new SetView(keyspace.arena, keyspace.seed)
+    this.zset = new ZsetView(keyspace.arena, keyspace.seed)
+  }
+
+  get nowMs(): number {
+    return this.keyspace.now
+  }
+
+  /** Begins to read a value. Returns whether it is whole; else `step` goes on. @throws RdbError */
+  begin(type: number): boolean {
+    if (type === RdbType.String) {
+      this.readString()
+      return true
+    }
+    try {
+      this.stopAt = this.input.offset + SLICE_BYTES
+      this.steps = this.stepsOf(type)
+      if (this.steps !== null) return this.step()
+      this.readBlob(type)
+      this.finish()
+      return true
+    } catch (error) {
+      this.abort()
+      throw error
+    }
+  }
+
+  /** Reads on. Returns whether the value is whole. @throws RdbError */
+  step(): boolean {
+    try {
+      this.stopAt = this.input.offset + SLICE_BYTES
+      while (this.steps!.next().done !== true) if (this.input.offset >= this.stopAt) return false
+      this.finish()
+      return true
+    } catch (error) {
+      this.abort()
+      throw error
+    }
+  }
+
+  /** Frees what was built of a value that is not whole. */
+  abort(): void {
+    this.hash.free()
+    this.list.free()
+    this.set.free()
+    this.zset.free()
+    this.stream?.free()
+    this.stream = null
+    this.steps = null
+    this.release()
+  }
+
+  private readString(): void {
+    const ref = this.input.stringBlock(this.keyspace.arena)
+    if (ref === NO_REF) {
+      this.kind = Kind.StringInteger
+      this.value = this.input.integer
+    } else {
+      this.kind = Kind.StringBytes
+      this.value = ref
+    }
+  }
+
+  /** The reading of a value that comes element by element; null for one that comes as one string. */
+  private stepsOf(type: number): Steps | null {
+    const { input, first, second, run } = this
+    const { limits } = this.keyspace
+    switch (type) {
+      case RdbType.List:
+        return readList(input, first, this.list, limits)
+      case RdbType.ListQuicklist:
+      case RdbType.ListQuicklist2:
+        return readQuicklist(input, first, run, this.list, limits, type)
+      case RdbType.Set:
+        return readSet(input, first, this.set, limits)
+      case RdbType.Zset:
+      case RdbType.Zset2:
+        return readZset(input, first, this.zset, limits, type)
+      case RdbType.Hash:
+        return readHash(input, first, second, this.hash, limits)
+      case RdbType.HashMetadata:
+      case RdbType.HashMetadataPreRelease:
+        return readHashWithTimes(input, first, second, this.hash, limits, type, this)
+      case RdbType.StreamListpacks:
+      case RdbType.StreamListpacks2:
+      case RdbType.StreamListpacks3:
+        this.stream = new Stream(this.keyspace.arena)
+        return readStream(input, first, this.stream, type)
+      default:
+        return null
+    }
+  }
+
+  /** Reads a value that comes as one string. */
+  private readBlob(type: number): void {
+    const { input, first, run } = this
+    switch (type) {
+      case RdbType.HashZipmap:
+        input.string(first)
+        this.check(run.zipmap(first.buffer, first.start, first.length))
+        this.takePairs()
+        break
+      case RdbType.HashZiplist:
+        this.readZiplist()
+        this.takePairs()
+        break
+      case RdbType.HashListpack:
+        this.readListpack()
+        this.takePairs()
+        break
+      case RdbType.HashListpackEx:
+        input.int64()
+        this.readListpack()
+        this.takeHashEx()
+        break
+      case RdbType.HashListpackExPreRelease:
+        this.readListpack()
+        this.takeHashEx()
+        break
+      case RdbType.ZsetZiplist:
+        this.readZiplist()
+        this.takeZset()
+        break
+      case RdbType.ZsetListpack:
+        this.readListpack()
+        this.takeZset()
+        break
+      case RdbType.SetListpack:
+        this.readListpack()
+        this.takeSet()
+        break
+      case RdbType.SetIntset:
+        input.string(first)
+        this.check(readIntset(first, this.set, this.keyspace.limits))
+        break
+      case RdbType.ListZiplist:
+        this.readZiplist()
+        this.takeList()
+        break
+      case RdbType.Module:
+      case RdbType.Module2:
+        throw input.error(`Expected no value of a module, found one of '${readModuleName(input)}'`)
+      default:
+        throw input.error(`Expected the type of a value, found ${type}`)
+    }
+  }
+
+  private readListpack(): void {
+    const { input, first, run } = this
+    input.string(first)
+    this.check(run.listpack(first.buffer, first.start, first.length))
+  }
+
+  private readZiplist(): void {
+    const { input, first, run } = this
+    input.string(first)
+    this.check(run.ziplist(first.buffer, first.start, first.length))
+  }
+
+  private takePairs(): void {
+    this.checkPairs()
+    this.takeHash(this.run)
+  }
+
+  /** Makes a hash of fields and values. */
+  private takeHash(run: PackedRun): void {
+    const { hash } = this
+    const { limits } = this.keyspace
+    if (run.count === 0) return
+    hash.openPacked(run.toBlock(hash.arena), Kind.HashPacked)
+    const pairs = run.count >>> 1
+    if (pairs > limits.hashMaxListpackEntries) hash.expect(pairs, 0, limits)
+  }
+
+  /** Makes a hash of the fields, values and expire times of the run; fields whose time is over are dropped. */
+  private takeHashEx(): void {
+    const { run, kept } = this
+    const cursor = this.cursor
+    if (run.count % 3 !== 0 || run.hasDuplicates(3, this.keyspace.seed)) {
+      throw this.problem('Expected fields with values and expire times, each field once')
+    }
+    kept.begin()
+    cursor.open(run)
+    while (cursor.advance()) {
+      const fieldAt = cursor.position
+      cursor.advance()
+      const valueAt = cursor.position
+      const valueEnd = cursor.next
+      cursor.advance()
+      if (!cursor.isInteger) throw this.problem('Expected the expire time of a field')
+      if (cursor.integer !== 0 && cursor.integer <= this.nowMs) continue
+      if (cursor.integer !== 0) this.fieldsWithoutTtl++
+      kept.copyEntry(cursor.buffer, fieldAt, valueAt)
+      kept.copyEntry(cursor.buffer, valueAt, valueEnd)
+    }
+    kept.finish()
+    this.takeHash(kept)
+    kept.release()
+  }
+
+  private takeSet(): void {
+    const { run, set } = this
+    const { limits, seed } = this.keyspace
+    if (run.hasDuplicates(1, seed)) throw this.problem('Expected each member of a set once')
+    if (run.count === 0) return
+    set.openBlock(Kind.SetPacked, run.toBlock(set.arena))
+    set.expect(run.count, limits)
+  }
+
+  private takeZset(): void {
+    const { run, zset } = this
+    this.checkPairs()
+    if (run.count === 0) return
+    if (!this.zsetReader.read(run, zset, this.keyspace.limits)) throw this.problem('Expected members with scores')
+  }
+
+  private takeList(): void {
+    const { run, list } = this
+    if (run.count === 0) return
+    createList(list, this.keyspace.limits)
+    list.big!.appendNode(run.buffer, run.start, run.end - run.start, run.count)
+    list.built()
+  }
+
+  private checkPairs(): void {
+    const { run } = this
+    if (run.count % 2 !== 0) throw this.problem(`Expected pairs, found ${run.count} entries`)
+    if (run.hasDuplicates(2, this.keyspace.seed)) throw this.problem('Expected the first of each pair once')
+  }
+
+  private check(problem: string | null): void {
+    if (problem !== null) throw this.problem(problem)
+  }
+
+  /** An error about the string that was read last. */
+  private problem(text: string): RdbError {
+    return new RdbError(text, this.first.offset)
+  }
+
+  /** Takes the value from the view that holds it. */
+  private finish(): void {
+    const { hash, list, set, zset, stream } = this
+    this.kind = Kind.None
+    this.value = 0
+    if (hash.kind !== Kind.None) this.take(hash.kind, hash.ref, hash.dict)
+    else if (list.kind !== Kind.None) this.take(list.kind, list.ref, list.big)
+    else if (set.kind !== Kind.None) this.take(set.kind, set.ref, set.dict)
+    else if (zset.kind !== Kind.None) this.take(zset.kind, zset.ref, zset.big)
+    else if (stream !== null) this.take(Kind.Stream, NO_REF, stream)
+    hash.openNone()
+    list.openNone()
+    set.openNone()
+    zset.openNone()
+    this.stream = null
+    this.steps = null
+    this.release()
+  }
+
+  private take(kind: number, ref: Ref, object: Collection | null): void {
+    this.kind = kind
+    this.value = object === null ? ref : this.keyspace.addObject(object)
+  }
+
+  private release(): void {
+    this.first.release()
+    this.second.release()
+    this.run.release()
+    this.kept.release()
+  }
+}
+
+/** The name in a module's ID. */
+export function readModuleName(input: RdbInput): string {
+  input.words()
+  const id = (BigInt(input.high >>> 0) << 32n) | BigInt(input.low >>> 0)
+  let name = ''
+  for (let i = 0; i < MODULE_NAME_LENGTH; i++) {
+    name += MODULE_NAME_CHARS[Number((id >> BigInt(58 - i * 6)) & 63n)]
+  }
+  return name
+}
