@@ -20,6 +20,7 @@ import type { Slowlog } from '../observe/slowlog.ts'
 import type { ErrorStats, ServerStats } from '../observe/stats.ts'
 import type { AofStatus } from '../persistence/aof.ts'
 import type { Journal } from '../persistence/journal.ts'
+import type { LoadStatus } from '../persistence/load-progress.ts'
 import type { Channels } from '../pubsub/channels.ts'
 import type { Args } from '../resp/args.ts'
 import type { AccessDenied } from '../resp/errors.ts'
@@ -76,6 +77,8 @@ export interface ServerControl extends BlockingControl {
   readonly blockedCount: number
   /** State of the append-only file, null when it is off. */
   readonly aof: AofStatus | null
+  /** How far loading has come. */
+  readonly loading: LoadStatus
   /** All clients that are connected, in order of their IDs. */
   sessions(): IterableIterator<Session>
   /** The client with an ID, null when there is none. */

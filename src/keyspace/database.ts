@@ -159,6 +159,14 @@ export class Database {
     return row
   }
 
+  /** As `addBytes`, for a key of a file that is loaded and is known to be absent: nothing expires, nobody is told. */
+  addLoaded(source: Buffer, start: number, length: number, kind: number, value: number): number {
+    const row = this.keys.insert(source, start, length)
+    this.keys.setMeta(row, kind | (this.clock() << KIND_BITS))
+    this.keys.setValue(row, value)
+    return row
+  }
+
   addText(key: string, kind: number, value: number): number {
     const bytes = Buffer.from(key, 'latin1')
     return this.addBytes(bytes, 0, bytes.length, kind, value)
@@ -244,6 +252,11 @@ export class Database {
     const meta = (old & ~CLOCK_BITS_MASK) | (this.clock() << KIND_BITS)
     // Mostly it has been accessed within the second: the row's cache line stays clean.
     if (meta !== old) this.keys.setMeta(row, meta)
+  }
+
+  /** As `touch`, for a row that has been added while no clock was running (a log is loaded). */
+  touchUntouched(row: number): void {
+    if ((this.keys.meta(row) & CLOCK_BITS_MASK) === 0) this.touch(row)
   }
 
   /** Seconds since the last access. */

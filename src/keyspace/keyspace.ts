@@ -5,8 +5,8 @@
  * caching, snapshot pre-images, eviction) join here. Deletions by expiry are told to `onExpired`, so that the journal
  * can record them.
  */
-import { Arena } from '../storage/arena.ts'
-import type { Collection } from '../structures/kind.ts'
+import { Arena, NO_REF } from '../storage/arena.ts'
+import { type Collection, isObjectKind, Kind } from '../structures/kind.ts'
 import { Database } from './database.ts'
 import { Limits } from './limits.ts'
 
@@ -96,6 +96,15 @@ export class Keyspace {
   dropObject(index: number): void {
     this.objects[index] = null
     this.freeObjects.push(index)
+  }
+
+  /** Frees a value that belongs to no key (it was read from a file). */
+  freeDetached(kind: number, value: number): void {
+    if (kind === Kind.StringInteger) return
+    if (isObjectKind(kind)) {
+      this.object(value).free()
+      this.dropObject(value)
+    } else if (value !== NO_REF) this.arena.free(value)
   }
 
   /** Announces that a key changed: watchers become dirty, clients blocked on it are looked at after the command. */

@@ -16,8 +16,8 @@ export type MessageListener = (message: string, channel: string) => void
 /**
  * Starts a broker in the calling process. It keeps the process alive until `close()`.
  *
- * @throws ConfigError for wrong settings; ListenError when a port or socket is taken; AofLoadError or ManifestError when
- * the data cannot be loaded
+ * @throws ConfigError for wrong settings; ListenError when a port or socket is taken; AofLoadError, RdbLoadError or
+ * ManifestError when the data cannot be loaded
  */
 export async function createBroker(options: CreateBrokerOptions = {}): Promise<LocalBroker> {
   const config = configOf(options)

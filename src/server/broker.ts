@@ -1,23 +1,26 @@
 /**
  * A broker: a server with its data loaded, its log open and its endpoints listening. What `main.ts` runs and
  * `createBroker` returns.
+ *
+ *     ports ─▶ lock of the log ─▶ unix socket ─▶ data, in slices (loading.ts) ─▶ log for appending ─▶ annex ─▶ ready
+ *
+ * A port that is taken ends the start before any file was touched; clients that connect while data are loaded are told
+ * so by the commands that need them.
  */
 import { existsSync, fstatSync, mkdirSync, realpathSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Command } from '../commands/registry.ts'
-import { ClientFlag, discardTransaction } from '../commands/session.ts'
 import type { Config } from '../config/config.ts'
 import { fatalConfigError } from '../config/config-error.ts'
 import type { Log } from '../observe/log.ts'
 import { Aof, type AofFiles, type AofOptions, aofPath, openForAppend, openManifest } from '../persistence/aof.ts'
-import { AofLoadError, loadAofFile } from '../persistence/aof-load.ts'
+import { AofLoadError, type AofLoadFile } from '../persistence/aof-load.ts'
 import { lockLog } from '../persistence/lock.ts'
 import type { Manifest } from '../persistence/manifest.ts'
-import { RespSink } from '../resp/reply.ts'
 import { isMissingAddress, parseBindAddress } from '../transport/bind-address.ts'
 import type { Endpoint } from '../transport/contract.ts'
 import { listenTcp, listenUnix } from '../transport/node.ts'
 import { listenTls, type TlsEndpoint } from '../transport/tls.ts'
+import { DataLoading } from './loading.ts'
 import { type Clock, Server } from './server.ts'
 import { fsyncPolicy } from './settings.ts'
 import { TLS_DIRECTIVES, tlsSettings } from './tls-settings.ts'
@@ -52,6 +55,7 @@ export class Broker {
   private endpoints: Endpoint[] = []
   private isClosed: boolean = false
   private unlockLog: () => void = () => {}
+  private readonly loading: DataLoading
 
   constructor(options: BrokerOptions) {
     this.config = options.config
@@ -59,9 +63,13 @@ export class Broker {
     this.aofFiles = options.aofFiles
     this.openAnnex = options.openAnnex ?? (async () => null)
     this.server = new Server({ config: options.config, log: options.log, clock: options.clock ?? { now: Date.now } })
+    this.loading = new DataLoading(this.server)
   }
 
-  /** Loads the data, then listens. @throws LogLockedError, AofLoadError, ManifestError, ListenError */
+  /**
+   * Listens, then loads the data. Resolves when everything is there, or when the broker was closed meanwhile.
+   * @throws LogLockedError, AofLoadError, RdbLoadError, ManifestError, ListenError
+   */
   async start(): Promise<void> {
     try {
       await this.open()
@@ -77,14 +85,22 @@ export class Broker {
       throw fatalConfigError(null, 'a broker has its data in its own process: its engine is local')
     this.renameCommands()
     loadUsers(this.server.users, this.config, this.log)
-    if (this.config.bool('appendonly')) this.openAof()
-    this.server.start()
-    this.annex = await this.openAnnex(this.server)
-    await this.listen()
+    this.loading.begin()
+    await this.listenOnPorts()
+    const aofOptions = this.config.bool('appendonly') ? this.lockAof() : null
+    await this.listenOnSocket()
+    // Whoever closed the broker meanwhile has not seen all endpoints.
+    if (this.isClosed) await this.closeEndpoints()
     for (const endpoint of this.endpoints) {
       endpoint.onError = (error) => this.log.warning(`Cannot accept a connection: ${error.message}`)
     }
     this.refuseOtherAddresses()
+    this.server.start()
+    if (aofOptions === null) await this.loading.loadDump(() => this.isClosed)
+    else await this.openAof(aofOptions)
+    if (this.isClosed) return
+    this.loading.finish()
+    this.annex = await this.openAnnex(this.server)
     this.log.notice('Ready to accept connections')
   }
 
@@ -104,12 +120,17 @@ export class Broker {
   async close(): Promise<boolean> {
     if (this.isClosed) return true
     this.isClosed = true
-    const closing = this.endpoints.map((endpoint) => endpoint.close())
+    this.loading.stop()
+    const closing = this.closeEndpoints()
     await this.annex?.close()
     const isComplete = this.server.close()
     this.unlockLog()
-    await Promise.all(closing)
+    await closing
     return isComplete
+  }
+
+  private async closeEndpoints(): Promise<void> {
+    await Promise.all(this.endpoints.map((endpoint) => endpoint.close()))
   }
 
   /** As `close`, from the midst of a script: of what that has done nothing is kept. The process must end then. */
@@ -128,7 +149,7 @@ export class Broker {
     }
   }
 
-  private openAof(): void {
+  private lockAof(): AofOptions {
     this.config.createDefaultDirectory()
     const options: AofOptions = {
       directory: this.config.directory,
@@ -140,10 +161,13 @@ export class Broker {
     // Not recursive: that never ends where the system denies that a directory exists in which it creates nothing (/proc).
     if (!existsSync(folder)) mkdirSync(folder)
     this.unlockLog = lockLog(join(realpathSync(folder), `${options.fileName}.lock`))
+    return options
+  }
+
+  private async openAof(options: AofOptions): Promise<void> {
     const found = openManifest(options)
-    if (found !== null) this.load(options, filesOf(found))
-    // What the log did before is no statistics of this process.
-    this.server.resetStatistics()
+    if (found !== null) await this.loading.loadLog(filesOf(options, found), () => this.isClosed)
+    if (this.isClosed) return
     const { fd } = openForAppend(options, found)
     const aof = new Aof(options, fd, fstatSync(fd).size, fsyncPolicy(this.config.text('appendfsync')), this.aofFiles)
     aof.onSynced = this.server.output.releaseHeld
@@ -153,79 +177,29 @@ export class Broker {
     this.server.journal.subscribe((buffer, start, end) => aof.append(buffer, start, end))
   }
 
-  private load(options: AofOptions, files: readonly { readonly name: string }[]): void {
-    const started = performance.now()
-    let commands = 0
-    const { keyspace } = this.server
-    // Nothing expires before the log is read to its end: a command finds what it found when it was written.
-    keyspace.now = 0
-    this.server.readClockForLoad()
-    files.forEach((file, index) => {
-      const path = aofPath(options, file.name)
-      if (!existsSync(path))
-        throw new AofLoadError(`Cannot load append-only file: ${path}, which the manifest names, is missing`)
-      const isLast = index === files.length - 1
-      commands += this.loadFile(path, isLast && this.config.bool('aof-load-truncated'))
-    })
-    this.server.readClock()
-    for (const db of keyspace.databases) for (let row = 0; row < db.size; row++) db.touch(row)
-    const keys = keyspace.databases.reduce((sum, db) => sum + db.size, 0)
-    const seconds = ((performance.now() - started) / 1000).toFixed(3)
-    this.log.notice(`DB loaded from append only file: ${commands} commands, ${keys} keys, ${seconds} seconds`)
-  }
-
   /** Empties the data and loads the log again (DEBUG LOADAOF). */
   private reload(options: AofOptions): boolean {
-    const { journal, keyspace } = this.server
     const found = openManifest(options)
-    if (found === null) return false
-    for (const db of keyspace.databases) db.clear()
-    journal.enabled = false
-    try {
-      this.load(options, filesOf(found))
-      return true
-    } catch (error) {
-      if (!(error instanceof AofLoadError)) throw error
-      this.log.warning(error.message)
-      return false
-    } finally {
-      journal.enabled = true
-    }
+    return found !== null && this.loading.reloadLog(filesOf(options, found))
   }
 
-  private loadFile(path: string, truncates: boolean): number {
-    const { server } = this
-    const client = server.createInternalClient(ClientFlag.Replay)
-    const sink = new RespSink(server.keyspace.arena)
-    return loadAofFile({
-      path,
-      truncates,
-      log: this.log,
-      run: (args) => {
-        sink.reset()
-        const resolved = server.pipeline.resolve(args)
-        if (!isCommand(resolved)) return resolved.text
-        server.pipeline.replay(client, resolved, args, sink)
-        return null
-      },
-      isInTransaction: () => (client.flags & ClientFlag.Multi) !== 0,
-      discard: () => discardTransaction(client),
-    })
-  }
-
-  private async listen(): Promise<void> {
+  private async listenOnPorts(): Promise<void> {
     const backlog = this.config.number('tcp-backlog')
     const port = this.config.number('port')
-    const path = this.config.text('unixsocket')
     for (const bind of port > 0 ? this.config.list('bind') : []) {
       await this.listenOn(bind, port, (host) => listenTcp({ host, port, backlog }, this.server.accept))
     }
     await this.listenForTls(backlog)
-    if (path !== '') {
-      this.config.createDefaultDirectory()
-      const mode = this.config.number('unixsocketperm')
-      await this.listenOnUnix(this.config.resolvePath(path), mode === 0 ? null : mode, backlog)
-    }
+  }
+
+  /** A socket file that is there is replaced, so this comes when it is clear that no other server uses the data. */
+  private async listenOnSocket(): Promise<void> {
+    const path = this.config.text('unixsocket')
+    if (path === '') return
+    this.config.createDefaultDirectory()
+    const mode = this.config.number('unixsocketperm')
+    const backlog = this.config.number('tcp-backlog')
+    await this.listenOnUnix(this.config.resolvePath(path), mode === 0 ? null : mode, backlog)
   }
 
   private async listenOnUnix(path: string, mode: number | null, backlog: number): Promise<void> {
@@ -287,19 +261,21 @@ export class Broker {
   }
 }
 
-function isCommand(resolved: Command | { readonly text: string }): resolved is Command {
-  return 'handler' in resolved
-}
-
 /** The files of a log, in the order in which they are loaded. */
-function filesOf(manifest: Manifest): readonly { readonly name: string }[] {
-  return manifest.base === null ? manifest.incremental : [manifest.base, ...manifest.incremental]
+function filesOf(options: AofOptions, manifest: Manifest): AofLoadFile[] {
+  const entries = manifest.base === null ? manifest.incremental : [manifest.base, ...manifest.incremental]
+  return entries.map(({ name, type }) => {
+    const path = aofPath(options, name)
+    if (!existsSync(path))
+      throw new AofLoadError(`Cannot load append-only file: ${path}, which the manifest names, is missing`)
+    return { name, path, kind: type === 'b' ? 'base' : 'incr', isOldStyle: name === options.fileName }
+  })
 }
 
 /** Size of all files but the last, to which the log goes on. */
 function sizeOfOlder(options: AofOptions, manifest: Manifest | null): number {
   if (manifest === null) return 0
-  const files = filesOf(manifest)
+  const files = filesOf(options, manifest)
   const older = manifest.incremental.length > 0 ? files.slice(0, -1) : files
-  return older.reduce((sum, { name }) => sum + statSync(aofPath(options, name)).size, 0)
+  return older.reduce((sum, { path }) => sum + statSync(path).size, 0)
 }

@@ -1,7 +1,7 @@
 /**
  * The execute pipeline: every command from every door passes here. Hot path.
  *
- * Order (Valkey src/server.c processCommand): resolve → arity → authentication → rights of the user → gates (disk error) → subscribed context → transaction queue → handler → effects → reply.
+ * Order (Valkey src/server.c processCommand): resolve → arity → authentication → rights of the user → gates (disk error) → subscribed context → loading → transaction queue → handler → effects → reply.
  * Errors are thrown by handlers and caught in `run`, which takes back what the command had written.
  *
  * When a gate is added, it goes into `refusal`, in Redis' order.
@@ -21,6 +21,7 @@ import {
   COMMAND_NOT_IN_TRANSACTION,
   disabledCommand,
   execAborted,
+  LOADING,
   misconfAof,
   NOAUTH,
   ReplyError,
@@ -40,12 +41,16 @@ export interface PipelineGates {
   readonly diskError: string | null
   /** Whether clients must authenticate. */
   readonly needsAuthentication: boolean
+  /** Whether data are being loaded. */
+  readonly isLoading: boolean
   /** Called when a call was refused for want of rights. */
   accessDenied(client: Client, denial: AccessDenied, context: AccessContext): void
   /** Called when a client has sent what browsers send and Redis' clients do not; closes it. */
   foreignProtocol(client: Client): void
   /** Called when a handler failed with something that is no ReplyError: a defect. */
   internalError(command: Command, error: unknown): void
+  /** Called when a command of the log that is loaded replied with an error. */
+  replayFailed(command: Command, error: string): void
 }
 
 /** Flags that take a client off the fast path. */
@@ -58,6 +63,8 @@ const DEBUG_DISABLED = disabledCommand('DEBUG', 'enable-debug-command')
 /** Arguments of an unknown command that are looked at for the error. */
 const UNKNOWN_SHOWN_MAX = 48
 const NO_SECRETS: readonly number[] = []
+/** Reply to a command that failed for a defect of the server. */
+export const INTERNAL_ERROR = 'ERR internal error'
 
 /** What the pipeline counts and reports to. */
 export interface Observers {
@@ -144,10 +151,30 @@ export class Pipeline {
     keyspace.renewsAccess = true
   }
 
-  /** Runs one command of the log: queued inside MULTI, without gates. */
+  /** Executes one command of the log: queued inside MULTI, without gates. */
   replay(client: Client, command: Command, args: Args, reply: ReplySink): void {
     if ((client.flags & ClientFlag.Multi) !== 0 && !runsInMulti(command)) this.enqueue(client, command, args, reply)
-    else this.run(client, command, args, reply)
+    else this.runReplayed(client, command, args, reply)
+  }
+
+  /** As `run`, for a command of the log, those of its transactions included: it is not counted, recorded or shown. */
+  runReplayed(client: Client, command: Command, args: Args, reply: ReplySink): void {
+    const ctx = this.ctx
+    const mark = reply.position()
+    const { db, session, dirty } = ctx
+    ctx.enter(client)
+    try {
+      command.handler(ctx, args, reply)
+    } catch (error) {
+      reply.takeBack(mark)
+      const text = error instanceof ReplyError ? error.text : INTERNAL_ERROR
+      if (!(error instanceof ReplyError)) this.gates.internalError(command, error)
+      this.gates.replayFailed(command, text)
+      reply.error(text)
+    }
+    ctx.session = session
+    ctx.db = db
+    ctx.dirty = dirty
   }
 
   /** Runs the command of a blocked client once more: its user may have lost the right in the meantime. */
@@ -189,7 +216,7 @@ export class Pipeline {
         reply.error(error.text)
       } else {
         this.gates.internalError(command, error)
-        reply.error('ERR internal error')
+        reply.error(INTERNAL_ERROR)
       }
     }
     // Keys that the command met expired are recorded before it: when it is replayed it must not find them either.
@@ -251,6 +278,7 @@ export class Pipeline {
     if (client.respVersion === 2 && client.isSubscribed && !isAllowedWhileSubscribed(command)) {
       return subscribedContext(command.fullName)
     }
+    if (this.gates.isLoading && isDeniedWhileLoading(client, command)) return LOADING
     return null
   }
 
@@ -335,6 +363,12 @@ function isAllowedWhileSubscribed(command: Command): boolean {
     default:
       return false
   }
+}
+
+/** Commands that need the data, and transactions with one. Clients queue none while data are loaded at the start. */
+function isDeniedWhileLoading(client: Client, command: Command): boolean {
+  if ((command.flags & CommandFlag.Loading) === 0) return true
+  return command.name === 'exec' && client.queue.some((queued) => (queued.command.flags & CommandFlag.Loading) === 0)
 }
 
 /** What a web page can make a browser send to us: POST, or a header of a request. */

@@ -26,6 +26,7 @@ import { Slowlog } from '../observe/slowlog.ts'
 import { ErrorStats, ServerStats } from '../observe/stats.ts'
 import type { Aof } from '../persistence/aof.ts'
 import { Journal } from '../persistence/journal.ts'
+import { LoadProgress } from '../persistence/load-progress.ts'
 import { Channels } from '../pubsub/channels.ts'
 import type { FanOut } from '../pubsub/fan-out.ts'
 import type { Args } from '../resp/args.ts'
@@ -52,6 +53,8 @@ const CONTINUE_MIN_BYTES = 4096
 /** Output gathered in one turn is sent before more is executed, in bytes. */
 const TURN_OUTPUT_MAX_BYTES = 4 * 1024 * 1024
 
+/** Commands of a log that fail are named up to this number; the others are counted. */
+const REPLAY_ERRORS_LOGGED = 10
 /** Attempts with a foreign protocol are logged this often at most, in ms. */
 const FOREIGN_LOG_MS = 60_000
 
@@ -90,6 +93,10 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
   readonly busy: BusyMode
   readonly clients = new Map<number, Client>()
   aof: Aof | null = null
+  readonly loading = new LoadProgress()
+  /** Error replies of commands of the log that is loaded: how many, and the last one. */
+  replayErrors = 0
+  replayError = ''
   /** Asked to stop by SHUTDOWN; set by whoever runs the process. */
   onShutdown: (() => void) | null = null
   /** As `onShutdown`, from the midst of a script that keeps the loop from going on: must end the process at once. */
@@ -387,7 +394,21 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
   // ---- execution -----------------------------------------------------------------------------------------------
 
   call(session: Session, command: Command, args: Args, reply: ReplySink): void {
-    this.pipeline.run(session as Client, command, args, reply)
+    if (session.isReplay) this.pipeline.runReplayed(session as Client, command, args, reply)
+    else this.pipeline.run(session as Client, command, args, reply)
+  }
+
+  get isLoading(): boolean {
+    return this.loading.isActive
+  }
+
+  /** As Redis the log is loaded on: what failed now failed when it was written too, or it would not be there. */
+  replayFailed(command: Command, error: string): void {
+    this.replayError = error
+    if (++this.replayErrors > REPLAY_ERRORS_LOGGED) return
+    this.log.warning(
+      `== CRITICAL == This server is sending an error to its AOF-loading-client: '${error}' after processing the command '${command.fullName}'`,
+    )
   }
 
   get diskError(): string | null {
@@ -517,7 +538,7 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
   /** Ends CLIENT PAUSE. */
   unpause(): void {
     this.pausedUntilMs = 0
-    this.keyspace.removesMetExpired = true
+    this.keyspace.removesMetExpired = !this.loading.isActive
     for (const client of this.clients.values()) {
       if ((client.flags & ClientFlag.Paused) === 0) continue
       client.flags &= ~ClientFlag.Paused
@@ -531,7 +552,7 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
     const isActive = this.pausedUntilMs > this.keyspace.now
     this.pausesWritesOnly = isActive ? this.pausesWritesOnly && writesOnly : writesOnly
     this.pausedUntilMs = isActive ? Math.max(this.pausedUntilMs, untilMs) : untilMs
-    this.keyspace.removesMetExpired = this.pausedUntilMs <= this.keyspace.now
+    this.keyspace.removesMetExpired = this.pausedUntilMs <= this.keyspace.now && !this.loading.isActive
     this.schedule(this.pausedUntilMs)
   }
 
@@ -549,12 +570,14 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
     this.ctx.now = now
   }
 
-  /**
-   * As readClock, while a log is loaded: commands see the time (a pending entry was not delivered in the future), but
-   * no key expires before its log is read to the end.
-   */
-  readClockForLoad(): void {
-    this.ctx.now = this.clock.now()
+  /** Wall time in ms, not that of the turn. */
+  clockNow(): number {
+    return this.clock.now()
+  }
+
+  /** Whether CLIENT PAUSE is in force. */
+  get isPaused(): boolean {
+    return this.pausedUntilMs > this.keyspace.now
   }
 
   scheduleTurn(): void {
@@ -754,7 +777,7 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
   }
 
   private expireSlice(): void {
-    if (!this.keyspace.activeExpire) return
+    if (!this.keyspace.activeExpire || this.loading.isActive) return
     if (this.pausedUntilMs > this.keyspace.now) return
     let budget = EXPIRE_SLICE_KEYS
     for (const db of this.keyspace.databases) {
@@ -768,7 +791,7 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
   /** Time of the next thing to do: a key that expires, a blocked client's deadline, the end of a pause. */
   private nextEvent(): number {
     let next = this.blocking.nextDeadline()
-    if (this.keyspace.activeExpire) {
+    if (this.keyspace.activeExpire && !this.loading.isActive) {
       for (const db of this.keyspace.databases) if (db.expires.size > 0) next = Math.min(next, db.expires.firstTime())
     }
     // Nothing expires during a pause, so its end is all there is to wait for besides deadlines.

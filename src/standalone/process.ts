@@ -17,6 +17,7 @@ import { ServerLog } from '../observe/log.ts'
 import { AofLoadError } from '../persistence/aof-load.ts'
 import { LogLockedError } from '../persistence/lock.ts'
 import { ManifestError } from '../persistence/manifest.ts'
+import { RdbLoadError } from '../persistence/rdb/load-file.ts'
 import { type Annex, Broker, ListenError } from '../server/broker.ts'
 import { allowInlining } from '../server/compiler-flags.ts'
 import type { Server } from '../server/server.ts'
@@ -121,7 +122,7 @@ async function openAnnex(server: Server, config: Config, log: ServerLog): Promis
 
 /** Failures to start that have a clear message: those we name, and those of the system. */
 function isExpected(error: unknown): error is Error {
-  if (error instanceof AofLoadError || error instanceof ManifestError) return true
+  if (error instanceof AofLoadError || error instanceof RdbLoadError || error instanceof ManifestError) return true
   if (error instanceof ListenError || error instanceof LogLockedError) return true
   if (error instanceof AclFileError || error instanceof TokenFileError || error instanceof TlsConfigError) return true
   return error instanceof Error && 'code' in error

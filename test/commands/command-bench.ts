@@ -81,6 +81,8 @@ export class CommandBench {
     const gates = {
       diskError: null,
       needsAuthentication: false,
+      isLoading: false,
+      replayFailed: () => {},
       foreignProtocol: () => {},
       accessDenied: () => {},
       internalError: (_command: unknown, error: unknown) => {

@@ -111,7 +111,9 @@ describe('a corrupt file', () => {
 
   test('with a command that does not exist is fatal', async () => {
     const directory = directoryWith(select + encodeCommand(['NOSUCH', 'x']))
-    await expect(load(directory)).rejects.toThrow(/NOSUCH.*unknown command/)
+    await expect(load(directory)).rejects.toThrow(
+      `Unknown command 'NOSUCH' reading the append only file ${FILE} at offset ${select.length}`,
+    )
   })
 
   test('that the manifest names and that is missing is fatal', async () => {

@@ -121,7 +121,7 @@ function setHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
   if (args.count % 2 !== 0) throw SYNTAX_ERROR
   const pairs: [string, string][] = []
   for (let i = 2; i < args.count; i += 2) pairs.push([args.text(i), args.text(i + 1)])
-  const refusal = ctx.config.set(pairs, { isLocalClient: ctx.session.isLocal, isLoading: false })
+  const refusal = ctx.config.set(pairs, { isLocalClient: ctx.session.isLocal, isLoading: ctx.server.loading.isActive })
   if (refusal !== null) throw new ReplyError(refusal)
   reply.ok()
 }

@@ -8,6 +8,7 @@
 import { arch, machine, release, totalmem, type } from 'node:os'
 import { REDIS_VERSION } from '../../config/version.ts'
 import type { Database } from '../../keyspace/database.ts'
+import type { LoadStatus } from '../../persistence/load-progress.ts'
 import type { CommandContext } from '../context.ts'
 import type { Command } from '../registry.ts'
 import { existingScriptRunner } from '../scripting/script-runner.ts'
@@ -147,10 +148,10 @@ export function memoryLines(ctx: CommandContext): InfoLines {
   ]
 }
 
-export function persistenceLines({ server, keyspace }: CommandContext): InfoLines {
-  const { aof } = server
+export function persistenceLines({ server, keyspace, now }: CommandContext): InfoLines {
+  const { aof, loading } = server
   const lines: [string, string | number][] = [
-    ['loading', 0],
+    ['loading', loading.isActive ? 1 : 0],
     ['async_loading', 0],
     ['current_cow_peak', 0],
     ['current_cow_size', 0],
@@ -166,8 +167,8 @@ export function persistenceLines({ server, keyspace }: CommandContext): InfoLine
     ['rdb_current_bgsave_time_sec', -1],
     ['rdb_saves', 0],
     ['rdb_last_cow_size', 0],
-    ['rdb_last_load_keys_expired', 0],
-    ['rdb_last_load_keys_loaded', 0],
+    ['rdb_last_load_keys_expired', loading.keysExpired],
+    ['rdb_last_load_keys_loaded', loading.keysLoaded],
     ['aof_enabled', aof === null ? 0 : 1],
     ['aof_rewrite_in_progress', 0],
     ['aof_rewrite_scheduled', 0],
@@ -181,16 +182,33 @@ export function persistenceLines({ server, keyspace }: CommandContext): InfoLine
     ['module_fork_in_progress', 0],
     ['module_fork_last_cow_size', 0],
   ]
-  if (aof === null) return lines
-  lines.push(
-    ['aof_current_size', aof.totalBytes],
-    ['aof_base_size', aof.baseBytes],
-    ['aof_pending_rewrite', 0],
-    ['aof_buffer_length', pendingAofBytes(aof)],
-    ['aof_pending_bio_fsync', aof.isSyncing ? 1 : 0],
-    ['aof_delayed_fsync', 0],
-  )
+  if (aof !== null) {
+    lines.push(
+      ['aof_current_size', aof.totalBytes],
+      ['aof_base_size', aof.baseBytes],
+      ['aof_pending_rewrite', 0],
+      ['aof_buffer_length', pendingAofBytes(aof)],
+      ['aof_pending_bio_fsync', aof.isSyncing ? 1 : 0],
+      ['aof_delayed_fsync', 0],
+    )
+  }
+  if (loading.isActive) lines.push(...loadingLines(loading, now))
   return lines
+}
+
+function loadingLines(loading: LoadStatus, now: number): [string, string | number][] {
+  const { startedMs, totalBytes, loadedBytes } = loading
+  const elapsedSeconds = Math.floor((now - startedMs) / 1000)
+  // As in Redis a second is promised while nothing is known.
+  const eta = elapsedSeconds === 0 ? 1 : Math.floor((elapsedSeconds * (totalBytes - loadedBytes)) / (loadedBytes + 1))
+  return [
+    ['loading_start_time', Math.floor(startedMs / 1000)],
+    ['loading_total_bytes', totalBytes],
+    ['loading_rdb_used_mem', loading.rdbUsedMemory],
+    ['loading_loaded_bytes', loadedBytes],
+    ['loading_loaded_perc', ratio(loadedBytes * 100, totalBytes)],
+    ['loading_eta_seconds', eta],
+  ]
 }
 
 export function statsLines({ server, keyspace, channels }: CommandContext): InfoLines {

@@ -1,0 +1,185 @@
+/**
+ * Loading of an RDB file into the keyspace, in slices: the snapshot in `dir`, or the base of an append-only file.
+ *
+ * Keys whose time is over are dropped, unless commands follow which were written while those keys were there (the base
+ * of a log). Anything wrong with the file ends loading with what was expected and the offset. Hot path: step.
+ * Source: Valkey 7.2 src/rdb.c rdbLoadRioWithLoadingCtx.
+ */
+import type { Keyspace } from '../../keyspace/keyspace.ts'
+import type { Log } from '../../observe/log.ts'
+import { NO_ROW } from '../../storage/dict.ts'
+import type { Loader, LoadProgress } from '../load-progress.ts'
+import { RdbError } from './rdb-error.ts'
+import { RdbItem, RdbReader } from './rdb-reader.ts'
+import { FileSource } from './rdb-source.ts'
+
+/** Keys without elements are named in the log up to this number. */
+const EMPTY_KEYS_LOGGED = 10
+const BYTES_PER_MB = 1024 * 1024
+
+/** A snapshot that cannot be loaded; the message says what was expected, and at which offset. */
+export class RdbLoadError extends Error {}
+
+export interface RdbLoadOptions {
+  readonly keyspace: Keyspace
+  readonly log: Log
+  readonly progress: LoadProgress
+  /** Whether the checksum at the end is compared (`rdbchecksum`). */
+  readonly checksums: boolean
+  /** Current time in ms: keys whose time is over are dropped. null: all are kept, as commands follow. */
+  readonly dropsExpiredAt: number | null
+  /** A key that is there already is replaced (DEBUG RELOAD MERGE); else it is an error. */
+  readonly replacesKeys: boolean
+  /** Takes the source of a library of functions. Returns what is wrong with it. */
+  readonly loadFunctions: (source: string) => string | null
+}
+
+/** A file that is open for reading; the descriptor stays the caller's to close. */
+export interface RdbFile {
+  readonly fd: number
+  /** Where the file ends, in bytes. */
+  readonly sizeBytes: number
+}
+
+export class RdbFileLoader implements Loader {
+  private readonly options: RdbLoadOptions
+  private readonly reader: RdbReader
+  private keysLoaded = 0
+  private keysExpired = 0
+  private keysEmpty = 0
+
+  constructor(file: RdbFile, options: RdbLoadOptions) {
+    this.options = options
+    const source = new FileSource(file.fd, 0, file.sizeBytes)
+    this.reader = new RdbReader(options.keyspace, source, { checksums: options.checksums })
+  }
+
+  /** Where the RDB ends, once `step` has returned true. */
+  get bytesRead(): number {
+    return this.reader.bytesRead
+  }
+
+  step(): boolean {
+    try {
+      return this.load()
+    } catch (error) {
+      if (error instanceof RdbError) throw new RdbLoadError(error.message)
+      throw error
+    }
+  }
+
+  close(): void {
+    this.reader.close()
+  }
+
+  private load(): boolean {
+    const { reader } = this
+    const { progress } = this.options
+    for (;;) {
+      switch (reader.next()) {
+        case RdbItem.Key:
+          this.takeKey()
+          if (progress.isSliceOver(reader.bytesRead)) return false
+          break
+        case RdbItem.BigInProgress:
+          if (progress.isTimeOver()) return false
+          break
+        case RdbItem.EmptyKey:
+          if (this.keysEmpty++ < EMPTY_KEYS_LOGGED)
+            this.options.log.notice(`rdbLoadObject skipping empty key: ${this.keyText()}`)
+          break
+        case RdbItem.Database:
+          this.checkDatabase()
+          break
+        case RdbItem.Resize:
+          // The index grows in bounded steps by itself.
+          break
+        case RdbItem.Aux:
+          this.takeAux(reader.auxName, reader.auxValue)
+          break
+        case RdbItem.Function:
+          this.takeFunctions()
+          break
+        case RdbItem.End:
+          this.logEnd()
+          return true
+      }
+    }
+  }
+
+  private takeKey(): void {
+    const { reader } = this
+    const { keyspace, dropsExpiredAt, progress } = this.options
+    const db = keyspace.databases[reader.dbIndex]!
+    const { keyBuffer, keyStart, keyLength, kind, value, expireMs } = reader
+    if (dropsExpiredAt !== null && expireMs !== -1 && expireMs < dropsExpiredAt) {
+      keyspace.freeDetached(kind, value)
+      this.keysExpired++
+      progress.keysExpired++
+      return
+    }
+    const old = db.keys.find(keyBuffer, keyStart, keyLength)
+    if (old !== NO_ROW) {
+      if (!this.options.replacesKeys) {
+        keyspace.freeDetached(kind, value)
+        throw new RdbLoadError(
+          `RDB has duplicated key '${this.keyText()}' in DB ${db.index}, at offset ${reader.recordStart}`,
+        )
+      }
+      db.remove(old)
+    }
+    const row = db.addLoaded(keyBuffer, keyStart, keyLength, kind, value)
+    if (expireMs !== -1) db.setExpire(row, expireMs)
+    if (reader.idleSeconds >= 0) db.setIdleSeconds(row, reader.idleSeconds)
+    this.keysLoaded++
+    progress.keysLoaded++
+  }
+
+  private checkDatabase(): void {
+    const { length } = this.options.keyspace.databases
+    if (this.reader.dbIndex < length) return
+    throw new RdbLoadError(
+      `FATAL: Data file was created with a Redis server configured to handle more than ${length} databases: it has keys in database ${this.reader.dbIndex}, at offset ${this.reader.recordStart}`,
+    )
+  }
+
+  private takeFunctions(): void {
+    const problem = this.options.loadFunctions(this.reader.functionCode)
+    if (problem === null) return
+    throw new RdbLoadError(`Failed loading library, ${problem}, at offset ${this.reader.recordStart}`)
+  }
+
+  /** Fields about the file. Those that are not known are no business of ours. */
+  private takeAux(name: string, value: string): void {
+    const { log, progress } = this.options
+    if (name.startsWith('%')) log.notice(`RDB '${name}': ${value}`)
+    else if (name === 'redis-ver') log.notice(`Loading RDB produced by version ${value}`)
+    else if (name === 'ctime') log.notice(`RDB age ${ageSeconds(value)} seconds`)
+    else if (name === 'used-mem') {
+      const bytes = Number(value)
+      progress.rdbUsedMemory = Number.isSafeInteger(bytes) && bytes > 0 ? bytes : 0
+      log.notice(`RDB memory usage when created ${(progress.rdbUsedMemory / BYTES_PER_MB).toFixed(2)} Mb`)
+    } else if (name === 'aof-preamble' && Number(value) > 0) log.notice('RDB has an AOF tail')
+    else if (name === 'aof-base' && Number(value) > 0) log.notice('RDB is base AOF')
+    else log.debug(`Unrecognized RDB AUX field: '${name}'`)
+  }
+
+  private logEnd(): void {
+    const { log } = this.options
+    const { fieldsWithoutTtl } = this.reader
+    const empty = this.keysEmpty === 0 ? '' : `, empty keys skipped: ${this.keysEmpty}`
+    log.notice(`Done loading RDB, keys loaded: ${this.keysLoaded}, keys expired: ${this.keysExpired}${empty}.`)
+    if (fieldsWithoutTtl > 0)
+      log.warning(`The RDB has ${fieldsWithoutTtl} fields of hashes with an expire time; here they have none`)
+  }
+
+  private keyText(): string {
+    const { keyBuffer, keyStart, keyLength } = this.reader
+    return keyBuffer.latin1Slice(keyStart, keyStart + keyLength)
+  }
+}
+
+function ageSeconds(ctime: string): number {
+  const seconds = Number.parseInt(ctime, 10)
+  return Number.isNaN(seconds) ? 0 : Math.max(0, Math.floor(Date.now() / 1000) - seconds)
+}
