@@ -41,7 +41,7 @@ export class FunctionEngine {
     this.host = host
     this.globals = createGlobals((source, chunkName) => {
       const chunk = compile(source, { ...this.options, chunkName })
-      return () => chunk(undefined, undefined)
+      return (...args) => chunk(undefined, undefined, args)
     })
     this.globals.setString('redis', createFunctionLibrary(host))
     this.stringMethods = libraryTable(this.globals, 'string')

@@ -12,7 +12,7 @@ import { toText } from './lua/lib-base.ts'
 import { hooks } from './lua/runtime.ts'
 import { createGlobals, sealGlobals } from './lua/sandbox.ts'
 import { LuaTable } from './lua/table.ts'
-import { LuaError, type LuaValue, ScriptAborted } from './lua/value.ts'
+import { LuaError, type LuaValue, NO_RESULTS, ScriptAborted } from './lua/value.ts'
 import { errorTableText, type ReplyHost, replyFailure, replyLuaValue } from './lua-reply.ts'
 import { createRedisLibrary, type ScriptHost, sha1 } from './redis-library.ts'
 import { parseShebang } from './shebang.ts'
@@ -53,7 +53,7 @@ export class ScriptEngine {
     this.host = host
     this.globals = createGlobals((source, chunkName) => {
       const chunk = this.compile(source, chunkName)
-      return () => chunk(this.keys, this.argv)
+      return (...args) => chunk(this.keys, this.argv, args)
     })
     this.globals.setString('redis', createRedisLibrary(host))
     this.stringMethods = libraryTable(this.globals, 'string')
@@ -124,7 +124,7 @@ export class ScriptEngine {
     hooks.stringMethods = this.stringMethods
     let value: LuaValue
     try {
-      value = first(script.chunk(this.keys, this.argv))
+      value = first(script.chunk(this.keys, this.argv, NO_RESULTS))
     } catch (error) {
       replyFailure(error, failureText(error, script.sha, CHUNK_NAME), reply, this.host)
       return

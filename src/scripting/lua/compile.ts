@@ -8,7 +8,7 @@ import { parseChunk } from './parser.ts'
 import { SOURCE_PREFIX } from './position.ts'
 import { HELPERS } from './runtime.ts'
 import type { LuaTable } from './table.ts'
-import type { LuaResult, LuaValue } from './value.ts'
+import { type LuaResult, type LuaValue, NO_RESULTS } from './value.ts'
 
 export interface CompileOptions {
   /** How positions name the chunk: `user_script` in `user_script:1: …`. */
@@ -19,8 +19,8 @@ export interface CompileOptions {
   readonly stringMethods: LuaTable
 }
 
-/** Runs the chunk with its KEYS and ARGV. Throws `LuaError`, or what the tick hook threw. */
-export type CompiledChunk = (keys: LuaValue, argv: LuaValue) => LuaResult
+/** Runs the chunk with its KEYS and ARGV, and with what `...` is. Throws `LuaError`, or what the tick hook threw. */
+export type CompiledChunk = (keys: LuaValue, argv: LuaValue, values: readonly LuaValue[]) => LuaResult
 
 let serial = 0
 
@@ -31,12 +31,13 @@ function sourceName(chunkName: string): string {
 
 /** Compiles a chunk. Throws `LuaCompileError`. */
 export function compile(source: string, options: CompileOptions): CompiledChunk {
-  const { run, values } = build(source, options, ['$KEYS', '$ARGV'], { isLibrary: false })
+  const { run, values } = build(source, options, ['$KEYS', '$ARGV', '$V'], { isLibrary: false })
   const count = values.length
-  values.push(undefined, undefined)
-  return (keys, argv) => {
+  values.push(undefined, undefined, undefined)
+  return (keys, argv, varargs) => {
     values[count] = keys
     values[count + 1] = argv
+    values[count + 2] = varargs
     return run.apply(undefined, values)
   }
 }
@@ -51,8 +52,8 @@ export interface CompiledLibrary {
 
 /** Compiles a library. Throws `LuaCompileError`. */
 export function compileLibrary(source: string, options: CompileOptions): CompiledLibrary {
-  const { run, values } = build(source, options, ['$L'], { isLibrary: true })
-  const library: CompiledLibrary = { run: () => run.apply(undefined, [...values, library]), resetDepth: () => {} }
+  const { run, values } = build(source, options, ['$L', '$V'], { isLibrary: true })
+  const library: CompiledLibrary = { run: () => run.apply(undefined, [...values, library, NO_RESULTS]), resetDepth: () => {} }
   return library
 }
 

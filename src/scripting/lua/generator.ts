@@ -78,7 +78,7 @@ class Generator extends ExpressionGenerator {
     const body = this.block(this.chunk.main.body)
     const { main } = this.chunk
     const fallThrough = main.body.at(-1)?.kind === 'return' ? '' : `return ${this.use('$E')};`
-    const prologue = this.prologue() + (main.usesVararg ? 'var $v=[];' : '')
+    const prologue = this.prologue() + (main.usesVararg ? 'var $v=$V;' : '')
     const counters = this.usesBudget ? `var $b=${FIRST_BUDGET},$d=0;` : ''
     const reset = this.usesBudget && this.options.isLibrary ? '$L.resetDepth=()=>{$d=0};' : ''
     const code = `"use strict";${counters}${reset}${prologue}${body}${fallThrough}`
