@@ -1,5 +1,5 @@
 /**
- * The command line of the server: `[file] [--name value …] [-]`.
+ * The command line: `[file] [--name value …] [-]` for the server, `check-aof …` and the like for tools.
  *
  * Options become lines of configuration which are read behind the file and stdin, so that the last one counts.
  * A word behind an option is its value even if it starts with `--`; `--save` alone means `--save ""`.
@@ -9,6 +9,10 @@
 import { resolve } from 'node:path'
 import { quote, splitQuoted } from '../bytes/quoting.ts'
 import { encodePath } from './path-text.ts'
+
+/** Commands for data files. A configuration file of such a name is given with its path: `./report`. */
+export const TOOL_NAMES = ['check-aof', 'check-rdb', 'report'] as const
+export type ToolName = (typeof TOOL_NAMES)[number]
 
 /** What the command line asks for. */
 export type CommandLine =
@@ -20,6 +24,12 @@ export type CommandLine =
       readonly readsStdin: boolean
       /** The options as lines of configuration, a byte string. */
       readonly options: string
+    }
+  | {
+      readonly action: 'tool'
+      readonly name: ToolName
+      /** The words behind the name. */
+      readonly args: readonly string[]
     }
   | { readonly action: 'version' }
   | { readonly action: 'help' }
@@ -34,6 +44,7 @@ export const USAGE = `Usage: millrace [/path/to/redis.conf] [options] [-]
        millrace - (read config from stdin)
        millrace -v or --version
        millrace -h or --help
+       millrace check-aof|check-rdb|report --help
 
 Examples:
        millrace (run the server with default conf)
@@ -50,6 +61,8 @@ export function parseCommandLine(argv: readonly string[]): CommandLine {
   if (first === undefined) return { action: 'run', configFile: null, readsStdin: false, options: '' }
   if (first === '-v' || first === '--version') return { action: 'version' }
   if (first === '-h' || first === '--help') return { action: 'help' }
+  const tool = TOOL_NAMES.find((name) => name === first)
+  if (tool !== undefined) return { action: 'tool', name: tool, args: argv.slice(1) }
   if (first === '--test-memory' || first === '--check-system') {
     return { action: 'refuse', reason: `Cannot run '${first}': this server has no such check` }
   }

@@ -8,7 +8,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { AclFileError } from '../access/acl-file.ts'
 import { TokenFileError } from '../access/tokens.ts'
-import { parseCommandLine, USAGE } from '../config/command-line.ts'
+import { parseCommandLine, type ToolName, USAGE } from '../config/command-line.ts'
 import type { Config } from '../config/config.ts'
 import { ConfigError } from '../config/config-error.ts'
 import { type LoadedConfig, loadConfig } from '../config/redis-conf.ts'
@@ -27,6 +27,8 @@ import { TlsConfigError } from '../server/tls-settings.ts'
 export async function runProcess(argv: readonly string[]): Promise<void> {
   const commandLine = parseCommandLine(argv)
   switch (commandLine.action) {
+    case 'tool':
+      return runToolProcess(commandLine.name, commandLine.args)
     case 'version':
       process.stdout.write(`Millrace server, compatible with Redis v=${REDIS_VERSION}, Node ${process.versions.node}\n`)
       return
@@ -50,6 +52,13 @@ export async function runProcess(argv: readonly string[]): Promise<void> {
     else throw error
     process.exit(1)
   }
+}
+
+/** A tool instead of a server. Modules of tools are loaded only then. */
+async function runToolProcess(name: ToolName, args: readonly string[]): Promise<void> {
+  const { processIo } = await import('../tools/process-io.ts')
+  const { runTool } = await import('../tools/tools.ts')
+  process.exitCode = await runTool(name, args, processIo())
 }
 
 /** Opens the log and says what starts. */

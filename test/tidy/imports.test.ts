@@ -23,7 +23,7 @@ const ROWS: readonly (readonly string[])[] = [
   ['commands'],
   ['server'],
   ['gateway'],
-  ['library'],
+  ['library', 'tools'],
   ['standalone'],
   ['boot', 'index.ts'],
 ]
