@@ -264,9 +264,9 @@ export class Database {
     return (this.clock() - ((this.keys.meta(row) >>> KIND_BITS) & CLOCK_MASK)) & CLOCK_MASK
   }
 
-  /** Sets the access time `seconds` back (RESTORE IDLETIME). */
+  /** Sets the access time `seconds` back (RESTORE IDLETIME), as far as the clock reaches. */
   setIdleSeconds(row: number, seconds: number): void {
-    const clock = (this.clock() - seconds) & CLOCK_MASK
+    const clock = (this.clock() - Math.min(seconds, CLOCK_MASK)) & CLOCK_MASK
     this.keys.setMeta(row, (this.keys.meta(row) & ~CLOCK_BITS_MASK) | (clock << KIND_BITS))
   }
 

@@ -57,6 +57,8 @@ export class Keyspace {
   readonly readyKeys: ReadyKey[] = []
   /** Whether the active expire cycle runs (DEBUG SET-ACTIVE-EXPIRE). */
   activeExpire: boolean = true
+  /** Whether values and files are taken whose checksum is wrong (DEBUG SET-SKIP-CHECKSUM-VALIDATION). */
+  skipsChecksums: boolean = false
   /** Whether keys that lookups meet expired are removed; not while CLIENT PAUSE keeps the data as they are. */
   removesMetExpired: boolean = true
   /** Whether reading commands renew access times; not those of a client with CLIENT NO-TOUCH. */

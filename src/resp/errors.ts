@@ -49,6 +49,11 @@ export const NO_SUCH_KEY = new ReplyError('ERR no such key')
 export const INDEX_OUT_OF_RANGE = new ReplyError('ERR index out of range')
 export const OFFSET_OUT_OF_RANGE = new ReplyError('ERR offset is out of range')
 export const STRING_TOO_LONG = new ReplyError('ERR string exceeds maximum allowed size (proto-max-bulk-len)')
+export const TTL_NEGATIVE = new ReplyError('ERR Invalid TTL value, must be >= 0')
+export const IDLETIME_NEGATIVE = new ReplyError('ERR Invalid IDLETIME value, must be >= 0')
+export const FREQ_OUT_OF_RANGE = new ReplyError('ERR Invalid FREQ value, must be >= 0 and <= 255')
+export const DUMP_PAYLOAD_WRONG = new ReplyError('ERR DUMP payload version or checksum are wrong')
+export const BAD_DATA_FORMAT = new ReplyError('ERR Bad data format')
 export const SAME_OBJECT = new ReplyError('ERR source and destination objects are the same')
 export const DB_INDEX_OUT_OF_RANGE = new ReplyError('ERR DB index is out of range')
 export const INVALID_DB_INDEX = new ReplyError('ERR invalid DB index')
@@ -102,6 +107,7 @@ export const ENTRIES_ADDED_BELOW_LENGTH = new ReplyError(
   'ERR The entries_added specified in XSETID is smaller than the target stream length',
 )
 export const ENTRIES_READ_NEGATIVE = new ReplyError('ERR value for ENTRIESREAD must be positive or -1')
+export const BUSYKEY = new ReplyError('BUSYKEY Target key name already exists.')
 export const BUSYGROUP = new ReplyError('BUSYGROUP Consumer Group name already exists')
 export const XGROUP_KEY_MISSING = new ReplyError(
   'ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use the MKSTREAM option to create an empty stream automatically.',

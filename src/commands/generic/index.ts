@@ -12,6 +12,7 @@ import { object } from './object.ts'
 import { persist } from './persist.ts'
 import { randomkey } from './randomkey.ts'
 import { rename, renamenx } from './rename.ts'
+import { restore } from './restore.ts'
 import { scan } from './scan.ts'
 import { select } from './select.ts'
 import { sort, sortRo } from './sort.ts'
@@ -40,6 +41,7 @@ export const genericCommands: readonly CommandDefinition[] = [
   randomkey,
   rename,
   renamenx,
+  restore,
   scan,
   select,
   sort,

@@ -3,7 +3,7 @@
  *
  * DIGEST | DIGEST-VALUE key ... | HTSTATS db | LOADAOF | LOG text | OBJECT key | PAUSE-CRON 0|1 |
  * POPULATE count [prefix [size]] | PROTOCOL type | QUICKLIST-PACKED-THRESHOLD bytes | SET-ACTIVE-EXPIRE 0|1 |
- * SET-DISABLE-DENY-SCRIPTS 0|1 | SLEEP seconds | HELP
+ * SET-DISABLE-DENY-SCRIPTS 0|1 | SET-SKIP-CHECKSUM-VALIDATION 0|1 | SLEEP seconds | HELP
  *
  * Subcommands of Redis that are about parts which this server does not have are unknown.
  * Source: Valkey src/debug.c `debugCommand`.
@@ -56,6 +56,8 @@ const HELP = [
   '    Set whether expired keys are removed before somebody asks for them.',
   'SET-DISABLE-DENY-SCRIPTS <0|1>',
   '    Set whether scripts may call commands that are not for scripts.',
+  'SET-SKIP-CHECKSUM-VALIDATION <0|1>',
+  '    Set whether RESTORE and RDB files may have a wrong checksum.',
   'SLEEP <seconds>',
   '    Do nothing for <seconds>, decimals allowed.',
 ]
@@ -86,6 +88,7 @@ const SUBCOMMANDS: ReadonlyMap<string, Subcommand> = new Map<string, Subcommand>
   ['quicklist-packed-threshold', { min: 3, max: 3, handler: packedThresholdHandler }],
   ['set-active-expire', { min: 3, max: 3, handler: setActiveExpireHandler }],
   ['set-disable-deny-scripts', { min: 3, max: 3, handler: disableDenyScriptsHandler }],
+  ['set-skip-checksum-validation', { min: 3, max: 3, handler: skipChecksumsHandler }],
   ['sleep', { min: 3, max: 3, handler: sleepHandler }],
 ])
 
@@ -205,6 +208,11 @@ function setActiveExpireHandler(ctx: CommandContext, args: Args, reply: ReplySin
 
 function disableDenyScriptsHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
   scriptRunner(ctx).allowsDenied = isOn(args, 2)
+  reply.ok()
+}
+
+function skipChecksumsHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
+  ctx.keyspace.skipsChecksums = isOn(args, 2)
   reply.ok()
 }
 
