@@ -12,19 +12,14 @@ import { closeSync, fsyncSync, ftruncateSync, openSync, realpathSync } from 'nod
 import { basename, dirname, join } from 'node:path'
 import { systemErrorText } from '../config/system-error.ts'
 import { LogLockedError, lockLog } from '../persistence/lock.ts'
-import { AofItem, AofScanner } from './aof-scanner.ts'
+import { type AofExtent, ExtentEnd, readExtent } from './aof-extent.ts'
 import { scanRdb } from './check-rdb.ts'
 import { type DataFile, FileKind, withDataFile } from './data-file.ts'
 import { readExistingManifest } from './existing-manifest.ts'
 import { keepCopy } from './keep-copy.ts'
-import { findLaterBatch } from './later-batch.ts'
-import { shownName } from './shown-name.ts'
 import { type Tool, ToolError, type ToolIo, UsageError } from './tool.ts'
 
-const TIMESTAMP = /^#TS:([0-9]{1,15})\r$/
-
 export const checkAof: Tool = {
-  summary: 'checks an append-only file, and can cut off a torn end',
   usage: `Usage: millrace check-aof [--fix [--yes]] [--truncate-to-timestamp SECONDS] FILE
 
 Says whether FILE can be loaded: the manifest of an append-only file, or a single file.
@@ -96,20 +91,6 @@ function lock(path: string): () => void {
   }
 }
 
-/** How far a file can be loaded. */
-interface Extent {
-  /** Offset behind the last command or transaction. */
-  readonly validTo: number
-  readonly line: number
-  readonly size: number
-  /** Why it ends there; null when it is the end of the file. */
-  readonly problem: string | null
-  /** Whether it ends there because what follows is later than wanted. */
-  readonly isTooLate: boolean
-  /** Whether what follows may be the rest of a write that a crash has torn; false when there is more that is whole. */
-  readonly isTorn: boolean
-}
-
 /** A file of the log. */
 interface Part {
   readonly path: string
@@ -164,16 +145,18 @@ class AofCheck {
       io.print(`${part.role} ${part.name} is empty`)
       return
     }
-    if (extent.isTooLate && untilTimestamp !== null) {
+    if (extent.end === ExtentEnd.TooLate) {
+      this.checkTruncation(part, extent.validTo)
       this.cutOff(part, extent.validTo)
       io.print(`Successfully truncated AOF ${part.name} to timestamp ${untilTimestamp}`)
       return
     }
     if (extent.problem !== null) io.print(extent.problem)
-    if (extent.problem === null && untilTimestamp !== null)
+    const isWhole = extent.end === ExtentEnd.Whole
+    if (isWhole && untilTimestamp !== null)
       io.print(`Nothing in AOF ${part.name} is later than timestamp ${untilTimestamp}`)
     else this.printExtent(part, extent)
-    if (extent.problem === null) {
+    if (isWhole) {
       io.print(`${part.role} ${part.name} is valid`)
       return
     }
@@ -185,14 +168,14 @@ class AofCheck {
     io.print(`Successfully truncated AOF ${part.name}`)
   }
 
-  private printExtent(part: Part, { size, validTo, line }: Extent): void {
+  private printExtent(part: Part, { size, validTo, line }: AofExtent): void {
     this.io.print(
       `AOF analyzed: filename=${part.name}, size=${size}, ok_up_to=${validTo}, ok_up_to_line=${line}, diff=${size - validTo}`,
     )
   }
 
   /** Reads a file as far as it can be loaded. Null for an empty one. */
-  private extentOf(file: DataFile, part: Part): Extent | null {
+  private extentOf(file: DataFile, part: Part): AofExtent | null {
     if (file.kind === FileKind.Empty) return null
     let offset = 0
     if (file.kind === FileKind.Rdb) {
@@ -201,69 +184,7 @@ class AofCheck {
       this.io.print('RDB preamble is OK, proceeding with AOF tail...')
       offset = end
     }
-    return this.commandsOf(file, part, offset)
-  }
-
-  private commandsOf({ fd, size }: DataFile, part: Part, offset: number): Extent {
-    const scanner = new AofScanner({ fd, offset, size, keptArguments: 1 })
-    let validTo = offset
-    let transaction = -1
-    for (;;) {
-      const item = scanner.next()
-      const where = scanner.start
-      let problem: string | null = null
-      if (item === AofItem.End && transaction < 0)
-        return { validTo, line: scanner.line, size, problem, isTooLate: false, isTorn: false }
-      if (item === AofItem.Broken) problem = `offset ${scanner.problemOffset}: ${scanner.problem}`
-      else if (item === AofItem.End)
-        problem = `offset ${where}: expected the EXEC of the MULTI at offset ${transaction}`
-      else if (item === AofItem.Annotation) {
-        if (this.isTooLate(scanner.annotation, where)) {
-          this.checkTruncation(part, validTo)
-          return { validTo, line: scanner.line, size, problem, isTooLate: true, isTorn: false }
-        }
-      } else if (scanner.args.is(0, 'MULTI')) {
-        if (transaction >= 0)
-          problem = `offset ${where}: expected the EXEC of the MULTI at offset ${transaction}, found MULTI`
-        else transaction = where
-      } else if (scanner.args.is(0, 'EXEC')) {
-        if (transaction < 0) problem = `offset ${where}: found EXEC without MULTI`
-        transaction = -1
-      }
-      if (problem !== null) return this.brokenExtent(scanner, { problem, validTo, size, fd })
-      if (transaction < 0) validTo = scanner.offset
-    }
-  }
-
-  private brokenExtent(
-    scanner: AofScanner,
-    found: { readonly problem: string; readonly validTo: number; readonly size: number; readonly fd: number },
-  ): Extent {
-    const { problem, size, fd } = found
-    // What a damaged batch holds may have been read as something else: all of it is given up.
-    if (scanner.isWrongChecksum)
-      return { validTo: scanner.batchStart, line: scanner.batchLine, size, problem, isTooLate: false, isTorn: false }
-    const batchEnd = findLaterBatch(fd, size, scanner.batchStart)
-    if (batchEnd < 0)
-      return { validTo: found.validTo, line: scanner.line, size, problem, isTooLate: false, isTorn: true }
-    const damage = `${problem}\noffset ${batchEnd}: what was written up to here is whole, so this is no torn end but damage`
-    return {
-      validTo: scanner.batchStart,
-      line: scanner.batchLine,
-      size,
-      problem: damage,
-      isTooLate: false,
-      isTorn: false,
-    }
-  }
-
-  private isTooLate(annotation: string, offset: number): boolean {
-    const { untilTimestamp } = this.options
-    if (untilTimestamp === null || !annotation.startsWith('#TS:')) return false
-    const match = TIMESTAMP.exec(annotation)
-    if (match === null)
-      throw new ToolError(`offset ${offset}: expected a time stamp, found '${shownName(annotation.trimEnd())}'`)
-    return Number(match[1]) > untilTimestamp
+    return readExtent(file, offset, this.options.untilTimestamp)
   }
 
   private checkTruncation(part: Part, validTo: number): void {
@@ -275,9 +196,9 @@ class AofCheck {
       )
   }
 
-  private async confirm(part: Part, { size, validTo, isTorn }: Extent): Promise<void> {
+  private async confirm(part: Part, { size, validTo, end }: AofExtent): Promise<void> {
     if (!this.options.asks) {
-      if (isTorn) return
+      if (end === ExtentEnd.Torn) return
       throw new ToolError(
         `AOF ${part.name} is damaged before its end: --yes cuts off torn ends only, nothing was changed`,
       )

@@ -13,7 +13,6 @@ import { type Tool, ToolError, type ToolIo, UsageError } from './tool.ts'
 const PROGRESS_BYTES = 256 * 1024 * 1024
 
 export const checkRdb: Tool = {
-  summary: 'checks an RDB file',
   usage: `Usage: millrace check-rdb FILE
 
 Says whether a server can load the RDB file: reads all of it, builds each value, compares the checksum.

@@ -21,7 +21,6 @@ const DEPTH_MAX = 10
 const LIMIT_MAX = 10_000
 
 export const report: Tool = {
-  summary: 'says what is in RDB and append-only files',
   usage: `Usage: millrace report [--json] [--depth N] [--top N] FILE|DIRECTORY
 
 Says what is in an RDB file, in an append-only file (its manifest, or a single file), or in all of a data directory:

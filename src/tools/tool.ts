@@ -13,8 +13,6 @@ export interface ToolIo {
 }
 
 export interface Tool {
-  /** One line: what it does. */
-  readonly summary: string
   /** What `--help` shows: forms of the call and options. */
   readonly usage: string
   /** Runs with the words behind the tool's name. Resolves to the exit code. @throws ToolError, UsageError */
