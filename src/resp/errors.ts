@@ -52,7 +52,6 @@ export const STRING_TOO_LONG = new ReplyError('ERR string exceeds maximum allowe
 export const TTL_NEGATIVE = new ReplyError('ERR Invalid TTL value, must be >= 0')
 export const IDLETIME_NEGATIVE = new ReplyError('ERR Invalid IDLETIME value, must be >= 0')
 export const FREQ_OUT_OF_RANGE = new ReplyError('ERR Invalid FREQ value, must be >= 0 and <= 255')
-export const DUMP_PAYLOAD_WRONG = new ReplyError('ERR DUMP payload version or checksum are wrong')
 export const BAD_DATA_FORMAT = new ReplyError('ERR Bad data format')
 export const SAME_OBJECT = new ReplyError('ERR source and destination objects are the same')
 export const DB_INDEX_OUT_OF_RANGE = new ReplyError('ERR DB index is out of range')
