@@ -133,6 +133,15 @@ export class Dict {
     return moved
   }
 
+  /**
+   * Frees the key of the last row and forgets the row. For a Dict that is given up in pieces: nothing can be found, added
+   * or removed otherwise any more.
+   */
+  freeLast(): void {
+    this.arena.free(this.keyRef(--this.size))
+    if (this.size + 2 * CHUNK_ROWS < this.rowCapacity) this.dropChunk()
+  }
+
   keyRef(row: number): Ref {
     return this.words[row >>> CHUNK_SHIFT]![(row & CHUNK_MASK) * this.stride + 1]! >>> 0
   }

@@ -11,14 +11,19 @@
 import type { Arena, Ref } from '../storage/arena.ts'
 import { Dict, DictStride, NO_ROW } from '../storage/dict.ts'
 import type { Collection } from './kind.ts'
+import type { CollectionWalk, ElementSink } from './walk.ts'
+import { RowWalk } from './walk-rows.ts'
 
 /** Estimated bytes of the objects themselves: this class, its Dict and their arrays' headers. */
 const OBJECT_BYTES = 400
+/** What a field is taken to add to a delivery beside the bytes of field and value. */
+const DELIVERY_BYTES = 8
 
 export class HashDict implements Collection {
   private readonly arena: Arena
   private readonly dict: Dict
   private bytes = 0
+  private walk: RowWalk | null = null
 
   /** @param seed of the hash function; secret, so that clients cannot choose colliding fields. */
   constructor(arena: Arena, seed: number) {
@@ -57,6 +62,7 @@ export class HashDict implements Collection {
       row = dict.insertRef(hash, key)
       dict.setValue(row, block)
     } else {
+      if (this.walk !== null) this.walk.beforeChange(row)
       const old = dict.value(row)
       const block = arena.overwrite(old, value, valueStart, valueLength)
       // In place mostly: then the row's cache line stays clean.
@@ -68,6 +74,7 @@ export class HashDict implements Collection {
 
   /** Replaces the value of a row. The new one must not lie in a block of this hash. */
   setValueAt(row: number, value: Uint8Array, start: number, length: number): void {
+    if (this.walk !== null) this.walk.beforeChange(row)
     const before = this.arena.liveBytes
     this.dict.setValue(row, this.arena.overwrite(this.dict.value(row), value, start, length))
     this.bytes += this.arena.liveBytes - before
@@ -75,6 +82,7 @@ export class HashDict implements Collection {
 
   /** Removes the field of a row; the last row moves into its place. */
   removeRow(row: number): void {
+    if (this.walk !== null) this.walk.beforeRemove(row)
     const dict = this.dict
     const before = this.arena.liveBytes
     this.arena.free(dict.value(row))
@@ -111,10 +119,46 @@ export class HashDict implements Collection {
     return copy
   }
 
+  beginWalk(early: ElementSink): CollectionWalk {
+    if (this.walk !== null) throw new Error('A walk over this hash is open')
+    this.walk = new RowWalk(this, early)
+    return this.walk
+  }
+
   free(): void {
-    for (let row = 0; row < this.dict.size; row++) this.arena.free(this.dict.value(row))
-    this.dict.clear()
-    this.bytes = 0
+    this.freeSome(Number.POSITIVE_INFINITY)
+  }
+
+  freeSome(limit: number): boolean {
+    if (this.walk === null) return this.freeRows(limit)
+    this.walk.adopt()
+    return true
+  }
+
+  // For the walk; see RowOwner.
+
+  deliverRow(row: number, sink: ElementSink): number {
+    const field = this.dict.keyRef(row)
+    const value: Ref = this.dict.value(row)
+    sink.field(field, value)
+    return this.arena.length(field) + this.arena.length(value) + DELIVERY_BYTES
+  }
+
+  freeRows(limit: number): boolean {
+    const { arena, dict } = this
+    const before = arena.liveBytes
+    for (let left = limit; left > 0 && dict.size > 0; left--) {
+      arena.free(dict.value(dict.size - 1))
+      dict.freeLast()
+    }
+    this.bytes += arena.liveBytes - before
+    if (dict.size > 0) return false
+    dict.clear()
+    return true
+  }
+
+  walkEnded(): void {
+    this.walk = null
   }
 
   arenaBytes(): number {

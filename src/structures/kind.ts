@@ -10,6 +10,8 @@
  *
  * Every kind from ListBig's row up that is "big" is an object that implements `Collection`.
  */
+import type { CollectionWalk, ElementSink } from './walk.ts'
+
 export const Kind = {
   None: 0,
   StringBytes: 1,
@@ -69,6 +71,16 @@ export const ENCODING_OF_KIND: readonly string[] = [
 export interface Collection {
   /** Frees every arena block of the collection; the object is not used afterwards. */
   free(): void
+  /**
+   * Frees up to `limit` elements (nodes of a list, blocks of a stream) of a collection that is given up. Returns true
+   * when all is freed, as by `free`; until then only `freeSome` may be called, with a limit over 0.
+   */
+  freeSome(limit: number): boolean
+  /**
+   * Begins to deliver the collection as it is now, however it changes meanwhile; one walk at a time (walk.ts).
+   * The elements of hashes, sets and sorted sets come early when they are about to change: complete, to `early`.
+   */
+  beginWalk(early: ElementSink): CollectionWalk
   /** Arena bytes (capacity of all blocks it owns), for the accounting check. */
   arenaBytes(): number
   /** Arena blocks it owns. */

@@ -6,10 +6,14 @@
  *
  * A block of an end node grows by halves, is cut to size when it becomes an inner one, and shrinks when most of it is free.
  * Nothing here changes the counts of a list or of a chunk.
+ *
+ * An open walk over the list is told of each block that changes in place or is given up. Whoever writes into a block calls
+ * `willWrite` first, and nobody frees one but by `release`.
  */
 import { type Arena, copyBytes } from '../storage/arena.ts'
 import { LISTPACK_FRAME_BYTES, type ListLimits } from './list-limits.ts'
-import { NODE_COUNT, NODE_END, NODE_START, type NodeChunk, nodeRef } from './list-nodes.ts'
+import { NODE_COUNT, NODE_END, NODE_START, NODE_TICKET, type NodeChunk, nodeRef } from './list-nodes.ts'
+import type { BlockWalk } from './walk-blocks.ts'
 
 /** What Redis adds to an element's length when it asks whether it fits into a node. */
 const ENTRY_ESTIMATE_BYTES = 8
@@ -23,10 +27,23 @@ const GAP_ROOM_BYTES_MAX = 256
 export class NodeBlocks {
   private readonly arena: Arena
   private readonly limits: ListLimits
+  /** The open walk over the list, if any. */
+  walk: BlockWalk | null = null
 
   constructor(arena: Arena, limits: ListLimits) {
     this.arena = arena
     this.limits = limits
+  }
+
+  /** To be called before bytes in the payload range [from, to) of a node's block change. */
+  willWrite(words: Int32Array, at: number, from: number, to: number): void {
+    if (this.walk !== null) this.walk.beforeWrite(words[at + NODE_TICKET]!, from, to)
+  }
+
+  /** Gives up the block of a node. */
+  release(words: Int32Array, at: number): void {
+    if (this.walk === null) this.arena.free(nodeRef(words, at))
+    else this.walk.take(words[at + NODE_TICKET]!, nodeRef(words, at))
   }
 
   /** Bytes of a node's entries. */
@@ -52,12 +69,14 @@ export class NodeBlocks {
     const source = this.arena.segment(ref)
     const from = this.arena.offset(ref) + words[at + NODE_START]!
     if (capacity === this.arena.length(ref)) {
+      this.willWrite(words, at, 0, capacity)
       source.copyWithin(this.arena.offset(ref) + start, from, from + used)
     } else {
       const next = this.arena.alloc(capacity)
       copyBytes(source, from, this.arena.segment(next), this.arena.offset(next) + start, used)
-      this.arena.free(ref)
+      this.release(words, at)
       words[at] = next
+      words[at + NODE_TICKET] = 0
     }
     words[at + NODE_START] = start
     words[at + NODE_END] = start + used
@@ -93,11 +112,13 @@ export class NodeBlocks {
     const base = this.arena.offset(ref)
     const hasRoomBehind = end + delta <= this.arena.length(ref)
     if (start >= delta && (before < after || !hasRoomBehind)) {
+      this.willWrite(words, at, start - delta, position + removed)
       buffer.copyWithin(base + start - delta, base + start, base + position)
       words[at + NODE_START] = start - delta
       return position - delta
     }
     if (hasRoomBehind) {
+      this.willWrite(words, at, position, end + delta)
       buffer.copyWithin(base + position + inserted, base + position + removed, base + end)
       words[at + NODE_END] = end + delta
       return position
@@ -108,7 +129,7 @@ export class NodeBlocks {
     const to = this.arena.offset(next)
     copyBytes(buffer, base + start, target, to, before)
     copyBytes(buffer, base + position + removed, target, to + before + inserted, after)
-    this.arena.free(ref)
+    this.release(words, at)
     chunk.set(at, next, 0, used, words[at + NODE_COUNT]!)
     return before
   }

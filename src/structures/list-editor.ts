@@ -225,6 +225,10 @@ export class ListEditor {
     const ref = nodeRef(words, at)
     const begin = words[at + NODE_START]!
     const end = words[at + NODE_END]!
+    // Looked for first only when a walk is open, which should not have to copy blocks that stay as they are.
+    if (list.blocks.walk !== null && removal.finds(ref, begin, end, source, start, length)) {
+      list.blocks.willWrite(words, at, begin, end)
+    }
     if (from === ListEnd.Head) removal.fromHead(ref, begin, end, limit, source, start, length)
     else removal.fromTail(ref, begin, end, limit, source, start, length)
     const removed = removal.removed

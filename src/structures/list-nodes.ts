@@ -1,25 +1,28 @@
 /**
  * The node table of a big list: which block holds which entries, in order. Hot path.
  *
- * A node is four words: the block's reference, the payload range [start, end) that holds its entries, and their count.
+ * A node is five words: the block's reference, the payload range [start, end) that holds its entries, their count, and its
+ * ticket for an open walk (walk-blocks.ts).
  * Nodes stand in chunks of at most CHUNK_NODES_MAX; a chunk is a window [first, last) of word offsets in a typed array
  * with room on both sides, so a node is added or removed at either end without moving others. The only chunk of a short
  * list grows by doubling; from CHUNK_NODES_MAX on, chunks are added instead, so that no step copies more than one chunk.
  * Each chunk knows the sum of its counts, so an index is found by skipping chunks, then nodes.
  *
- *     chunks:  [ ··NNNN ]  [ NNNNNN ]  [ NNN··· ]        N = ref | start | end | count
+ *     chunks:  [ ··NNNN ]  [ NNNNNN ]  [ NNN··· ]        N = ref | start | end | count | ticket
  *
  * The table owns no arena blocks. A node is addressed by (chunk index, word offset), valid until the table changes.
  */
 
 import type { Ref } from '../storage/arena.ts'
+import { outsideMemory } from '../storage/outside.ts'
 
 /** Word offsets within a node; the block's reference comes first (`nodeRef`). */
 export const NODE_START = 1
 export const NODE_END = 2
 export const NODE_COUNT = 3
+export const NODE_TICKET = 4
 /** Words of a node. */
-export const NODE_WORDS = 4
+export const NODE_WORDS = 5
 
 /** The block of a node; words are signed, references are not. */
 export function nodeRef(words: Int32Array, at: number): Ref {
@@ -27,7 +30,7 @@ export function nodeRef(words: Int32Array, at: number): Ref {
 }
 
 const FIRST_WORDS = 4 * NODE_WORDS
-/** 8 KiB per chunk: the most that one step moves. */
+/** 10 KiB per chunk: the most that one step moves. */
 const CHUNK_NODES_MAX = 512
 const CHUNK_WORDS_MAX = CHUNK_NODES_MAX * NODE_WORDS
 /** Estimated size of the objects of a chunk beside its words. */
@@ -48,13 +51,14 @@ export class NodeChunk {
     this.last = last
   }
 
-  /** Sets the node at a word offset. */
+  /** Sets a new node, or a node that has got another block, at a word offset. */
   set(at: number, ref: Ref, start: number, end: number, count: number): void {
     const words = this.words
     words[at] = ref
     words[at + NODE_START] = start
     words[at + NODE_END] = end
     words[at + NODE_COUNT] = count
+    words[at + NODE_TICKET] = 0
   }
 }
 
@@ -170,6 +174,19 @@ export class NodeTable {
     return words / NODE_WORDS
   }
 
+  /** Gives the nodes their tickets for a walk. Returns a copy of them all, in order and without gaps. */
+  copyForWalk(): Int32Array {
+    const copy = new Int32Array(outsideMemory(this.count * NODE_WORDS * 4))
+    let to = 0
+    let ticket = 0
+    for (const { words, first, last } of this.chunks) {
+      for (let at = first; at < last; at += NODE_WORDS) words[at + NODE_TICKET] = ++ticket
+      copy.set(words.subarray(first, last), to)
+      to += last - first
+    }
+    return copy
+  }
+
   /** Bytes of the table, with its objects as estimated. */
   overheadBytes(): number {
     let bytes = 0
@@ -256,7 +273,7 @@ export class NodeTable {
 function makeRoom(chunk: NodeChunk, otherSide: number): boolean {
   const used = chunk.last - chunk.first
   if (otherSide >= used) {
-    const first = ((chunk.words.length - used) >>> 1) & ~(NODE_WORDS - 1)
+    const first = wholeNodes((chunk.words.length - used) >>> 1)
     chunk.words.copyWithin(first, chunk.first, chunk.last)
     chunk.first = first
     chunk.last = first + used
@@ -270,10 +287,15 @@ function makeRoom(chunk: NodeChunk, otherSide: number): boolean {
 
 /** Doubles a chunk; its nodes then start at `first` (rounded down to a node). */
 function resizeChunk(chunk: NodeChunk, first: number): void {
-  first &= ~(NODE_WORDS - 1)
+  first = wholeNodes(first)
   const words = new Int32Array(chunk.words.length * 2)
   words.set(chunk.words.subarray(chunk.first, chunk.last), first)
   chunk.last = first + chunk.last - chunk.first
   chunk.first = first
   chunk.words = words
+}
+
+/** The words of as many whole nodes as `words` hold. */
+function wholeNodes(words: number): number {
+  return words - (words % NODE_WORDS)
 }

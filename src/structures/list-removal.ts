@@ -18,6 +18,12 @@ export class EqualRemoval {
     this.cursor = cursor
   }
 
+  /** Whether an entry of the payload range [begin, end) equals `source[from, from + length)`. */
+  finds(ref: Ref, begin: number, end: number, source: Uint8Array, from: number, length: number): boolean {
+    this.cursor.openRange(ref, begin, end)
+    return this.cursor.find(source, from, length, 1)
+  }
+
   /** Removes the first `limit` entries equal to `source[from, from + length)` from the payload range [begin, end). */
   fromHead(
     ref: Ref,

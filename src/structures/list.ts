@@ -29,6 +29,8 @@ import type { Collection } from './kind.ts'
 import { NodeBlocks } from './list-blocks.ts'
 import { LISTPACK_FRAME_BYTES, type ListLimits } from './list-limits.ts'
 import { NODE_COUNT, NODE_END, NODE_START, NODE_WORDS, type NodeChunk, NodeTable, nodeRef } from './list-nodes.ts'
+import type { CollectionWalk, ElementSink } from './walk.ts'
+import { BlockWalk, ROW_END, ROW_START } from './walk-blocks.ts'
 
 /** The two ends of a list; also "before" (Head) and "after" (Tail) an entry. */
 export const ListEnd = { Head: 0, Tail: 1 } as const
@@ -72,6 +74,7 @@ export class ListBig implements Collection {
     const words = chunk.words
     const ref = nodeRef(words, at)
     const end = words[at + NODE_END]!
+    this.blocks.willWrite(words, at, end, end + size)
     writePackedEntry(this.arena.segment(ref), this.arena.offset(ref) + end, integer, source, start, length)
     words[at + NODE_END] = end + size
     words[at + NODE_COUNT]!++
@@ -94,6 +97,7 @@ export class ListBig implements Collection {
     const words = chunk.words
     const ref = nodeRef(words, at)
     const begin = words[at + NODE_START]! - size
+    this.blocks.willWrite(words, at, begin, begin + size)
     writePackedEntry(this.arena.segment(ref), this.arena.offset(ref) + begin, integer, source, start, length)
     words[at + NODE_START] = begin
     words[at + NODE_COUNT]!++
@@ -194,10 +198,35 @@ export class ListBig implements Collection {
     return list
   }
 
+  beginWalk(): CollectionWalk {
+    if (this.blocks.walk !== null) throw new Error('A walk over this list is open')
+    this.blocks.walk = new BlockWalk(this, this.nodes.copyForWalk(), NODE_WORDS)
+    return this.blocks.walk
+  }
+
   free(): void {
     for (const chunk of this.nodes.chunks) {
-      for (let at = chunk.first; at < chunk.last; at += NODE_WORDS) this.arena.free(nodeRef(chunk.words, at))
+      for (let at = chunk.first; at < chunk.last; at += NODE_WORDS) this.blocks.release(chunk.words, at)
     }
+  }
+
+  freeSome(limit: number): boolean {
+    for (let left = limit; left > 0 && this.nodes.count > 0; left--) {
+      this.dropNode(this.nodes.chunks.length - 1, this.nodes.tail().last - NODE_WORDS)
+    }
+    return this.nodes.count === 0
+  }
+
+  // For the walk; see BlockOwner. A row of its table is a node of ours.
+
+  deliverBlock(rows: Int32Array, at: number, sink: ElementSink): void {
+    const ref = nodeRef(rows, at)
+    const base = this.arena.offset(ref)
+    sink.node(this.arena.segment(ref), base + rows[at + ROW_START]!, base + rows[at + ROW_END]!, rows[at + NODE_COUNT]!)
+  }
+
+  walkEnded(): void {
+    this.blocks.walk = null
   }
 
   arenaBytes(): number {
@@ -295,7 +324,7 @@ export class ListBig implements Collection {
   dropNode(chunkIndex: number, at: number): void {
     const chunk = this.nodes.chunks[chunkIndex]!
     const count = chunk.words[at + NODE_COUNT]!
-    this.arena.free(nodeRef(chunk.words, at))
+    this.blocks.release(chunk.words, at)
     chunk.entries -= count
     this.length -= count
     this.nodes.remove(chunkIndex, at)

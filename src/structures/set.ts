@@ -10,9 +10,13 @@ import { writeInteger } from '../bytes/integer.ts'
 import type { Arena, Ref } from '../storage/arena.ts'
 import { Dict, DictStride, NO_ROW } from '../storage/dict.ts'
 import type { Collection } from './kind.ts'
+import type { CollectionWalk, ElementSink } from './walk.ts'
+import { RowWalk } from './walk-rows.ts'
 
 /** Estimated bytes of the objects themselves: this class, its Dict and their arrays' headers. */
 const OBJECT_BYTES = 400
+/** What a member is taken to add to a delivery beside its bytes. */
+const DELIVERY_BYTES = 4
 
 /** Text of the integer that is being added: a sign and 16 digits at most. */
 const DIGITS = Buffer.allocUnsafeSlow(17)
@@ -21,6 +25,7 @@ export class SetDict implements Collection {
   private readonly arena: Arena
   private readonly dict: Dict
   private bytes = 0
+  private walk: RowWalk | null = null
 
   /** @param seed of the hash function; secret, so that clients cannot choose colliding members. */
   constructor(arena: Arena, seed: number) {
@@ -63,6 +68,7 @@ export class SetDict implements Collection {
 
   /** Removes the member of a row; the last row moves into its place. */
   removeRow(row: number): void {
+    if (this.walk !== null) this.walk.beforeRemove(row)
     this.bytes -= this.arena.capacity(this.dict.keyRef(row))
     this.dict.remove(row)
   }
@@ -82,9 +88,42 @@ export class SetDict implements Collection {
     return copy
   }
 
+  beginWalk(early: ElementSink): CollectionWalk {
+    if (this.walk !== null) throw new Error('A walk over this set is open')
+    this.walk = new RowWalk(this, early)
+    return this.walk
+  }
+
   free(): void {
-    this.dict.clear()
-    this.bytes = 0
+    this.freeSome(Number.POSITIVE_INFINITY)
+  }
+
+  freeSome(limit: number): boolean {
+    if (this.walk === null) return this.freeRows(limit)
+    this.walk.adopt()
+    return true
+  }
+
+  // For the walk; see RowOwner.
+
+  deliverRow(row: number, sink: ElementSink): number {
+    const member = this.dict.keyRef(row)
+    sink.member(member)
+    return this.arena.length(member) + DELIVERY_BYTES
+  }
+
+  freeRows(limit: number): boolean {
+    const { arena, dict } = this
+    const before = arena.liveBytes
+    for (let left = limit; left > 0 && dict.size > 0; left--) dict.freeLast()
+    this.bytes += arena.liveBytes - before
+    if (dict.size > 0) return false
+    dict.clear()
+    return true
+  }
+
+  walkEnded(): void {
+    this.walk = null
   }
 
   arenaBytes(): number {

@@ -13,11 +13,15 @@ import type { Arena, Ref } from '../storage/arena.ts'
 import { Dict, DictStride } from '../storage/dict.ts'
 import type { Collection } from './kind.ts'
 import { OrderCursor, REMOVE_RUN_MAX, ScoreOrder } from './score-order.ts'
+import type { CollectionWalk, ElementSink } from './walk.ts'
+import { RowWalk } from './walk-rows.ts'
 
 /** Estimated bytes of the objects themselves: this class, its Dict and order, and their arrays' headers. */
 const OBJECT_BYTES = 500
+/** What a member is taken to add to a delivery beside its bytes: the score, mostly. */
+const DELIVERY_BYTES = 12
 
-/** Members of one run of `removeRange`. */
+/** Members of one run of `removeRange` or `freeRows`. */
 const removed = new Float64Array(REMOVE_RUN_MAX)
 
 export class SortedSet implements Collection {
@@ -25,6 +29,7 @@ export class SortedSet implements Collection {
   readonly order: ScoreOrder
   private readonly dict: Dict
   private memberBytes = 0
+  private walk: RowWalk | null = null
 
   /** @param seed of the hash function; secret, so that clients cannot choose colliding members. */
   constructor(arena: Arena, seed: number) {
@@ -72,12 +77,14 @@ export class SortedSet implements Collection {
 
   /** Gives the member of a row another score. O(log n). */
   setScore(row: number, score: number): void {
+    if (this.walk !== null) this.walk.beforeChange(row)
     this.order.move(this.dict.value(row), this.dict.keyRef(row), score)
     this.dict.setValue(row, score)
   }
 
   /** Removes the member of a row; the last row moves into its place. O(log n). */
   removeRow(row: number): void {
+    if (this.walk !== null) this.walk.beforeRemove(row)
     const ref = this.dict.keyRef(row)
     this.order.remove(this.dict.value(row), ref)
     this.memberBytes -= this.arena.capacity(ref)
@@ -91,8 +98,10 @@ export class SortedSet implements Collection {
       const run = this.order.removeRun(rank, count, removed)
       for (let i = 0; i < run; i++) {
         const ref: Ref = removed[i]!
+        const row = dict.find(arena.segment(ref), arena.offset(ref), arena.length(ref))
+        if (this.walk !== null) this.walk.beforeRemove(row)
         this.memberBytes -= arena.capacity(ref)
-        dict.remove(dict.find(arena.segment(ref), arena.offset(ref), arena.length(ref)))
+        dict.remove(row)
       }
       count -= run
     }
@@ -113,10 +122,50 @@ export class SortedSet implements Collection {
     return copy
   }
 
+  beginWalk(early: ElementSink): CollectionWalk {
+    if (this.walk !== null) throw new Error('A walk over this sorted set is open')
+    this.walk = new RowWalk(this, early)
+    return this.walk
+  }
+
   free(): void {
-    this.order.clear()
-    this.dict.clear()
-    this.memberBytes = 0
+    this.freeSome(Number.POSITIVE_INFINITY)
+  }
+
+  freeSome(limit: number): boolean {
+    if (this.walk === null) return this.freeRows(limit)
+    this.walk.adopt()
+    return true
+  }
+
+  // For the walk; see RowOwner.
+
+  deliverRow(row: number, sink: ElementSink): number {
+    const member = this.dict.keyRef(row)
+    sink.scored(member, this.dict.value(row))
+    return this.arena.length(member) + DELIVERY_BYTES
+  }
+
+  /** Order and Dict lose as many members at a time, but not the same ones: nobody looks members up any more. */
+  freeRows(limit: number): boolean {
+    const { arena, dict, order } = this
+    let left = Math.min(limit, dict.size)
+    const isWhole = left === dict.size
+    if (isWhole) order.clear()
+    while (left > 0) {
+      const run = isWhole ? left : order.removeRun(0, left, removed)
+      for (let i = 0; i < run; i++) {
+        this.memberBytes -= arena.capacity(dict.keyRef(dict.size - 1))
+        dict.freeLast()
+      }
+      left -= run
+    }
+    if (isWhole) dict.clear()
+    return isWhole
+  }
+
+  walkEnded(): void {
+    this.walk = null
   }
 
   arenaBytes(): number {

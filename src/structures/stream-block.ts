@@ -12,7 +12,7 @@
  * integers beyond the safe range, which Redis stores as integers too.
  */
 import { parseSafeInteger } from '../bytes/integer.ts'
-import { type Arena, equalBytes } from '../storage/arena.ts'
+import { type Arena, copyBytes, equalBytes, NO_REF, type Ref } from '../storage/arena.ts'
 import { packedBytesAt, packedEntryBytes, writePackedEntry } from '../storage/packed.ts'
 import type { IdTable } from './id-table.ts'
 import type { StreamId } from './stream-id.ts'
@@ -53,10 +53,12 @@ export const BlockWord = {
   EntriesAt: 12,
   /** Payload bytes in use; the last block of a stream has room behind them. */
   Used: 13,
+  /** For an open walk (walk-blocks.ts). */
+  Ticket: 14,
 } as const
 
-/** Words of a block's row. */
-export const BLOCK_STRIDE = 14
+/** Words of a block's row, an even number. */
+export const BLOCK_STRIDE = 16
 
 /** What a cursor needs of a stream. */
 export interface BlockSequence {
@@ -69,6 +71,35 @@ export interface BlockSequence {
 /** Bytes of a block as a listpack, as Redis counts them. */
 export function listpackBytes(payloadBytes: number, live: number, deleted: number): number {
   return LISTPACK_FRAME_BYTES + integerElementBytes(live) + integerElementBytes(deleted) + payloadBytes
+}
+
+/** What stands in the header of a listpack with more elements. */
+export const ELEMENTS_UNKNOWN = 0xffff
+export const LISTPACK_HEADER_BYTES = 6
+export const LISTPACK_END_MARK = 0xff
+
+/** A block and what its row says of it; see BlockWord. Reused. */
+export class BlockImage {
+  ref: Ref = NO_REF
+  used = 0
+  live = 0
+  deleted = 0
+  elements = 0
+
+  listpackBytes(): number {
+    return listpackBytes(this.used, this.live, this.deleted)
+  }
+
+  /** Writes the block as the listpack of RDB files at `at` (see stream-listpack.ts). Returns the offset behind it. */
+  writeListpack(arena: Arena, target: Buffer, at: number): number {
+    target.writeUInt32LE(this.listpackBytes(), at)
+    target.writeUInt16LE(Math.min(this.elements, ELEMENTS_UNKNOWN), at + 4)
+    at = writeIntegerElement(target, at + LISTPACK_HEADER_BYTES, this.live)
+    at = writeIntegerElement(target, at, this.deleted)
+    copyBytes(arena.segment(this.ref), arena.offset(this.ref), target, at, this.used)
+    target[at + this.used] = LISTPACK_END_MARK
+    return at + this.used + 1
+  }
 }
 
 /** Offset behind the element at `at`. */

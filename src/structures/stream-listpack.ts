@@ -3,46 +3,34 @@
  *
  *     | total bytes: u32 | elements: u16 | entries, deleted entries, then the block (stream-block.ts) … | 0xff |
  */
-import { copyBytes } from '../storage/arena.ts'
 import { packedBytesAt } from '../storage/packed.ts'
 import type { Stream } from './stream.ts'
 import {
+  BlockImage,
   BlockWord,
+  ELEMENTS_UNKNOWN,
   EntryFlag,
   elementEnd,
   INT64_ELEMENT,
   integerElementValue,
-  listpackBytes,
-  writeIntegerElement,
+  LISTPACK_END_MARK,
+  LISTPACK_HEADER_BYTES,
 } from './stream-block.ts'
 import { StreamId } from './stream-id.ts'
 
-const HEADER_BYTES = 6
-const END_MARK = 0xff
-/** What stands in the header when there are more elements. */
-const ELEMENTS_UNKNOWN = 0xffff
 /** Flags, ms and seq. */
 const ENTRY_HEAD_ELEMENTS = 3
 
+const image = new BlockImage()
+
 /** Bytes of the block at `position` as a listpack. */
 export function blockListpackBytes(stream: Stream, position: number): number {
-  const blocks = stream.blocks
-  const live = blocks.word(position, BlockWord.Live)
-  return listpackBytes(blocks.word(position, BlockWord.Used), live, blocks.word(position, BlockWord.Deleted))
+  return imageOf(stream, position).listpackBytes()
 }
 
 /** Writes the block at `position` as a listpack at `at`. Returns the offset behind it. */
 export function writeBlockListpack(stream: Stream, position: number, target: Buffer, at: number): number {
-  const blocks = stream.blocks
-  const ref = blocks.word(position, BlockWord.Ref) >>> 0
-  const used = blocks.word(position, BlockWord.Used)
-  target.writeUInt32LE(blockListpackBytes(stream, position), at)
-  target.writeUInt16LE(Math.min(blocks.word(position, BlockWord.Elements), ELEMENTS_UNKNOWN), at + 4)
-  at = writeIntegerElement(target, at + HEADER_BYTES, blocks.word(position, BlockWord.Live))
-  at = writeIntegerElement(target, at, blocks.word(position, BlockWord.Deleted))
-  copyBytes(stream.arena.segment(ref), stream.arena.offset(ref), target, at, used)
-  target[at + used] = END_MARK
-  return at + used + 1
+  return imageOf(stream, position).writeListpack(stream.arena, target, at)
 }
 
 /**
@@ -64,6 +52,16 @@ export function addListpackBlock(stream: Stream, id: StreamId, source: Buffer, s
   return true
 }
 
+function imageOf(stream: Stream, position: number): BlockImage {
+  const blocks = stream.blocks
+  image.ref = blocks.word(position, BlockWord.Ref) >>> 0
+  image.used = blocks.word(position, BlockWord.Used)
+  image.live = blocks.word(position, BlockWord.Live)
+  image.deleted = blocks.word(position, BlockWord.Deleted)
+  image.elements = blocks.word(position, BlockWord.Elements)
+  return image
+}
+
 /** Reads a listpack of entries that may be malformed. */
 class BlockReader {
   /** Where the block starts and ends in the source, and where its first and its last entry start. */
@@ -81,15 +79,15 @@ class BlockReader {
   constructor(source: Buffer, start: number, length: number) {
     this.source = source
     this.from = start
-    this.at = start + HEADER_BYTES
+    this.at = start + LISTPACK_HEADER_BYTES
     this.end = start + length - 1
   }
 
   /** Returns whether the listpack is a well-formed block. */
   readAll(): boolean {
     const length = this.end + 1 - this.from
-    if (length < HEADER_BYTES + 1 || this.source.readUInt32LE(this.from) !== length) return false
-    if (this.source[this.end] !== END_MARK) return false
+    if (length < LISTPACK_HEADER_BYTES + 1 || this.source.readUInt32LE(this.from) !== length) return false
+    if (this.source[this.end] !== LISTPACK_END_MARK) return false
     this.live = this.integer()
     this.deleted = this.integer()
     this.start = this.at
@@ -128,7 +126,7 @@ class BlockReader {
   /** Reads an integer element; NaN when there is none. */
   private integer(): number {
     const at = this.at
-    const first = at < this.end ? this.source[at]! : END_MARK
+    const first = at < this.end ? this.source[at]! : LISTPACK_END_MARK
     const isInteger = first < 0x80 || (first >= 0xc0 && first < 0xe0) || (first >= 0xf1 && first <= 0xf4)
     if (!isInteger || !this.skip()) return Number.NaN
     return integerElementValue(this.source, at)
@@ -137,7 +135,7 @@ class BlockReader {
   /** Moves behind an element. Returns false when none fits before the end, or its length behind it is wrong. */
   private skip(): boolean {
     const at = this.at
-    const first = at < this.end ? this.source[at]! : END_MARK
+    const first = at < this.end ? this.source[at]! : LISTPACK_END_MARK
     if (first > 0xf4) return false
     // The bytes that say how long a string is must be there before they are read.
     if (first >= 0xe0 && at + (first === 0xf0 ? 5 : 2) > this.end) return false

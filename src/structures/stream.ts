@@ -11,7 +11,7 @@
  * src/t_stream.c.
  */
 
-import type { Arena } from '../storage/arena.ts'
+import { type Arena, copyBytes, type Ref } from '../storage/arena.ts'
 import { type ConsumerGroup, ENTRIES_READ_UNKNOWN, insertNamed, searchNamed } from './consumer-group.ts'
 import { IdTable, NO_POSITION } from './id-table.ts'
 import type { Collection } from './kind.ts'
@@ -30,6 +30,9 @@ import {
 } from './stream-block.ts'
 import { SeekHint, StreamCursor } from './stream-cursor.ts'
 import { StreamId } from './stream-id.ts'
+import type { CollectionWalk, ElementSink } from './walk.ts'
+import { BlockWalk } from './walk-blocks.ts'
+import { copyBlockRows, deliverBlockRow, STREAM_ROW_WORDS } from './walk-stream.ts'
 
 /** Most bytes of fields and values in one entry, and of a block whatever the setting says. */
 export const STREAM_ENTRY_MAX_BYTES = 1 << 30
@@ -80,6 +83,7 @@ export class Stream implements Collection, BlockSequence {
   readonly hint: SeekHint = new SeekHint()
   private readonly newestId = new StreamId()
   private isNewestKnown = true
+  private walk: BlockWalk | null = null
 
   constructor(arena: Arena) {
     this.arena = arena
@@ -343,11 +347,33 @@ export class Stream implements Collection, BlockSequence {
     return copy
   }
 
+  /** The walk delivers the blocks; length, IDs and groups are to be read when it begins. */
+  beginWalk(): CollectionWalk {
+    if (this.walk !== null) throw new Error('A walk over this stream is open')
+    this.walk = new BlockWalk(this, copyBlockRows(this.blocks), STREAM_ROW_WORDS)
+    return this.walk
+  }
+
   free(): void {
     for (let block = this.blocks.first(); block !== NO_POSITION; block = this.blocks.next(block)) {
-      this.arena.free(this.blocks.word(block, BlockWord.Ref) >>> 0)
+      this.release(block)
     }
     this.blocks.clear()
+  }
+
+  freeSome(limit: number): boolean {
+    for (let left = limit; left > 0 && this.blocks.size > 0; left--) this.removeBlock(this.blocks.last())
+    return this.blocks.size === 0
+  }
+
+  // For the walk; see BlockOwner.
+
+  deliverBlock(rows: Int32Array, at: number, sink: ElementSink): void {
+    deliverBlockRow(this.arena, rows, at, sink)
+  }
+
+  walkEnded(): void {
+    this.walk = null
   }
 
   arenaBytes(): number {
@@ -382,8 +408,7 @@ export class Stream implements Collection, BlockSequence {
 
   /** Gives back the room behind the entries of a block that is full. */
   private shrinkToFit(block: number): void {
-    const ref = this.blocks.word(block, BlockWord.Ref) >>> 0
-    this.blocks.setWord(block, BlockWord.Ref, this.arena.resize(ref, this.blocks.word(block, BlockWord.Used)))
+    this.resize(block, this.blocks.word(block, BlockWord.Used))
   }
 
   private appendBlock(id: StreamId, count: number): void {
@@ -435,8 +460,7 @@ export class Stream implements Collection, BlockSequence {
     if (used + bytes > this.arena.length(ref)) {
       // Twice the room each time: few copies, and what is left over is given back when the block is full.
       const room = used < ROOM_BYTES_MAX ? used : ROOM_BYTES_MAX
-      ref = this.arena.resize(ref, used + (bytes > room ? bytes : room))
-      words[row + BlockWord.Ref] = ref
+      ref = this.resize(block, used + (bytes > room ? bytes : room))
     }
     const buffer = this.arena.segment(ref)
     let at = this.arena.offset(ref) + used
@@ -481,6 +505,10 @@ export class Stream implements Collection, BlockSequence {
 
   private markDeleted(cursor: StreamCursor): void {
     const block = cursor.block
+    if (this.walk !== null) {
+      const offset = cursor.entryAt - this.arena.offset(this.blocks.word(block, BlockWord.Ref) >>> 0)
+      this.walk.beforeWrite(this.blocks.word(block, BlockWord.Ticket), offset, offset + 1)
+    }
     // Flags take seven bits: they change in place.
     cursor.blockBuffer[cursor.entryAt]! |= EntryFlag.Deleted
     this.blocks.setWord(block, BlockWord.Live, this.blocks.word(block, BlockWord.Live) - 1)
@@ -515,8 +543,32 @@ export class Stream implements Collection, BlockSequence {
   }
 
   private removeBlockRow(block: number): void {
-    this.arena.free(this.blocks.word(block, BlockWord.Ref) >>> 0)
+    this.release(block)
     this.blocks.remove(block)
     this.epoch++
+  }
+
+  /** Gives up the arena block of a row. */
+  private release(block: number): void {
+    const ref = this.blocks.word(block, BlockWord.Ref) >>> 0
+    if (this.walk === null) this.arena.free(ref)
+    else this.walk.take(this.blocks.word(block, BlockWord.Ticket), ref)
+  }
+
+  /** Changes the size of a block, whose bytes in use are kept; a walk that needs the old one keeps it. */
+  private resize(block: number, length: number): Ref {
+    const { arena, blocks } = this
+    const old = blocks.word(block, BlockWord.Ref) >>> 0
+    let ref: Ref
+    if (this.walk === null || !this.walk.needs(blocks.word(block, BlockWord.Ticket))) {
+      ref = arena.resize(old, length)
+    } else {
+      ref = arena.alloc(length)
+      const used = blocks.word(block, BlockWord.Used)
+      copyBytes(arena.segment(old), arena.offset(old), arena.segment(ref), arena.offset(ref), used)
+      this.release(block)
+    }
+    blocks.setWord(block, BlockWord.Ref, ref)
+    return ref
   }
 }

@@ -8,7 +8,7 @@
  *     list, stream             walk-blocks.ts   blocks in order; a block about to change is kept until it is its turn
  *
  * A collection has one walk at a time. Without one, a change pays for one comparison with null. Whoever adds a way to
- * change a collection has to tell its walk before the change; test/structures/walk.test.ts goes through all of them.
+ * change a collection has to tell its walk before the change; test/structures/walk-*.test.ts go through all of them.
  */
 import type { Ref } from '../storage/arena.ts'
 import type { StreamId } from './stream-id.ts'
@@ -36,8 +36,7 @@ export interface CollectionWalk {
   /** Arena bytes that are kept for the walk alone: content that the collection no longer has. */
   readonly heldBytes: number
   /**
-   * Delivers more elements, about `bytes` of them and at least one. Returns true when nothing is left; the walk is
-   * closed then.
+   * Delivers more elements, about `bytes` (over 0) of them. Returns true when nothing is left; the walk is closed then.
    */
   step(sink: ElementSink, bytes: number): boolean
   /** Ends the walk and gives back what it keeps. May be called again. */
