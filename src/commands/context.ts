@@ -58,6 +58,14 @@ export interface BlockingControl {
 export const AccessContext = { TopLevel: 'toplevel', Multi: 'multi', Script: 'lua' } as const
 export type AccessContext = (typeof AccessContext)[keyof typeof AccessContext]
 
+/** How a snapshot is loaded while the server runs (DEBUG RELOAD). */
+export interface ReloadOptions {
+  /** Keys and libraries of functions that are there are replaced; else they are an error. */
+  readonly merges: boolean
+  /** All data are removed first. */
+  readonly clears: boolean
+}
+
 /** What administrative commands need of the server. Extended by the families that own it. */
 export interface ServerControl extends BlockingControl {
   readonly startedMs: number
@@ -105,6 +113,10 @@ export interface ServerControl extends BlockingControl {
   isCronPaused: boolean
   /** Empties the data and loads it from the append-only file. Returns false when that cannot be done. */
   reloadLog(): boolean
+  /** Loads the snapshot that is in `dir`. Returns whether that worked. */
+  reloadDump(options: ReloadOptions): boolean
+  /** Writes the snapshot in `dir` before it returns. Returns whether that worked. */
+  saveNow(): boolean
   /** Reads the clock anew: after a command that held up the loop. */
   readClock(): void
   /** Ends the process when what is due is sent and written. Returns false when nobody is there to do it. */

@@ -330,6 +330,12 @@ export const DEBUG_PROTOCOL_TYPE = new ReplyError(
 )
 export const DEBUG_DB_OUT_OF_RANGE = new ReplyError('ERR Out of range database')
 export const DEBUG_LOADAOF_FAILED = new ReplyError('ERR Error trying to load the AOF files, check server logs.')
+export const DEBUG_RELOAD_OPTIONS = new ReplyError(
+  'ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.',
+)
+export const DEBUG_RELOAD_FAILED = new ReplyError('ERR Error trying to load the RDB dump, check server logs.')
+/** SAVE and what saves first; the log says why. */
+export const SAVE_FAILED = new ReplyError('ERR')
 export const DEBUG_PACKED_THRESHOLD = new ReplyError(
   'ERR argument must be a memory value bigger than 1 and smaller than 4gb',
 )

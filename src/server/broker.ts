@@ -64,6 +64,7 @@ export class Broker {
     this.openAnnex = options.openAnnex ?? (async () => null)
     this.server = new Server({ config: options.config, log: options.log, clock: options.clock ?? { now: Date.now } })
     this.loading = new DataLoading(this.server)
+    this.server.onReloadDump = (reload) => this.loading.reloadDump(reload)
   }
 
   /**

@@ -7,6 +7,7 @@
  */
 import { closeSync, existsSync, fstatSync, openSync, statSync } from 'node:fs'
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { ReloadOptions } from '../commands/context.ts'
 import { existingScriptRunner, scriptRunner } from '../commands/scripting/script-runner.ts'
 import { ClientFlag, discardTransaction } from '../commands/session.ts'
 import { AofLoadError, AofLoader, type AofLoadFile, type CommandReplay } from '../persistence/aof-load.ts'
@@ -112,6 +113,28 @@ export class DataLoading {
     }
   }
 
+  /** Loads the snapshot in `dir` while the server runs (DEBUG RELOAD). Returns whether there is one that can be loaded. */
+  reloadDump(options: ReloadOptions): boolean {
+    const { log } = this.server
+    let file: DumpFile | null = null
+    try {
+      file = this.openDump()
+      if (options.clears) this.clearData()
+      if (file === null) return false
+      const started = performance.now()
+      this.atOnce(this.dumpLoader(file, options.merges))
+      this.dumpLoaded(started)
+      return true
+    } catch (error) {
+      if (!(error instanceof RdbLoadError)) throw error
+      log.warning(error.message)
+      return false
+    } finally {
+      if (file !== null) closeSync(file.fd)
+      this.finish()
+    }
+  }
+
   /** Loads between turns of the loop. Returns false when `isStopped` was true before the end. @throws as Loader.step */
   async inSlices(loader: Loader, isStopped: () => boolean): Promise<boolean> {
     const { loading } = this.server
@@ -157,8 +180,7 @@ export class DataLoading {
       log,
       progress: loading,
       replay: this.replay(),
-      loadSnapshot: (fd, sizeBytes) =>
-        new RdbFileLoader({ fd, sizeBytes }, { ...this.snapshotOptions(), dropsExpiredAt: null }),
+      loadSnapshot: (fd, sizeBytes) => new RdbFileLoader({ fd, sizeBytes }, this.snapshotOptions(null, false)),
     })
   }
 
@@ -190,16 +212,16 @@ export class DataLoading {
   }
 
   /** What loading of an RDB needs of the server. */
-  private snapshotOptions(): RdbLoadOptions {
-    const { keyspace, log, loading, config, startedMs } = this.server
+  private snapshotOptions(dropsExpiredAt: number | null, replaces: boolean): RdbLoadOptions {
+    const { keyspace, log, loading, config } = this.server
     return {
       keyspace,
       log,
       progress: loading,
-      checksums: config.bool('rdbchecksum'),
-      dropsExpiredAt: startedMs,
-      replacesKeys: false,
-      loadFunctions: (source) => this.functions.load(source, LoadMode.Refuse),
+      checksums: config.bool('rdbchecksum') && !keyspace.skipsChecksums,
+      dropsExpiredAt,
+      replacesKeys: replaces,
+      loadFunctions: (source) => this.functions.load(source, replaces ? LoadMode.Replace : LoadMode.Refuse),
     }
   }
 
@@ -219,8 +241,9 @@ export class DataLoading {
   }
 
   private dumpLoader(file: DumpFile, replacesKeys: boolean): RdbFileLoader {
-    this.server.loading.begin(file.sizeBytes, this.server.clockNow())
-    return new RdbFileLoader(file, { ...this.snapshotOptions(), replacesKeys })
+    const now = this.server.clockNow()
+    this.server.loading.begin(file.sizeBytes, now)
+    return new RdbFileLoader(file, this.snapshotOptions(now, replacesKeys))
   }
 
   private dumpLoaded(started: number): void {

@@ -11,7 +11,7 @@ import { TokenFileError, Tokens } from '../access/tokens.ts'
 import type { User } from '../access/user.ts'
 import { Users } from '../access/users.ts'
 import { clientInfo } from '../commands/connection/client-info.ts'
-import { AccessContext, CommandContext, type ServerControl } from '../commands/context.ts'
+import { AccessContext, CommandContext, type ReloadOptions, type ServerControl } from '../commands/context.ts'
 import { commandFamilies } from '../commands/index.ts'
 import { type Command, Registry } from '../commands/registry.ts'
 import { scriptRunner } from '../commands/scripting/script-runner.ts'
@@ -103,6 +103,9 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
   onShutdownNow: (() => void) | null = null
   /** Loads the data from the log again; set by whoever opened it. */
   onReloadLog: (() => boolean) | null = null
+  /** Loads the snapshot in `dir`, and writes it; set by whoever runs the server. */
+  onReloadDump: ((options: ReloadOptions) => boolean) | null = null
+  onSaveNow: (() => boolean) | null = null
   isCronPaused: boolean = false
   readonly memory: MemoryProbe
   queryBufferMax = 0
@@ -376,6 +379,15 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
     const isLoaded = this.onReloadLog()
     this.readClock()
     return isLoaded
+  }
+
+  reloadDump(options: ReloadOptions): boolean {
+    this.journal.drain()
+    return this.onReloadDump?.(options) ?? false
+  }
+
+  saveNow(): boolean {
+    return this.onSaveNow?.() ?? false
   }
 
   /** Asks whoever runs the process to end it. */

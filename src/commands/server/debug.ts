@@ -2,7 +2,8 @@
  * DEBUG, for tests: only where `enable-debug-command` allows it.
  *
  * DIGEST | DIGEST-VALUE key ... | HTSTATS db | LOADAOF | LOG text | OBJECT key | PAUSE-CRON 0|1 |
- * POPULATE count [prefix [size]] | PROTOCOL type | QUICKLIST-PACKED-THRESHOLD bytes | SET-ACTIVE-EXPIRE 0|1 |
+ * POPULATE count [prefix [size]] | PROTOCOL type | QUICKLIST-PACKED-THRESHOLD bytes |
+ * RELOAD [MERGE] [NOFLUSH] [NOSAVE] | SET-ACTIVE-EXPIRE 0|1 |
  * SET-DISABLE-DENY-SCRIPTS 0|1 | SET-SKIP-CHECKSUM-VALIDATION 0|1 | SLEEP seconds | HELP
  *
  * Subcommands of Redis that are about parts which this server does not have are unknown.
@@ -14,8 +15,12 @@ import {
   DEBUG_DB_OUT_OF_RANGE,
   DEBUG_LOADAOF_FAILED,
   DEBUG_PACKED_THRESHOLD,
+  DEBUG_RELOAD_FAILED,
+  DEBUG_RELOAD_OPTIONS,
+  LOADING,
   NO_SUCH_KEY,
   OUT_OF_RANGE_POSITIVE,
+  SAVE_FAILED,
   subcommandSyntax,
 } from '../../resp/errors.ts'
 import type { ReplySink } from '../../resp/reply.ts'
@@ -52,6 +57,9 @@ const HELP = [
   '    push, verbatim, true or false.',
   'QUICKLIST-PACKED-THRESHOLD <size>',
   '    Set from which size on a list element has a block of its own. 0: the default.',
+  'RELOAD [MERGE] [NOFLUSH] [NOSAVE]',
+  '    Write the snapshot, forget all data and load it from there. With MERGE keys that are there are replaced,',
+  '    with NOFLUSH nothing is forgotten, with NOSAVE the snapshot that is there is loaded.',
   'SET-ACTIVE-EXPIRE <0|1>',
   '    Set whether expired keys are removed before somebody asks for them.',
   'SET-DISABLE-DENY-SCRIPTS <0|1>',
@@ -86,6 +94,7 @@ const SUBCOMMANDS: ReadonlyMap<string, Subcommand> = new Map<string, Subcommand>
   ['populate', { min: 3, max: 5, handler: populateHandler }],
   ['protocol', { min: 3, max: 3, handler: (_ctx, args, reply) => replyTestValue(reply, args.text(2).toLowerCase()) }],
   ['quicklist-packed-threshold', { min: 3, max: 3, handler: packedThresholdHandler }],
+  ['reload', { min: 2, max: Number.POSITIVE_INFINITY, handler: reloadHandler }],
   ['set-active-expire', { min: 3, max: 3, handler: setActiveExpireHandler }],
   ['set-disable-deny-scripts', { min: 3, max: 3, handler: disableDenyScriptsHandler }],
   ['set-skip-checksum-validation', { min: 3, max: 3, handler: skipChecksumsHandler }],
@@ -136,8 +145,31 @@ function htstatsHandler(ctx: CommandContext, args: Args, reply: ReplySink): void
 }
 
 function loadaofHandler(ctx: CommandContext, _args: Args, reply: ReplySink): void {
+  refuseWhileLoading(ctx)
   if (!ctx.server.reloadLog()) throw DEBUG_LOADAOF_FAILED
   reply.ok()
+}
+
+function reloadHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
+  refuseWhileLoading(ctx)
+  let merges = false
+  let clears = true
+  let saves = true
+  for (let i = 2; i < args.count; i++) {
+    if (args.is(i, 'MERGE')) merges = true
+    else if (args.is(i, 'NOFLUSH')) clears = false
+    else if (args.is(i, 'NOSAVE')) saves = false
+    else throw DEBUG_RELOAD_OPTIONS
+  }
+  if (saves && !ctx.server.saveNow()) throw SAVE_FAILED
+  if (!ctx.server.reloadDump({ merges, clears })) throw DEBUG_RELOAD_FAILED
+  ctx.server.log.warning('DB reloaded by DEBUG RELOAD')
+  reply.ok()
+}
+
+/** DEBUG itself is allowed while data are loaded; what would put others in their place is not. */
+function refuseWhileLoading(ctx: CommandContext): void {
+  if (ctx.server.loading.isActive) throw LOADING
 }
 
 function logHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
@@ -178,6 +210,7 @@ function pauseCronHandler(ctx: CommandContext, args: Args, reply: ReplySink): vo
 }
 
 function populateHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
+  refuseWhileLoading(ctx)
   const { db, arena } = ctx
   const count = args.integerIn(2, 0, Number.MAX_SAFE_INTEGER, OUT_OF_RANGE_POSITIVE)
   const prefix = args.count > 3 ? args.text(3) : 'key'

@@ -43,7 +43,8 @@ function shutdownHandler(ctx: CommandContext, args: Args, _reply: ReplySink): vo
   // A script that runs too long: what it has done so far cannot be kept.
   const runner = existingScriptRunner(ctx)
   if (!options.nosave && runner?.isRunning === true) throw runner.busyError
-  if (options.save) {
+  // What is loaded is in its files.
+  if (options.save && !ctx.server.loading.isActive) {
     ctx.server.log.warning(
       'SHUTDOWN SAVE is refused: this version cannot write snapshots. SHUTDOWN NOSAVE keeps the append-only file',
     )

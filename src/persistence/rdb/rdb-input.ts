@@ -260,7 +260,7 @@ export class RdbInput {
         const expected = Buffer.allocUnsafe(8)
         this.crc.writeTo(expected, 0)
         const found = this.buffer.toString('hex', this.at, this.at + 8)
-        throw this.error(`Expected checksum ${expected.toString('hex')}, found ${found}`)
+        throw this.error(`CRC error: expected checksum ${expected.toString('hex')}, found ${found}`)
       }
     }
     this.at += 8
