@@ -30,6 +30,12 @@ export const RdbOpcode = {
   Eof: 255,
 } as const
 
+/**
+ * Name of the AUX record before a stream whose type has no active times of consumers: 8 bytes each, little endian, in
+ * the order in which the consumers come. Redis passes over it.
+ */
+export const AUX_ACTIVE_TIMES = 'millrace-active-times'
+
 /** Types of values. */
 export const RdbType = {
   String: 0,

@@ -10,7 +10,7 @@
  */
 import type { Keyspace } from '../../keyspace/keyspace.ts'
 import { Kind } from '../../structures/kind.ts'
-import { RDB_MAGIC, RDB_VERSION_MAX, RdbOpcode } from './format.ts'
+import { AUX_ACTIVE_TIMES, RDB_MAGIC, RDB_VERSION_MAX, RdbOpcode } from './format.ts'
 import { RdbError } from './rdb-error.ts'
 import { RdbInput, type RdbString } from './rdb-input.ts'
 import type { ByteSource } from './rdb-source.ts'
@@ -85,6 +85,8 @@ export class RdbReader {
   private readonly text: RdbString
   private readonly keyText: RdbString
   private isInValue = false
+  /** Times for the consumers of the stream that comes next. */
+  private activeTimes: Buffer | null = null
 
   constructor(keyspace: Keyspace, source: ByteSource, options: RdbReaderOptions) {
     const { input } = this
@@ -117,7 +119,12 @@ export class RdbReader {
     for (;;) {
       const type = input.byte()
       if (type < RdbOpcode.SlotInfo) return this.beginKey(type)
-      if (!this.readAttribute(type)) return this.readRecord(type)
+      if (this.readAttribute(type)) continue
+      const item = this.readRecord(type)
+      this.recordEnd = input.offset
+      if (item !== RdbItem.Aux || this.auxName !== AUX_ACTIVE_TIMES) return item
+      this.activeTimes = Buffer.from(this.auxValue, 'latin1')
+      this.recordStart = input.offset
     }
   }
 
@@ -193,16 +200,20 @@ export class RdbReader {
     this.kind = values.kind
     this.value = values.value
     this.recordEnd = this.input.offset
+    if (this.activeTimes !== null) this.takeActiveTimes(this.activeTimes)
     return values.kind === Kind.None ? RdbItem.EmptyKey : RdbItem.Key
   }
 
-  private readRecord(opcode: number): RdbItem {
-    const item = this.readContent(opcode)
-    this.recordEnd = this.input.offset
-    return item
+  /** Gives the consumers of the stream that was read their active times. */
+  private takeActiveTimes(times: Buffer): void {
+    this.activeTimes = null
+    const problem = this.values.setActiveTimes(times)
+    if (problem === null) return
+    this.values.drop()
+    throw new RdbError(problem, this.recordStart)
   }
 
-  private readContent(opcode: number): RdbItem {
+  private readRecord(opcode: number): RdbItem {
     const { input } = this
     switch (opcode) {
       case RdbOpcode.SelectDb:

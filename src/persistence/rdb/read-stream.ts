@@ -199,6 +199,7 @@ function readRawId(buffer: Buffer, at: number, id: StreamId): void {
   id.seqLow = buffer.readInt32BE(at + 12)
 }
 
-function clampToSafe(value: number): number {
+/** The nearest number that arithmetic with times is exact for. */
+export function clampToSafe(value: number): number {
   return Math.max(Number.MIN_SAFE_INTEGER, Math.min(Number.MAX_SAFE_INTEGER, value))
 }

@@ -36,11 +36,13 @@ import {
 } from './read-collections.ts'
 import { readIntset } from './read-intset.ts'
 import { PackedRun, RunCursor } from './read-packed.ts'
-import { readStream } from './read-stream.ts'
+import { clampToSafe, readStream } from './read-stream.ts'
 import { PackedZsetReader } from './read-zset.ts'
 
 /** Bytes of the source after which a big value pauses: some milliseconds. */
 const SLICE_BYTES = 256 * 1024
+/** A time of a consumer. */
+const TIME_BYTES = 8
 /** Characters of a module's name are six bits each. */
 const MODULE_NAME_CHARS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
 const MODULE_NAME_LENGTH = 9
@@ -113,6 +115,23 @@ export class ValueReader implements FieldTimes {
       this.abort()
       throw error
     }
+  }
+
+  /** Frees the value that was read last. */
+  drop(): void {
+    this.keyspace.freeDetached(this.kind, this.value)
+  }
+
+  /** Gives the consumers of the stream that was read last their active times. Returns what is wrong with them, or null. */
+  setActiveTimes(times: Buffer): string | null {
+    const stream = this.kind === Kind.Stream ? this.keyspace.object(this.value) : null
+    if (!(stream instanceof Stream)) return 'Expected a stream behind active times of consumers'
+    const consumers = stream.groups.flatMap((group) => group.consumers)
+    if (consumers.length * TIME_BYTES !== times.length) return `Expected ${consumers.length} active times of consumers`
+    consumers.forEach((consumer, i) => {
+      consumer.activeTime = clampToSafe(Number(times.readBigInt64LE(i * TIME_BYTES)))
+    })
+    return null
   }
 
   /** Frees what was built of a value that is not whole. */
