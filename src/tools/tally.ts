@@ -42,6 +42,11 @@ export class Tally {
     this.keptNames = keptNames
   }
 
+  /** Names that are told apart now. */
+  get size(): number {
+    return this.amounts.size
+  }
+
   add(name: string, bytes: number, memory: number): void {
     const amount = this.amounts.get(name)
     if (amount !== undefined) {
