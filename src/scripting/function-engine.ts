@@ -2,9 +2,15 @@
  * The engine of functions: compiles libraries, has them register their functions, and runs those. Apart from the engine
  * of EVAL scripts, as in Redis: libraries have globals of their own.
  *
- * A library's code runs once, when it is loaded, and sees little more than `redis.register_function` then; its functions
- * see everything but that when they are called. The same code may be reached in both phases, so names of globals are
- * looked up when they are used, in `hooks.globals`, and not bound by the compiler. Source: Redis src/function_lua.c.
+ * A library's code runs when it is loaded, and sees little more than `redis.register_function` then; its functions see
+ * everything but that when they are called. A function may be reached in both phases, so the compiler cannot know what a
+ * name stands for. But loading cannot go on after it has met a name that is not there: there is no `pcall`. So it is done
+ * twice, which nobody can tell, as nothing in it depends on chance:
+ *
+ *     1. names are looked up when they are used, in `hooks.globals`: this finds what is wrong, and is thrown away
+ *     2. names within functions are bound to what these will see: the functions that this registers are fast
+ *
+ * Source: Redis src/function_lua.c.
  */
 import type { ReplySink } from '../resp/reply.ts'
 import { FunctionError, type FunctionLibrary, type LibraryFunction } from './function-library.ts'
@@ -17,7 +23,7 @@ import { createGlobals, sealGlobals, sealStrictly } from './lua/sandbox.ts'
 import { LuaTable } from './lua/table.ts'
 import { type LuaValue, ScriptAborted } from './lua/value.ts'
 import { replyFailure, replyLuaValue } from './lua-reply.ts'
-import { createFunctionLibrary, createLoadLibrary } from './redis-library.ts'
+import { createFunctionLibrary, createLoadLibrary, type Logger } from './redis-library.ts'
 import { type EngineHost, failureText, libraryTable, raisedText } from './script-engine.ts'
 
 /** The engine's name, as FUNCTION LIST and STATS have it. */
@@ -33,38 +39,56 @@ export class FunctionEngine {
   private readonly globals: LuaTable
   private readonly loadGlobals: LuaTable = new LuaTable()
   private readonly stringMethods: LuaTable
-  private readonly options: CompileOptions
+  private readonly dynamicOptions: CompileOptions
+  private readonly boundOptions: CompileOptions
   /** What the library that is being loaded has registered; null when none is. */
   private registry: Registry | null = null
+  /** Whether the library that is being loaded has logged before what it logs. */
+  private isSilent: boolean = false
 
   constructor(host: EngineHost) {
     this.host = host
+    const logger: Logger = { log: (level, text) => this.log(level, text) }
     this.globals = createGlobals((source, chunkName) => {
-      const chunk = compile(source, { ...this.options, chunkName })
+      const chunk = compile(source, { ...this.boundOptions, mainGlobals: null, chunkName })
       return (...args) => chunk(undefined, undefined, args)
     })
-    this.globals.setString('redis', createFunctionLibrary(host))
+    this.globals.setString('redis', createFunctionLibrary(host, logger))
     this.stringMethods = libraryTable(this.globals, 'string')
     sealGlobals(this.globals)
     const api = createLoadLibrary(
-      host,
+      logger,
       createRegisterFunction(() => this.registry),
     )
     sealStrictly(api)
     this.loadGlobals.setString('redis', api)
     sealStrictly(this.loadGlobals)
-    this.options = { chunkName: CHUNK_NAME, globals: null, stringMethods: this.stringMethods }
+    const common = { chunkName: CHUNK_NAME, stringMethods: this.stringMethods }
+    this.dynamicOptions = { ...common, globals: null, mainGlobals: null }
+    this.boundOptions = { ...common, globals: this.globals, mainGlobals: this.loadGlobals }
   }
 
   /**
    * Runs the code of a library, which registers its functions.
    *
    * @param body the source without its first line
-   * @param limitMs how long that may take; 0: as long as it likes
+   * @param limitMs how long each of the two runs may take; 0: as long as it likes
    * @throws FunctionError
    */
   load(name: string, source: string, body: string, limitMs: number): FunctionLibrary {
-    const compiled = this.compile(body)
+    this.register(this.compile(body, this.dynamicOptions), limitMs)
+    const compiled = this.compile(body, this.boundOptions)
+    this.isSilent = true
+    try {
+      const functions = this.register(compiled, limitMs)
+      return { name, source, functions, resetDepth: () => compiled.resetDepth() }
+    } finally {
+      this.isSilent = false
+    }
+  }
+
+  /** Runs a library, and returns what it has registered. */
+  private register(compiled: CompiledLibrary, limitMs: number): Registry {
     const functions: Registry = new Map()
     const startMs = performance.now()
     this.prepare(this.loadGlobals, () => {
@@ -80,7 +104,7 @@ export class FunctionEngine {
       this.registry = null
     }
     if (functions.size === 0) throw new FunctionError('No functions registered')
-    return { name, source, functions, resetDepth: () => compiled.resetDepth() }
+    return functions
   }
 
   /** Runs a function and replies what it returns, or the error it raised. Other exceptions than Lua's pass through. */
@@ -97,9 +121,13 @@ export class FunctionEngine {
     replyLuaValue(value, reply, this.host)
   }
 
-  private compile(body: string): CompiledLibrary {
+  private log(level: number, text: string): void {
+    if (!this.isSilent) this.host.log(level, text)
+  }
+
+  private compile(body: string, options: CompileOptions): CompiledLibrary {
     try {
-      return compileLibrary(body, this.options)
+      return compileLibrary(body, options)
     } catch (error) {
       if (error instanceof LuaCompileError) throw new FunctionError(`Error compiling function: ${error.message}`)
       throw error

@@ -35,6 +35,9 @@ export interface ScriptHost {
   isAllowed(): boolean | null
 }
 
+/** Where `redis.log` writes to. */
+export type Logger = Pick<ScriptHost, 'log'>
+
 export const LogLevel = { Debug: 0, Verbose: 1, Notice: 2, Warning: 3 } as const
 const REPL_AOF = 1
 const REPL_REPLICA = 2
@@ -138,7 +141,7 @@ export function textOf(value: LuaValue): string | null {
   return typeof value === 'string' ? value : typeof value === 'number' ? numberToString(value) : null
 }
 
-function createLog(host: ScriptHost): LuaFunction {
+function createLog(logger: Logger): LuaFunction {
   return (...args) => {
     if (args.length < 2) raise(errorTable('ERR redis.log() requires two arguments or more.'))
     const level = Number(textOf(args[0]) ?? Number.NaN)
@@ -149,7 +152,7 @@ function createLog(host: ScriptHost): LuaFunction {
       const text = textOf(value)
       if (text !== null) words.push(text)
     }
-    host.log(Math.trunc(level), words.join(' '))
+    logger.log(Math.trunc(level), words.join(' '))
     return NO_RESULTS
   }
 }
@@ -206,14 +209,14 @@ function versionNumber(version: string): number {
 
 /** The `redis` table of EVAL scripts, over a host. */
 export function createRedisLibrary(host: ScriptHost): LuaTable {
-  return createFunctionLibrary(host)
+  return createFunctionLibrary(host, host)
     .init('replicate_commands', () => true)
     .init('breakpoint', () => false)
     .init('debug', () => NO_RESULTS)
 }
 
 /** The `redis` table of functions that are called. Source: Redis src/script_lua.c luaRegisterRedisAPI. */
-export function createFunctionLibrary(host: ScriptHost): LuaTable {
+export function createFunctionLibrary(host: ScriptHost, logger: Logger): LuaTable {
   describeBuiltin(sha1hex, { isSingle: true, type: 's' })
   const table = new LuaTable()
     .init('call', createCaller(host, raise))
@@ -235,17 +238,17 @@ export function createFunctionLibrary(host: ScriptHost): LuaTable {
     .init('REPL_REPLICA', REPL_REPLICA)
     .init('REPL_ALL', REPL_AOF | REPL_REPLICA)
     .init('acl_check_cmd', createAclCheck(host))
-  return initCommon(table, host)
+  return initCommon(table, logger)
 }
 
 /** The `redis` table of libraries that are loaded. Source: Redis src/function_lua.c luaEngineInitEngine. */
-export function createLoadLibrary(host: ScriptHost, registerFunction: LuaFunction): LuaTable {
-  return initCommon(new LuaTable().init('register_function', registerFunction), host)
+export function createLoadLibrary(logger: Logger, registerFunction: LuaFunction): LuaTable {
+  return initCommon(new LuaTable().init('register_function', registerFunction), logger)
 }
 
-function initCommon(table: LuaTable, host: ScriptHost): LuaTable {
+function initCommon(table: LuaTable, logger: Logger): LuaTable {
   return table
-    .init('log', createLog(host))
+    .init('log', createLog(logger))
     .init('LOG_DEBUG', LogLevel.Debug)
     .init('LOG_VERBOSE', LogLevel.Verbose)
     .init('LOG_NOTICE', LogLevel.Notice)

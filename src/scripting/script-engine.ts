@@ -133,7 +133,7 @@ export class ScriptEngine {
   }
 
   private compile(source: string, chunkName: string): CompiledChunk {
-    return compile(source, { chunkName, globals: this.globals, stringMethods: this.stringMethods })
+    return compile(source, { chunkName, globals: this.globals, mainGlobals: null, stringMethods: this.stringMethods })
   }
 }
 

@@ -20,20 +20,27 @@ import type { LuaFunction, LuaValue } from './value.ts'
 /** Resolves names against a global table that scripts cannot write. */
 export class Analysis {
   private readonly globals: LuaTable | null
+  private readonly mainGlobals: LuaTable | null
 
-  /** `globals` is null when globals are looked up at run time: then nothing is constant. */
-  constructor(chunk: Chunk, globals: LuaTable | null) {
+  /** `globals` is null when globals are looked up at run time: then nothing is constant. `mainGlobals`: CompileOptions. */
+  constructor(chunk: Chunk, globals: LuaTable | null, mainGlobals: LuaTable | null) {
     this.globals = globals
+    this.mainGlobals = mainGlobals
     this.inferTypes(chunk.variables)
     this.inferSingle(chunk.functions)
+  }
+
+  /** The table in which a global is looked up when the chunk is compiled, or null. */
+  globalsOf(e: Extract<Expression, { kind: 'global' }>): LuaTable | null {
+    return e.isMain && this.mainGlobals !== null ? this.mainGlobals : this.globals
   }
 
   /** The value that an expression always has because it leads through read-only tables, or undefined. */
   constant(e: Expression): LuaValue {
     switch (e.kind) {
       case 'global': {
-        if (this.globals === null) return undefined
-        return e.name === '_G' ? undefined : this.globals.getString(e.name)
+        const globals = this.globalsOf(e)
+        return globals === null || e.name === '_G' ? undefined : globals.getString(e.name)
       }
       case 'variable': {
         const { variable } = e
@@ -43,7 +50,7 @@ export class Analysis {
       case 'index': {
         if (e.key.kind !== 'string') return undefined
         if (e.object.kind === 'global' && e.object.name === '_G') {
-          return this.constant({ kind: 'global', name: e.key.value, line: e.line })
+          return this.constant({ ...e.object, name: e.key.value })
         }
         const object = this.constant(e.object)
         return object instanceof LuaTable && object.readonly ? object.getString(e.key.value) : undefined

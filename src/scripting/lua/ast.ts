@@ -144,7 +144,8 @@ export type Expression =
   | { readonly kind: 'number'; readonly value: number; readonly line: number }
   | { readonly kind: 'string'; readonly value: string; readonly line: number }
   | { readonly kind: 'variable'; readonly variable: Variable; readonly user: FunctionBody; readonly line: number }
-  | { readonly kind: 'global'; readonly name: string; readonly line: number }
+  /** `isMain`: it stands in the chunk itself, not in a function of it. */
+  | { readonly kind: 'global'; readonly name: string; readonly line: number; readonly isMain: boolean }
   | { readonly kind: 'index'; readonly object: Expression; readonly key: Expression; readonly line: number }
   | { readonly kind: 'unary'; readonly operator: string; readonly operand: Expression; readonly line: number }
   | { readonly kind: 'paren'; readonly inner: Expression; readonly line: number }

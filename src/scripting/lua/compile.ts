@@ -15,6 +15,8 @@ export interface CompileOptions {
   readonly chunkName: string
   /** Read-only globals that names are bound to, or null to look names up in `hooks.globals` at run time. */
   readonly globals: LuaTable | null
+  /** Those that names outside of functions are bound to, when they differ: a library while it is loaded. Else null. */
+  readonly mainGlobals: LuaTable | null
   /** The `string` library. */
   readonly stringMethods: LuaTable
 }
@@ -53,7 +55,10 @@ export interface CompiledLibrary {
 /** Compiles a library. Throws `LuaCompileError`. */
 export function compileLibrary(source: string, options: CompileOptions): CompiledLibrary {
   const { run, values } = build(source, options, ['$L', '$V'], { isLibrary: true })
-  const library: CompiledLibrary = { run: () => run.apply(undefined, [...values, library, NO_RESULTS]), resetDepth: () => {} }
+  const library: CompiledLibrary = {
+    run: () => run.apply(undefined, [...values, library, NO_RESULTS]),
+    resetDepth: () => {},
+  }
   return library
 }
 

@@ -24,6 +24,8 @@ export interface GeneratorOptions {
   readonly chunkName: string
   /** Global names to bind at compile time; null to look them up at run time. */
   readonly globals: LuaTable | null
+  /** Those that names outside of functions are bound to, when they differ; else null. */
+  readonly mainGlobals: LuaTable | null
   /** The methods of strings, for calls such as `s:sub(1)`. */
   readonly stringMethods: LuaTable
   readonly isCoroutineMode: boolean
@@ -74,7 +76,7 @@ export abstract class ExpressionGenerator {
   constructor(chunk: Chunk, options: GeneratorOptions) {
     this.options = options
     this.isCoroutineMode = options.isCoroutineMode
-    this.analysis = new Analysis(chunk, options.globals)
+    this.analysis = new Analysis(chunk, options.globals, options.mainGlobals)
     this.state = this.newState(chunk.main, null, null)
   }
 
@@ -308,11 +310,13 @@ export abstract class ExpressionGenerator {
   }
 
   protected globalText(e: Extract<Expression, { kind: 'global' }>): string {
-    const { globals } = this.options
+    const globals = this.analysis.globalsOf(e)
     if (globals === null) return `${this.newline(e.line)}${this.use('$gg')}(${quote(e.name)})`
-    if (e.name === 'KEYS') return '$KEYS'
-    if (e.name === 'ARGV') return '$ARGV'
-    const value = e.name === '_G' ? globals : globals.getString(e.name)
+    if (!this.options.isLibrary) {
+      if (e.name === 'KEYS') return '$KEYS'
+      if (e.name === 'ARGV') return '$ARGV'
+    }
+    const value = globals.getString(e.name)
     if (value === undefined) return `${this.newline(e.line)}${this.use('$gx')}(${quote(e.name)})`
     if (typeof value === 'function') return this.constantName(value)
     return `${this.use('$gg')}(${quote(e.name)})`
@@ -327,7 +331,7 @@ export abstract class ExpressionGenerator {
       e.key.kind === 'string' &&
       this.options.globals !== null
     ) {
-      return this.globalText({ kind: 'global', name: e.key.value, line: e.line })
+      return this.globalText({ ...e.object, name: e.key.value, line: e.line })
     }
     const object = this.expression(e.object)
     const description = this.describe(e.object)

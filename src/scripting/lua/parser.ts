@@ -202,7 +202,7 @@ class Parser {
       return { kind: 'variable', variable, user: this.fn, line }
     }
     this.globals.add(name)
-    return { kind: 'global', name, line }
+    return { kind: 'global', name, line, isMain: this.fn.parent === null }
   }
 
   // Statements

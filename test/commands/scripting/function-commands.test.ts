@@ -6,6 +6,7 @@
 import { spawnSync } from 'node:child_process'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { Crc64 } from '../../../src/bytes/crc64.ts'
+import { scriptRunner } from '../../../src/commands/scripting/script-runner.ts'
 import { ReferenceEval } from '../../scripting/resp-eval.ts'
 import { LocalServer } from './local-server.ts'
 
@@ -604,6 +605,25 @@ describe('limits', () => {
     )
     expect(local.command('FCALL', 'f', '0', '-1')).toMatch(/^-ERR user_function:3: stack overflow/)
     expect(local.command('FCALL', 'f', '0', '1000')).toBe(':1000\r\n')
+  })
+})
+
+describe('redis.log', () => {
+  test('writes once what a library logs while it is loaded, and each time what a function logs', () => {
+    const local = new LocalServer()
+    const lines: string[] = []
+    scriptRunner(local.server.ctx).services.log = (level, text) => lines.push(`${level} ${text}`)
+    const body = `local function say(text) redis.log(redis.LOG_NOTICE, text, 1) end
+      redis.log(redis.LOG_WARNING, 'main')
+      say('helper')
+      redis.register_function('f', function() say('call') end)`
+    local.command(...LOAD, library('lib', body))
+    expect(lines.splice(0)).toEqual(['3 main', '2 helper 1'])
+    local.command('FCALL', 'f', '0')
+    local.command('FCALL', 'f', '0')
+    expect(lines.splice(0)).toEqual(['2 call 1', '2 call 1'])
+    local.command(...LOAD, library('broken', "redis.log(redis.LOG_DEBUG, 'said') nonsense()"))
+    expect(lines).toEqual(['0 said'])
   })
 })
 
