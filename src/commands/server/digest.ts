@@ -1,12 +1,15 @@
 /**
  * Digests of values and of the whole data, to tell whether two data sets are the same (DEBUG DIGEST). Cold.
  *
- * Where order has a meaning (lists, streams) digests are chained; where it has none (keys, members, fields) they are
- * combined by xor. Expired keys do not count. The sums mean the same as those of Redis, they are not equal to them.
+ *     combined   digest = digest xor sha1(bytes)           where order has no meaning: keys, members, fields
+ *     chained    digest = sha1(digest xor sha1(bytes))     where it has one: elements of lists, entries of streams
+ *
+ * The sums are those of redis-server, so that its data and ours can be compared; scores are written as Redis 7.0 does
+ * it (17 digits; later versions write the shortest text). Expired keys do not count.
  * Source: Valkey src/debug.c `computeDatasetDigest`, `xorObjectDigest`.
  */
-import { createHash } from 'node:crypto'
-import { formatDouble } from '../../bytes/double.ts'
+import { hash } from 'node:crypto'
+import { formatDouble17 } from '../../bytes/double.ts'
 import type { Database } from '../../keyspace/database.ts'
 import { Element } from '../../structures/element.ts'
 import { Kind, TYPE_OF_KIND } from '../../structures/kind.ts'
@@ -20,13 +23,24 @@ import { openSet } from '../set/set-access.ts'
 import { openZset } from '../zset/zset-access.ts'
 
 const DIGEST_BYTES = 20
+/** Numbers of types, in Redis' objects. */
+const TYPE_NUMBERS: Readonly<Record<string, number>> = { string: 0, list: 1, set: 2, zset: 3, hash: 4, stream: 6 }
+/** Stands for the expire time, whatever it is. */
+const EXPIRE_MARK = '!!expire!!'
 
 /** Digest of all databases, in hexadecimal. */
 export function datasetDigest(ctx: CommandContext): string {
   const total = Buffer.alloc(DIGEST_BYTES)
   for (const db of ctx.keyspace.databases) {
+    let isEmpty = true
     for (let row = 0; row < db.size; row++) {
-      if (db.isLive(row)) xor(total, sha1(String(db.index), db.keyText(row), valueDigest(ctx, db, row)))
+      if (!db.isLive(row)) continue
+      if (isEmpty) chain(total, bigEndian(db.index))
+      isEmpty = false
+      const digest = Buffer.alloc(DIGEST_BYTES)
+      chainText(digest, db.keyText(row))
+      addValue(digest, ctx, db, row)
+      combine(total, digest)
     }
   }
   return total.toString('hex')
@@ -34,101 +48,127 @@ export function datasetDigest(ctx: CommandContext): string {
 
 /** Digest of one value with its type and whether it expires, in hexadecimal. */
 export function valueDigest(ctx: CommandContext, db: Database, row: number): string {
-  const digest = contentDigest(ctx, db, row)
-  const lifetime = db.expireTime(row) < 0 ? '' : 'expires'
-  return sha1(TYPE_OF_KIND[db.kind(row)]!, digest.toString('latin1'), lifetime).toString('hex')
+  const digest = Buffer.alloc(DIGEST_BYTES)
+  addValue(digest, ctx, db, row)
+  return digest.toString('hex')
 }
 
-function contentDigest(ctx: CommandContext, db: Database, row: number): Buffer {
-  switch (TYPE_OF_KIND[db.kind(row)]) {
+function addValue(digest: Buffer, ctx: CommandContext, db: Database, row: number): void {
+  const type = TYPE_OF_KIND[db.kind(row)]!
+  chain(digest, bigEndian(TYPE_NUMBERS[type]!))
+  addContent(digest, ctx, db, row, type)
+  if (db.expireTime(row) >= 0) combineText(digest, EXPIRE_MARK)
+}
+
+function addContent(digest: Buffer, ctx: CommandContext, db: Database, row: number, type: string): void {
+  switch (type) {
     case 'string':
-      return sha1(db.kind(row) === Kind.StringInteger ? String(db.value(row)) : db.arena.text(db.ref(row)))
+      chainText(digest, db.kind(row) === Kind.StringInteger ? String(db.value(row)) : db.arena.text(db.ref(row)))
+      break
     case 'list':
-      return listDigest(ctx, db, row)
+      addList(digest, ctx, db, row)
+      break
     case 'hash':
-      return hashDigest(ctx, db, row)
+      addHash(digest, ctx, db, row)
+      break
     case 'set':
-      return setDigest(ctx, db, row)
+      addSet(digest, ctx, db, row)
+      break
     case 'zset':
-      return zsetDigest(ctx, db, row)
+      addZset(digest, ctx, db, row)
+      break
     default:
-      return streamDigest(db, row)
+      addStream(digest, db, row)
   }
 }
 
-function listDigest(ctx: CommandContext, db: Database, row: number): Buffer {
+function addList(digest: Buffer, ctx: CommandContext, db: Database, row: number): void {
   openList(db, row, ctx.list)
   const cursor = ctx.list.rewind()
   const element = new Element()
-  const hash = createHash('sha1')
   while (cursor.advance()) {
     element.showEntry(cursor.entry)
-    hash.update(sha1(element.text()))
+    chainText(digest, element.text())
   }
-  return hash.digest()
 }
 
-function hashDigest(ctx: CommandContext, db: Database, row: number): Buffer {
+function addHash(digest: Buffer, ctx: CommandContext, db: Database, row: number): void {
   openHash(db, row, ctx.hash)
   const cursor = ctx.hash.walk()
   const field = new Element()
   const value = new Element()
-  const total = Buffer.alloc(DIGEST_BYTES)
-  while (cursor.advance(field, value)) xor(total, sha1(field.text(), value.text()))
-  return total
+  while (cursor.advance(field, value)) combinePair(digest, field.text(), value.text())
 }
 
-function setDigest(ctx: CommandContext, db: Database, row: number): Buffer {
+function addSet(digest: Buffer, ctx: CommandContext, db: Database, row: number): void {
   openSet(db, row, ctx.set)
   const cursor = ctx.set.walk()
   const member = new Element()
-  const total = Buffer.alloc(DIGEST_BYTES)
-  while (cursor.advance(member)) xor(total, sha1(member.text()))
-  return total
+  while (cursor.advance(member)) combineText(digest, member.text())
 }
 
-function zsetDigest(ctx: CommandContext, db: Database, row: number): Buffer {
+function addZset(digest: Buffer, ctx: CommandContext, db: Database, row: number): void {
   openZset(db, row, ctx.zset)
   const { members: cursor } = ctx.zset
   const member = new Element()
-  const total = Buffer.alloc(DIGEST_BYTES)
   let isFound = cursor.open(ctx.zset, 0, member)
   while (isFound) {
-    xor(total, sha1(member.text(), formatDouble(cursor.score)))
+    combinePair(digest, member.text(), formatDouble17(cursor.score))
     isFound = cursor.next(member)
   }
-  return total
 }
 
-function streamDigest(db: Database, row: number): Buffer {
+function addStream(digest: Buffer, db: Database, row: number): void {
   const stream = db.object(row)
   if (!(stream instanceof Stream)) throw new TypeError(`Cannot digest a value of kind ${db.kind(row)}`)
   const cursor = new StreamCursor()
   const from = new StreamId()
   const to = new StreamId()
   to.setMax()
-  const hash = createHash('sha1')
   cursor.openForward(stream, from, to, null)
   while (cursor.next()) {
-    const words = [cursor.id.text()]
+    // Here an ID is written with a full stop.
+    chainText(digest, cursor.id.text().replace('-', '.'))
     for (let i = 0; i < cursor.fieldCount; i++) {
       cursor.readField()
-      words.push(cursor.text())
+      chainText(digest, cursor.text())
       cursor.readValue()
-      words.push(cursor.text())
+      chainText(digest, cursor.text())
     }
-    hash.update(sha1(...words))
   }
-  return hash.digest()
 }
 
-/** Digest of byte strings, their lengths included so that none runs into the next. */
-function sha1(...texts: string[]): Buffer {
-  const hash = createHash('sha1')
-  for (const text of texts) hash.update(`${text.length}:`).update(text, 'latin1')
-  return hash.digest()
+function combinePair(digest: Buffer, first: string, second: string): void {
+  const pair = Buffer.alloc(DIGEST_BYTES)
+  chainText(pair, first)
+  chainText(pair, second)
+  combine(digest, pair)
 }
 
-function xor(target: Buffer, source: Buffer): void {
-  for (let i = 0; i < DIGEST_BYTES; i++) target[i]! ^= source[i]!
+function combineText(digest: Buffer, text: string): void {
+  combine(digest, Buffer.from(text, 'latin1'))
+}
+
+function chainText(digest: Buffer, text: string): void {
+  chain(digest, Buffer.from(text, 'latin1'))
+}
+
+function combine(digest: Buffer, bytes: Buffer): void {
+  const sum = sha1(bytes)
+  for (let i = 0; i < DIGEST_BYTES; i++) digest[i]! ^= sum[i]!
+}
+
+function chain(digest: Buffer, bytes: Buffer): void {
+  combine(digest, bytes)
+  sha1(digest).copy(digest)
+}
+
+function sha1(bytes: Buffer): Buffer {
+  return hash('sha1', bytes, 'buffer')
+}
+
+function bigEndian(value: number): Buffer {
+  const bytes = Buffer.alloc(4)
+  bytes.writeUInt32BE(value)
+  return bytes
 }
