@@ -18,7 +18,7 @@ import type { Log } from '../observe/log.ts'
 import type { MemoryProbe } from '../observe/memory.ts'
 import type { Slowlog } from '../observe/slowlog.ts'
 import type { ErrorStats, ServerStats } from '../observe/stats.ts'
-import type { AofStatus } from '../persistence/aof.ts'
+import type { AofControl } from '../persistence/append-only.ts'
 import type { Journal } from '../persistence/journal.ts'
 import type { LoadStatus } from '../persistence/load-progress.ts'
 import type { Channels } from '../pubsub/channels.ts'
@@ -83,8 +83,8 @@ export interface ServerControl extends BlockingControl {
   /** Number of connected clients, and of those that wait in a blocking command. */
   readonly clientCount: number
   readonly blockedCount: number
-  /** State of the append-only file, null when it is off. */
-  readonly aof: AofStatus | null
+  /** The append-only log: its state, and rewriting it. */
+  readonly appendOnly: AofControl
   /** How far loading has come. */
   readonly loading: LoadStatus
   /** All clients that are connected, in order of their IDs. */

@@ -75,6 +75,8 @@ export interface Session extends Watcher, BlockedClient, Subscriber {
   queueBytes: number
   /** Watched keys: database and key text. */
   readonly watched: { db: Database; key: string }[]
+  /** `Journal.effectCount` after the last command of the session that has written something; 0 when none has. */
+  lastEffect: number
   /** When a blocked command times out, in ms; 0 when it does not, or nothing is blocked. */
   readonly deadlineMs: number
   /** Whether there is any subscription, shard channels included. */

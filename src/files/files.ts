@@ -6,9 +6,12 @@
  */
 import {
   closeSync,
+  existsSync,
   fdatasync,
   fdatasyncSync,
+  fstatSync,
   fsyncSync,
+  mkdirSync,
   openSync,
   renameSync,
   rm,
@@ -77,6 +80,17 @@ export class Files {
   /** Size in bytes. */
   size(path: string): number {
     return statSync(path).size
+  }
+
+  /** Size of an open file, in bytes. */
+  sizeOf(fd: number): number {
+    return fstatSync(fd).size
+  }
+
+  /** Creates a directory; one that is there is no error. The one around it must exist. */
+  createDirectory(path: string): void {
+    // Not recursive: that never ends where the system denies that a directory exists in which it creates nothing (/proc).
+    if (!existsSync(path)) mkdirSync(path)
   }
 
   /** Makes creations, renames and removals in a directory durable. Windows has no such call and needs none. */

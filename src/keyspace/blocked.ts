@@ -8,8 +8,8 @@
  * Source: Valkey 7.2 src/blocked.c.
  */
 
-/** What a blocked client waits for; matches the type of the key. */
-export const BlockedOn = { List: 1, Zset: 2, Stream: 3 } as const
+/** What a blocked client waits for: a key of a type, or the disk. */
+export const BlockedOn = { List: 1, Zset: 2, Stream: 3, Sync: 4 } as const
 
 /** One waiting client. The server's Client implements it. */
 export interface BlockedClient {

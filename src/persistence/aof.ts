@@ -1,204 +1,416 @@
 /**
- * The append-only file, writing side. Hot path: append.
+ * The append-only file, writing side: takes journal bytes and brings them to the last incremental file. Hot path: append.
  *
- * Journal bytes are written to the last incremental file once per loop turn, before replies go out, so a killed
- * process loses nothing that was answered. When they reach the disk is the policy's business:
+ *     accepted ──write──▶ written ──fdatasync──▶ synced
  *
- *   always    replies are held until the fdatasync that covers them has returned; the loop goes on meanwhile and the
- *             next fdatasync covers all that has gathered (group commit)
- *   everysec  an fdatasync per second, on the thread pool
- *   no        the system decides
+ * Bytes come once per loop turn and are written before replies go out, so a killed process loses nothing that was
+ * answered. When they reach the disk, and what replies wait for, is the policy's business:
  *
- * A failed write keeps the bytes and is tried again; until it succeeds `error` is set and the pipeline refuses writes.
+ *   always    replies wait for the fdatasync that covers them; the loop goes on meanwhile and the next fdatasync covers
+ *             all that has gathered (group commit)
+ *   everysec  an fdatasync per second, on the thread pool; replies wait until the bytes are written
+ *   no        the system decides; replies wait until the bytes are written
+ *
+ * The loop never waits for the disk: a write while an fdatasync is under way may hang in the kernel, so under `everysec`
+ * it is done on the thread pool too, and its replies wait for it. After two seconds they go out all the same, as in Redis
+ * (counted in `delayedSyncs`): from then on a killed process may lose what was answered. What waits to be written is
+ * bounded; beyond the bound writes are refused.
+ *
+ * A rewrite goes on in a new file (`switchTo`). Nothing is written to it before the old file is durable to its end, so
+ * that after a power cut there is never something behind a hole.
+ *
+ * A failed write or sync keeps the bytes and is tried again; until it succeeds `error` is set and the pipeline refuses
+ * writes. Each kind of failure ends only with a success of its own kind.
  */
-import { closeSync, existsSync, fdatasync, fdatasyncSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs'
-import { join } from 'node:path'
+import type { Files } from '../files/files.ts'
 import type { Log } from '../observe/log.ts'
-import { type Manifest, readManifest, syncDirectory, writeManifest } from './manifest.ts'
+import { ANNOTATION_BYTES_MAX, checksumOf, timestampLine, writeChecksum } from './aof-annotations.ts'
 
 /** When written bytes are made durable. */
 export const FsyncPolicy = { Always: 0, EverySecond: 1, No: 2 } as const
 
+/** Replies wait so long at most for a write that the disk holds up, in ms (flushAppendOnlyFile). */
+const DELAY_MS_MAX = 2000
+/** Bytes that may wait to be written; beyond them writes are refused. */
+const PENDING_BYTES_MAX = 256 * 1024 * 1024
+/** At the end the write that is under way on the thread pool is waited for so long at most, in ms. */
+const CLOSE_WAIT_MS_MAX = 10_000
+
+/** Room that there must be behind bytes that are appended. */
+export const APPEND_SLACK_BYTES = ANNOTATION_BYTES_MAX
+
+const EMPTY: Buffer = Buffer.alloc(0)
+
 export interface AofOptions {
-  /** Directory of the data (`dir`), absolute. */
-  readonly directory: string
-  /** Name of the folder for the log's files (`appenddirname`). */
-  readonly folder: string
-  /** Base of the file names (`appendfilename`). */
-  readonly fileName: string
+  readonly files: Files
   readonly log: Log
+  /** One of FsyncPolicy. */
+  readonly policy: number
+  /** Bytes that may wait to be written. Default: 256 MiB. */
+  readonly pendingBytesMax?: number
+  /** Told when replies that waited may go out. */
+  readonly onProgress: () => void
 }
 
-/** File operations; replaced in fault tests. */
-export interface AofFiles {
-  write(fd: number, buffer: Buffer, start: number, length: number): number
-  sync(fd: number, done: (error: Error | null) => void): void
-}
-
-const SYSTEM_FILES: AofFiles = {
-  write: (fd, buffer, start, length) => writeSync(fd, buffer, start, length),
-  sync: (fd, done) => fdatasync(fd, done),
-}
-
-/** What INFO says about the log. */
-export interface AofStatus {
-  /** Size of all files. */
-  readonly totalBytes: number
-  /** What of it is in older files. */
-  readonly baseBytes: number
-  readonly acceptedBytes: number
-  readonly writtenBytes: number
-  readonly syncedBytes: number
-  readonly isSyncing: boolean
-  /** Why the log cannot be written at present; null when it can. */
-  readonly error: string | null
-}
-
-/** Names on disk of what is in a manifest. */
-export function aofPath(options: AofOptions, name: string): string {
-  return join(options.directory, options.folder, name)
-}
-
-/**
- * Finds the manifest. A single-file log of an older version is moved into the folder as base file first.
- * Returns null when there is no log yet.
- */
-export function openManifest(options: AofOptions): Manifest | null {
-  const manifestPath = aofPath(options, `${options.fileName}.manifest`)
-  const manifest = readManifest(manifestPath)
-  if (manifest !== null) return manifest
-  const single = join(options.directory, options.fileName)
-  if (!existsSync(single)) return null
-  mkdirSync(join(options.directory, options.folder), { recursive: true })
-  const adopted: Manifest = { base: { name: options.fileName, sequence: 1, type: 'b' }, incremental: [] }
-  renameSync(single, aofPath(options, options.fileName))
-  syncDirectory(options.directory)
-  writeManifest(manifestPath, adopted)
-  options.log.notice(`Took over the append-only file ${single} of an older version as base file`)
-  return adopted
-}
-
-export class Aof implements AofStatus {
-  private readonly options: AofOptions
-  private readonly files: AofFiles
-  private readonly fd: number
+export class Aof {
+  private readonly files: Files
+  private readonly log: Log
+  private readonly onProgress: () => void
+  private readonly pendingBytesMax: number
+  private fd: number
+  /** One of FsyncPolicy. */
   policy: number
-  /** Bytes written and made durable since the file was opened. */
+  /** Whether batches end with a checksum line, and begin with a time stamp where the second has changed. */
+  writesChecksums: boolean = false
+  writesTimestamps: boolean = false
+  /** True while nothing is forced to the disk (`no-appendfsync-on-rewrite`). */
+  isSyncPaused: boolean = false
+  /** Why what was renamed or created in the directory may not be durable yet; set by the owner of the directory. */
+  directoryError: string | null = null
+  /** Bytes taken, written or not; written; durable. Counted from the opening on. */
+  acceptedBytes = 0
   writtenBytes = 0
   syncedBytes = 0
-  /** Bytes accepted, written or not. */
-  acceptedBytes = 0
+  /** The journal's effects that these hold, `Journal.effectCount`. */
+  private acceptedEffects: number
+  private writtenEffects: number
+  syncedEffects: number
   /** Size of the current file, in bytes. */
   fileBytes: number
-  /** Why the last write and the last sync failed; null when they did not. Each ends only when its own kind succeeds. */
+  /** Writes for which replies have not waited to their end (aof_delayed_fsync). */
+  delayedSyncs = 0
+  isSyncing: boolean = false
+  private isWriting: boolean = false
+  /** Bytes of the write that is under way on the thread pool. */
+  private inFlight: Buffer = EMPTY
+  private isClosed: boolean = false
+  /** Accepted bytes that are not written, without those of the write that is under way. */
+  private pending: Buffer[] = []
+  private pendingBytes = 0
+  /** The file before the current one while it is not durable. */
+  private retiredFd = -1
   private writeError: string | null = null
   private syncError: string | null = null
-  /** Bytes that a failed write has left. */
-  private backlog: Buffer | null = null
-  isSyncing: boolean = false
-  /** Size of the files before the current one. */
-  baseBytes = 0
-  private isClosed: boolean = false
-  /** Told after each fdatasync that made progress. */
-  onSynced: () => void = () => {}
+  private overflowError: string | null = null
+  /** When the delay was looked at last without a write that makes no progress, and what was written by then. */
+  private waitingSinceMs = 0
+  private checkedBytes = 0
+  /** Whether they no longer wait. */
+  private isOverdue: boolean = false
+  private lastSecond = 0
 
-  constructor(options: AofOptions, fd: number, fileBytes: number, policy: number, files: AofFiles = SYSTEM_FILES) {
-    this.options = options
+  constructor(fd: number, fileBytes: number, effects: number, options: AofOptions) {
     this.fd = fd
     this.fileBytes = fileBytes
-    this.policy = policy
-    this.files = files
+    this.acceptedEffects = effects
+    this.writtenEffects = effects
+    this.syncedEffects = effects
+    this.files = options.files
+    this.log = options.log
+    this.policy = options.policy
+    this.pendingBytesMax = options.pendingBytesMax ?? PENDING_BYTES_MAX
+    this.onProgress = options.onProgress
   }
 
   /** Why the log cannot be written at present; null when it can. */
   get error(): string | null {
-    return this.writeError ?? this.syncError
+    return this.writeError ?? this.syncError ?? this.overflowError ?? this.directoryError
   }
 
-  get totalBytes(): number {
-    return this.baseBytes + this.fileBytes
+  /** Replies may go out that stand for so many accepted bytes. */
+  get releasedBytes(): number {
+    if (this.policy === FsyncPolicy.Always) return this.isSyncPaused ? this.writtenBytes : this.syncedBytes
+    // What could not be written is kept, and further writes are refused: that is all there is to tell.
+    return this.isOverdue || this.writeError !== null ? this.acceptedBytes : this.writtenBytes
   }
 
-  /** Takes journal bytes. Never throws: a failure shows in `error`. */
-  append(buffer: Buffer, start: number, end: number): void {
-    this.acceptedBytes += end - start
-    if (this.backlog !== null) {
-      this.backlog = Buffer.concat([this.backlog, buffer.subarray(start, end)])
+  /** Whether the file before the current one is not durable yet. */
+  get isSwitching(): boolean {
+    return this.retiredFd >= 0
+  }
+
+  /**
+   * Takes journal bytes, which hold all effects up to the `effects`th. There must be room for an annotation line behind
+   * them. Never throws: a failure shows in `error`.
+   */
+  append(buffer: Buffer, start: number, end: number, effects: number, nowMs: number): void {
+    this.acceptedEffects = effects
+    const stamp = this.writesTimestamps ? this.timestamp(nowMs) : null
+    if (stamp !== null) this.accept(stamp, 0, stamp.length)
+    if (!this.writesChecksums) {
+      this.accept(buffer, start, end)
       return
     }
-    const written = this.write(buffer, start, end)
-    if (written < end) this.backlog = Buffer.from(buffer.subarray(written, end))
-  }
-
-  /** Whether all that was accepted is durable. Only meaningful for `always`. */
-  get isDurable(): boolean {
-    return this.syncedBytes === this.acceptedBytes
+    const before = stamp === null ? 0 : checksumOf(stamp, 0, stamp.length, 0)
+    const bytes = (stamp === null ? 0 : stamp.length) + end - start
+    this.accept(buffer, start, writeChecksum(buffer, end, checksumOf(buffer, start, end, before), bytes))
   }
 
   /** Starts an fdatasync unless one is running or nothing is due. */
   sync(): void {
-    if (this.isSyncing || this.syncedBytes === this.writtenBytes) return
+    if (this.isSyncing || this.isClosed) return
+    const isRetired = this.retiredFd >= 0
+    if (!isRetired && (this.isSyncPaused || this.directoryError !== null)) return
+    if (!isRetired && this.syncedBytes === this.writtenBytes) return
     this.isSyncing = true
+    const fd = isRetired ? this.retiredFd : this.fd
     const covered = this.writtenBytes
-    this.files.sync(this.fd, (error) => {
+    const effects = this.writtenEffects
+    this.files.syncContentLater(fd, (error) => {
       this.isSyncing = false
-      if (this.isClosed) return
+      // The file may have been closed meanwhile, after it was synced otherwise.
+      if (this.isClosed || (fd !== this.fd && fd !== this.retiredFd)) return
       this.noteSync(error === null ? null : `fdatasync: ${error.message}`)
       if (error !== null) return
       this.syncedBytes = covered
-      this.onSynced()
-      if (this.policy === FsyncPolicy.Always) this.sync()
+      this.syncedEffects = effects
+      if (fd === this.retiredFd) this.dropRetired()
+      this.onProgress()
+      if (this.policy === FsyncPolicy.Always || this.retiredFd >= 0) this.sync()
     })
+  }
+
+  /**
+   * Goes on in another, empty file. What the old one holds is synced first, in the background; it is closed then.
+   * Must not be called while there is an error or another switch is under way.
+   */
+  switchTo(fd: number): void {
+    this.retiredFd = this.fd
+    this.fd = fd
+    this.fileBytes = 0
+    this.lastSecond = 0
+    if (this.syncedBytes === this.acceptedBytes && !this.isSyncing) this.dropRetired()
+    else this.sync()
+  }
+
+  /** Ten times a second, with the time of a monotonic clock: replies do not wait for ever. */
+  checkDelay(nowMs: number): void {
+    const isWaiting = this.writtenBytes < this.acceptedBytes && this.writeError === null
+    if (!isWaiting || this.policy === FsyncPolicy.Always || this.writtenBytes > this.checkedBytes) {
+      this.checkedBytes = this.writtenBytes
+      this.waitingSinceMs = nowMs
+      return
+    }
+    if (nowMs - this.waitingSinceMs < DELAY_MS_MAX) return
+    this.waitingSinceMs = nowMs
+    this.isOverdue = true
+    this.delayedSyncs++
+    this.log.notice(
+      'Asynchronous AOF fsync is taking too long (disk is busy?). Replies no longer wait until the AOF buffer is written; what a killed process would lose grows until the disk is quicker.',
+    )
+    this.onProgress()
   }
 
   /** Once per second: tries again what failed, and syncs under `everysec`. */
   tick(): void {
-    if (this.backlog !== null) this.retry()
+    if (this.writeError !== null) this.retry()
     // After a failed fdatasync only a successful one ends the error, whatever the policy.
-    if (this.policy !== FsyncPolicy.No || this.syncError !== null) this.sync()
+    if (this.policy !== FsyncPolicy.No || this.syncError !== null || this.retiredFd >= 0) this.sync()
   }
 
-  /** Writes and syncs everything, at shutdown. Returns false when that failed. */
+  /** Writes all that was accepted, whatever it takes. Returns false when that failed. */
+  flush(): boolean {
+    if (!this.awaitWrite() || !this.flushRetired()) return false
+    while (this.pending.length > 0) {
+      const next = this.pending.shift()!
+      this.pendingBytes -= next.length
+      const written = this.write(next, 0, next.length)
+      if (written === next.length) continue
+      this.putBack(next.subarray(written))
+      return false
+    }
+    this.noteWritten()
+    return true
+  }
+
+  /** Writes and syncs everything, at the end. Returns false when that failed. */
   close(): boolean {
-    if (this.backlog !== null) this.retry()
-    let isComplete = this.backlog === null
+    let isComplete = this.flush()
     try {
-      fdatasyncSync(this.fd)
+      this.files.syncContent(this.fd)
     } catch (error) {
       isComplete = false
-      this.noteSync(`fdatasync: ${String(error)}`)
+      this.noteSync(`fdatasync: ${textOf(error)}`)
     }
     this.isClosed = true
-    closeSync(this.fd)
+    this.closeFile(this.fd)
+    if (this.retiredFd >= 0) this.closeFile(this.retiredFd)
+    this.retiredFd = -1
+    if (isComplete) {
+      this.syncedBytes = this.acceptedBytes
+      this.syncedEffects = this.acceptedEffects
+    }
     return isComplete
   }
 
-  private retry(): void {
-    const backlog = this.backlog!
-    const written = this.write(backlog, 0, backlog.length)
-    if (written < backlog.length) {
-      this.backlog = backlog.subarray(written)
-      return
-    }
-    this.backlog = null
-    this.noteWrite(null)
-    if (this.policy === FsyncPolicy.Always) this.sync()
+  /** Gives the file up: what it holds is of no use any more. */
+  abandon(): void {
+    this.isClosed = true
+    this.closeFile(this.fd)
+    if (this.retiredFd >= 0) this.closeFile(this.retiredFd)
+    this.retiredFd = -1
   }
 
+  // ---- writing -------------------------------------------------------------------------------------------------
+
+  private timestamp(nowMs: number): Buffer | null {
+    const second = Math.floor(nowMs / 1000)
+    if (second <= this.lastSecond) return null
+    this.lastSecond = second
+    return timestampLine(second)
+  }
+
+  private accept(buffer: Buffer, start: number, end: number): void {
+    this.acceptedBytes += end - start
+    if (this.mustQueue()) {
+      this.queue(Buffer.from(buffer.subarray(start, end)))
+      return
+    }
+    const written = this.write(buffer, start, end)
+    if (written < end) this.queue(Buffer.from(buffer.subarray(written, end)))
+    else this.writtenEffects = this.acceptedEffects
+  }
+
+  private mustQueue(): boolean {
+    return (
+      this.isWriting ||
+      this.pendingBytes > 0 ||
+      this.retiredFd >= 0 ||
+      (this.isSyncing && this.policy === FsyncPolicy.EverySecond)
+    )
+  }
+
+  private queue(bytes: Buffer): void {
+    this.pending.push(bytes)
+    this.pendingBytes += bytes.length
+    if (this.pendingBytes > this.pendingBytesMax && this.overflowError === null && this.writeError === null)
+      this.noteOverflow(`the disk is too slow, ${this.pendingBytes} bytes wait to be written`)
+    this.writeQueue()
+  }
+
+  private putBack(bytes: Buffer): void {
+    this.pending.unshift(bytes)
+    this.pendingBytes += bytes.length
+  }
+
+  /** Hands what has gathered to the thread pool, unless it is busy or must wait. */
+  private writeQueue(): void {
+    if (this.isWriting || this.retiredFd >= 0 || this.writeError !== null || this.pendingBytes === 0) return
+    const bytes = this.pending.length === 1 ? this.pending[0]! : Buffer.concat(this.pending)
+    const effects = this.acceptedEffects
+    this.pending = []
+    this.pendingBytes = 0
+    this.isWriting = true
+    this.inFlight = bytes
+    this.files.writeLater(this.fd, bytes, 0, bytes.length, (error, written) => {
+      // Whoever could not wait for this has written to the end, or given up.
+      if (this.inFlight !== bytes) return
+      this.isWriting = false
+      this.inFlight = EMPTY
+      this.tookInFlight(bytes, error === null ? written : 0, error, effects)
+      if (!this.isClosed) this.writeQueue()
+    })
+  }
+
+  private tookInFlight(bytes: Buffer, written: number, error: Error | null, effects: number): void {
+    this.count(written)
+    if (written < bytes.length) this.putBack(bytes.subarray(written))
+    else this.writtenEffects = effects
+    if (error !== null) this.noteWrite(error.message)
+    else if (written === 0) this.noteWrite('the system took no bytes')
+    else this.noteWritten()
+  }
+
+  /** Tries a failed write again, on the thread pool. */
+  private retry(): void {
+    if (this.isWriting) return
+    const before = this.writeError
+    // Without this the queue would not be touched; the error is told until a write has succeeded.
+    this.writeError = null
+    this.writeQueue()
+    if (this.isWriting || this.pendingBytes > 0) this.writeError = before
+  }
+
+  /** Waits until a write that is under way on the thread pool has ended. Returns false when it does not. */
+  private awaitWrite(): boolean {
+    if (!this.isWriting) return true
+    const bytes = this.inFlight
+    const wanted = this.fileBytes + bytes.length
+    const clock = new Int32Array(new SharedArrayBuffer(4))
+    for (let waitedMs = 0; this.files.sizeOf(this.fd) < wanted; waitedMs++) {
+      if (waitedMs >= CLOSE_WAIT_MS_MAX) {
+        this.noteWrite('a write does not end')
+        return false
+      }
+      Atomics.wait(clock, 0, 0, 1)
+    }
+    this.isWriting = false
+    this.inFlight = EMPTY
+    this.tookInFlight(bytes, bytes.length, null, this.writtenEffects)
+    return true
+  }
+
+  private flushRetired(): boolean {
+    if (this.retiredFd < 0) return true
+    try {
+      this.files.syncContent(this.retiredFd)
+    } catch (error) {
+      this.noteSync(`fdatasync: ${textOf(error)}`)
+      return false
+    }
+    this.closeFile(this.retiredFd)
+    this.retiredFd = -1
+    return true
+  }
+
+  private dropRetired(): void {
+    this.closeFile(this.retiredFd)
+    this.retiredFd = -1
+    this.writeQueue()
+  }
+
+  private closeFile(fd: number): void {
+    try {
+      this.files.close(fd)
+    } catch (error) {
+      this.log.warning(`Cannot close an append-only file: ${textOf(error)}`)
+    }
+  }
+
+  /** Writes at once. Returns the offset behind what was taken; less than `end` means `writeError`. */
   private write(buffer: Buffer, start: number, end: number): number {
     let at = start
     try {
       while (at < end) {
         const written = this.files.write(this.fd, buffer, at, end - at)
+        if (written === 0) throw new Error('the system took no bytes')
         at += written
-        this.writtenBytes += written
-        this.fileBytes += written
+        this.count(written)
       }
     } catch (error) {
-      this.noteWrite(error instanceof Error ? error.message : String(error))
+      this.noteWrite(textOf(error))
     }
     return at
   }
+
+  private count(bytes: number): void {
+    this.writtenBytes += bytes
+    this.fileBytes += bytes
+  }
+
+  /** A write has succeeded: errors of that kind are over, and what waited for it goes on. */
+  private noteWritten(): void {
+    if (this.writeError !== null) this.noteWrite(null)
+    if (this.overflowError !== null && this.pendingBytes === 0) this.noteOverflow(null)
+    if (this.writtenBytes === this.acceptedBytes) {
+      this.writtenEffects = this.acceptedEffects
+      this.isOverdue = false
+    }
+    if (this.policy === FsyncPolicy.Always) this.sync()
+    this.onProgress()
+  }
+
+  // ---- errors --------------------------------------------------------------------------------------------------
 
   private noteWrite(error: string | null): void {
     const before = this.error
@@ -212,27 +424,20 @@ export class Aof implements AofStatus {
     this.logChange(before)
   }
 
+  private noteOverflow(error: string | null): void {
+    const before = this.error
+    this.overflowError = error
+    this.logChange(before)
+  }
+
   private logChange(before: string | null): void {
-    const log = this.options.log
     if (before === null && this.error !== null)
-      log.warning(`Cannot write the append-only file, writes are refused: ${this.error}`)
+      this.log.warning(`Cannot write the append-only file, writes are refused: ${this.error}`)
     if (before !== null && this.error === null)
-      log.notice('The append-only file can be written again, writes are accepted')
+      this.log.notice('AOF write error looks solved, the append-only file can be written again')
   }
 }
 
-/** Creates or opens the last incremental file for appending, and the manifest that names it. */
-export function openForAppend(options: AofOptions, manifest: Manifest | null): { fd: number; manifest: Manifest } {
-  mkdirSync(join(options.directory, options.folder), { recursive: true })
-  const last = manifest?.incremental.at(-1)
-  if (manifest !== null && last !== undefined) {
-    return { fd: openSync(aofPath(options, last.name), 'a'), manifest }
-  }
-  const sequence = 1
-  const name = `${options.fileName}.${sequence}.incr.aof`
-  // The file is there before the manifest names it: a crash in between leaves a file that nobody names.
-  const fd = openSync(aofPath(options, name), 'a')
-  const next: Manifest = { base: manifest?.base ?? null, incremental: [{ name, sequence, type: 'i' }] }
-  writeManifest(aofPath(options, `${options.fileName}.manifest`), next)
-  return { fd, manifest: next }
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }

@@ -14,12 +14,17 @@ import { integerLength, writeInteger } from '../bytes/integer.ts'
 import type { Args } from '../resp/args.ts'
 import { type Arena, copyBytes, type Ref } from '../storage/arena.ts'
 
-/** Receives journal bytes, whole units only. The buffer is valid during the call. */
+/**
+ * Receives journal bytes, whole units only. The buffer is valid during the call, and the receiver may write into the
+ * DRAIN_SLACK_BYTES behind them.
+ */
 export type JournalSubscriber = (buffer: Buffer, start: number, end: number) => void
 
 const FIRST_BYTES = 256 * 1024
 const KEEP_BYTES_MAX = 4 * 1024 * 1024
 const SLACK_BYTES = 64
+/** Room behind the bytes that subscribers receive. */
+export const DRAIN_SLACK_BYTES = SLACK_BYTES
 const MULTI = Buffer.from('*1\r\n$5\r\nMULTI\r\n')
 const EXEC = Buffer.from('*1\r\n$4\r\nEXEC\r\n')
 const CR = 13
@@ -38,6 +43,8 @@ export class Journal {
   enabled: boolean = false
   /** Effects begun so far; the pipeline compares it to see whether a handler wrote its own. */
   effectCount = 0
+  /** How many of them the bytes hold that subscribers have received. */
+  drainedEffects = 0
   /** Units encoded since the last drain and bytes handed out in all. */
   totalBytes = 0
 
@@ -147,10 +154,12 @@ export class Journal {
   /** Hands all bytes to the subscribers and starts afresh, except within a unit that has effects. */
   drain(): void {
     if (this.at === 0 || (this.unitDepth > 0 && this.unitEffects > 0)) return
+    this.room(0)
     const end = this.at
     this.at = 0
     this.unitStart = 0
     this.totalBytes += end
+    this.drainedEffects = this.effectCount
     for (const subscriber of this.subscribers) subscriber(this.buffer, 0, end)
     if (this.buffer.length > KEEP_BYTES_MAX) this.buffer = Buffer.allocUnsafeSlow(FIRST_BYTES)
   }
@@ -164,7 +173,11 @@ export class Journal {
     const end = this.unitStart
     if (end === 0) return
     this.totalBytes += end
-    for (const subscriber of this.subscribers) subscriber(this.buffer, 0, end)
+    this.drainedEffects = this.effectCount - this.unitEffects
+    // Behind these bytes lies the unit, so they are moved to where there is room.
+    const handedOut = Buffer.allocUnsafeSlow(end + DRAIN_SLACK_BYTES)
+    this.buffer.copy(handedOut, 0, 0, end)
+    for (const subscriber of this.subscribers) subscriber(handedOut, 0, end)
     this.buffer.copyWithin(0, end, this.at)
     this.at -= end
     this.unitStart = 0

@@ -1,13 +1,23 @@
 /**
  * The manifest of a multi-part append-only file: which files make up the log, in order.
  *
- * One line a file, `file NAME seq N type b|i|h` (base, incremental, history). The base is loaded first, then the
- * incremental files by sequence number; the last one is appended to. It is replaced atomically: written aside, synced,
- * renamed. Source: Valkey 7.2 src/aof.c aofLoadManifestFromFile.
+ * One line a file, `file NAME seq N type b|h|i`. The base (b) is loaded first, then the incremental files (i) by sequence
+ * number; the last one is appended to. History files (h) are no longer needed and about to be removed. A manifest is never
+ * changed: each step makes a new one, which is used once it is on the disk.
+ *
+ *     appendonly.aof.2.base.rdb  b      names: appendfilename . sequence . base|incr . format
+ *     appendonly.aof.1.base.rdb  h
+ *     appendonly.aof.1.incr.aof  h
+ *     appendonly.aof.2.incr.aof  i
+ *
+ * Names are byte strings. Source: Valkey 7.2 src/aof.c aofLoadManifestFromFile, getAofManifestAsString.
  */
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-import { splitQuoted } from '../bytes/quoting.ts'
+import { readFileSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { quote, splitQuoted } from '../bytes/quoting.ts'
+import { decodePath } from '../config/path-text.ts'
+import { type Files, SYSTEM_FILES } from '../files/files.ts'
+import { replaceFile } from '../files/replace-file.ts'
 
 export interface ManifestFile {
   readonly name: string
@@ -20,13 +30,32 @@ export interface Manifest {
   readonly base: ManifestFile | null
   /** In ascending order of their sequence numbers. */
   readonly incremental: readonly ManifestFile[]
+  /** What is to be removed, newest first. */
+  readonly history: readonly ManifestFile[]
+  /** The highest sequence numbers that were given to files. */
+  readonly baseSequence: number
+  readonly incrementalSequence: number
 }
 
-/** Longest line that Redis reads. */
+export const EMPTY_MANIFEST: Manifest = {
+  base: null,
+  incremental: [],
+  history: [],
+  baseSequence: 0,
+  incrementalSequence: 0,
+}
+
+/** Longest line that Redis reads, with its end. */
 const LINE_BYTES_MAX = 1024
+const FILE_MODE = 0o644
 
 /** A manifest that cannot be used; the message names file and line. */
 export class ManifestError extends Error {}
+
+/** The file name of the manifest of the log with this base name (`appendfilename`). */
+export function manifestName(fileName: string): string {
+  return `${fileName}.manifest`
+}
 
 /** Reads a manifest; null when the file does not exist. @throws ManifestError for anything malformed */
 export function readManifest(path: string): Manifest | null {
@@ -37,76 +66,128 @@ export function readManifest(path: string): Manifest | null {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null
     throw error
   }
+  return parseManifest(text, path)
+}
+
+/** @throws ManifestError, which names `path` */
+export function parseManifest(text: string, path: string): Manifest {
+  if (text === '') throw new ManifestError(`Found an empty AOF manifest: ${path}`)
   const lines = text.split('\n')
-  if (lines.at(-1) !== '') throw new ManifestError(`Cannot read AOF manifest ${path}: the last line has no end`)
-  lines.pop()
-  if (lines.length === 0) throw new ManifestError(`Cannot read AOF manifest ${path}: it is empty`)
-  let base: ManifestFile | null = null
-  const incremental: ManifestFile[] = []
+  const hasEnd = lines.at(-1) === ''
+  if (hasEnd) lines.pop()
+  let manifest = EMPTY_MANIFEST
   lines.forEach((line, index) => {
-    const fail = (reason: string): never => {
-      throw new ManifestError(`Cannot read AOF manifest ${path}: line ${index + 1}: ${reason}: '${line}'`)
-    }
-    if (line.length > LINE_BYTES_MAX) fail('too long')
     if (line.startsWith('#')) return
-    const file = parseLine(line)
-    if (file === null) fail('expected file NAME seq N type b|i|h')
-    else if (file.name.includes('/')) fail('a file name must not hold a path')
-    else if (file.type === 'b') {
-      if (base !== null) fail('a second base file')
-      base = file
-    } else if (file.type === 'i') {
-      if (file.sequence <= (incremental.at(-1)?.sequence ?? 0)) fail('sequence numbers must ascend')
-      incremental.push(file)
+    const isLast = index === lines.length - 1
+    const problem = (isLast && !hasEnd) || line.length >= LINE_BYTES_MAX ? TOO_LONG : null
+    const parsed = problem ?? parseLine(line)
+    const next = typeof parsed === 'string' ? parsed : withFile(manifest, parsed)
+    if (typeof next === 'string') {
+      throw new ManifestError(`Reading the manifest file ${path}, at line ${index + 1}: ${next} >>> '${line.trim()}'`)
     }
+    manifest = next
   })
-  return { base, incremental }
+  return manifest
 }
 
-/** Writes a manifest and makes it durable before it takes the place of the old one. */
-export function writeManifest(path: string, manifest: Manifest): void {
-  const files = manifest.base === null ? manifest.incremental : [manifest.base, ...manifest.incremental]
-  const text = files.map((file) => `file ${quoteName(file.name)} seq ${file.sequence} type ${file.type}\n`).join('')
-  const temporary = join(dirname(path), `temp-${process.pid}.manifest`)
-  const fd = openSync(temporary, 'w')
-  try {
-    writeSync(fd, text, null, 'latin1')
-    fsyncSync(fd)
-  } finally {
-    closeSync(fd)
+/** The text of a manifest: base, history, incremental files. */
+export function manifestText({ base, history, incremental }: Manifest): string {
+  const files = base === null ? [...history, ...incremental] : [base, ...history, ...incremental]
+  return files.map((file) => `file ${quoteName(file.name)} seq ${file.sequence} type ${file.type}\n`).join('')
+}
+
+/**
+ * Writes a manifest in place of the old one.
+ * @throws NotDurableError when it is in place, but may not outlive a power cut; anything else: the old one is there
+ */
+export function writeManifest(path: string, manifest: Manifest, files: Files = SYSTEM_FILES): void {
+  const temporary = join(dirname(path), `temp-${basename(path)}`)
+  replaceFile(path, Buffer.from(manifestText(manifest), 'latin1'), { mode: FILE_MODE, temporary, files })
+}
+
+/** With a new base file of this format; the base that it replaces is history. */
+export function withNewBase(manifest: Manifest, fileName: string, format: 'rdb' | 'aof'): Manifest {
+  const sequence = freeSequence(manifest, manifest.baseSequence, (n) => `${fileName}.${n}.base.${format}`)
+  const base: ManifestFile = { name: `${fileName}.${sequence}.base.${format}`, sequence, type: 'b' }
+  const history = manifest.base === null ? manifest.history : [asHistory(manifest.base), ...manifest.history]
+  return { ...manifest, base, history, baseSequence: sequence }
+}
+
+/** With a further incremental file, to which the log goes on. */
+export function withNewIncremental(manifest: Manifest, fileName: string): Manifest {
+  const sequence = freeSequence(manifest, manifest.incrementalSequence, (n) => `${fileName}.${n}.incr.aof`)
+  const file: ManifestFile = { name: `${fileName}.${sequence}.incr.aof`, sequence, type: 'i' }
+  return { ...manifest, incremental: [...manifest.incremental, file], incrementalSequence: sequence }
+}
+
+/** All incremental files but the last `keptCount` are history: the base holds what they hold. */
+export function withIncrementalAsHistory(manifest: Manifest, keptCount: 0 | 1): Manifest {
+  const { incremental } = manifest
+  const count = Math.max(0, incremental.length - keptCount)
+  const history = [...incremental.slice(0, count).map(asHistory), ...manifest.history]
+  return { ...manifest, incremental: incremental.slice(count), history }
+}
+
+export function withoutHistory(manifest: Manifest): Manifest {
+  return { ...manifest, history: [] }
+}
+
+/** The files of a log, in the order in which they are loaded. */
+export function filesToLoad({ base, incremental }: Manifest): readonly ManifestFile[] {
+  return base === null ? incremental : [base, ...incremental]
+}
+
+/** A number whose name no file of the manifest has: a new file must not be one that is about to be removed. */
+function freeSequence(manifest: Manifest, last: number, nameOf: (sequence: number) => string): number {
+  let sequence = last + 1
+  while (manifest.history.some(({ name }) => name === nameOf(sequence))) sequence++
+  return sequence
+}
+
+function asHistory(file: ManifestFile): ManifestFile {
+  return { ...file, type: 'h' }
+}
+
+const BAD_FORMAT = 'Invalid AOF manifest file format'
+const TOO_LONG = 'The AOF manifest file contains too long line'
+
+/** The manifest with one more line; what is wrong with that as text. */
+function withFile(manifest: Manifest, file: ManifestFile): Manifest | string {
+  if (file.type === 'b') {
+    if (manifest.base !== null) return 'Found duplicate base file information'
+    return { ...manifest, base: file, baseSequence: file.sequence }
   }
-  renameSync(temporary, path)
-  syncDirectory(dirname(path))
+  if (file.type === 'h') return { ...manifest, history: [...manifest.history, file] }
+  if (file.sequence <= manifest.incrementalSequence) return 'Found a non-monotonic sequence number'
+  return { ...manifest, incremental: [...manifest.incremental, file], incrementalSequence: file.sequence }
 }
 
-/** Makes creations and renames in a directory durable. Windows has no such call and needs none. */
-export function syncDirectory(path: string): void {
-  if (process.platform === 'win32') return
-  const fd = openSync(path, 'r')
-  try {
-    fsyncSync(fd)
-  } finally {
-    closeSync(fd)
-  }
-}
-
-function quoteName(name: string): string {
-  return /[\s"'\\]/.test(name) ? `"${name.replace(/["\\]/g, '\\$&')}"` : name
-}
-
-function parseLine(line: string): ManifestFile | null {
+function parseLine(line: string): ManifestFile | string {
   const words = splitQuoted(line)
-  if (words === null || words.length < 6 || words.length % 2 !== 0) return null
-  let name: string | null = null
+  // More than the six words that we know may come from later versions.
+  if (words === null || words.length < 6 || words.length % 2 !== 0) return BAD_FORMAT
+  let name = ''
   let sequence = 0
   let type = ''
   for (let i = 0; i < words.length; i += 2) {
     const key = words[i]!.toLowerCase()
     const value = words[i + 1]!
     if (key === 'file') name = value
-    else if (key === 'seq') sequence = /^[0-9]+$/.test(value) ? Number(value) : 0
-    else if (key === 'type') type = value
+    else if (key === 'seq') sequence = /^[0-9]{1,15}$/.test(value) ? Number(value) : 0
+    else if (key === 'type') type = value.charAt(0)
   }
-  if (name === null || sequence === 0 || (type !== 'b' && type !== 'i' && type !== 'h')) return null
+  if (/[/\\]/.test(name)) return "File can't be a path, just a filename"
+  if (name === '' || sequence === 0 || type === '') return BAD_FORMAT
+  if (type !== 'b' && type !== 'i' && type !== 'h') return 'Unknown AOF file type'
   return { name, sequence, type }
+}
+
+/** Quoted where a reader would not take it for one word otherwise (sdsneedsrepr). */
+function quoteName(name: string): string {
+  return /^[!#-&(-[\]-~]+$/.test(name) ? name : quote(name)
+}
+
+/** Path of a file of the log. */
+export function logPath(folder: string, name: string): string {
+  return join(folder, decodePath(name))
 }

@@ -30,6 +30,14 @@ export const SYNTAX_ERROR = new ReplyError('ERR syntax error')
 export const NOT_AN_INTEGER = new ReplyError('ERR value is not an integer or out of range')
 export const OUT_OF_RANGE = new ReplyError('ERR value is out of range')
 export const OUT_OF_RANGE_POSITIVE = new ReplyError('ERR value is out of range, must be positive')
+export const NUMLOCAL_OUT_OF_RANGE = new ReplyError('ERR value is out of range, value must between 0 and 1')
+export const WAITAOF_WITHOUT_AOF = new ReplyError(
+  'ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.',
+)
+export const REWRITE_IN_PROGRESS = new ReplyError('ERR Background append only file rewriting already in progress')
+export const REWRITE_FAILED = new ReplyError(
+  "ERR Can't execute an AOF background rewriting. Please check the server logs for more information.",
+)
 export const NOT_A_FLOAT = new ReplyError('ERR value is not a valid float')
 export const INCR_OVERFLOW = new ReplyError('ERR increment or decrement would overflow')
 export const DECR_OVERFLOW = new ReplyError('ERR decrement would overflow')

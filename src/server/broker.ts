@@ -7,22 +7,20 @@
  * A port that is taken ends the start before any file was touched; clients that connect while data are loaded are told
  * so by the commands that need them.
  */
-import { existsSync, fstatSync, mkdirSync, realpathSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync } from 'node:fs'
 import type { Config } from '../config/config.ts'
 import { fatalConfigError } from '../config/config-error.ts'
+import { type Files, SYSTEM_FILES } from '../files/files.ts'
 import type { Log } from '../observe/log.ts'
-import { Aof, type AofFiles, type AofOptions, aofPath, openForAppend, openManifest } from '../persistence/aof.ts'
+import type { AofFolder } from '../persistence/aof-folder.ts'
 import { AofLoadError, type AofLoadFile } from '../persistence/aof-load.ts'
-import { lockLog } from '../persistence/lock.ts'
-import type { Manifest } from '../persistence/manifest.ts'
+import { filesToLoad } from '../persistence/manifest.ts'
 import { isMissingAddress, parseBindAddress } from '../transport/bind-address.ts'
 import type { Endpoint } from '../transport/contract.ts'
 import { listenTcp, listenUnix } from '../transport/node.ts'
 import { listenTls, type TlsEndpoint } from '../transport/tls.ts'
 import { DataLoading } from './loading.ts'
 import { type Clock, Server } from './server.ts'
-import { fsyncPolicy } from './settings.ts'
 import { TLS_DIRECTIVES, tlsSettings } from './tls-settings.ts'
 import { loadUsers } from './users.ts'
 
@@ -31,7 +29,7 @@ export interface BrokerOptions {
   readonly log: Log
   readonly clock?: Clock
   /** File operations of the log, replaced in fault tests. */
-  readonly aofFiles?: AofFiles
+  readonly files?: Files
   /** Opens a further door once the data is loaded. */
   readonly openAnnex?: (server: Server) => Promise<Annex | null>
 }
@@ -49,20 +47,22 @@ export class Broker {
   readonly server: Server
   readonly config: Config
   readonly log: Log
-  private readonly aofFiles: AofFiles | undefined
   private readonly openAnnex: (server: Server) => Promise<Annex | null>
   private annex: Annex | null = null
   private endpoints: Endpoint[] = []
   private isClosed: boolean = false
-  private unlockLog: () => void = () => {}
   private readonly loading: DataLoading
 
   constructor(options: BrokerOptions) {
     this.config = options.config
     this.log = options.log
-    this.aofFiles = options.aofFiles
     this.openAnnex = options.openAnnex ?? (async () => null)
-    this.server = new Server({ config: options.config, log: options.log, clock: options.clock ?? { now: Date.now } })
+    this.server = new Server({
+      config: options.config,
+      log: options.log,
+      clock: options.clock ?? { now: Date.now },
+      files: options.files ?? SYSTEM_FILES,
+    })
     this.loading = new DataLoading(this.server)
     this.server.onReloadDump = (reload) => this.loading.reloadDump(reload)
   }
@@ -88,7 +88,8 @@ export class Broker {
     loadUsers(this.server.users, this.config, this.log)
     this.loading.begin()
     await this.listenOnPorts()
-    const aofOptions = this.config.bool('appendonly') ? this.lockAof() : null
+    const hasLog = this.config.bool('appendonly')
+    if (hasLog) this.server.appendOnly.lock()
     await this.listenOnSocket()
     // Whoever closed the broker meanwhile has not seen all endpoints.
     if (this.isClosed) await this.closeEndpoints()
@@ -97,8 +98,9 @@ export class Broker {
     }
     this.refuseOtherAddresses()
     this.server.start()
-    if (aofOptions === null) await this.loading.loadDump(() => this.isClosed)
-    else await this.openAof(aofOptions)
+    if (hasLog) await this.openAof()
+    else await this.loading.loadDump(() => this.isClosed)
+    this.server.onReloadLog = () => this.reload()
     if (this.isClosed) return
     this.loading.finish()
     this.annex = await this.openAnnex(this.server)
@@ -125,7 +127,6 @@ export class Broker {
     const closing = this.closeEndpoints()
     await this.annex?.close()
     const isComplete = this.server.close()
-    this.unlockLog()
     await closing
     return isComplete
   }
@@ -139,7 +140,6 @@ export class Broker {
     this.isClosed = true
     for (const endpoint of this.endpoints) void endpoint.close()
     const isComplete = this.server.closeNow()
-    this.unlockLog()
     return isComplete
   }
 
@@ -150,38 +150,21 @@ export class Broker {
     }
   }
 
-  private lockAof(): AofOptions {
-    this.config.createDefaultDirectory()
-    const options: AofOptions = {
-      directory: this.config.directory,
-      folder: this.config.text('appenddirname'),
-      fileName: this.config.text('appendfilename'),
-      log: this.log,
-    }
-    const folder = join(options.directory, options.folder)
-    // Not recursive: that never ends where the system denies that a directory exists in which it creates nothing (/proc).
-    if (!existsSync(folder)) mkdirSync(folder)
-    this.unlockLog = lockLog(join(realpathSync(folder), `${options.fileName}.lock`))
-    return options
-  }
-
-  private async openAof(options: AofOptions): Promise<void> {
-    const found = openManifest(options)
-    if (found !== null) await this.loading.loadLog(filesOf(options, found), () => this.isClosed)
-    if (this.isClosed) return
-    const { fd } = openForAppend(options, found)
-    const aof = new Aof(options, fd, fstatSync(fd).size, fsyncPolicy(this.config.text('appendfsync')), this.aofFiles)
-    aof.onSynced = this.server.output.releaseHeld
-    aof.baseBytes = sizeOfOlder(options, found)
-    this.server.aof = aof
-    this.server.onReloadLog = () => this.reload(options)
-    this.server.journal.subscribe((buffer, start, end) => aof.append(buffer, start, end))
+  private async openAof(): Promise<void> {
+    const { appendOnly } = this.server
+    appendOnly.folder.takeOver()
+    const isStopped = (): boolean => this.isClosed
+    // A snapshot becomes the beginning of a log that there is not yet; Redis would start without its data.
+    if (appendOnly.folder.isEmpty) await this.loading.loadDump(isStopped)
+    else await this.loading.loadLog(filesOf(appendOnly.folder), isStopped)
+    if (!this.isClosed) appendOnly.open()
   }
 
   /** Empties the data and loads the log again (DEBUG LOADAOF). */
-  private reload(options: AofOptions): boolean {
-    const found = openManifest(options)
-    return found !== null && this.loading.reloadLog(filesOf(options, found))
+  private reload(): boolean {
+    const { folder } = this.server.appendOnly
+    folder.read()
+    return !folder.isEmpty && this.loading.reloadLog(filesOf(folder))
   }
 
   private async listenOnPorts(): Promise<void> {
@@ -262,21 +245,15 @@ export class Broker {
   }
 }
 
-/** The files of a log, in the order in which they are loaded. */
-function filesOf(options: AofOptions, manifest: Manifest): AofLoadFile[] {
-  const entries = manifest.base === null ? manifest.incremental : [manifest.base, ...manifest.incremental]
-  return entries.map(({ name, type }) => {
-    const path = aofPath(options, name)
+/** The files of a log, in the order in which they are loaded. @throws AofLoadError when one is missing */
+function filesOf(folder: AofFolder): AofLoadFile[] {
+  return filesToLoad(folder.manifest).map(({ name, type }) => {
+    const path = folder.pathOf(name)
+    // In these words, as scripts look for them in the log of Redis.
     if (!existsSync(path))
-      throw new AofLoadError(`Cannot load append-only file: ${path}, which the manifest names, is missing`)
-    return { name, path, kind: type === 'b' ? 'base' : 'incr', isOldStyle: name === options.fileName }
+      throw new AofLoadError(
+        `Cannot load the append-only file ${name} that the manifest names: No such file or directory`,
+      )
+    return { name, path, kind: type === 'b' ? 'base' : 'incr', isOldStyle: name === folder.options.fileName }
   })
-}
-
-/** Size of all files but the last, to which the log goes on. */
-function sizeOfOlder(options: AofOptions, manifest: Manifest | null): number {
-  if (manifest === null) return 0
-  const files = filesOf(options, manifest)
-  const older = manifest.incremental.length > 0 ? files.slice(0, -1) : files
-  return older.reduce((sum, { path }) => sum + statSync(path).size, 0)
 }

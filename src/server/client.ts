@@ -98,6 +98,7 @@ export class Client implements Session, Receiver {
   bytesIn: number = 0
   bytesOut: number = 0
   commandCount: number = 0
+  lastEffect: number = 0
   /** Bytes of the batch that is being executed. */
   batchBytes: number = 0
 

@@ -223,6 +223,7 @@ export class Pipeline {
     if (client.db.hasMetExpired) client.db.reapMet()
     if (ctx.dirty > 0 && journal.effectCount === effects && !ctx.isRecordingOff) journal.command(db, args)
     journal.endUnit()
+    if (journal.effectCount !== effects) client.lastEffect = journal.effectCount
     if (isShort) {
       timer.defer(command)
       command.calls++

@@ -34,11 +34,11 @@ export interface OutputHost {
   closeClient(client: Client): void
 }
 
-/** Output that waits for an fdatasync. */
+/** Output that waits for the disk. */
 interface Held {
   readonly client: Client
   readonly bytes: Buffer
-  /** Journal bytes that must be durable first. */
+  /** Bytes of the log that must be durable, or written, first. */
   readonly after: number
 }
 
@@ -196,10 +196,10 @@ export class TurnOutput {
     if (this.sendSegments(this.syncHeld())) this.sink.moveToNewBuffer()
   }
 
-  /** Sends held output whose data is durable now. */
+  /** Sends held output whose data is as durable now as it has to be. */
   readonly releaseHeld = (): void => {
-    const synced = this.host.aof === null ? Number.POSITIVE_INFINITY : this.host.aof.syncedBytes
-    while (this.heldAt < this.held.length && this.held[this.heldAt]!.after <= synced) {
+    const released = this.host.aof === null ? Number.POSITIVE_INFINITY : this.host.aof.releasedBytes
+    while (this.heldAt < this.held.length && this.held[this.heldAt]!.after <= released) {
       const { client, bytes } = this.held[this.heldAt++]!
       client.heldCount--
       if (client.door !== null) client.door.release()
@@ -216,13 +216,14 @@ export class TurnOutput {
     }
   }
 
-  /** Journal bytes that must be durable before output goes out, whose sync is started; 0 when output goes out at once. */
+  /** Bytes of the log that output has to wait for, whose sync is started if need be; 0 when it goes out at once. */
   private syncHeld(): number {
     const aof = this.host.aof
-    // What is held already goes out first, also when the policy has changed meanwhile.
-    const holds = aof !== null && !aof.isDurable && (aof.policy === FsyncPolicy.Always || this.held.length > 0)
-    if (!holds) return 0
-    aof.sync()
+    if (aof === null) return 0
+    // What may go out by now goes first.
+    if (this.held.length > 0) this.releaseHeld()
+    if (aof.releasedBytes >= aof.acceptedBytes) return 0
+    if (aof.policy === FsyncPolicy.Always) aof.sync()
     return aof.acceptedBytes
   }
 

@@ -18,6 +18,8 @@ import { scriptRunner } from '../commands/scripting/script-runner.ts'
 import { ClientFlag, discardTransaction, type Session } from '../commands/session.ts'
 import type { Config } from '../config/config.ts'
 import type { OutputBufferLimits } from '../config/special-directives.ts'
+import { type Files, SYSTEM_FILES } from '../files/files.ts'
+import { BlockedOn } from '../keyspace/blocked.ts'
 import { Keyspace } from '../keyspace/keyspace.ts'
 import { Notify } from '../keyspace/notify.ts'
 import type { Log } from '../observe/log.ts'
@@ -25,6 +27,7 @@ import { MemoryProbe } from '../observe/memory.ts'
 import { Slowlog } from '../observe/slowlog.ts'
 import { ErrorStats, ServerStats } from '../observe/stats.ts'
 import type { Aof } from '../persistence/aof.ts'
+import { AppendOnly, type BaseWriter } from '../persistence/append-only.ts'
 import { Journal } from '../persistence/journal.ts'
 import { LoadProgress } from '../persistence/load-progress.ts'
 import { Channels } from '../pubsub/channels.ts'
@@ -68,6 +71,8 @@ export interface ServerOptions {
   readonly config: Config
   readonly log: Log
   readonly clock: Clock
+  /** File operations of the log, replaced in fault tests. */
+  readonly files?: Files
 }
 
 export class Server implements ClientHost, ServerControl, PipelineGates, BusyHost, OutputHost {
@@ -92,6 +97,8 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
   readonly blocking: Blocking
   readonly busy: BusyMode
   readonly clients = new Map<number, Client>()
+  readonly appendOnly: AppendOnly
+  /** The file that the journal is written to; null while there is none. */
   aof: Aof | null = null
   readonly loading = new LoadProgress()
   /** Error replies of commands of the log that is loaded: how many, and the last one. */
@@ -121,6 +128,12 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
   private readonly decoder: Decoder
   private nextClientId = 1
   private isTurnScheduled: boolean = false
+  /** Clients in WAITAOF, and some that no longer are. */
+  private syncWaiters: Client[] = []
+  /** Those whose time is over. */
+  private overdueSyncWaiters: Client[] = []
+  /** Whether some of them may go on, at the end of the turn. */
+  private hasLogProgressed: boolean = false
   private readonly resumable: Client[] = []
   private timer: NodeJS.Timeout | null = null
   private timerAt = Number.POSITIVE_INFINITY
@@ -145,6 +158,18 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
     this.blocking = new Blocking(this.keyspace)
     this.output = new TurnOutput(this, this.keyspace.arena)
     this.decoder = new Decoder(this.limits)
+    this.appendOnly = new AppendOnly({
+      config: options.config,
+      log: options.log,
+      files: options.files ?? SYSTEM_FILES,
+      journal: this.journal,
+      base: NO_BASE_WRITER,
+      now: () => options.clock.now(),
+      onChange: (aof) => {
+        this.aof = aof
+      },
+      onProgress: () => this.logProgressed(),
+    })
     const internal = this.createInternalClient(ClientFlag.Replay)
     this.ctx = new CommandContext(
       this.keyspace,
@@ -363,6 +388,7 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
     this.stats.reset()
     this.errors.reset()
     this.memory.resetPeak()
+    this.appendOnly.resetStatistics()
     this.keyspace.stats.hits = 0
     this.keyspace.stats.misses = 0
     this.keyspace.stats.expired = 0
@@ -373,9 +399,8 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
   }
 
   reloadLog(): boolean {
-    this.journal.drain()
     // Within a transaction that has written something the log is not complete.
-    if (this.onReloadLog === null || this.journal.pendingBytes > 0) return false
+    if (this.onReloadLog === null || !this.appendOnly.flush() || this.journal.pendingBytes > 0) return false
     const isLoaded = this.onReloadLog()
     this.readClock()
     return isLoaded
@@ -513,11 +538,19 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
     const resolved = this.pipeline.resolve(args)
     client.blockedCommand = 'handler' in resolved ? resolved : null
     this.blocking.park(client, keys, type, deadlineMs, unblockOnNoKey, this.ctx.now)
+    if (type === BlockedOn.Sync) this.syncWaiters.push(client)
     this.schedule(deadlineMs > 0 ? deadlineMs : Number.POSITIVE_INFINITY)
   }
 
   /** Ends a client's wait without an element: by timeout, or by CLIENT UNBLOCK with an error. */
   unblock(client: Client, withError: boolean): void {
+    // Who waits for the disk is told how far it has come.
+    if (client.blockedOn === BlockedOn.Sync && !withError) {
+      this.overdueSyncWaiters.push(client)
+      this.hasLogProgressed = true
+      this.scheduleTurn()
+      return
+    }
     const command = client.blockedCommand
     this.blocking.unpark(client)
     this.stats.commandsProcessed++
@@ -605,6 +638,7 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
       if (!this.isStalled(client) && client.inputLength > 0) this.readKept(client)
     }
     this.resumable.length = 0
+    if (this.hasLogProgressed) this.serveSyncWaiters()
     this.stats.turns++
     this.output.flush()
     this.isTurnScheduled = false
@@ -733,32 +767,57 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
     }
     if (outer !== null) this.output.closeSegment(outer)
     else this.pipeline.timer.begin()
-    this.blocking.serve((client) => {
-      const args = client.blockedArgs!
-      const command = client.blockedCommand!
-      this.output.openSegment(client)
-      const { door } = client
-      const sink = door === null ? this.output.sink : door.sink
-      const mark = sink.position()
-      sink.version = client.respVersion
-      client.flags |= ClientFlag.Reexecuting
-      client.flags &= ~ClientFlag.StillBlocked
-      this.pipeline.rerun(client, command, args, sink)
-      if (this.output.ownPushes.at > 0) this.output.appendOwnPushes()
-      client.flags &= ~ClientFlag.Reexecuting
-      if ((client.flags & ClientFlag.StillBlocked) !== 0) {
-        client.flags &= ~ClientFlag.StillBlocked
-        sink.takeBack(mark)
-      } else {
-        this.blocking.unpark(client)
-        if (door !== null) this.finish(client, door)
-        this.resume(client)
-      }
-      this.output.closeSegment(client)
-    })
+    this.blocking.serve((client) => this.retryBlocked(client))
     if (outer !== null) this.output.openSegment(outer)
     else this.pipeline.timer.end()
     this.scheduleTurn()
+  }
+
+  /** Runs the command of a client that waits once more; it may go on waiting. */
+  private retryBlocked(client: Client): void {
+    const args = client.blockedArgs!
+    const command = client.blockedCommand!
+    this.output.openSegment(client)
+    const { door } = client
+    const sink = door === null ? this.output.sink : door.sink
+    const mark = sink.position()
+    sink.version = client.respVersion
+    client.flags |= ClientFlag.Reexecuting
+    client.flags &= ~ClientFlag.StillBlocked
+    this.pipeline.rerun(client, command, args, sink)
+    if (this.output.ownPushes.at > 0) this.output.appendOwnPushes()
+    client.flags &= ~ClientFlag.Reexecuting
+    if ((client.flags & ClientFlag.StillBlocked) !== 0) {
+      client.flags &= ~ClientFlag.StillBlocked
+      sink.takeBack(mark)
+    } else {
+      this.blocking.unpark(client)
+      if (door !== null) this.finish(client, door)
+      this.resume(client)
+    }
+    this.output.closeSegment(client)
+  }
+
+  /** The log has come further, or is on or off now: what waits for it goes on. */
+  private logProgressed(): void {
+    this.output.releaseHeld()
+    if (this.syncWaiters.length === 0) return
+    // Not in the midst of a turn: a command may be running.
+    this.hasLogProgressed = true
+    this.beginTurn()
+  }
+
+  /** Runs the commands of clients that wait for the disk. */
+  private serveSyncWaiters(): void {
+    this.hasLogProgressed = false
+    const overdue = this.overdueSyncWaiters.splice(0)
+    this.pipeline.timer.begin()
+    for (const client of this.syncWaiters) if (isWaitingForSync(client)) this.retryBlocked(client)
+    this.ctx.mayBlock = false
+    for (const client of overdue) if (isWaitingForSync(client)) this.retryBlocked(client)
+    this.ctx.mayBlock = true
+    this.pipeline.timer.end()
+    this.syncWaiters = this.syncWaiters.filter(isWaitingForSync)
   }
 
   /** CLIENT PAUSE: whether this request has to wait. */
@@ -846,12 +905,12 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
     this.stats.sample(performance.now())
     this.memory.notePeak()
     if (this.cronRuns % 10 === 0) {
-      this.aof?.tick()
       for (const client of this.clients.values()) {
         if (this.idleTimeoutMs > 0 && this.isIdle(client, now)) this.closeClient(client)
         else if (client.softLimitSinceMs > 0) this.output.checkOutputLimit(client)
       }
     }
+    if (!this.loading.isActive) this.appendOnly.tick()
     for (const db of this.keyspace.databases) if (db.keys.isRehashing) db.keys.rehash(1000)
     this.scheduleTurn()
   }
@@ -910,14 +969,20 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
 
   /** Completes the log. Everything accepted is durable then: replies that waited for it go out. */
   private closeLog(): boolean {
-    const isComplete = this.aof === null || this.aof.close()
-    if (isComplete && this.aof !== null) this.aof.syncedBytes = this.aof.acceptedBytes
+    const isComplete = this.appendOnly.close()
     this.output.releaseHeld()
     return isComplete
   }
 }
 
 const EMPTY = Buffer.alloc(0)
+
+function isWaitingForSync(client: Client): boolean {
+  return (client.flags & ClientFlag.Blocked) !== 0 && client.blockedOn === BlockedOn.Sync
+}
+
+/** Until snapshots are there. */
+const NO_BASE_WRITER: BaseWriter | null = null
 
 /** How ACL LOG names what was denied, by DenialReason. */
 const DENIAL_NAMES = ['command', 'key', 'channel'] as const

@@ -7,16 +7,10 @@ import { AllChannels } from '../access/selector.ts'
 import { DEFAULT_USER, UserChange } from '../access/users.ts'
 import type { NameFor } from '../config/directives.ts'
 import { Notify } from '../keyspace/notify.ts'
-import { FsyncPolicy } from '../persistence/aof.ts'
 import type { Server } from './server.ts'
 
 /** Input that can be kept for a client: offsets of arguments have 31 bits, in bytes. */
 const INPUT_BYTES_MAX = 0x7fffffff
-
-/** Fsync policy of an `appendfsync` value. */
-export function fsyncPolicy(text: string): number {
-  return text === 'always' ? FsyncPolicy.Always : text === 'no' ? FsyncPolicy.No : FsyncPolicy.EverySecond
-}
 
 /** Microseconds; negative: nothing is logged. */
 function setSlowlogThreshold(server: Server, value: number): void {
@@ -75,11 +69,28 @@ export function applySettings(server: Server): void {
   })
 
   // What cannot be done while the server runs is refused; to accept it would be a promise that nobody keeps.
-  config.onChange('appendonly', () => 'this version cannot turn the append-only file on or off while it runs')
   config.onChange('maxmemory', (bytes) => (bytes === 0 ? null : 'this version does not limit memory yet'))
 
-  config.onChange('appendfsync', (value) => {
-    if (server.aof !== null) server.aof.policy = fsyncPolicy(value)
+  followLogSettings(server)
+}
+
+/** Switches the append-only file on and off, and changes how it is written. */
+function followLogSettings({ config, appendOnly, ctx }: Server): void {
+  config.onChange('appendonly', (isOn) => {
+    if (isOn) return appendOnly.enable(!ctx.mayBlock)
+    appendOnly.disable()
+    return null
+  })
+  const apply = (): null => {
+    appendOnly.applySettings()
+    return null
+  }
+  config.onChange('appendfsync', apply)
+  config.onChange('no-appendfsync-on-rewrite', apply)
+  config.onChange('aof-checksums', apply)
+  config.onChange('aof-timestamp-enabled', apply)
+  config.onChange('aof-disable-auto-gc', (isDisabled) => {
+    if (!isDisabled) appendOnly.removeHistory()
     return null
   })
 }

@@ -119,7 +119,7 @@ describe('a corrupt file', () => {
   test('that the manifest names and that is missing is fatal', async () => {
     const directory = directoryWith(select)
     rmSync(join(directory, FOLDER, FILE))
-    await expect(load(directory)).rejects.toThrow(/missing/)
+    await expect(load(directory)).rejects.toThrow(/aof that the manifest names: No such file or directory/)
     expect(readdirSync(join(directory, FOLDER))).toEqual([MANIFEST])
   })
 

@@ -1,8 +1,8 @@
 /** A log that cannot be written: writes are refused, reads go on, and everything resumes when the disk is back. */
-import { fdatasync, rmSync, writeSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { afterEach, describe, expect, test } from 'vitest'
 import { configFromOptions } from '../../src/config/config.ts'
-import type { AofFiles } from '../../src/persistence/aof.ts'
+import { type FileDone, Files } from '../../src/files/files.ts'
 import { Broker } from '../../src/server/broker.ts'
 import type { Endpoint } from '../../src/transport/contract.ts'
 import { listenTcp } from '../../src/transport/node.ts'
@@ -11,7 +11,7 @@ import { RespClient } from '../support/resp-client.ts'
 import { temporaryDirectory } from '../support/server-process.ts'
 
 /** A disk that can be full, take only some bytes of a write, and be slow to sync. */
-class FaultyDisk implements AofFiles {
+class FaultyDisk extends Files {
   error: string | null = null
   /** Bytes that the next writes take before the error shows. */
   roomBytes = 0
@@ -19,24 +19,40 @@ class FaultyDisk implements AofFiles {
   syncError: Error | null = null
   private heldSyncs: (() => void)[] = []
 
-  write(fd: number, buffer: Buffer, start: number, length: number): number {
-    if (this.error === null) return writeSync(fd, buffer, start, length)
+  override write(fd: number, buffer: Buffer, start: number, length: number): number {
+    if (this.error === null) return super.write(fd, buffer, start, length)
     if (this.roomBytes > 0) {
-      const written = writeSync(fd, buffer, start, Math.min(length, this.roomBytes))
+      const written = super.write(fd, buffer, start, Math.min(length, this.roomBytes))
       this.roomBytes -= written
       return written
     }
     throw new Error(this.error)
   }
 
-  sync(fd: number, done: (error: Error | null) => void): void {
+  override writeLater(
+    fd: number,
+    buffer: Buffer,
+    start: number,
+    length: number,
+    done: (error: Error | null, written: number) => void,
+  ): void {
+    const outcome = { error: null as Error | null, written: 0 }
+    try {
+      outcome.written = this.write(fd, buffer, start, length)
+    } catch (error) {
+      outcome.error = error as Error
+    }
+    setImmediate(() => done(outcome.error, outcome.written))
+  }
+
+  override syncContentLater(fd: number, done: FileDone): void {
     if (this.syncError !== null) {
       const error = this.syncError
       setImmediate(() => done(error))
       return
     }
-    if (this.isSyncHeld) this.heldSyncs.push(() => fdatasync(fd, done))
-    else fdatasync(fd, done)
+    if (this.isSyncHeld) this.heldSyncs.push(() => super.syncContentLater(fd, done))
+    else super.syncContentLater(fd, done)
   }
 
   /** Lets the syncs that were held return. */
@@ -57,7 +73,7 @@ let clients: RespClient[] = []
 
 async function start(disk: FaultyDisk, policy: string): Promise<void> {
   const config = configFromOptions({ port: 0, dir: directory, appendonly: 'yes', appendfsync: policy })
-  broker = new Broker({ config, log: new TestLog(), aofFiles: disk })
+  broker = new Broker({ config, log: new TestLog(), files: disk })
   await broker.start()
   endpoint = await listenTcp({ host: '127.0.0.1', port: 0, backlog: 16 }, broker.server.accept)
 }
@@ -107,6 +123,7 @@ describe('a full disk', () => {
 
     disk.error = null
     broker.server.aof!.tick()
+    while (broker.server.aof!.error !== null) await new Promise((resolve) => setImmediate(resolve))
     expect(await client.call('SET', 'after', '4')).toEqual({ status: 'OK' })
     expect(await restartAndRead('before', 'during', 'refused', 'after')).toEqual(['1', '2', null, '4'])
   })

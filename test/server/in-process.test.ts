@@ -1,6 +1,7 @@
-import { rmSync, writeSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { afterEach, expect, test } from 'vitest'
 import { configFromOptions } from '../../src/config/config.ts'
+import { Files } from '../../src/files/files.ts'
 import { Decode, type ReplyValue } from '../../src/resp/value-sink.ts'
 import { Broker } from '../../src/server/broker.ts'
 import { InProcess, refuseNothing } from '../../src/server/in-process.ts'
@@ -72,13 +73,12 @@ test('with appendfsync always a call resolves when its change is synced, not bef
   const dir = temporaryDirectory()
   const config = configFromOptions({ port: 0, save: '', dir, appendonly: 'yes', appendfsync: 'always' })
   const syncs: (() => void)[] = []
-  const aofFiles = {
-    write: writeSync,
-    sync: (_fd: number, done: (error: Error | null) => void) => {
+  const files = new (class extends Files {
+    override syncContentLater(_fd: number, done: (error: Error | null) => void): void {
       syncs.push(() => done(null))
-    },
-  }
-  const durable = new Broker({ config, log: new TestLog(), aofFiles })
+    }
+  })()
+  const durable = new Broker({ config, log: new TestLog(), files })
   await durable.start()
   const door = new InProcess(durable.server)
   const settled: string[] = []

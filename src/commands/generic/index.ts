@@ -19,6 +19,7 @@ import { sort, sortRo } from './sort.ts'
 import { swapdb } from './swapdb.ts'
 import { expiretime, pexpiretime, pttl, ttl } from './ttl.ts'
 import { type } from './type.ts'
+import { waitaof } from './waitaof.ts'
 
 export const genericCommands: readonly CommandDefinition[] = [
   copy,
@@ -51,4 +52,5 @@ export const genericCommands: readonly CommandDefinition[] = [
   ttl,
   type,
   unlink,
+  waitaof,
 ]

@@ -282,7 +282,7 @@ export class ScriptRunner implements EngineHost {
 
   /** Why writes are refused because of the disk, null when they are not. */
   private diskError(): string | null {
-    return this.ctx.server.aof?.error ?? null
+    return this.ctx.server.appendOnly.error
   }
 
   /** A call whose effects are not for all: `redis.set_repl`. */

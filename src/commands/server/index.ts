@@ -1,5 +1,6 @@
 /** The commands about the server itself. */
 import type { CommandDefinition } from '../define.ts'
+import { bgrewriteaof } from './bgrewriteaof.ts'
 import { command } from './command.ts'
 import { config } from './config.ts'
 import { debug } from './debug.ts'
@@ -11,6 +12,7 @@ import { slowlog } from './slowlog.ts'
 import { lastsave, time } from './time.ts'
 
 export const serverCommands: readonly CommandDefinition[] = [
+  bgrewriteaof,
   command,
   config,
   debug,

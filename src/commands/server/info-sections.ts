@@ -8,6 +8,7 @@
 import { arch, machine, release, totalmem, type } from 'node:os'
 import { REDIS_VERSION } from '../../config/version.ts'
 import type { Database } from '../../keyspace/database.ts'
+import { AofState } from '../../persistence/append-only.ts'
 import type { LoadStatus } from '../../persistence/load-progress.ts'
 import type { CommandContext } from '../context.ts'
 import type { Command } from '../registry.ts'
@@ -140,7 +141,7 @@ export function memoryLines(ctx: CommandContext): InfoLines {
     ['mem_clients_slaves', 0],
     ['mem_clients_normal', clients],
     ['mem_cluster_links', 0],
-    ['mem_aof_buffer', pendingAofBytes(server.aof)],
+    ['mem_aof_buffer', server.appendOnly.bufferBytes],
     ['mem_allocator', 'millrace-arena'],
     ['active_defrag_running', 0],
     ['lazyfree_pending_objects', 0],
@@ -149,7 +150,7 @@ export function memoryLines(ctx: CommandContext): InfoLines {
 }
 
 export function persistenceLines({ server, keyspace, now }: CommandContext): InfoLines {
-  const { aof, loading } = server
+  const { appendOnly: aof, loading } = server
   const lines: [string, string | number][] = [
     ['loading', loading.isActive ? 1 : 0],
     ['async_loading', 0],
@@ -169,27 +170,27 @@ export function persistenceLines({ server, keyspace, now }: CommandContext): Inf
     ['rdb_last_cow_size', 0],
     ['rdb_last_load_keys_expired', loading.keysExpired],
     ['rdb_last_load_keys_loaded', loading.keysLoaded],
-    ['aof_enabled', aof === null ? 0 : 1],
-    ['aof_rewrite_in_progress', 0],
-    ['aof_rewrite_scheduled', 0],
-    ['aof_last_rewrite_time_sec', -1],
-    ['aof_current_rewrite_time_sec', -1],
-    ['aof_last_bgrewrite_status', 'ok'],
-    ['aof_rewrites', 0],
-    ['aof_rewrites_consecutive_failures', 0],
-    ['aof_last_write_status', aof === null || aof.error === null ? 'ok' : 'err'],
+    ['aof_enabled', aof.state === AofState.Off ? 0 : 1],
+    ['aof_rewrite_in_progress', aof.isRewriting ? 1 : 0],
+    ['aof_rewrite_scheduled', aof.isRewriteScheduled ? 1 : 0],
+    ['aof_last_rewrite_time_sec', aof.lastRewriteSeconds],
+    ['aof_current_rewrite_time_sec', aof.currentRewriteSeconds],
+    ['aof_last_bgrewrite_status', aof.isLastRewriteOk ? 'ok' : 'err'],
+    ['aof_rewrites', aof.rewrites],
+    ['aof_rewrites_consecutive_failures', aof.consecutiveFailures],
+    ['aof_last_write_status', aof.error === null ? 'ok' : 'err'],
     ['aof_last_cow_size', 0],
     ['module_fork_in_progress', 0],
     ['module_fork_last_cow_size', 0],
   ]
-  if (aof !== null) {
+  if (aof.state !== AofState.Off) {
     lines.push(
       ['aof_current_size', aof.totalBytes],
       ['aof_base_size', aof.baseBytes],
-      ['aof_pending_rewrite', 0],
-      ['aof_buffer_length', pendingAofBytes(aof)],
+      ['aof_pending_rewrite', aof.isRewriteScheduled ? 1 : 0],
+      ['aof_buffer_length', aof.bufferBytes],
       ['aof_pending_bio_fsync', aof.isSyncing ? 1 : 0],
-      ['aof_delayed_fsync', 0],
+      ['aof_delayed_fsync', aof.delayedSyncs],
     )
   }
   if (loading.isActive) lines.push(...loadingLines(loading, now))
@@ -342,10 +343,6 @@ function keysAwaitedAbsent(db: Database): number {
     if (db.blocked.waiting(key).some((client) => client.blockedUnblocksOnNoKey)) count++
   }
   return count
-}
-
-function pendingAofBytes(aof: CommandContext['server']['aof']): number {
-  return aof === null ? 0 : aof.acceptedBytes - aof.writtenBytes
 }
 
 /** With two decimals; 0 where there is nothing to divide by. */

@@ -7,7 +7,6 @@ import { directory, savePoints } from '../special-directives.ts'
 const { DenyLoading, Hidden, Immutable, MultiArg, Protected } = DirectiveFlag
 const MIB = 1024 * 1024
 const NO_RDB = 'snapshots (RDB files) are not built yet; the append-only file keeps the data'
-const NO_AOF_REWRITE = 'rewriting of the append-only file is not built yet'
 const FOR_TESTS = 'a switch for tests of Redis itself'
 
 function refusePath(name: string, what: string): (value: string) => string | null {
@@ -42,29 +41,25 @@ export const persistenceDirectives = {
     'When changes are forced to the disk: once a second, before each reply, or when the system likes.',
   ),
   'aof-load-truncated': bool(true, 'Starts with an append-only file whose last command was cut off.'),
-  'no-appendfsync-on-rewrite': bool(false, 'Does not force changes to the disk while a rewrite is running.', {
-    effect: later(NO_AOF_REWRITE),
-  }),
+  'no-appendfsync-on-rewrite': bool(
+    false,
+    'Does not force changes to the disk while a rewrite or a snapshot is running, whatever `appendfsync` says.',
+  ),
   'auto-aof-rewrite-percentage': int(100, 0n, INT_MAX, 'Growth that starts a rewrite. 0: no automatic rewrite.', {
     unit: 'percent',
-    effect: later(NO_AOF_REWRITE),
-    neutral: ['0'],
   }),
-  'auto-aof-rewrite-min-size': memory(64 * MIB, 0n, LONG_MAX, 'Size below which no rewrite starts by itself.', {
-    effect: later(NO_AOF_REWRITE),
-  }),
+  'auto-aof-rewrite-min-size': memory(64 * MIB, 0n, LONG_MAX, 'Size below which no rewrite starts by itself.'),
   'aof-rewrite-incremental-fsync': bool(true, 'Forces the rewritten file to the disk piece by piece.', {
     effect: inert('files are always written in bounded pieces'),
   }),
-  'aof-use-rdb-preamble': bool(true, 'Whether the base of the append-only file is in RDB format.', {
-    effect: later(NO_RDB),
-  }),
-  'aof-timestamp-enabled': bool(false, 'Writes time stamps into the append-only file.', {
-    effect: later('time stamps are read past, but not written yet'),
-  }),
+  'aof-use-rdb-preamble': bool(true, 'Whether the base of the append-only file is in RDB format.'),
+  'aof-timestamp-enabled': bool(false, 'Writes time stamps into the append-only file.'),
+  'aof-checksums': bool(
+    true,
+    'Writes checksums into the append-only file, as lines that Redis reads past: a flipped bit is found when it is loaded.',
+  ),
   'aof-disable-auto-gc': bool(false, 'Keeps append-only files that are no longer needed.', {
     flags: Hidden,
-    effect: inert(FOR_TESTS),
   }),
   save: savePoints(
     [

@@ -1,0 +1,183 @@
+/**
+ * The directory of the append-only file: its manifest, and the files that the manifest names. Cold.
+ *
+ * A change is on the disk before it counts here. The one exception: a manifest that took the place of the old one but
+ * may not outlive a power cut (the directory could not be synced) counts, and `syncError` says so until a sync has
+ * succeeded; nothing that the old manifest names is removed before.
+ *
+ * Beside the named files there are temporary ones, at most one of each kind, which the next start removes.
+ */
+import { existsSync, renameSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { decodePath } from '../config/path-text.ts'
+import { systemErrorText } from '../config/system-error.ts'
+import type { Files } from '../files/files.ts'
+import { NotDurableError } from '../files/replace-file.ts'
+import type { Log } from '../observe/log.ts'
+import {
+  EMPTY_MANIFEST,
+  filesToLoad,
+  logPath,
+  type Manifest,
+  manifestName,
+  readManifest,
+  withoutHistory,
+  writeManifest,
+} from './manifest.ts'
+
+export interface AofFolderOptions {
+  /** Directory of the data (`dir`), absolute. */
+  readonly directory: string
+  /** Name of the folder for the log's files (`appenddirname`), a byte string. */
+  readonly folder: string
+  /** Base of the file names (`appendfilename`), a byte string. */
+  readonly fileName: string
+  readonly files: Files
+  readonly log: Log
+}
+
+const FILE_MODE = 0o644
+
+export class AofFolder {
+  readonly options: AofFolderOptions
+  /** Absolute path of the directory. */
+  readonly path: string
+  manifest: Manifest = EMPTY_MANIFEST
+  /** Why the manifest may not outlive a power cut; null when it does. */
+  syncError: string | null = null
+
+  constructor(options: AofFolderOptions) {
+    this.options = options
+    this.path = join(options.directory, decodePath(options.folder))
+  }
+
+  /** Name of the temporary file of a kind: `temp-appendonly.aof.incr`. */
+  temporaryName(kind: 'base' | 'incr'): string {
+    return `temp-${this.options.fileName}.${kind}`
+  }
+
+  pathOf(name: string): string {
+    return logPath(this.path, name)
+  }
+
+  /** Whether there is a log. */
+  get isEmpty(): boolean {
+    return filesToLoad(this.manifest).length === 0
+  }
+
+  /** Creates the directory if it is missing. @throws the system's error */
+  create(): void {
+    this.options.files.createDirectory(this.path)
+  }
+
+  /** Reads the manifest. @throws ManifestError, the system's error */
+  read(): void {
+    this.manifest = readManifest(this.manifestPath) ?? EMPTY_MANIFEST
+  }
+
+  /** Takes over a single-file log of an older version, if there is no other. @throws the system's error */
+  takeOver(): void {
+    const { directory, fileName, log, files, folder } = this.options
+    const single = join(directory, decodePath(fileName))
+    if (!existsSync(single) || !this.mayTakeOver()) return
+    // In this order a crash in between leaves the state in which it is done again (aofUpgradePrepare).
+    this.create()
+    const base = { name: fileName, sequence: 1, type: 'b' } as const
+    this.persist({ ...EMPTY_MANIFEST, base, baseSequence: 1 })
+    renameSync(single, this.pathOf(fileName))
+    files.syncDirectory(this.path)
+    files.syncDirectory(directory)
+    log.notice(`Successfully migrated an old-style AOF file (${fileName}) into the AOF directory (${folder}).`)
+  }
+
+  /** Writes a manifest, which counts from here on. @throws the system's error when the old one counts still */
+  persist(next: Manifest): void {
+    try {
+      writeManifest(this.manifestPath, next, this.options.files)
+      this.syncError = null
+    } catch (error) {
+      if (!(error instanceof NotDurableError)) throw error
+      this.syncError = error.message
+      this.options.log.warning(error.message)
+    }
+    this.manifest = next
+  }
+
+  /** Tries again to make the manifest durable. */
+  retrySync(): void {
+    try {
+      this.options.files.syncDirectory(this.path)
+      this.syncError = null
+    } catch (error) {
+      this.syncError = `Cannot sync the directory ${this.path}: ${systemErrorText(error)}`
+    }
+  }
+
+  /** Creates a file to append to; one that a crash has left there is emptied. @throws the system's error */
+  openNew(name: string): number {
+    return this.options.files.open(this.pathOf(name), 'w', FILE_MODE)
+  }
+
+  /** Opens a file to append to. @throws the system's error */
+  openExisting(name: string): number {
+    return this.options.files.open(this.pathOf(name), 'a', FILE_MODE)
+  }
+
+  /** Gives a file another name, for good: the manifest that names it comes after. @throws the system's error */
+  rename(from: string, to: string): void {
+    this.options.files.rename(this.pathOf(from), this.pathOf(to))
+    this.options.files.syncDirectory(this.path)
+  }
+
+  /** Size of the files of the manifest that are loaded, in bytes. One that is missing counts nothing. */
+  sizeOfLog(): number {
+    return filesToLoad(this.manifest).reduce((sum, { name }) => sum + this.sizeOf(name), 0)
+  }
+
+  sizeOf(name: string): number {
+    return statSync(this.pathOf(name), { throwIfNoEntry: false })?.size ?? 0
+  }
+
+  /** Removes a file that no manifest names, in the background. A failure is logged: the file is in nobody's way. */
+  removeLater(name: string): void {
+    this.options.files.removeLater(this.pathOf(name), (error) => {
+      if (error !== null) this.options.log.warning(`Cannot remove ${this.pathOf(name)}: ${systemErrorText(error)}`)
+    })
+  }
+
+  /** Removes what rewrites have made superfluous. Not before a manifest that no longer needs it is durable. */
+  removeHistory(): void {
+    const { log } = this.options
+    const { history } = this.manifest
+    if (history.length === 0 || this.syncError !== null) return
+    for (const { name } of history) {
+      log.notice(`Removing the history file ${name} in the background`)
+      this.removeLater(name)
+    }
+    try {
+      this.persist(withoutHistory(this.manifest))
+    } catch (error) {
+      log.warning(`Cannot write the AOF manifest without its history: ${systemErrorText(error)}`)
+    }
+  }
+
+  /** Removes what a crash has left of a rewrite. */
+  removeTemporary(): void {
+    for (const kind of ['base', 'incr'] as const) {
+      const name = this.temporaryName(kind)
+      if (existsSync(this.pathOf(name))) this.removeLater(name)
+    }
+  }
+
+  private get manifestPath(): string {
+    return this.pathOf(manifestName(this.options.fileName))
+  }
+
+  /** Whether the single file counts: there is no log yet, or it was being taken over (loadAppendOnlyFiles). */
+  private mayTakeOver(): boolean {
+    const { base, incremental } = this.manifest
+    if (incremental.length > 0) return false
+    const { fileName } = this.options
+    return base === null || (base.name === fileName && !existsSync(this.pathOf(fileName)))
+  }
+}

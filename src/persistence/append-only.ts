@@ -1,0 +1,617 @@
+/**
+ * The append-only log as a whole: switching it on and off, and rewriting it. Cold, except the journal's subscription.
+ *
+ *     Off ──enable──▶ Waiting ──rewrite succeeded──▶ On          at start: Off ──open──▶ On
+ *      ◀─────────────────disable─────────────────────┘
+ *
+ * While Waiting there is no log that could be loaded yet: what is written gathers in a temporary incremental file, beside
+ * the base that the rewrite makes of the data as it was when that began; a rewrite that fails begins anew.
+ *
+ * A rewrite, and what a crash after each step leaves:
+ *
+ *     1. a new incremental file is created                   the old log (the file is in nobody's way)
+ *     2. a manifest that names it is written                 the old log and an empty file
+ *     3. the log goes on in it, the snapshot is written      the old log and what has been written since
+ *     4. the snapshot gets the name of the next base file    the same
+ *     5. a manifest with it is written, what it replaces     the new log
+ *        becomes history
+ *     6. history files are removed, then their entries       the new log
+ *
+ * A rewrite that fails leaves the log as after step 3, with one more incremental file, and is begun again when the log
+ * has grown as configured; after three failures in a row only after a while, which doubles up to an hour.
+ * Source: Valkey 7.2 src/aof.c rewriteAppendOnlyFileBackground, backgroundRewriteDoneHandler, startAppendOnly.
+ */
+import { realpathSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Config } from '../config/config.ts'
+import { decodePath } from '../config/path-text.ts'
+import { systemErrorText } from '../config/system-error.ts'
+import type { Files } from '../files/files.ts'
+import type { Log } from '../observe/log.ts'
+import { Aof, FsyncPolicy } from './aof.ts'
+import { AofFolder } from './aof-folder.ts'
+import type { Journal } from './journal.ts'
+import { lockLog } from './lock.ts'
+import { withIncrementalAsHistory, withNewBase, withNewIncremental } from './manifest.ts'
+
+export const AofState = { Off: 0, On: 1, Waiting: 2 } as const
+
+/** What became of a wish to rewrite the log. */
+export const RewriteOutcome = { Started: 0, Scheduled: 1, AlreadyRunning: 2, Failed: 3 } as const
+
+export type BaseFormat = 'rdb' | 'aof'
+
+/** Writes the data as they are at the call into a file, without holding up the loop. One snapshot at a time. */
+export interface BaseWriter {
+  /** Whether a snapshot is being written, for whatever purpose. */
+  readonly isActive: boolean
+  /** Begins to write a complete, durable file at `path`; `done` is called in a later turn. @throws the system's error */
+  begin(path: string, format: BaseFormat, done: (error: Error | null) => void): void
+  /** Gives up what `begin` has begun and removes the file; `isActive` is true until `done` is told so. */
+  abort(): void
+  /** Writes the file at once. @throws the system's error */
+  writeNow(path: string, format: BaseFormat): void
+}
+
+/** What INFO tells of the log. */
+export interface AofStatus {
+  /** One of AofState. */
+  readonly state: number
+  readonly isRewriting: boolean
+  readonly isRewriteScheduled: boolean
+  /** What the last rewrite took, and for how long one has been under way; -1: there is none. In s. */
+  readonly lastRewriteSeconds: number
+  readonly currentRewriteSeconds: number
+  readonly isLastRewriteOk: boolean
+  readonly rewrites: number
+  readonly consecutiveFailures: number
+  /** Why the log cannot be written at present; null when it can. */
+  readonly error: string | null
+  /** Size of the log, and what it was after the last rewrite, in bytes. */
+  readonly totalBytes: number
+  readonly baseBytes: number
+  /** Bytes accepted and not written. */
+  readonly bufferBytes: number
+  readonly isSyncing: boolean
+  readonly delayedSyncs: number
+  /** Effects of the journal that are durable; -1 while there is no log that could be loaded. */
+  readonly syncedEffects: number
+}
+
+/** What commands may do with the log. */
+export interface AofControl extends AofStatus {
+  /** Returns one of RewriteOutcome. */
+  requestRewrite(isInTransaction: boolean): number
+}
+
+export interface AppendOnlyOptions {
+  readonly config: Config
+  readonly log: Log
+  readonly files: Files
+  readonly journal: Journal
+  readonly base: BaseWriter | null
+  /** Wall time in ms. */
+  readonly now: () => number
+  /** Told when there is another file to write to, or none. */
+  readonly onChange: (aof: Aof | null) => void
+  /** Told when what waits for the log may go on. */
+  readonly onProgress: () => void
+}
+
+/** So many failures in a row are tried again at once. */
+const FAILURES_MAX = 3
+const RETRY_MINUTES_MAX = 60
+const MINUTE_MS = 60_000
+/** The log is ticked ten times a second; syncs and retries happen in each tenth tick. */
+const TICKS_PER_SECOND = 10
+
+/** Fsync policy of an `appendfsync` value. */
+export function fsyncPolicy(text: string): number {
+  return text === 'always' ? FsyncPolicy.Always : text === 'no' ? FsyncPolicy.No : FsyncPolicy.EverySecond
+}
+
+export class AppendOnly implements AofControl {
+  folder: AofFolder
+  private readonly options: AppendOnlyOptions
+  private aof: Aof | null = null
+  state: number = AofState.Off
+  isRewriting: boolean = false
+  isRewriteScheduled: boolean = false
+  lastRewriteSeconds = -1
+  isLastRewriteOk: boolean = true
+  rewrites = 0
+  consecutiveFailures = 0
+  /** Size of the log when it was rewritten last. */
+  baseBytes = 0
+  /** Delays of files before the current one. */
+  private earlierDelays = 0
+  /** Size of the files before the current one. */
+  private olderBytes = 0
+  private rewriteStartedMs = -1
+  private rewriteNumber = 0
+  private unlock: (() => void) | null = null
+  private retryMinutes = 0
+  private retryAtMs = 0
+  private ticks = 0
+
+  constructor(options: AppendOnlyOptions) {
+    this.options = options
+    this.folder = this.folderOf()
+  }
+
+  // ---- status --------------------------------------------------------------------------------------------------
+
+  get currentRewriteSeconds(): number {
+    return this.isRewriting ? this.secondsSinceStart() : -1
+  }
+
+  get error(): string | null {
+    return this.aof === null ? null : this.aof.error
+  }
+
+  get totalBytes(): number {
+    return this.olderBytes + (this.aof === null ? 0 : this.aof.fileBytes)
+  }
+
+  get bufferBytes(): number {
+    return this.aof === null ? 0 : this.aof.acceptedBytes - this.aof.writtenBytes
+  }
+
+  get isSyncing(): boolean {
+    return this.aof?.isSyncing ?? false
+  }
+
+  get delayedSyncs(): number {
+    return this.earlierDelays + (this.aof === null ? 0 : this.aof.delayedSyncs)
+  }
+
+  get syncedEffects(): number {
+    const { aof } = this
+    if (aof === null || this.state !== AofState.On) return -1
+    // Effects that were not recorded are nowhere to wait for.
+    const { journal } = this.options
+    return aof.syncedBytes === aof.acceptedBytes && journal.pendingBytes === 0 ? journal.effectCount : aof.syncedEffects
+  }
+
+  /** CONFIG RESETSTAT. */
+  resetStatistics(): void {
+    this.rewrites = 0
+    this.consecutiveFailures = 0
+    this.earlierDelays = 0
+    if (this.aof !== null) this.aof.delayedSyncs = 0
+  }
+
+  // ---- on and off ----------------------------------------------------------------------------------------------
+
+  /**
+   * Makes the directory this process' own, creates it if need be, and reads the manifest. It stays locked until `close`.
+   * @throws LogLockedError, ManifestError, the system's error
+   */
+  lock(): void {
+    if (this.unlock !== null) return
+    const { config } = this.options
+    config.createDefaultDirectory()
+    // `dir` may have been changed since.
+    this.folder = this.folderOf()
+    const { folder } = this
+    folder.create()
+    const unlock = lockLog(join(realpathSync(folder.path), `${decodePath(folder.options.fileName)}.lock`))
+    try {
+      folder.read()
+    } catch (error) {
+      unlock()
+      throw error
+    }
+    folder.removeTemporary()
+    this.unlock = unlock
+  }
+
+  /**
+   * Opens the log at start, after what `folder.manifest` names was loaded. A log that does not exist yet begins with a
+   * base file of the data that there are. @throws the system's error
+   */
+  open(): void {
+    const { folder } = this
+    const { log } = this.options
+    let manifest = folder.manifest
+    if (folder.isEmpty && this.options.base !== null) {
+      const format = this.baseFormat
+      manifest = withNewBase(manifest, folder.options.fileName, format)
+      const { name } = manifest.base!
+      this.options.base.writeNow(folder.pathOf(name), format)
+      log.notice(`Creating AOF base file ${name} on server start`)
+    }
+    const isNew = manifest.incremental.length === 0
+    if (isNew) manifest = withNewIncremental(manifest, folder.options.fileName)
+    const { name } = manifest.incremental.at(-1)!
+    // The file is there before the manifest names it: a crash in between leaves a file that nobody names.
+    const fd = isNew ? folder.openNew(name) : folder.openExisting(name)
+    if (manifest !== folder.manifest) folder.persist(manifest)
+    log.notice(`${isNew ? 'Creating' : 'Opening'} AOF incr file ${name} on server start`)
+    const fileBytes = folder.sizeOf(name)
+    this.olderBytes = folder.sizeOfLog() - fileBytes
+    this.baseBytes = manifest.base === null ? 0 : folder.sizeOf(manifest.base.name)
+    this.follow(fd, fileBytes)
+    this.state = AofState.On
+    folder.removeHistory()
+  }
+
+  /** CONFIG SET appendonly yes. Returns what is wrong, or null: the log is on, or will be when it has been rewritten. */
+  enable(isInTransaction: boolean): string | null {
+    if (this.state !== AofState.Off) return null
+    const { log, base } = this.options
+    this.state = AofState.Waiting
+    if (base?.isActive === true && !this.isRewriting) {
+      this.isRewriteScheduled = true
+      log.notice(
+        'AOF was enabled but there is already another background operation. An AOF background was scheduled to start when possible.',
+      )
+      return null
+    }
+    if (isInTransaction) {
+      this.isRewriteScheduled = true
+      log.notice('AOF was enabled during a transaction. An AOF background was scheduled to start when possible.')
+      return null
+    }
+    if (this.isRewriting) {
+      log.notice(
+        'AOF was enabled but there is already an AOF rewriting in background. Stopping background AOF and starting a rewrite now.',
+      )
+      // The one under way knows nothing of what is written meanwhile. It ends in a later turn.
+      this.abortRewrite()
+      this.isRewriteScheduled = true
+      return null
+    }
+    if (this.rewrite()) return null
+    this.state = AofState.Off
+    log.warning(
+      "Millrace needs to enable the AOF but can't trigger a background AOF rewrite operation. Check the above logs for more info about the error.",
+    )
+    return 'Unable to turn on AOF. Check server logs.'
+  }
+
+  /** CONFIG SET appendonly no. The files stay, as they are. */
+  disable(): void {
+    if (this.state === AofState.Off) return
+    if (this.isRewriting) this.abortRewrite()
+    const wasWaiting = this.state === AofState.Waiting
+    this.state = AofState.Off
+    this.isRewriteScheduled = false
+    if (wasWaiting) this.dropWaitingFile()
+    else {
+      this.closeFile()
+      this.unfollow()
+    }
+    // Nothing waits for a log that is off.
+    this.options.onProgress()
+  }
+
+  /** Writes and syncs everything, at the end. Returns false when that failed; what waits for it then goes on waiting. */
+  close(): boolean {
+    if (this.isRewriting) this.abortRewrite()
+    const isComplete = this.closeFile()
+    if (this.state === AofState.Waiting) this.folder.removeLater(this.folder.temporaryName('incr'))
+    this.state = AofState.Off
+    this.unlock?.()
+    this.unlock = null
+    return isComplete
+  }
+
+  /** Brings all that was executed to the files, so that they can be loaded (DEBUG LOADAOF). Returns false when it fails. */
+  flush(): boolean {
+    this.options.journal.drain()
+    return this.aof === null || this.state !== AofState.On || this.aof.flush()
+  }
+
+  // ---- rewriting -----------------------------------------------------------------------------------------------
+
+  /** BGREWRITEAOF. Returns one of RewriteOutcome. */
+  requestRewrite(isInTransaction: boolean): number {
+    if (this.isRewriting) return RewriteOutcome.AlreadyRunning
+    if (this.options.base?.isActive === true || isInTransaction) {
+      this.isRewriteScheduled = true
+      // Who asks for it by hand does not wait for the end of a delay.
+      this.consecutiveFailures = 0
+      return RewriteOutcome.Scheduled
+    }
+    return this.rewrite() ? RewriteOutcome.Started : RewriteOutcome.Failed
+  }
+
+  /** Ten times a second, between commands. */
+  tick(): void {
+    this.aof?.checkDelay(performance.now())
+    if (this.aof !== null) this.aof.isSyncPaused = this.pausesSyncs
+    if (++this.ticks % TICKS_PER_SECOND === 0) this.tickSecond()
+    if (this.options.base === null || this.options.base.isActive) return
+    if (this.isRewriteScheduled) {
+      if (!this.isLimited()) this.rewrite()
+    } else if (this.state === AofState.On) this.rewriteIfGrown()
+  }
+
+  /** `aof-disable-auto-gc no`: what was kept is removed. */
+  removeHistory(): void {
+    this.folder.removeHistory()
+  }
+
+  /** Takes over settings of writing. */
+  applySettings(): void {
+    const { aof } = this
+    const { config } = this.options
+    if (aof === null) return
+    aof.policy = fsyncPolicy(config.text('appendfsync'))
+    aof.writesChecksums = config.bool('aof-checksums')
+    aof.writesTimestamps = config.bool('aof-timestamp-enabled')
+    aof.isSyncPaused = this.pausesSyncs
+    // What waits now may wait for nothing more, or for a sync that nobody has asked for.
+    if (aof.policy === FsyncPolicy.Always) aof.sync()
+    this.options.onProgress()
+  }
+
+  private tickSecond(): void {
+    const { aof, folder } = this
+    if (folder.syncError !== null) this.retryFolderSync()
+    aof?.tick()
+  }
+
+  private retryFolderSync(): void {
+    const { folder, aof } = this
+    folder.retrySync()
+    if (aof !== null) aof.directoryError = folder.syncError
+    if (folder.syncError !== null) return
+    this.options.log.notice(`The directory ${folder.path} could be synced`)
+    aof?.sync()
+    this.collectHistory()
+  }
+
+  private rewriteIfGrown(): void {
+    const { config, log } = this.options
+    const percentage = config.number('auto-aof-rewrite-percentage')
+    if (percentage === 0 || this.totalBytes <= config.number('auto-aof-rewrite-min-size')) return
+    const base = this.baseBytes === 0 ? 1 : this.baseBytes
+    const growth = Math.trunc((this.totalBytes * 100) / base) - 100
+    if (growth < percentage || this.isLimited()) return
+    log.notice(`Starting automatic rewriting of AOF on ${growth}% growth`)
+    this.rewrite()
+  }
+
+  /** Whether rewrites have failed so often that the next one has to wait (aofRewriteLimited). */
+  private isLimited(): boolean {
+    if (this.consecutiveFailures < FAILURES_MAX) {
+      this.retryMinutes = 0
+      this.retryAtMs = 0
+      return false
+    }
+    const now = this.options.now()
+    if (this.retryAtMs > 0) {
+      if (now < this.retryAtMs) return true
+      this.retryAtMs = 0
+      return false
+    }
+    this.retryMinutes = Math.min(RETRY_MINUTES_MAX, this.retryMinutes === 0 ? 1 : this.retryMinutes * 2)
+    this.retryAtMs = now + this.retryMinutes * MINUTE_MS
+    this.options.log.warning(
+      `Background AOF rewrite has repeatedly failed and triggered the limit, will retry in ${this.retryMinutes} minutes`,
+    )
+    return true
+  }
+
+  /** Begins a rewrite. Returns false, with a line in the log, when that cannot be done. */
+  private rewrite(): boolean {
+    const { log, base, journal } = this.options
+    try {
+      this.lock()
+      this.folder.create()
+      // What the commands before this one have done belongs to the old file, and is part of the snapshot.
+      journal.drain()
+      this.openNext()
+    } catch (error) {
+      log.warning(`Cannot begin to rewrite the append-only file: ${systemErrorText(error)}`)
+      this.isLastRewriteOk = false
+      return false
+    }
+    this.rewrites++
+    const { folder } = this
+    const format = this.baseFormat
+    const rewrite = ++this.rewriteNumber
+    try {
+      if (base === null) throw new Error('snapshots are not there')
+      base.begin(folder.pathOf(folder.temporaryName('base')), format, (error) => {
+        // One that was given up is told so, but nobody waits for it.
+        if (rewrite === this.rewriteNumber && this.isRewriting) this.finishRewrite(format, error)
+      })
+    } catch (error) {
+      log.warning(`Cannot rewrite the append-only file in the background: ${systemErrorText(error)}`)
+      this.isLastRewriteOk = false
+      if (this.state === AofState.Waiting) this.dropWaitingFile()
+      return false
+    }
+    this.isRewriting = true
+    this.isRewriteScheduled = false
+    this.rewriteStartedMs = this.options.now()
+    if (this.aof !== null) this.aof.isSyncPaused = this.pausesSyncs
+    log.notice('Background append only file rewriting started')
+    return true
+  }
+
+  /** Lets the log go on in a new file from here on. @throws Error: the log goes on as it was */
+  private openNext(): void {
+    const { folder, aof } = this
+    const { log, journal } = this.options
+    if (this.state === AofState.Off) return
+    if (this.state === AofState.Waiting) {
+      const name = folder.temporaryName('incr')
+      this.follow(folder.openNew(name), 0)
+      log.notice(`Creating AOF incr file ${name} on background rewrite`)
+      return
+    }
+    if (aof === null || aof.isSwitching) throw new Error('the file before the current one is not synced yet')
+    if (!aof.flush() || aof.error !== null) throw new Error(`it cannot be written: ${aof.error ?? 'unknown'}`)
+    const next = withNewIncremental(folder.manifest, folder.options.fileName)
+    const { name } = next.incremental.at(-1)!
+    const fd = folder.openNew(name)
+    try {
+      folder.persist(next)
+    } catch (error) {
+      this.options.files.close(fd)
+      throw error
+    }
+    aof.directoryError = folder.syncError
+    journal.forgetSelected()
+    this.olderBytes += aof.fileBytes
+    aof.switchTo(fd)
+    log.notice(`Creating AOF incr file ${name} on background rewrite`)
+  }
+
+  private finishRewrite(format: BaseFormat, error: Error | null): void {
+    const { log } = this.options
+    const { folder } = this
+    this.isRewriting = false
+    let failure = error
+    if (failure === null) {
+      log.notice('Background AOF rewrite terminated with success')
+      failure = this.takeOverBase(format)
+    }
+    this.isLastRewriteOk = failure === null
+    if (failure === null) {
+      this.consecutiveFailures = 0
+      log.notice('Background AOF rewrite finished successfully')
+      this.collectHistory()
+    } else {
+      this.consecutiveFailures++
+      log.warning(`Background AOF rewrite terminated with error: ${systemErrorText(failure)}`)
+      folder.removeLater(folder.temporaryName('base'))
+      // Without a base that holds what was there before, what was written meanwhile is no log.
+      if (this.state === AofState.Waiting) {
+        this.dropWaitingFile()
+        this.isRewriteScheduled = true
+      }
+    }
+    this.lastRewriteSeconds = this.secondsSinceStart()
+    if (this.aof !== null) {
+      this.aof.isSyncPaused = this.pausesSyncs
+      if (this.aof.policy === FsyncPolicy.Always) this.aof.sync()
+    }
+    this.options.onProgress()
+  }
+
+  /** Makes a log of the base that was written and of what follows it. Returns what went wrong; then the old log counts. */
+  private takeOverBase(format: BaseFormat): Error | null {
+    const { folder, aof, state } = this
+    const { fileName } = folder.options
+    let next = withNewBase(folder.manifest, fileName, format)
+    const baseName = next.base!.name
+    try {
+      folder.rename(folder.temporaryName('base'), baseName)
+      this.options.log.notice(`Successfully renamed the temporary AOF base file into ${baseName}`)
+      if (state === AofState.Waiting) {
+        next = withNewIncremental(next, fileName)
+        folder.rename(folder.temporaryName('incr'), next.incremental.at(-1)!.name)
+      }
+      next = withIncrementalAsHistory(next, state === AofState.Off ? 0 : 1)
+      folder.persist(next)
+    } catch (error) {
+      folder.removeLater(baseName)
+      const incrementalName = next.incremental.at(-1)?.name
+      if (state === AofState.Waiting && incrementalName !== undefined) this.removeUnnamed(incrementalName)
+      return error instanceof Error ? error : new Error(String(error))
+    }
+    this.state = state === AofState.Waiting ? AofState.On : state
+    this.olderBytes = folder.sizeOf(baseName)
+    this.baseBytes = this.totalBytes
+    if (aof !== null) aof.directoryError = folder.syncError
+    return null
+  }
+
+  /** Removes a file unless the manifest names it. */
+  private removeUnnamed(name: string): void {
+    if (!this.folder.manifest.incremental.some((file) => file.name === name)) this.folder.removeLater(name)
+  }
+
+  /** Ends a rewrite because nobody wants it any more; that is no failure. */
+  private abortRewrite(): void {
+    this.options.log.notice('Killing running AOF rewrite')
+    this.options.base?.abort()
+    this.isRewriting = false
+    this.lastRewriteSeconds = this.secondsSinceStart()
+  }
+
+  private dropWaitingFile(): void {
+    const name = this.folder.temporaryName('incr')
+    this.options.log.notice(`Removing the temp incr aof file ${name} in the background`)
+    this.unfollow()?.abandon()
+    this.folder.removeLater(name)
+  }
+
+  private collectHistory(): void {
+    if (!this.options.config.bool('aof-disable-auto-gc')) this.folder.removeHistory()
+  }
+
+  // ---- the file that is written --------------------------------------------------------------------------------
+
+  /** From here on the journal goes to this file, which holds what was done so far or stands behind what does. */
+  private follow(fd: number, fileBytes: number): void {
+    const { files, log, journal, config, onChange, onProgress } = this.options
+    const aof = new Aof(fd, fileBytes, journal.effectCount, {
+      files,
+      log,
+      policy: fsyncPolicy(config.text('appendfsync')),
+      onProgress,
+    })
+    aof.directoryError = this.folder.syncError
+    this.aof = aof
+    this.applySettings()
+    onChange(aof)
+    journal.subscribe(this.subscriber)
+  }
+
+  private readonly subscriber = (buffer: Buffer, start: number, end: number): void => {
+    this.aof?.append(buffer, start, end, this.options.journal.drainedEffects, this.options.now())
+  }
+
+  /** Ends the subscription. Returns what was followed. */
+  private unfollow(): Aof | null {
+    const { aof } = this
+    if (aof === null) return null
+    const { journal, onChange } = this.options
+    journal.unsubscribe(this.subscriber)
+    this.earlierDelays += aof.delayedSyncs
+    this.aof = null
+    this.olderBytes = 0
+    onChange(null)
+    return aof
+  }
+
+  /** Returns false when not all could be written. */
+  private closeFile(): boolean {
+    if (this.aof === null) return true
+    this.options.journal.drain()
+    const isComplete = this.aof.close()
+    if (!isComplete) this.options.log.warning(`The append-only file is not complete: ${this.aof.error ?? ''}`)
+    this.options.onProgress()
+    return isComplete
+  }
+
+  private folderOf(): AofFolder {
+    const { config, files, log } = this.options
+    return new AofFolder({
+      directory: config.directory,
+      folder: config.text('appenddirname'),
+      fileName: config.text('appendfilename'),
+      files,
+      log,
+    })
+  }
+
+  private get baseFormat(): BaseFormat {
+    return this.options.config.bool('aof-use-rdb-preamble') ? 'rdb' : 'aof'
+  }
+
+  /** Whether nothing is forced to the disk because a snapshot keeps it busy. */
+  private get pausesSyncs(): boolean {
+    return this.options.base?.isActive === true && this.options.config.bool('no-appendfsync-on-rewrite')
+  }
+
+  private secondsSinceStart(): number {
+    return Math.max(0, Math.floor((this.options.now() - this.rewriteStartedMs) / 1000))
+  }
+}
