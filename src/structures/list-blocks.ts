@@ -76,7 +76,6 @@ export class NodeBlocks {
       copyBytes(source, from, this.arena.segment(next), this.arena.offset(next) + start, used)
       this.release(words, at)
       words[at] = next
-      words[at + NODE_TICKET] = 0
     }
     words[at + NODE_START] = start
     words[at + NODE_END] = start + used

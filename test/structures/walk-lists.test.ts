@@ -189,6 +189,58 @@ test('elements that are added or taken at the ends are not copied; a node that g
   expect([sink.entries, walk.heldBytes, arena.liveBytes]).toEqual([expected, 0, big.arenaBytes()])
 })
 
+test.each([ListEnd.Head, ListEnd.Tail])('a push into the free part of a block keeps nothing (end %i)', (end) => {
+  const arena = new Arena()
+  const view = new ListView(arena)
+  view.createBig()
+  for (const text of ['a', 'b', 'c']) push(view, end, text)
+  const expected = contents(view)
+  const sink = new Recorder(arena)
+  const walk = view.big!.beginWalk()
+  push(view, end, 'd')
+  expect(walk.heldBytes).toBe(0)
+  // A byte of the range itself is another matter: what was dropped is overwritten.
+  view.drop(end, 2)
+  push(view, end, 'e')
+  expect(walk.heldBytes).toBeGreaterThan(0)
+  finish(walk, sink, 1)
+  expect(sink.entries).toEqual(expected)
+})
+
+test.each([
+  ListEnd.Head,
+  ListEnd.Tail,
+])('a queue that moves to and fro in its only block is kept once (end %i)', (end) => {
+  const arena = new Arena()
+  const view = new ListView(arena)
+  view.createBig()
+  for (let i = 0; i < 100; i++) push(view, ListEnd.Tail, `element-${i}`)
+  const expected = contents(view)
+  const sink = new Recorder(arena)
+  const block = arena.liveBytes
+  const walk = view.big!.beginWalk()
+  for (let i = 0; i < 1000; i++) {
+    view.drop(end === ListEnd.Head ? ListEnd.Tail : ListEnd.Head, 1)
+    push(view, end, `another-${i}`)
+    expect(walk.heldBytes).toBeLessThanOrEqual(block)
+  }
+  expect(walk.heldBytes).toBeGreaterThan(0)
+  finish(walk, sink, 1)
+  expect(sink.entries).toEqual(expected)
+})
+
+test('a freed list leaves its blocks to the walk', () => {
+  const { arena, view, big, sink } = longList()
+  const expected = contents(view)
+  const walk = big.beginWalk()
+  const live = arena.liveBytes
+  view.free()
+  expect([walk.heldBytes, arena.liveBytes]).toEqual([live, live])
+  finish(walk, sink, 1000)
+  expect(sink.entries).toEqual(expected)
+  expect([walk.heldBytes, arena.liveBytes, arena.liveBlocks]).toEqual([0, 0, 0])
+})
+
 test('a change in the middle keeps its node only, and a search that removes nothing keeps none', () => {
   const { view, big, sink } = longList()
   const expected = contents(view)

@@ -201,6 +201,19 @@ test('appended entries cost a walk no copy, and a deleted one costs a copy of it
   expect(entries(copy).length).toBe(1501)
 })
 
+test('a freed stream leaves its blocks to the walk', () => {
+  const { arena, stream } = longStream()
+  const expected = blocksOf(stream)
+  const recorder = new Recorder(arena)
+  const walk = stream.beginWalk()
+  const live = arena.liveBytes
+  stream.free()
+  expect([walk.heldBytes, arena.liveBytes]).toEqual([live, live])
+  finish(walk, recorder, 1000)
+  expect(recorder.elements).toEqual(expected)
+  expect([walk.heldBytes, arena.liveBytes, arena.liveBlocks]).toEqual([0, 0, 0])
+})
+
 test('an empty stream is walked in one step', () => {
   const { arena, stream } = new Subject()
   const walk = stream.beginWalk()
