@@ -10,6 +10,7 @@
  */
 import { closeSync, fsyncSync, ftruncateSync, openSync, realpathSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
+import { decodePath } from '../config/path-text.ts'
 import { systemErrorText } from '../config/system-error.ts'
 import { LogLockedError, lockLog } from '../persistence/lock.ts'
 import { type AofExtent, ExtentEnd, readExtent } from './aof-extent.ts'
@@ -17,6 +18,7 @@ import { scanRdb } from './check-rdb.ts'
 import { type DataFile, FileKind, withDataFile } from './data-file.ts'
 import { readExistingManifest } from './existing-manifest.ts'
 import { keepCopy } from './keep-copy.ts'
+import { shownName } from './shown-name.ts'
 import { type Tool, ToolError, type ToolIo, UsageError } from './tool.ts'
 
 export const checkAof: Tool = {
@@ -120,8 +122,8 @@ class AofCheck {
     const { base, incremental } = readExistingManifest(path)
     const isLast = (name: string): boolean => name === (incremental.at(-1) ?? base)?.name
     const part = (name: string, role: string): Part => ({
-      path: join(dirname(path), name),
-      name,
+      path: join(dirname(path), decodePath(name)),
+      name: shownName(name),
       role,
       isLast: isLast(name),
     })

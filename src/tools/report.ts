@@ -7,6 +7,7 @@
  */
 import { readdirSync, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
+import { decodePath } from '../config/path-text.ts'
 import { systemErrorText } from '../config/system-error.ts'
 import { RdbError } from '../persistence/rdb/rdb-error.ts'
 import { type Break, CommandCollector, type CommandReport } from './command-report.ts'
@@ -113,7 +114,7 @@ function listFiles(directory: string, pattern: RegExp): string[] {
 function filesOfManifest(path: string): string[] {
   const { base, incremental } = readExistingManifest(path)
   const files = base === null ? incremental : [base, ...incremental]
-  return files.map(({ name }) => join(dirname(path), name))
+  return files.map(({ name }) => join(dirname(path), decodePath(name)))
 }
 
 function reportPart(path: string, options: ReportOptions): PartReport {

