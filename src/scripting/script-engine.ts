@@ -133,7 +133,8 @@ export class ScriptEngine {
   }
 
   private compile(source: string, chunkName: string): CompiledChunk {
-    return compile(source, { chunkName, globals: this.globals, mainGlobals: null, stringMethods: this.stringMethods })
+    const { globals, stringMethods } = this
+    return compile(source, { chunkName, globals, mainGlobals: null, hasKeys: true, stringMethods })
   }
 }
 

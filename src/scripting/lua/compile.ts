@@ -17,6 +17,8 @@ export interface CompileOptions {
   readonly globals: LuaTable | null
   /** Those that names outside of functions are bound to, when they differ: a library while it is loaded. Else null. */
   readonly mainGlobals: LuaTable | null
+  /** Whether `KEYS` and `ARGV` are names of globals, as for EVAL. */
+  readonly hasKeys: boolean
   /** The `string` library. */
   readonly stringMethods: LuaTable
 }

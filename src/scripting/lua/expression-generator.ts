@@ -26,6 +26,8 @@ export interface GeneratorOptions {
   readonly globals: LuaTable | null
   /** Those that names outside of functions are bound to, when they differ; else null. */
   readonly mainGlobals: LuaTable | null
+  /** Whether `KEYS` and `ARGV` are names of globals. */
+  readonly hasKeys: boolean
   /** The methods of strings, for calls such as `s:sub(1)`. */
   readonly stringMethods: LuaTable
   readonly isCoroutineMode: boolean
@@ -312,7 +314,7 @@ export abstract class ExpressionGenerator {
   protected globalText(e: Extract<Expression, { kind: 'global' }>): string {
     const globals = this.analysis.globalsOf(e)
     if (globals === null) return `${this.newline(e.line)}${this.use('$gg')}(${quote(e.name)})`
-    if (!this.options.isLibrary) {
+    if (this.options.hasKeys) {
       if (e.name === 'KEYS') return '$KEYS'
       if (e.name === 'ARGV') return '$ARGV'
     }

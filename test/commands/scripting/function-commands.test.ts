@@ -291,6 +291,7 @@ const sequences: Readonly<Record<string, readonly (readonly string[])[]>> = {
         'return _G.redis == redis',
         'return {_VERSION, type(_G), math.max(1, 2), cjson.encode({1}), string.upper("a"), #table.concat({"a", "b"})}',
         'return loadstring("return 1 + 1")()',
+        'return {pcall(loadstring("return KEYS"))}',
         'return loadstring("return redis.call(\'get\', ...)")(keys[1])',
         'return {pcall(loadstring("error(1)"))}',
         'local function f(n) if n == 0 then return 0 end return 1 + f(n - 1) end return f(1000)',
