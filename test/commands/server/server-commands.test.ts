@@ -512,8 +512,8 @@ test('DEBUG PROTOCOL has one reply of each type', async () => {
 })
 
 test('DEBUG refuses what it does not have', async () => {
-  expect(await a.call('DEBUG', 'RELOAD')).toEqual({
-    error: "ERR unknown subcommand or wrong number of arguments for 'RELOAD'. Try DEBUG HELP.",
+  expect(await a.call('DEBUG', 'SEGFAULT')).toEqual({
+    error: "ERR unknown subcommand or wrong number of arguments for 'SEGFAULT'. Try DEBUG HELP.",
   })
   expect(await a.call('DEBUG', 'QUICKLIST-PACKED-THRESHOLD', 'x')).toEqual({
     error: 'ERR argument must be a memory value bigger than 1 and smaller than 4gb',
