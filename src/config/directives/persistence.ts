@@ -86,15 +86,13 @@ export const persistenceDirectives = {
     flags: Hidden,
     effect: inert(FOR_TESTS),
   }),
-  'key-load-delay': int(0, INT_MIN, INT_MAX, 'Pause between keys while loading.', {
+  'key-load-delay': int(0, INT_MIN, INT_MAX, 'Pause after each key while loading; -N: of one after N keys.', {
     unit: 'microseconds',
     flags: Hidden,
-    effect: inert(FOR_TESTS),
   }),
   'loading-process-events-interval-bytes': int(2 * MIB, 1024n, INT_MAX, 'How often clients are served while loading.', {
     unit: 'bytes',
     flags: Hidden,
-    effect: inert('data is loaded before the server listens'),
   }),
   'stop-writes-on-bgsave-error': bool(true, 'Refuses writes after a snapshot could not be written.', {
     effect: later(NO_RDB),
