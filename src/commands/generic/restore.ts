@@ -66,7 +66,10 @@ function restoreHandler(ctx: CommandContext, args: Args, reply: ReplySink): void
   const end = start + args.length(3)
   if (!isDumpPayload(args.buffer, start, end, { checksums: !keyspace.skipsChecksums })) throw DUMP_PAYLOAD_WRONG
   const restored = restoreValue(keyspace, args.buffer, start, end)
-  if (restored instanceof RdbError) throw BAD_DATA_FORMAT
+  if (restored instanceof RdbError) {
+    ctx.server.log.warning(`Cannot restore a value: ${restored.message}`)
+    throw BAD_DATA_FORMAT
+  }
 
   // While a log is replayed, the DEL that follows in it says when the key went.
   if (expireMs !== NO_EXPIRE && expireMs <= ctx.now && !ctx.session.isReplay) {

@@ -59,7 +59,7 @@ export function* readSet(input: RdbInput, text: RdbString, set: SetView, limits:
   for (let i = 0; i < count; i++) {
     input.string(text)
     if (i === 0) set.create(text.buffer, text.start, text.length, count, limits)
-    if (!set.add(text.buffer, text.start, text.length, limits)) throw input.error('Expected each member of a set once')
+    if (!set.add(text.buffer, text.start, text.length, limits)) throw input.error('Duplicate set members detected')
     yield
   }
 }
@@ -74,7 +74,7 @@ export function* readZset(input: RdbInput, text: RdbString, zset: ZsetView, limi
     const score = type === RdbType.Zset2 ? input.double() : readTextScore(input)
     if (Number.isNaN(score)) throw input.error('Expected a score')
     const result = zset.put(text.buffer, text.start, text.length, score, PutFlag.Absent, limits)
-    if (result !== PutResult.Added) throw input.error('Expected each member of a sorted set once')
+    if (result !== PutResult.Added) throw input.error('Duplicate zset fields detected')
     yield
   }
 }
@@ -138,7 +138,7 @@ function readPair(input: RdbInput, field: RdbString, value: RdbString, hash: Has
   input.string(field)
   input.string(value)
   const isNew = hash.set(field.buffer, field.start, field.length, value.buffer, value.start, value.length, limits)
-  if (!isNew) throw input.error('Expected each field of a hash once')
+  if (!isNew) throw input.error('Duplicate hash fields detected')
 }
 
 /** Reads a node of a quicklist into the run. */
@@ -153,9 +153,17 @@ function readNode(input: RdbInput, text: RdbString, run: PackedRun, type: number
   }
   if (container !== QuicklistContainer.Packed) throw input.error(`Expected a kind of list node, found ${container}`)
   const { buffer, start, length } = text
-  const problem =
-    type === RdbType.ListQuicklist ? run.ziplist(buffer, start, length) : run.listpack(buffer, start, length)
-  if (problem !== null) throw input.error(problem)
+  if (type === RdbType.ListQuicklist) check(input, 'Ziplist', run.ziplist(buffer, start, length))
+  else check(input, 'Listpack', run.listpack(buffer, start, length))
+}
+
+function check(input: RdbInput, what: string, problem: string | null): void {
+  if (problem !== null) throw input.error(integrityProblem(what, problem))
+}
+
+/** The text of a packed value that is broken. Its beginning is Redis': programs look for it in the log. */
+export function integrityProblem(what: string, problem: string): string {
+  return `${what} integrity check failed: ${problem}`
 }
 
 function readTextScore(input: RdbInput): number {

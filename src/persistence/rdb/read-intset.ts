@@ -12,15 +12,15 @@ import type { RdbString } from './rdb-input.ts'
  */
 export function readIntset(source: RdbString, set: SetView, limits: Limits): string | null {
   const { buffer, start, length } = source
-  if (length < INTSET_HEADER_BYTES) return `Expected an intset, found ${length} bytes`
+  if (length < INTSET_HEADER_BYTES) return `expected an intset, found ${length} bytes`
   const width = buffer.readUInt32LE(start)
   const count = buffer.readUInt32LE(start + 4)
   if ((width !== 2 && width !== 4 && width !== 8) || INTSET_HEADER_BYTES + count * width !== length) {
-    return `Expected an intset of ${length} bytes, found ${count} integers of ${width} bytes`
+    return `expected an intset of ${length} bytes, found ${count} integers of ${width} bytes`
   }
   if (count === 0) return null
   const isSafe = width === 8 ? checkWide(buffer, start, count) : checkNarrow(buffer, start, count, width)
-  if (isSafe === null) return 'Expected an intset in ascending order'
+  if (isSafe === null) return 'expected an intset in ascending order'
   if (isSafe) {
     set.openBlock(Kind.SetIntset, set.arena.store(buffer, start, length))
     set.expect(count, limits)

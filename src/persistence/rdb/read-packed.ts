@@ -34,9 +34,9 @@ const KEEP_BYTES_MAX = 1024 * 1024
 const EMPTY = Buffer.alloc(0)
 const DUPLICATE_SLOTS_MIN = 16
 
-const LISTPACK_PROBLEM = 'Expected a listpack'
-const ZIPLIST_PROBLEM = 'Expected a ziplist'
-const ZIPMAP_PROBLEM = 'Expected a zipmap'
+const LISTPACK_PROBLEM = 'expected a listpack'
+const ZIPLIST_PROBLEM = 'expected a ziplist'
+const ZIPMAP_PROBLEM = 'expected a zipmap'
 
 export class PackedRun {
   /** The entries are `buffer[start, end)`. */

@@ -14,7 +14,6 @@ import { type ConsumerGroup, ENTRIES_READ_UNKNOWN, ConsumerGroup as Group } from
 import { IdTable, NO_POSITION } from '../../structures/id-table.ts'
 import type { Consumer } from '../../structures/pending-entries.ts'
 import type { Stream } from '../../structures/stream.ts'
-import { BlockWord } from '../../structures/stream-block.ts'
 import { StreamCursor } from '../../structures/stream-cursor.ts'
 import { StreamId } from '../../structures/stream-id.ts'
 import { addListpackBlock } from '../../structures/stream-listpack.ts'
@@ -50,20 +49,17 @@ export function* readStream(
 
 function* readBlocks(input: RdbInput, text: RdbString, stream: Stream): Generator<void, void, void> {
   const id = new StreamId()
-  const last = new StreamId()
   for (let blocks = input.count(2); blocks > 0; blocks--) {
     input.string(text)
     if (text.length !== ID_BYTES) throw input.error(`Expected the ID of a block, found ${text.length} bytes`)
     readRawId(text.buffer, text.start, id)
     const tail = stream.blocks.last()
-    if (tail !== NO_POSITION) {
-      stream.blocks.readId(tail, BlockWord.LastId, last)
-      const previous = stream.blocks.compareAt(tail, id)
-      if (previous >= 0) throw input.error('Expected blocks of a stream in the order of their IDs')
+    if (tail !== NO_POSITION && stream.blocks.compareAt(tail, id) >= 0) {
+      throw input.error('Expected blocks of a stream in the order of their IDs')
     }
     input.string(text)
     if (!addListpackBlock(stream, id, text.buffer, text.start, text.length)) {
-      throw input.error(`Expected a block of a stream of ${text.length} bytes`)
+      throw input.error(`Stream listpack integrity check failed: expected entries in ${text.length} bytes`)
     }
     yield
   }
@@ -103,7 +99,7 @@ function* checkEntries(input: RdbInput, stream: Stream): Generator<void, void, v
 function* readGroup(input: RdbInput, text: RdbString, stream: Stream, type: number): Generator<void, void, void> {
   input.string(text)
   if (stream.groupIndex(text.buffer, text.start, text.length) >= 0) {
-    throw input.error('Expected each consumer group of a stream once')
+    throw input.error('Duplicated consumer group name: expected each group of a stream once')
   }
   const name = text.text()
   const lastId = new StreamId()
@@ -137,7 +133,7 @@ function* readPending(input: RdbInput): Generator<void, IdTable, void> {
 function readConsumer(input: RdbInput, text: RdbString, group: ConsumerGroup, type: number): Consumer {
   input.string(text)
   if (group.consumer(text.buffer, text.start, text.length) !== null) {
-    throw input.error('Expected each consumer of a group once')
+    throw input.error('Duplicate stream consumer detected: expected each consumer of a group once')
   }
   const consumer = group.addConsumer(text.text(), 0)
   consumer.seenTime = clampToSafe(input.int64())

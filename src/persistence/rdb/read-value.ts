@@ -26,6 +26,7 @@ import type { RdbInput, RdbString } from './rdb-input.ts'
 import {
   createList,
   type FieldTimes,
+  integrityProblem,
   readHash,
   readHashWithTimes,
   readList,
@@ -41,6 +42,19 @@ import { PackedZsetReader } from './read-zset.ts'
 
 /** Bytes of the source after which a big value pauses: some milliseconds. */
 const SLICE_BYTES = 256 * 1024
+/** What packed values are called when they are broken, as in Redis. */
+const PACKED_NAMES: Readonly<Record<number, string>> = {
+  [RdbType.HashZipmap]: 'Zipmap',
+  [RdbType.ListZiplist]: 'List ziplist',
+  [RdbType.SetIntset]: 'Intset',
+  [RdbType.ZsetZiplist]: 'Zset ziplist',
+  [RdbType.HashZiplist]: 'Hash ziplist',
+  [RdbType.HashListpack]: 'Hash listpack',
+  [RdbType.ZsetListpack]: 'Zset listpack',
+  [RdbType.SetListpack]: 'Set listpack',
+  [RdbType.HashListpackExPreRelease]: 'Hash listpack',
+  [RdbType.HashListpackEx]: 'Hash listpack',
+}
 /** A time of a consumer. */
 const TIME_BYTES = 8
 /** Characters of a module's name are six bits each. */
@@ -69,6 +83,7 @@ export class ValueReader implements FieldTimes {
   private stream: Stream | null = null
   private steps: Steps | null = null
   private stopAt = 0
+  private type = 0
 
   constructor(keyspace: Keyspace, input: RdbInput) {
     this.keyspace = keyspace
@@ -91,6 +106,7 @@ export class ValueReader implements FieldTimes {
       this.readString()
       return true
     }
+    this.type = type
     try {
       this.stopAt = this.input.offset + SLICE_BYTES
       this.steps = this.stepsOf(type)
@@ -273,7 +289,7 @@ export class ValueReader implements FieldTimes {
     const { run, kept } = this
     const cursor = this.cursor
     if (run.count % 3 !== 0 || run.hasDuplicates(3, this.keyspace.seed)) {
-      throw this.problem('Expected fields with values and expire times, each field once')
+      throw this.problem('expected fields with values and expire times, no listpack with dup elements')
     }
     kept.begin()
     cursor.open(run)
@@ -283,7 +299,7 @@ export class ValueReader implements FieldTimes {
       const valueAt = cursor.position
       const valueEnd = cursor.next
       cursor.advance()
-      if (!cursor.isInteger) throw this.problem('Expected the expire time of a field')
+      if (!cursor.isInteger) throw this.problem('expected the expire time of a field')
       if (cursor.integer !== 0 && cursor.integer <= this.nowMs) continue
       if (cursor.integer !== 0) this.fieldsWithoutTtl++
       kept.copyEntry(cursor.buffer, fieldAt, valueAt)
@@ -297,7 +313,7 @@ export class ValueReader implements FieldTimes {
   private takeSet(): void {
     const { run, set } = this
     const { limits, seed } = this.keyspace
-    if (run.hasDuplicates(1, seed)) throw this.problem('Expected each member of a set once')
+    if (run.hasDuplicates(1, seed)) throw this.problem('expected no listpack with dup elements')
     if (run.count === 0) return
     set.openBlock(Kind.SetPacked, run.toBlock(set.arena))
     set.expect(run.count, limits)
@@ -307,7 +323,7 @@ export class ValueReader implements FieldTimes {
     const { run, zset } = this
     this.checkPairs()
     if (run.count === 0) return
-    if (!this.zsetReader.read(run, zset, this.keyspace.limits)) throw this.problem('Expected members with scores')
+    if (!this.zsetReader.read(run, zset, this.keyspace.limits)) throw this.problem('expected members with scores')
   }
 
   private takeList(): void {
@@ -320,17 +336,17 @@ export class ValueReader implements FieldTimes {
 
   private checkPairs(): void {
     const { run } = this
-    if (run.count % 2 !== 0) throw this.problem(`Expected pairs, found ${run.count} entries`)
-    if (run.hasDuplicates(2, this.keyspace.seed)) throw this.problem('Expected the first of each pair once')
+    if (run.count % 2 !== 0) throw this.problem(`expected pairs, found ${run.count} entries`)
+    if (run.hasDuplicates(2, this.keyspace.seed)) throw this.problem('expected no listpack with dup elements')
   }
 
   private check(problem: string | null): void {
     if (problem !== null) throw this.problem(problem)
   }
 
-  /** An error about the string that was read last. */
+  /** An error about the packed value that was read last. */
   private problem(text: string): RdbError {
-    return new RdbError(text, this.first.offset)
+    return new RdbError(integrityProblem(PACKED_NAMES[this.type] ?? 'Value', text), this.first.offset)
   }
 
   /** Takes the value from the view that holds it. */

@@ -46,7 +46,7 @@ async function startBroker(): Promise<TestBroker> {
 describe.skipIf(!hasRedisServer)('redis-server', () => {
   let redis: ServerProcess
   beforeAll(async () => {
-    redis = await ServerProcess.redis()
+    redis = await ServerProcess.redis(['--enable-debug-command', 'yes'])
     return () => redis.dispose()
   })
 
@@ -72,6 +72,7 @@ describe.skipIf(!hasRedisServer)('redis-server', () => {
       await target.call('SELECT', db)
       expect(await state(target)).toEqual(await state(source))
     }
+    expect(await target.call('DEBUG', 'DIGEST')).toEqual(await source.call('DEBUG', 'DIGEST'))
     expect(leaked(keyspace)).toEqual({ bytes: 0, blocks: 0 })
     source.close()
   })
