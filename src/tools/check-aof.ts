@@ -10,9 +10,9 @@
  */
 import { closeSync, fsyncSync, ftruncateSync, openSync, realpathSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { decodePath } from '../config/path-text.ts'
 import { systemErrorText } from '../config/system-error.ts'
 import { LogLockedError, lockLog } from '../persistence/lock.ts'
+import { logPath } from '../persistence/manifest.ts'
 import { type AofExtent, ExtentEnd, readExtent } from './aof-extent.ts'
 import { scanRdb } from './check-rdb.ts'
 import { type DataFile, FileKind, withDataFile } from './data-file.ts'
@@ -122,7 +122,7 @@ class AofCheck {
     const { base, incremental } = readExistingManifest(path)
     const isLast = (name: string): boolean => name === (incremental.at(-1) ?? base)?.name
     const part = (name: string, role: string): Part => ({
-      path: join(dirname(path), decodePath(name)),
+      path: logPath(dirname(path), name),
       name: shownName(name),
       role,
       isLast: isLast(name),

@@ -7,8 +7,8 @@
  */
 import { readdirSync, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { decodePath } from '../config/path-text.ts'
 import { systemErrorText } from '../config/system-error.ts'
+import { filesToLoad, logPath } from '../persistence/manifest.ts'
 import { RdbError } from '../persistence/rdb/rdb-error.ts'
 import { type Break, CommandCollector, type CommandReport } from './command-report.ts'
 import { FileKind, withDataFile } from './data-file.ts'
@@ -112,9 +112,7 @@ function listFiles(directory: string, pattern: RegExp): string[] {
 }
 
 function filesOfManifest(path: string): string[] {
-  const { base, incremental } = readExistingManifest(path)
-  const files = base === null ? incremental : [base, ...incremental]
-  return files.map(({ name }) => join(dirname(path), decodePath(name)))
+  return filesToLoad(readExistingManifest(path)).map(({ name }) => logPath(dirname(path), name))
 }
 
 function reportPart(path: string, options: ReportOptions): PartReport {
