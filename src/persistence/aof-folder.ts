@@ -7,7 +7,7 @@
  *
  * Beside the named files there are temporary ones, at most one of each kind, which the next start removes.
  */
-import { existsSync, renameSync, statSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { decodePath } from '../config/path-text.ts'
 import { systemErrorText } from '../config/system-error.ts'
@@ -84,7 +84,7 @@ export class AofFolder {
     this.create()
     const base = { name: fileName, sequence: 1, type: 'b' } as const
     this.persist({ ...EMPTY_MANIFEST, base, baseSequence: 1 })
-    renameSync(single, this.pathOf(fileName))
+    files.rename(single, this.pathOf(fileName))
     files.syncDirectory(this.path)
     files.syncDirectory(directory)
     log.notice(`Successfully migrated an old-style AOF file (${fileName}) into the AOF directory (${folder}).`)
