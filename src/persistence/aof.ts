@@ -164,7 +164,8 @@ export class Aof {
       if (error !== null) return
       this.syncedBytes = covered
       this.syncedEffects = effects
-      if (fd === this.retiredFd) this.dropRetired()
+      // It may have begun before the last bytes of that file were written.
+      if (fd === this.retiredFd && covered === this.writtenBytes) this.dropRetired()
       this.onProgress()
       if (this.policy === FsyncPolicy.Always || this.retiredFd >= 0) this.sync()
     })

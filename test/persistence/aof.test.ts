@@ -1,0 +1,342 @@
+/** The writing side of the append-only file: what waits for what while the disk is slow, takes part of a write, or fails. */
+import { readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { type FileDone, Files } from '../../src/files/files.ts'
+import { Aof, APPEND_SLACK_BYTES, FsyncPolicy } from '../../src/persistence/aof.ts'
+import { TestLog } from '../support/broker.ts'
+import { temporaryDirectory } from '../support/server-process.ts'
+
+type WriteDone = (error: Error | null, written: number) => void
+
+/** A disk whose operations on the thread pool end when they are let, in order. */
+class SlowDisk extends Files {
+  readonly syncs: (() => void)[] = []
+  readonly writes: (() => void)[] = []
+  /** What the next writes on the thread pool take at most. */
+  writeBytesMax = Number.POSITIVE_INFINITY
+  writeError: Error | null = null
+  syncError: Error | null = null
+  writeCalls = 0
+
+  override write(fd: number, buffer: Buffer, start: number, length: number): number {
+    this.writeCalls++
+    if (this.writeError !== null) throw this.writeError
+    return super.write(fd, buffer, start, Math.min(length, this.writeBytesMax))
+  }
+
+  override writeLater(fd: number, buffer: Buffer, start: number, length: number, done: WriteDone): void {
+    this.writes.push(() => {
+      let written = 0
+      try {
+        written = this.write(fd, buffer, start, length)
+      } catch (error) {
+        done(error as Error, 0)
+        return
+      }
+      done(null, written)
+    })
+  }
+
+  override syncContentLater(_fd: number, done: FileDone): void {
+    this.syncs.push(() => done(this.syncError))
+  }
+}
+
+let directory = ''
+let path = ''
+let disk: SlowDisk
+let log: TestLog
+let aof: Aof
+let progress = 0
+
+function open(policy: number, pendingBytesMax = 1_000_000): void {
+  disk = new SlowDisk()
+  log = new TestLog()
+  progress = 0
+  const fd = disk.open(path, 'a', 0o644)
+  aof = new Aof(fd, 0, 0, {
+    files: disk,
+    log,
+    policy,
+    pendingBytesMax,
+    onProgress: () => progress++,
+  })
+}
+
+/** Appends and returns how many bytes there are now. */
+function append(text: string, effects = 0, nowMs = 0): number {
+  const buffer = Buffer.alloc(text.length + APPEND_SLACK_BYTES)
+  buffer.latin1Write(text)
+  aof.append(buffer, 0, text.length, effects, nowMs)
+  return aof.acceptedBytes
+}
+
+function content(): string {
+  return readFileSync(path, 'latin1')
+}
+
+beforeEach(() => {
+  directory = temporaryDirectory()
+  path = join(directory, 'log')
+})
+
+afterEach(() => {
+  for (const write of disk.writes.splice(0)) write()
+  aof.abandon()
+  rmSync(directory, { recursive: true, force: true })
+})
+
+describe('under everysec', () => {
+  test('bytes are written at once, and replies wait for nothing', () => {
+    open(FsyncPolicy.EverySecond)
+    append('one')
+    expect(content()).toBe('one')
+    expect(aof.releasedBytes).toBe(3)
+    expect(disk.syncs).toHaveLength(0)
+  })
+
+  test('while a sync is under way writes go to the thread pool, in order, and their replies wait', () => {
+    open(FsyncPolicy.EverySecond)
+    append('one ')
+    aof.tick()
+    expect(disk.syncs).toHaveLength(1)
+    append('two ')
+    append('three ')
+    append('four ')
+    expect(content()).toBe('one ')
+    expect(aof.releasedBytes).toBe(4)
+    expect(disk.writes).toHaveLength(1)
+    disk.writes.shift()!()
+    expect(content()).toBe('one two ')
+    expect(aof.releasedBytes).toBe(8)
+    // What has gathered goes in one write.
+    disk.writes.shift()!()
+    expect(content()).toBe('one two three four ')
+    expect(aof.releasedBytes).toBe(aof.acceptedBytes)
+    disk.syncs.shift()!()
+    append('five')
+    expect(content()).toBe('one two three four five')
+    expect(disk.writes).toHaveLength(0)
+  })
+
+  test('replies wait for two seconds, then go out; that is counted and logged', () => {
+    open(FsyncPolicy.EverySecond)
+    append('one')
+    aof.tick()
+    append('two')
+    aof.checkDelay(1000)
+    aof.checkDelay(2900)
+    expect(aof.releasedBytes).toBe(3)
+    expect(aof.delayedSyncs).toBe(0)
+    aof.checkDelay(3000)
+    expect(aof.releasedBytes).toBe(6)
+    expect(aof.delayedSyncs).toBe(1)
+    expect(progress).toBe(1)
+    append('three')
+    expect(aof.releasedBytes).toBe(11)
+    aof.checkDelay(5000)
+    expect(aof.delayedSyncs).toBe(2)
+    while (disk.writes.length > 0) disk.writes.shift()!()
+    expect(content()).toBe('onetwothree')
+    append('four')
+    aof.checkDelay(5100)
+    expect(aof.releasedBytes).toBe(11)
+  })
+
+  test('writes that make progress are not late, however long there is always one under way', () => {
+    open(FsyncPolicy.EverySecond)
+    append('one')
+    aof.tick()
+    for (let ms = 0; ms < 10_000; ms += 1000) {
+      append('x')
+      aof.checkDelay(ms)
+      disk.writes.shift()!()
+    }
+    expect(aof.delayedSyncs).toBe(0)
+  })
+
+  test('what waits is bounded: beyond it writes are refused until it is written', () => {
+    open(FsyncPolicy.EverySecond, 10)
+    append('one')
+    aof.tick()
+    append('under way')
+    append('x'.repeat(10))
+    expect(aof.error).toBeNull()
+    append('y')
+    expect(aof.error).toBe('the disk is too slow, 11 bytes wait to be written')
+    disk.writes.shift()!()
+    expect(aof.error).not.toBeNull()
+    disk.writes.shift()!()
+    expect(aof.error).toBeNull()
+    expect(content()).toBe(`oneunder way${'x'.repeat(10)}y`)
+  })
+
+  test('a write on the thread pool that takes a part is continued; one that fails is tried again', () => {
+    open(FsyncPolicy.EverySecond)
+    append('one ')
+    aof.tick()
+    disk.writeBytesMax = 2
+    append('three')
+    disk.writes.shift()!()
+    expect(content()).toBe('one th')
+    disk.writeError = new Error('ENOSPC')
+    disk.writes.shift()!()
+    expect(aof.error).toBe('ENOSPC')
+    // The failure is known: nothing more is to be waited for.
+    expect(aof.releasedBytes).toBe(aof.acceptedBytes)
+    append(' four')
+    expect(disk.writes).toHaveLength(0)
+    aof.tick()
+    expect(aof.error).toBe('ENOSPC')
+    disk.writeError = null
+    disk.writeBytesMax = 100
+    disk.writes.shift()!()
+    expect(aof.error).toBeNull()
+    expect(content()).toBe('one three four')
+  })
+
+  test('effects count as durable with the sync that began after they were written', () => {
+    open(FsyncPolicy.EverySecond)
+    append('one', 1)
+    aof.tick()
+    append('two', 2)
+    disk.writes.shift()!()
+    disk.syncs.shift()!()
+    expect(aof.syncedEffects).toBe(1)
+    aof.tick()
+    disk.syncs.shift()!()
+    expect(aof.syncedEffects).toBe(2)
+  })
+
+  test('the end waits for the write that is under way', () => {
+    open(FsyncPolicy.EverySecond)
+    append('one')
+    aof.tick()
+    append('two')
+    append('three')
+    // As the thread pool would, which does not need the loop.
+    const { sizeOf } = disk
+    disk.sizeOf = (fd) => {
+      if (disk.writes.length > 0) {
+        disk.writes.length = 0
+        Files.prototype.write.call(disk, fd, Buffer.from('two'), 0, 3)
+      }
+      return sizeOf.call(disk, fd)
+    }
+    expect(aof.close()).toBe(true)
+    expect(content()).toBe('onetwothree')
+  })
+})
+
+describe('under always', () => {
+  test('replies wait for the sync; no-appendfsync-on-rewrite makes them wait for the write only', () => {
+    open(FsyncPolicy.Always)
+    append('one')
+    aof.sync()
+    expect(aof.releasedBytes).toBe(0)
+    append('two')
+    expect(content()).toBe('onetwo')
+    disk.syncs.shift()!()
+    expect(aof.releasedBytes).toBe(3)
+    // The next one covers what has come meanwhile.
+    expect(disk.syncs).toHaveLength(1)
+    disk.syncs.shift()!()
+    expect(aof.releasedBytes).toBe(6)
+    aof.isSyncPaused = true
+    append('three')
+    aof.sync()
+    expect(disk.syncs).toHaveLength(0)
+    expect(aof.releasedBytes).toBe(11)
+  })
+
+  test('a failed sync is an error until one has succeeded, and nothing counts as durable', () => {
+    open(FsyncPolicy.Always)
+    append('one')
+    aof.sync()
+    disk.syncError = new Error('EIO')
+    disk.syncs.shift()!()
+    expect(aof.error).toBe('fdatasync: EIO')
+    expect(aof.releasedBytes).toBe(0)
+    disk.syncError = null
+    aof.tick()
+    disk.syncs.shift()!()
+    expect(aof.error).toBeNull()
+    expect(aof.releasedBytes).toBe(3)
+  })
+
+  test('nothing is durable while the directory is not', () => {
+    open(FsyncPolicy.Always)
+    aof.directoryError = 'Cannot sync the directory'
+    append('one')
+    aof.sync()
+    expect(disk.syncs).toHaveLength(0)
+    expect(aof.error).toBe('Cannot sync the directory')
+  })
+})
+
+describe('a switch to another file', () => {
+  test('writes nothing to the new file before the old one is durable', () => {
+    open(FsyncPolicy.EverySecond)
+    append('old')
+    const next = join(directory, 'next')
+    aof.switchTo(disk.open(next, 'w', 0o644))
+    expect(aof.isSwitching).toBe(true)
+    append('new')
+    expect(readFileSync(next, 'latin1')).toBe('')
+    expect(aof.releasedBytes).toBe(3)
+    disk.syncError = new Error('EIO')
+    disk.syncs.shift()!()
+    expect(aof.error).toBe('fdatasync: EIO')
+    disk.syncError = null
+    aof.tick()
+    disk.syncs.shift()!()
+    expect(aof.isSwitching).toBe(false)
+    disk.writes.shift()!()
+    expect(readFileSync(next, 'latin1')).toBe('new')
+    expect(content()).toBe('old')
+    expect(aof.fileBytes).toBe(3)
+  })
+
+  test('needs no wait when all is durable, and goes on with a sync that is under way', () => {
+    open(FsyncPolicy.Always)
+    aof.switchTo(disk.open(join(directory, 'second'), 'w', 0o644))
+    expect(aof.isSwitching).toBe(false)
+    append('a')
+    aof.sync()
+    append('b')
+    aof.switchTo(disk.open(join(directory, 'third'), 'w', 0o644))
+    append('c')
+    disk.syncs.shift()!()
+    // It began before 'b' was written.
+    expect(aof.isSwitching).toBe(true)
+    expect(aof.releasedBytes).toBe(1)
+    disk.syncs.shift()!()
+    expect(aof.isSwitching).toBe(false)
+    expect(aof.releasedBytes).toBe(2)
+    disk.writes.shift()!()
+    disk.syncs.shift()!()
+    expect(aof.releasedBytes).toBe(3)
+    expect(readFileSync(join(directory, 'second'), 'latin1')).toBe('ab')
+    expect(readFileSync(join(directory, 'third'), 'latin1')).toBe('c')
+  })
+})
+
+describe('annotations', () => {
+  test('each batch ends with one checksum, and a time stamp stands before the first one of a second', () => {
+    open(FsyncPolicy.No)
+    aof.writesChecksums = true
+    aof.writesTimestamps = true
+    append('*1\r\n$1\r\na\r\n', 0, 5000)
+    append('*1\r\n$1\r\nb\r\n', 0, 5999)
+    append('*1\r\n$1\r\nc\r\n', 0, 6000)
+    expect(content().replace(/CRC32:[0-9a-f]{8}/g, 'CRC')).toBe(
+      [
+        '#TS:5\r\n*1\r\n$1\r\na\r\n#CRC:18\r\n',
+        '*1\r\n$1\r\nb\r\n#CRC:11\r\n',
+        '#TS:6\r\n*1\r\n$1\r\nc\r\n#CRC:18\r\n',
+      ].join(''),
+    )
+    expect(aof.acceptedBytes).toBe(content().length)
+  })
+})
