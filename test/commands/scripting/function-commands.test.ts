@@ -7,6 +7,7 @@ import { spawnSync } from 'node:child_process'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { Crc64 } from '../../../src/bytes/crc64.ts'
 import { scriptRunner } from '../../../src/commands/scripting/script-runner.ts'
+import { snippets } from '../../scripting/lua-snippets.ts'
 import { ReferenceEval } from '../../scripting/resp-eval.ts'
 import { LocalServer } from './local-server.ts'
 
@@ -387,6 +388,49 @@ describe.skipIf(!hasRedisServer)('functions reply as in redis-server', () => {
       for (const words of commands) {
         expected.push(`${words.join(' ')} => ${comparable(words, await reference.command(...words))}`)
         actual.push(`${words.join(' ')} => ${comparable(words, local.command(...words))}`)
+      }
+      expect(actual).toEqual(expected)
+    })
+  }
+})
+
+/** Where Lua code stands in a library. */
+const places: Readonly<Record<string, (code: string) => string>> = {
+  'a function': (code) => single('f', code),
+  'a library that is loaded': (code) => library('f', `${code}\nredis.register_function('f', function() end)`),
+  'a function that is called while its library is loaded': (code) =>
+    library('f', `local function f()\n${code}\nend\nf()\nredis.register_function('f', f)`),
+}
+
+describe.skipIf(!hasRedisServer)('Lua code does what it does in redis-server', () => {
+  let reference: ReferenceEval
+
+  beforeAll(async () => {
+    reference = await ReferenceEval.start()
+  })
+
+  afterAll(async () => {
+    await reference.stop()
+  })
+
+  for (const [place, wrap] of Object.entries(places)) {
+    test(`in ${place}`, async () => {
+      const local = new LocalServer()
+      const expected: string[] = []
+      const actual: string[] = []
+      for (const code of Object.values(snippets).flat()) {
+        // An error within text that was compiled is said to be "on" that text by Redis, here it is on the function.
+        // Code that is not finished goes on with the line behind it, and then lines of errors may differ.
+        if (code.includes('loadstring("return KEYS') || code.startsWith('x = ')) continue
+        const source = wrap(code)
+        for (const words of [
+          [...REPLACE, source],
+          ['FCALL', 'f', '0'],
+          ['FUNCTION', 'FLUSH'],
+        ]) {
+          expected.push(`${code} => ${await reference.command(...words)}`)
+          actual.push(`${code} => ${local.command(...words)}`)
+        }
       }
       expect(actual).toEqual(expected)
     })
