@@ -44,6 +44,8 @@ export class PackedRun {
   start = 0
   end = 0
   count = 0
+  /** Length of the longest field or value of a zipmap, in bytes. */
+  longest = 0
   private scratch: Buffer = EMPTY
   private used = 0
   private slots = new Int32Array(DUPLICATE_SLOTS_MIN)
@@ -104,6 +106,7 @@ export class PackedRun {
     const end = start + length - 1
     if (length < 2 || source[end] !== END_MARK) return `${ZIPMAP_PROBLEM} of ${length} bytes`
     this.begin()
+    this.longest = 0
     let at = start + 1
     while (at < end) {
       for (let part = 0; part < 2; part++) {
@@ -115,6 +118,7 @@ export class PackedRun {
         const from = at + header + part
         if (from + bytes + unused > end) return `${ZIPMAP_PROBLEM} of ${length} bytes`
         this.append(source, from, bytes)
+        this.longest = Math.max(this.longest, bytes)
         at = from + bytes + unused
       }
     }

@@ -210,7 +210,9 @@ export class ValueReader implements FieldTimes {
       case RdbType.HashZipmap:
         input.string(first)
         this.check(run.zipmap(first.buffer, first.start, first.length))
-        this.takePairs()
+        this.checkPairs()
+        // Redis looks at the lengths of these alone: they come from a time with other limits.
+        this.takeHash(run, run.longest)
         break
       case RdbType.HashZiplist:
         this.readZiplist()
@@ -271,17 +273,19 @@ export class ValueReader implements FieldTimes {
 
   private takePairs(): void {
     this.checkPairs()
-    this.takeHash(this.run)
+    this.takeHash(this.run, 0)
   }
 
-  /** Makes a hash of fields and values. */
-  private takeHash(run: PackedRun): void {
+  /** Makes a hash of fields and values, of which the longest has so many bytes. */
+  private takeHash(run: PackedRun, longest: number): void {
     const { hash } = this
     const { limits } = this.keyspace
     if (run.count === 0) return
     hash.openPacked(run.toBlock(hash.arena), Kind.HashPacked)
     const pairs = run.count >>> 1
-    if (pairs > limits.hashMaxListpackEntries) hash.expect(pairs, 0, limits)
+    if (longest > limits.hashMaxListpackValue)
+      hash.expect(Math.max(pairs, limits.hashMaxListpackEntries + 1), 0, limits)
+    else if (pairs > limits.hashMaxListpackEntries) hash.expect(pairs, 0, limits)
   }
 
   /** Makes a hash of the fields, values and expire times of the run; fields whose time is over are dropped. */
@@ -306,7 +310,7 @@ export class ValueReader implements FieldTimes {
       kept.copyEntry(cursor.buffer, valueAt, valueEnd)
     }
     kept.finish()
-    this.takeHash(kept)
+    this.takeHash(kept, 0)
     kept.release()
   }
 
