@@ -16,12 +16,12 @@ import type { ReplySink } from '../resp/reply.ts'
 import { FunctionError, type FunctionLibrary, type LibraryFunction } from './function-library.ts'
 import { createRegisterFunction, type Registry } from './function-registration.ts'
 import { first } from './lua/call.ts'
-import { type CompiledLibrary, type CompileOptions, compile, compileLibrary } from './lua/compile.ts'
+import { type CompiledChunk, type CompileOptions, compile } from './lua/compile.ts'
 import { LuaCompileError } from './lua/lexer.ts'
-import { hooks } from './lua/runtime.ts'
+import { hooks, libraryDepth } from './lua/runtime.ts'
 import { createGlobals, sealGlobals, sealStrictly } from './lua/sandbox.ts'
 import { LuaTable } from './lua/table.ts'
-import { type LuaValue, ScriptAborted } from './lua/value.ts'
+import { type LuaValue, NO_RESULTS, ScriptAborted } from './lua/value.ts'
 import { replyFailure, replyLuaValue } from './lua-reply.ts'
 import { createFunctionLibrary, createLoadLibrary, type Logger } from './redis-library.ts'
 import { type EngineHost, failureText, libraryTable, raisedText } from './script-engine.ts'
@@ -63,7 +63,7 @@ export class FunctionEngine {
     sealStrictly(api)
     this.loadGlobals.setString('redis', api)
     sealStrictly(this.loadGlobals)
-    const common = { chunkName: CHUNK_NAME, hasKeys: false, stringMethods: this.stringMethods }
+    const common = { chunkName: CHUNK_NAME, isLibrary: true, stringMethods: this.stringMethods }
     this.dynamicOptions = { ...common, globals: null, mainGlobals: null }
     this.boundOptions = { ...common, globals: this.globals, mainGlobals: this.loadGlobals }
   }
@@ -81,14 +81,14 @@ export class FunctionEngine {
     this.isSilent = true
     try {
       const functions = this.register(compiled, limitMs)
-      return { name, source, functions, resetDepth: () => compiled.resetDepth() }
+      return { name, source, functions }
     } finally {
       this.isSilent = false
     }
   }
 
   /** Runs a library, and returns what it has registered. */
-  private register(compiled: CompiledLibrary, limitMs: number): Registry {
+  private register(chunk: CompiledChunk, limitMs: number): Registry {
     const functions: Registry = new Map()
     const startMs = performance.now()
     this.prepare(this.loadGlobals, () => {
@@ -97,7 +97,7 @@ export class FunctionEngine {
     })
     this.registry = functions
     try {
-      compiled.run()
+      chunk(undefined, undefined, NO_RESULTS)
     } catch (error) {
       throw new FunctionError(`Error registering functions: ${raisedText(error)}`)
     } finally {
@@ -108,9 +108,8 @@ export class FunctionEngine {
   }
 
   /** Runs a function and replies what it returns, or the error it raised. Other exceptions than Lua's pass through. */
-  run(library: FunctionLibrary, fn: LibraryFunction, keys: LuaValue[], argv: LuaValue[], reply: ReplySink): void {
+  run(fn: LibraryFunction, keys: LuaValue[], argv: LuaValue[], reply: ReplySink): void {
     this.prepare(this.globals, () => this.host.tick())
-    library.resetDepth()
     let value: LuaValue
     try {
       value = first(fn.callback(new LuaTable(keys), new LuaTable(argv)))
@@ -125,9 +124,9 @@ export class FunctionEngine {
     if (!this.isSilent) this.host.log(level, text)
   }
 
-  private compile(body: string, options: CompileOptions): CompiledLibrary {
+  private compile(body: string, options: CompileOptions): CompiledChunk {
     try {
-      return compileLibrary(body, options)
+      return compile(body, options)
     } catch (error) {
       if (error instanceof LuaCompileError) throw new FunctionError(`Error compiling function: ${error.message}`)
       throw error
@@ -135,6 +134,8 @@ export class FunctionEngine {
   }
 
   private prepare(globals: LuaTable, tick: () => number): void {
+    // An error that left functions early has left their depth behind.
+    libraryDepth.d = 0
     hooks.globals = globals
     hooks.stringMethods = this.stringMethods
     hooks.tick = tick

@@ -23,8 +23,6 @@ export interface FunctionLibrary {
   readonly source: string
   /** Functions by their names, in the order in which they were registered. */
   readonly functions: ReadonlyMap<string, LibraryFunction>
-  /** To be called before one of the functions is: sets the call depth back that an error may have left behind. */
-  readonly resetDepth: () => void
 }
 
 /** What the first line of a library says. */

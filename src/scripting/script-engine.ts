@@ -134,7 +134,7 @@ export class ScriptEngine {
 
   private compile(source: string, chunkName: string): CompiledChunk {
     const { globals, stringMethods } = this
-    return compile(source, { chunkName, globals, mainGlobals: null, hasKeys: true, stringMethods })
+    return compile(source, { chunkName, globals, mainGlobals: null, isLibrary: false, stringMethods })
   }
 }
 

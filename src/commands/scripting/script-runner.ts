@@ -113,11 +113,11 @@ export class ScriptRunner implements EngineHost {
 
   /** As `run`, for a function and its FCALL. */
   runFunction(found: FoundFunction, call: Args, keyCount: number, mode: EvalMode, reply: ReplySink): void {
-    const { library, fn } = found
+    const { fn } = found
     this.prepare(fn.flags, mode)
     this.name = fn.name
     this.kind = RunKind.Function
-    this.within(call, keyCount, (keys, argv) => this.functions.runner.run(library, fn, keys, argv, reply))
+    this.within(call, keyCount, (keys, argv) => this.functions.runner.run(fn, keys, argv, reply))
   }
 
   /** FCALL and EVAL have the same form: name or script, number of keys, keys, arguments. */

@@ -8,7 +8,7 @@ import { parseChunk } from './parser.ts'
 import { SOURCE_PREFIX } from './position.ts'
 import { HELPERS } from './runtime.ts'
 import type { LuaTable } from './table.ts'
-import { type LuaResult, type LuaValue, NO_RESULTS } from './value.ts'
+import type { LuaResult, LuaValue } from './value.ts'
 
 export interface CompileOptions {
   /** How positions name the chunk: `user_script` in `user_script:1: …`. */
@@ -17,8 +17,11 @@ export interface CompileOptions {
   readonly globals: LuaTable | null
   /** Those that names outside of functions are bound to, when they differ: a library while it is loaded. Else null. */
   readonly mainGlobals: LuaTable | null
-  /** Whether `KEYS` and `ARGV` are names of globals, as for EVAL. */
-  readonly hasKeys: boolean
+  /**
+   * Whether functions of the chunk may be called after it has run: the call depth is in `libraryDepth` then, and `KEYS`
+   * and `ARGV` are no names of globals.
+   */
+  readonly isLibrary: boolean
   /** The `string` library. */
   readonly stringMethods: LuaTable
 }
@@ -35,7 +38,15 @@ function sourceName(chunkName: string): string {
 
 /** Compiles a chunk. Throws `LuaCompileError`. */
 export function compile(source: string, options: CompileOptions): CompiledChunk {
-  const { run, values } = build(source, options, ['$KEYS', '$ARGV', '$V'], { isLibrary: false })
+  const chunk = parseChunk(source, options.chunkName)
+  const { globals } = chunk
+  const isCoroutineMode = globals.has('coroutine') || globals.has('_G')
+  const code = generate(chunk, { ...options, isCoroutineMode })
+  const params: string[] = [...code.helpers, ...code.constants.map((_, i) => `$c${i}`), '$KEYS', '$ARGV', '$V']
+  const body = `${code.body}\n//# sourceURL=${SOURCE_PREFIX}${++serial}:${sourceName(options.chunkName)}`
+  // The one place where text becomes code; the generator lets no script text through but escaped literals.
+  const run = new Function(...params, body) as (...args: unknown[]) => LuaResult
+  const values: unknown[] = [...code.helpers.map((name) => HELPERS[name]), ...code.constants]
   const count = values.length
   values.push(undefined, undefined, undefined)
   return (keys, argv, varargs) => {
@@ -44,45 +55,4 @@ export function compile(source: string, options: CompileOptions): CompiledChunk 
     values[count + 2] = varargs
     return run.apply(undefined, values)
   }
-}
-
-/** A chunk whose functions live on after it has run: who calls one of them sets its counters back before. */
-export interface CompiledLibrary {
-  /** Runs the chunk. Throws as a `CompiledChunk`. */
-  run(): void
-  /** Sets the call depth back: an error that left functions early has not. */
-  resetDepth(): void
-}
-
-/** Compiles a library. Throws `LuaCompileError`. */
-export function compileLibrary(source: string, options: CompileOptions): CompiledLibrary {
-  const { run, values } = build(source, options, ['$L', '$V'], { isLibrary: true })
-  const library: CompiledLibrary = {
-    run: () => run.apply(undefined, [...values, library, NO_RESULTS]),
-    resetDepth: () => {},
-  }
-  return library
-}
-
-interface Built {
-  readonly run: (...args: unknown[]) => LuaResult
-  /** Arguments of `run` before those named by the caller. */
-  readonly values: unknown[]
-}
-
-function build(
-  source: string,
-  options: CompileOptions,
-  names: readonly string[],
-  { isLibrary }: { isLibrary: boolean },
-): Built {
-  const chunk = parseChunk(source, options.chunkName)
-  const { globals } = chunk
-  const isCoroutineMode = globals.has('coroutine') || globals.has('_G')
-  const code = generate(chunk, { ...options, isCoroutineMode, isLibrary })
-  const params: string[] = [...code.helpers, ...code.constants.map((_, i) => `$c${i}`), ...names]
-  const body = `${code.body}\n//# sourceURL=${SOURCE_PREFIX}${++serial}:${sourceName(options.chunkName)}`
-  // The one place where text becomes code; the generator lets no script text through but escaped literals.
-  const run = new Function(...params, body) as (...args: unknown[]) => LuaResult
-  return { run, values: [...code.helpers.map((name) => HELPERS[name]), ...code.constants] }
 }

@@ -26,12 +26,9 @@ export interface GeneratorOptions {
   readonly globals: LuaTable | null
   /** Those that names outside of functions are bound to, when they differ; else null. */
   readonly mainGlobals: LuaTable | null
-  /** Whether `KEYS` and `ARGV` are names of globals. */
-  readonly hasKeys: boolean
   /** The methods of strings, for calls such as `s:sub(1)`. */
   readonly stringMethods: LuaTable
   readonly isCoroutineMode: boolean
-  /** Whether functions of the chunk are called after it has run (`CompiledLibrary`). */
   readonly isLibrary: boolean
 }
 
@@ -223,7 +220,7 @@ export abstract class ExpressionGenerator {
         const t = this.temp()
         const code = `${this.constantName(builtin)}(${this.list(e.args)})`
         this.release()
-        return `${line}(${t}=${code},$d=$m,${t})`
+        return `${line}(${t}=${code},${this.depth()}=$m,${t})`
       }
       default:
     }
@@ -232,6 +229,11 @@ export abstract class ExpressionGenerator {
       if (special !== null) return `${line}${this.constantName(special)}(${this.list(e.args.slice(1))})`
     }
     return `${line}${this.constantName(builtin)}(${this.list(e.args)})`
+  }
+
+  /** The variable of the call depth: a library's functions are entered from outside, who sets it back. */
+  protected depth(): string {
+    return this.options.isLibrary ? `${this.use('$D')}.d` : '$d'
   }
 
   /** Whether a call in last place gives one value anyway. */
@@ -314,7 +316,7 @@ export abstract class ExpressionGenerator {
   protected globalText(e: Extract<Expression, { kind: 'global' }>): string {
     const globals = this.analysis.globalsOf(e)
     if (globals === null) return `${this.newline(e.line)}${this.use('$gg')}(${quote(e.name)})`
-    if (this.options.hasKeys) {
+    if (!this.options.isLibrary) {
       if (e.name === 'KEYS') return '$KEYS'
       if (e.name === 'ARGV') return '$ARGV'
     }

@@ -9,7 +9,7 @@
  *   only ever appears as escaped string literals, never as JavaScript names or property accesses.
  * - Arithmetic, comparison and concatenation are inline for the usual types; other cases call the runtime.
  * - `$b` is the step budget: loops and functions that may recurse count it down and call `$k` when it is used up.
- *   `$d` is the call depth in stack slots: saved on entry, restored on return.
+ *   `$d` (in libraries `$D.d`) is the call depth in stack slots: saved on entry, restored on return.
  * - `$1`, `$2` … are temporaries of the function; they are reserved as long as a half-built expression needs them.
  * - `var` for all variables that need not be fresh per loop round: it needs no checks for use before definition.
  *
@@ -80,8 +80,7 @@ class Generator extends ExpressionGenerator {
     const fallThrough = main.body.at(-1)?.kind === 'return' ? '' : `return ${this.use('$E')};`
     const prologue = this.prologue() + (main.usesVararg ? 'var $v=$V;' : '')
     const counters = this.usesBudget ? `var $b=${FIRST_BUDGET},$d=0;` : ''
-    const reset = this.usesBudget && this.options.isLibrary ? '$L.resetDepth=()=>{$d=0};' : ''
-    const code = `"use strict";${counters}${reset}${prologue}${body}${fallThrough}`
+    const code = `"use strict";${counters}${prologue}${body}${fallThrough}`
     const text = this.isCoroutineMode ? `return ${this.use('$mk')}(function*(){${code}})();` : code
     return { body: text, helpers: this.helpers, constants: this.constants }
   }
@@ -131,12 +130,13 @@ class Generator extends ExpressionGenerator {
     const weight = FRAME_SLOTS + state.fn.params.length + state.fn.localCount + state.tempCount * 2
     // Arguments lie on the stack, up to three times on their way through `pcall`.
     const total = this.hasSpreads && state.parent !== null ? `${weight}+arguments.length*3` : `${weight}`
-    return `${text}${this.budgetStep()}const $s=$d,$m=$s+${total};if(($d=$m)>${DEPTH_SLOTS_MAX})${this.use('$so')}();var $0;`
+    const depth = this.depth()
+    return `${text}${this.budgetStep()}const $s=${depth},$m=$s+${total};if((${depth}=$m)>${DEPTH_SLOTS_MAX})${this.use('$so')}();var $0;`
   }
 
   /** Restores the call depth before a return whose value needs no more calls. */
   private leave(): string {
-    return this.mayCount() ? '$d=$s;' : ''
+    return this.mayCount() ? `${this.depth()}=$s;` : ''
   }
 
   private budgetStep(): string {
@@ -342,12 +342,12 @@ class Generator extends ExpressionGenerator {
       if (value.kind === 'call' && this.isSelfCall(value)) return this.selfJump(value)
       const code = isMulti(value) ? this.results(value) : this.expression(value)
       if (!this.mayCount()) return `return (${code});`
-      if (isPlain(code)) return `$d=$s;return ${code};`
-      return `$0=${code};$d=$s;return $0;`
+      if (isPlain(code)) return `${this.leave()}return ${code};`
+      return `$0=${code};${this.leave()}return $0;`
     }
     const list = this.list(values)
     if (!this.mayCount()) return `return [${list}];`
-    return `$0=[${list}];$d=$s;return $0;`
+    return `$0=[${list}];${this.leave()}return $0;`
   }
 
   private isSelfCall(e: CallExpression): boolean {

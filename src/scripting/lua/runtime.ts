@@ -41,6 +41,9 @@ export const hooks: RuntimeHooks = {
   stringMethods: new LuaTable(),
 }
 
+/** The call depth of what is called in libraries, in stack slots; set back by the embedder before each call. */
+export const libraryDepth: { d: number } = { d: 0 }
+
 const KIND_NAMES: Readonly<Record<string, string>> = { l: 'local', u: 'upvalue', g: 'global', f: 'field', m: 'method' }
 
 function typeError(operation: string, value: LuaValue, description: string): LuaError {
@@ -468,6 +471,7 @@ const $k = (): number => hooks.tick()
 
 /** Everything compiled code may refer to, by the name it uses. */
 export const HELPERS = {
+  $D: libraryDepth,
   $E: NO_RESULTS,
   $T: LuaTable,
   $add,

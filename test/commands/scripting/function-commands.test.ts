@@ -207,6 +207,16 @@ describe('limits', () => {
       expect(local.command('FCALL', 'f', '0', '1000')).toMatch(/^-ERR user_function:3: deep/)
   })
 
+  test('nor does depth in functions that a library has compiled and kept', () => {
+    const body = `local kept = nil
+      redis.register_function('f', function()
+        kept = kept or loadstring("local function f(n) if n == 0 then error('deep') end return 1 + f(n - 1) end return f")()
+        return kept(1000)
+      end)`
+    local.command(...LOAD, library('lib', body))
+    for (let i = 0; i < 100; i++) expect(local.command('FCALL', 'f', '0')).toMatch(/^-ERR \[string .*deep script: f/)
+  })
+
   test('a function that recurses without end fails, and the next call does not', () => {
     local.command(
       ...LOAD,
