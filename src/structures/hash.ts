@@ -12,14 +12,14 @@ import type { Arena, Ref } from '../storage/arena.ts'
 import { Dict, DictStride, NO_ROW } from '../storage/dict.ts'
 import type { Collection } from './kind.ts'
 import type { CollectionWalk, ElementSink } from './walk.ts'
-import { RowWalk } from './walk-rows.ts'
+import { type RowOwner, RowWalk } from './walk-rows.ts'
 
 /** Estimated bytes of the objects themselves: this class, its Dict and their arrays' headers. */
 const OBJECT_BYTES = 400
 /** What a field is taken to add to a delivery beside the bytes of field and value. */
 const DELIVERY_BYTES = 8
 
-export class HashDict implements Collection {
+export class HashDict implements Collection, RowOwner {
   private readonly arena: Arena
   private readonly dict: Dict
   private bytes = 0

@@ -30,7 +30,7 @@ import { NodeBlocks } from './list-blocks.ts'
 import { LISTPACK_FRAME_BYTES, type ListLimits } from './list-limits.ts'
 import { NODE_COUNT, NODE_END, NODE_START, NODE_WORDS, type NodeChunk, NodeTable, nodeRef } from './list-nodes.ts'
 import type { CollectionWalk, ElementSink } from './walk.ts'
-import { BlockWalk, ROW_END, ROW_START } from './walk-blocks.ts'
+import { type BlockOwner, BlockWalk, ROW_END, ROW_START } from './walk-blocks.ts'
 
 /** The two ends of a list; also "before" (Head) and "after" (Tail) an entry. */
 export const ListEnd = { Head: 0, Tail: 1 } as const
@@ -39,7 +39,7 @@ export type ListEnd = (typeof ListEnd)[keyof typeof ListEnd]
 /** Estimated size of the list's own objects, in bytes. */
 const OBJECT_BYTES = 200
 
-export class ListBig implements Collection {
+export class ListBig implements Collection, BlockOwner {
   readonly arena: Arena
   readonly limits: ListLimits
   readonly nodes = new NodeTable()

@@ -11,7 +11,7 @@ import type { Arena, Ref } from '../storage/arena.ts'
 import { Dict, DictStride, NO_ROW } from '../storage/dict.ts'
 import type { Collection } from './kind.ts'
 import type { CollectionWalk, ElementSink } from './walk.ts'
-import { RowWalk } from './walk-rows.ts'
+import { type RowOwner, RowWalk } from './walk-rows.ts'
 
 /** Estimated bytes of the objects themselves: this class, its Dict and their arrays' headers. */
 const OBJECT_BYTES = 400
@@ -21,7 +21,7 @@ const DELIVERY_BYTES = 4
 /** Text of the integer that is being added: a sign and 16 digits at most. */
 const DIGITS = Buffer.allocUnsafeSlow(17)
 
-export class SetDict implements Collection {
+export class SetDict implements Collection, RowOwner {
   private readonly arena: Arena
   private readonly dict: Dict
   private bytes = 0

@@ -14,7 +14,7 @@ import { Dict, DictStride } from '../storage/dict.ts'
 import type { Collection } from './kind.ts'
 import { OrderCursor, REMOVE_RUN_MAX, ScoreOrder } from './score-order.ts'
 import type { CollectionWalk, ElementSink } from './walk.ts'
-import { RowWalk } from './walk-rows.ts'
+import { type RowOwner, RowWalk } from './walk-rows.ts'
 
 /** Estimated bytes of the objects themselves: this class, its Dict and order, and their arrays' headers. */
 const OBJECT_BYTES = 500
@@ -24,7 +24,7 @@ const DELIVERY_BYTES = 12
 /** Members of one run of `removeRange` or `freeRows`. */
 const removed = new Float64Array(REMOVE_RUN_MAX)
 
-export class SortedSet implements Collection {
+export class SortedSet implements Collection, RowOwner {
   readonly arena: Arena
   readonly order: ScoreOrder
   private readonly dict: Dict

@@ -31,7 +31,7 @@ import {
 import { SeekHint, StreamCursor } from './stream-cursor.ts'
 import { StreamId } from './stream-id.ts'
 import type { CollectionWalk, ElementSink } from './walk.ts'
-import { BlockWalk } from './walk-blocks.ts'
+import { type BlockOwner, BlockWalk } from './walk-blocks.ts'
 import { copyBlockRows, deliverBlockRow, STREAM_ROW_WORDS } from './walk-stream.ts'
 
 /** Most bytes of fields and values in one entry, and of a block whatever the setting says. */
@@ -64,7 +64,7 @@ export interface BlockCounts {
   readonly entriesAt: number
 }
 
-export class Stream implements Collection, BlockSequence {
+export class Stream implements Collection, BlockOwner, BlockSequence {
   readonly arena: Arena
   /** Blocks by the ID of their first entry; words as in BlockWord. For cursors and snapshots, read only. */
   readonly blocks: IdTable = new IdTable(BLOCK_STRIDE)
