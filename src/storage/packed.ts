@@ -13,7 +13,7 @@
  * to use from then on. `PackedCursor` is a reusable view; it is invalid after a change of the block.
  */
 import { integerLength, parseSafeInteger, writeInteger } from '../bytes/integer.ts'
-import { type Arena, copyBytes, equalBytes, type Ref } from './arena.ts'
+import { type Arena, copyBytes, equalBytes, NO_REF, type Ref } from './arena.ts'
 
 /** Bytes before the first entry. */
 export const PACKED_HEADER_BYTES = 4
@@ -89,6 +89,17 @@ export class PackedCursor {
     this.end = end
     this.position = NO_ENTRY
     this.next = begin
+  }
+
+  /** As `open`, for entries at `buffer[start, end)`, which belong to no block; positions are offsets in the buffer. */
+  openBytes(buffer: Buffer, start: number, end: number): void {
+    this.ref = NO_REF
+    this.buffer = buffer
+    this.base = 0
+    this.begin = start
+    this.end = end
+    this.position = NO_ENTRY
+    this.next = start
   }
 
   /** Moves to the following entry. Returns false behind the last one. */
