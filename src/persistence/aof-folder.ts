@@ -67,7 +67,10 @@ export class AofFolder {
 
   /** Creates the directory if it is missing. @throws the system's error */
   create(): void {
-    this.options.files.createDirectory(this.path)
+    const { directory, files } = this.options
+    files.createDirectory(this.path)
+    // Without its name nothing in it would outlive a power cut. Also when it was there: a crash may have come before this.
+    files.syncDirectory(directory)
   }
 
   /** Reads the manifest. @throws ManifestError, the system's error */
