@@ -1,0 +1,252 @@
+/**
+ * A server under `appendfsync always` on a disk of which any one call fails, and whose power is cut then: after a restart
+ * everything is there that was answered. And the disk of these tests itself (support/faulty-files.ts).
+ */
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { configFromOptions } from '../../src/config/config.ts'
+import { type Files, SYSTEM_FILES } from '../../src/files/files.ts'
+import { replaceFile } from '../../src/files/replace-file.ts'
+import { Broker } from '../../src/server/broker.ts'
+import { listenTcp } from '../../src/transport/node.ts'
+import { TestLog } from '../support/broker.ts'
+import { type Reply, RespClient } from '../support/resp-client.ts'
+import { temporaryDirectory } from '../support/server-process.ts'
+import { type FaultPlan, FaultyFiles, PowerLostError } from './support/faulty-files.ts'
+
+const MODE = 0o644
+/** Bound of every loop over calls: a run has some 40. */
+const CALLS_MAX = 300
+let directory: string
+
+beforeEach(() => {
+  directory = temporaryDirectory()
+})
+
+afterEach(() => {
+  rmSync(directory, { recursive: true, force: true })
+})
+
+function path(name: string): string {
+  return join(directory, name)
+}
+
+function write(files: Files, name: string, text: string): number {
+  const fd = files.open(path(name), 'w', MODE)
+  files.write(fd, Buffer.from(text), 0, text.length)
+  return fd
+}
+
+describe('the disk of these tests', () => {
+  test('counts calls and fails the chosen one, once', () => {
+    const files = new FaultyFiles(directory, { at: 2, code: 'ENOSPC' })
+    const fd = files.open(path('a'), 'w', MODE)
+    expect(() => files.write(fd, Buffer.from('abc'), 0, 3)).toThrow(expect.objectContaining({ code: 'ENOSPC' }))
+    expect(files.hasFailed).toBe(true)
+    expect(files.write(fd, Buffer.from('abc'), 0, 3)).toBe(3)
+    files.sync(fd)
+    files.close(fd)
+    expect(files.calls).toEqual(['open', 'write', 'write', 'sync'])
+    expect(readFileSync(path('a'), 'utf8')).toBe('abc')
+  })
+
+  test('fails calls of one kind, until it is repaired', () => {
+    const files = new FaultyFiles(directory, {
+      at: 1,
+      code: 'EIO',
+      operations: ['sync'],
+      times: Number.POSITIVE_INFINITY,
+    })
+    const fd = write(files, 'a', 'abc')
+    for (let i = 0; i < 3; i++) expect(() => files.sync(fd)).toThrow('EIO')
+    files.repair()
+    files.sync(fd)
+    files.close(fd)
+  })
+
+  test('takes a part of a write and fails the rest', () => {
+    const files = new FaultyFiles(directory, { at: 1, code: 'ENOSPC', operations: ['write'], takes: 0.5 })
+    const fd = files.open(path('a'), 'w', MODE)
+    expect(files.write(fd, Buffer.from('abcd'), 0, 4)).toBe(2)
+    expect(() => files.write(fd, Buffer.from('cd'), 0, 2)).toThrow('ENOSPC')
+    expect(files.write(fd, Buffer.from('cd'), 0, 2)).toBe(2)
+    files.close(fd)
+    expect(readFileSync(path('a'), 'utf8')).toBe('abcd')
+  })
+
+  test('keeps what was synced when the power is cut, and torn ends when it is told to', () => {
+    writeFileSync(path('old'), 'old')
+    const files = new FaultyFiles(directory)
+    const fd = write(files, 'a', 'synced')
+    files.sync(fd)
+    files.syncDirectory(directory)
+    files.write(fd, Buffer.from('torn'), 0, 4)
+    const unnamed = write(files, 'b', 'synced, but its name was not')
+    files.sync(unnamed)
+    files.close(unnamed)
+    files.cutPower(2)
+    files.close(fd)
+    expect(readdirSync(directory).sort()).toEqual(['a', 'old'])
+    expect(readFileSync(path('a'), 'utf8')).toBe('syncedto')
+    expect(readFileSync(path('old'), 'utf8')).toBe('old')
+    expect(() => files.open(path('c'), 'w', MODE)).toThrow(PowerLostError)
+  })
+
+  test('undoes renames, removals and directories that were not synced', () => {
+    writeFileSync(path('a'), 'old')
+    writeFileSync(path('gone'), 'gone')
+    const files = new FaultyFiles(directory)
+    const fd = write(files, 'temporary', 'new')
+    files.sync(fd)
+    files.close(fd)
+    files.rename(path('temporary'), path('a'))
+    files.remove(path('gone'))
+    files.createDirectory(path('folder'))
+    files.cutPower()
+    expect(readdirSync(directory).sort()).toEqual(['a', 'gone'])
+    expect(readFileSync(path('a'), 'utf8')).toBe('old')
+  })
+
+  test('keeps everything when only the process dies', () => {
+    const files = new FaultyFiles(directory)
+    const fd = write(files, 'a', 'written')
+    files.kill()
+    expect(() => files.write(fd, Buffer.from('x'), 0, 1)).toThrow(PowerLostError)
+    files.close(fd)
+    expect(readFileSync(path('a'), 'utf8')).toBe('written')
+  })
+
+  test('finds a replacement of a file that forgets to sync', () => {
+    class Forgetful extends FaultyFiles {
+      override sync(): void {}
+    }
+    for (const [files, expected] of [
+      [new FaultyFiles(directory), 'new'],
+      [new Forgetful(directory), ''],
+    ] as const) {
+      writeFileSync(path('a'), 'old')
+      replaceFile(path('a'), Buffer.from('new'), { mode: MODE, files })
+      files.cutPower()
+      expect(readFileSync(path('a'), 'utf8')).toBe(expected)
+    }
+  })
+})
+
+test('replacing a file leaves the old content or the new one, whichever call fails before the power is cut', () => {
+  for (let at = 1; at < CALLS_MAX; at++) {
+    writeFileSync(path('a'), 'old')
+    const files = new FaultyFiles(directory, { at, code: 'EIO' })
+    let isDone = true
+    try {
+      replaceFile(path('a'), Buffer.from('new'), { mode: MODE, files })
+    } catch {
+      isDone = false
+    }
+    files.cutPower()
+    expect([at, readFileSync(path('a'), 'utf8')]).toEqual([at, isDone ? 'new' : 'old'])
+    expect(readdirSync(directory)).toEqual(['a'])
+    if (!files.hasFailed) return
+  }
+  throw new Error('There is no end of calls')
+})
+
+describe('a server under appendfsync always', () => {
+  /** Starts, uses and ends a server on these files. */
+  async function serve(files: Files, use: (client: RespClient, broker: Broker) => Promise<void>): Promise<void> {
+    const config = configFromOptions({
+      port: 0,
+      dir: directory,
+      appendonly: 'yes',
+      appendfsync: 'always',
+      save: '',
+      'http-token-file': '',
+    })
+    const broker = new Broker({ config, log: new TestLog(), files })
+    await broker.start()
+    const endpoint = await listenTcp({ host: '127.0.0.1', port: 0, backlog: 16 }, broker.server.accept)
+    const client = await RespClient.connect({ port: endpoint.port })
+    try {
+      await use(client, broker)
+    } finally {
+      client.close()
+      const closing = endpoint.close()
+      await broker.close()
+      await closing
+    }
+  }
+
+  /** Writes counters until a call fails. Returns the last value of each that was answered. */
+  async function count(files: FaultyFiles, goesOn: boolean): Promise<Map<string, number>> {
+    const answered = new Map<string, number>()
+    const run = async (client: RespClient): Promise<void> => {
+      for (let i = 0; i < 12; i++) {
+        const key = `counter:${i % 3}`
+        const value = i % 4 === 0 ? await increaseTwice(client, key) : await client.call('INCR', key)
+        if (typeof value === 'number') answered.set(key, value)
+        else expect(value).toHaveProperty('error', expect.stringMatching(/^(?:MISCONF|EXECABORT)/))
+      }
+    }
+    try {
+      await serve(files, async (client, broker) => {
+        // The retry of the log comes with its tick, which is not waited for here.
+        const tick = setInterval(() => broker.server.appendOnly.tick(), 1)
+        const finished = run(client)
+        // What is not answered by then never will be.
+        finished.catch(() => {})
+        try {
+          await (goesOn ? finished : Promise.race([finished, files.failed]))
+        } finally {
+          clearInterval(tick)
+        }
+        files.cutPower(7)
+      })
+    } catch (error) {
+      // It failed while the server started, or ended: what was answered counts all the same.
+      expect(String(error)).toMatch(/EIO|ENOSPC|power/)
+      files.cutPower(7)
+    }
+    return answered
+  }
+
+  async function increaseTwice(client: RespClient, key: string): Promise<Reply> {
+    const replies = await client.pipeline([['MULTI'], ['INCR', key], ['INCR', key], ['EXEC']])
+    const last = replies.at(-1) ?? null
+    return Array.isArray(last) ? (last[1] ?? null) : last
+  }
+
+  async function expectAnswered(answered: ReadonlyMap<string, number>, at: number): Promise<void> {
+    await serve(SYSTEM_FILES, async (client) => {
+      for (const [key, value] of answered) {
+        const found = Number(await client.call('GET', key))
+        expect(found, `${key} after a fault at call ${at}`).toBeGreaterThanOrEqual(value)
+      }
+    })
+  }
+
+  const plans: readonly (readonly [name: string, plan: Omit<FaultPlan, 'at'>, goesOn: boolean])[] = [
+    ['fails, and the power is cut at once', { code: 'EIO' }, false],
+    ['fails, and the power is cut after more was written', { code: 'EIO' }, true],
+    ['takes half a write on a disk that is full then', { code: 'ENOSPC', operations: ['write'], takes: 0.5 }, true],
+  ]
+  test.each(plans)(
+    'has everything that was answered after any call %s',
+    { timeout: 60_000 },
+    async (_name, plan, goesOn) => {
+      for (let at = 1; at < CALLS_MAX; at++) {
+        const files = new FaultyFiles(directory, { ...plan, at })
+        const answered = await count(files, goesOn)
+        await expectAnswered(answered, at)
+        if (!files.hasFailed) {
+          expect([...answered.values()].reduce((sum, value) => sum + value, 0)).toBe(15)
+          expect(at).toBeGreaterThan(plan.operations === undefined ? 30 : 10)
+          return
+        }
+        rmSync(directory, { recursive: true, force: true })
+        mkdirSync(directory)
+        expect(existsSync(path('appendonlydir'))).toBe(false)
+      }
+      throw new Error('There is no end of calls')
+    },
+  )
+})
