@@ -98,6 +98,8 @@ export class Broker {
     }
     this.refuseOtherAddresses()
     this.server.start()
+    // Scripts wait for a line with these words before they connect: from here on clients are answered.
+    this.log.notice(`Server initialized, PID: ${process.pid}`)
     if (hasLog) await this.openAof()
     else await this.loading.loadDump(() => this.isClosed)
     this.server.onReloadLog = () => this.reload()

@@ -74,9 +74,7 @@ function openLog({ config, warnings }: LoadedConfig): ServerLog {
   })
   config.onWarning((text) => log.warning(text))
   for (const warning of warnings) log.warning(warning)
-  log.notice(
-    `Millrace starts, compatible with Redis ${REDIS_VERSION}, Node ${process.versions.node}, PID: ${process.pid}`,
-  )
+  log.notice(`Millrace starts, compatible with Redis ${REDIS_VERSION}, Node ${process.versions.node}`)
   return log
 }
 
