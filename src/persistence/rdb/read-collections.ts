@@ -145,6 +145,7 @@ function readPair(input: RdbInput, field: RdbString, value: RdbString, hash: Has
 function readNode(input: RdbInput, text: RdbString, run: PackedRun, type: number): void {
   const container = type === RdbType.ListQuicklist2 ? input.length() : QuicklistContainer.Packed
   input.string(text)
+  if (text.length === 0) throw input.error(integrityProblem('Quicklist', 'expected a node, found no bytes'))
   if (container === QuicklistContainer.Plain) {
     run.begin()
     run.append(text.buffer, text.start, text.length)

@@ -104,7 +104,7 @@ export class PackedRun {
   /** Reads a zipmap: fields and values in turn. Returns what is wrong with it, or null. */
   zipmap(source: Buffer, start: number, length: number): string | null {
     const end = start + length - 1
-    if (length < 2 || source[end] !== END_MARK) return `${ZIPMAP_PROBLEM} of ${length} bytes`
+    if (length < 3 || source[end] !== END_MARK) return `${ZIPMAP_PROBLEM} of ${length} bytes`
     this.begin()
     this.longest = 0
     let at = start + 1
@@ -122,7 +122,8 @@ export class PackedRun {
         at = from + bytes + unused
       }
     }
-    if (source[start]! < LONG_LENGTH && source[start]! * 2 !== this.count) {
+    // An empty one is no zipmap: Redis never wrote it.
+    if (this.count === 0 || (source[start]! < LONG_LENGTH && source[start]! * 2 !== this.count)) {
       return `${ZIPMAP_PROBLEM} of ${source[start]} fields, found ${this.count / 2}`
     }
     this.finish()

@@ -112,6 +112,8 @@ const lies: readonly (readonly [string, number, Buffer])[] = [
   ['a zipmap with another count', 9, string(bytes(3, 1, 'a', 1, 0, 'b', 255))],
   ['a zipmap with a value that is longer than the map', 9, string(bytes(1, 1, 'a', 99, 0, 'b', 255))],
   ['a zipmap with a length of four bytes that are not there', 9, string(bytes(1, 1, 'a', 254, 1, 255))],
+  ['a zipmap without fields', 9, string(bytes(0, 255))],
+  ['a list node without bytes', 18, bytes(1, 1, 0)],
   ['a list node of an unknown kind', 18, bytes(1, 3, string('x'))],
   ['a stream block whose ID is too short', 15, bytes(1, string('short'), string('x'))],
   ['stream blocks out of order', 15, bytes(2, block(5n), block(4n))],
