@@ -24,7 +24,7 @@ export const MARK_WORDS = 3
 /** Marks and offsets are 32-bit integers. */
 const CAPACITY_MAX = 0x7fffffff
 const FIRST_CAPACITY = 4096
-const FIRST_MARK_WORDS = 64 * MARK_WORDS
+const FIRST_MARK_WORDS = 16 * MARK_WORDS
 /** Memory that is taken anew after it was handed over is no larger, in bytes and in words of marks. */
 const FRESH_CAPACITY_MAX = 1024 * 1024
 const FRESH_MARK_WORDS_MAX = 64 * 1024 * MARK_WORDS
@@ -62,6 +62,11 @@ export class RecordBuffer {
   reset(): void {
     this.length = 0
     this.markCount = 0
+  }
+
+  /** Bytes of memory that it takes. */
+  get capacity(): number {
+    return this.bytes.length + this.marks.byteLength
   }
 
   /**

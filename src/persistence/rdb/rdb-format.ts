@@ -1,0 +1,112 @@
+/**
+ * RdbFormat: snapshots as RDB files, in the versions 6 to 11.
+ *
+ *     magic and version | AUX … | libraries | SELECTDB, RESIZEDB | records | … | EOF        the checksum: RdbFinisher
+ *
+ * Versions below 11 have no place for the active times of consumers, versions below 10 have none for libraries, below
+ * 9 none for streams. Active times that differ from the seen times are kept in version 9 and 10 as an AUX field of our
+ * own before the stream's record: AUX_ACTIVE_TIMES, whose value has 8 bytes (int64, little endian; -1: never) for each
+ * consumer, in the order in which groups and consumers come in the record. Redis passes over fields that it does not
+ * know. What cannot be kept otherwise fails the snapshot: nothing is left out silently.
+ * Source: Valkey 7.2 src/rdb.c rdbSaveRio.
+ */
+import { REDIS_VERSION } from '../../config/version.ts'
+import type { Database } from '../../keyspace/database.ts'
+import { NO_EXPIRE } from '../../keyspace/expires.ts'
+import type { Arena } from '../../storage/arena.ts'
+import { Kind } from '../../structures/kind.ts'
+import { Stream } from '../../structures/stream.ts'
+import { type BigRecord, SnapshotError, type SnapshotFormat, type SnapshotInfo } from '../snapshot-format.ts'
+import { AUX_ACTIVE_TIMES, RDB_MAGIC, RdbOpcode, RdbType } from './format.ts'
+import type { RecordBuffer } from './record-buffer.ts'
+import { hasActiveTimes, writeActiveTimes } from './stream-record.ts'
+import { RdbValueWriter } from './write-value.ts'
+
+const RESIZE_VERSION = 7
+const FUNCTIONS_VERSION = 10
+const ARCHITECTURE_BITS = 64
+
+export class RdbFormat implements SnapshotFormat {
+  private readonly arena: Arena
+  private readonly version: number
+  private readonly values: RdbValueWriter
+  /** Databases whose size is written. */
+  private readonly sized = new Set<number>()
+
+  /** @param version from RDB_WRITE_VERSION_MIN to RDB_WRITE_VERSION_MAX. */
+  constructor(arena: Arena, version: number) {
+    this.arena = arena
+    this.version = version
+    this.values = new RdbValueWriter(arena, version)
+  }
+
+  header(out: RecordBuffer, info: SnapshotInfo): void {
+    this.sized.clear()
+    out.rawText(RDB_MAGIC + String(this.version).padStart(4, '0'))
+    writeAux(out, 'redis-ver', REDIS_VERSION)
+    writeAux(out, 'redis-bits', String(ARCHITECTURE_BITS))
+    writeAux(out, 'ctime', String(Math.floor(info.nowMs / 1000)))
+    writeAux(out, 'used-mem', String(info.usedMemory))
+    writeAux(out, 'aof-base', info.isAofBase ? '1' : '0')
+    if (info.functions.length > 0 && this.version < FUNCTIONS_VERSION) {
+      throw new SnapshotError(
+        `Cannot write functions in RDB version ${this.version}: set rdb-version to ${FUNCTIONS_VERSION} or more`,
+      )
+    }
+    for (const source of info.functions) {
+      out.byte(RdbOpcode.Function2)
+      out.stringText(source)
+    }
+  }
+
+  database(out: RecordBuffer, index: number, keys: number, expires: number): void {
+    out.byte(RdbOpcode.SelectDb)
+    out.rdbLength(index)
+    if (this.version < RESIZE_VERSION || this.sized.has(index)) return
+    this.sized.add(index)
+    out.byte(RdbOpcode.ResizeDb)
+    out.rdbLength(keys)
+    out.rdbLength(expires)
+  }
+
+  value(out: RecordBuffer, db: Database, row: number): void {
+    this.writeHead(out, db, row)
+    this.values.write(out, db, row)
+  }
+
+  big(out: RecordBuffer, db: Database, row: number): BigRecord {
+    this.writeHead(out, db, row)
+    return this.values.begin(out, db, row)
+  }
+
+  footer(out: RecordBuffer): void {
+    out.byte(RdbOpcode.Eof)
+  }
+
+  /** Writes what stands before the value. */
+  private writeHead(out: RecordBuffer, db: Database, row: number): void {
+    const type = this.values.typeOf(db, row)
+    if (db.kind(row) === Kind.Stream && type !== RdbType.StreamListpacks3) writeActiveTimesAux(out, db, row)
+    const expireMs = db.expireTime(row)
+    if (expireMs !== NO_EXPIRE) {
+      out.byte(RdbOpcode.ExpireTimeMs)
+      out.int64(expireMs)
+    }
+    out.byte(type)
+    out.stringRef(this.arena, db.keys.keyRef(row))
+  }
+}
+
+function writeActiveTimesAux(out: RecordBuffer, db: Database, row: number): void {
+  const stream = db.object(row)
+  if (!(stream instanceof Stream) || !hasActiveTimes(stream)) return
+  out.byte(RdbOpcode.Aux)
+  out.stringText(AUX_ACTIVE_TIMES)
+  writeActiveTimes(out, stream)
+}
+
+function writeAux(out: RecordBuffer, name: string, value: string): void {
+  out.byte(RdbOpcode.Aux)
+  out.stringText(name)
+  out.stringText(value)
+}
