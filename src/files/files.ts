@@ -13,6 +13,7 @@ import {
   fsyncSync,
   mkdirSync,
   openSync,
+  readSync,
   renameSync,
   rm,
   rmSync,
@@ -21,19 +22,22 @@ import {
   writeSync,
 } from 'node:fs'
 
+/** Bytes that `rewrite` reads at once. */
+const REWRITE_BYTES = 1024 * 1024
+
 /** Told when an operation on the thread pool has ended. */
 export type FileDone = (error: Error | null) => void
 
 /** The system's files. Tests override what is to fail. */
 export class Files {
-  /** Opens a file. `flags` as of node:fs: `w`, `wx`, `a`, `r`. */
+  /** Opens a file. `flags` as of node:fs: `w`, `wx`, `w+`, `r+`. */
   open(path: string, flags: string, mode: number): number {
     return openSync(path, flags, mode)
   }
 
-  /** Writes to the end or the current place of a file. Returns how many bytes it took, which may be fewer. */
-  write(fd: number, buffer: Buffer, start: number, length: number): number {
-    return writeSync(fd, buffer, start, length)
+  /** Writes at an offset of a file. Returns how many bytes it took, which may be fewer. */
+  write(fd: number, buffer: Buffer, start: number, length: number, offset: number): number {
+    return writeSync(fd, buffer, start, length, offset)
   }
 
   writeLater(
@@ -41,9 +45,24 @@ export class Files {
     buffer: Buffer,
     start: number,
     length: number,
+    offset: number,
     done: (error: Error | null, written: number) => void,
   ): void {
-    write(fd, buffer, start, length, null, done)
+    write(fd, buffer, start, length, offset, done)
+  }
+
+  /**
+   * Writes what a file holds in [start, end) once more. After a failed sync the system takes the content for written: only
+   * what is written anew is part of the next sync.
+   */
+  rewrite(fd: number, start: number, end: number): void {
+    const buffer = Buffer.allocUnsafe(Math.min(REWRITE_BYTES, end - start))
+    for (let at = start; at < end; ) {
+      const bytes = readSync(fd, buffer, 0, Math.min(buffer.length, end - at), at)
+      if (bytes === 0) throw new Error(`the file ends at offset ${at}, before ${end}`)
+      for (let done = 0; done < bytes; ) done += this.write(fd, buffer, done, bytes - done, at + done)
+      at += bytes
+    }
   }
 
   /** Makes the content durable, with all that is known of the file. */

@@ -60,7 +60,7 @@ export function replaceFile(path: string, bytes: Uint8Array, options: ReplaceOpt
 /** Writes all bytes, in as many calls as the system wants. @throws also when a write takes nothing */
 export function writeAll(files: Files, fd: number, bytes: Buffer): void {
   for (let at = 0; at < bytes.length; ) {
-    const written = files.write(fd, bytes, at, bytes.length - at)
+    const written = files.write(fd, bytes, at, bytes.length - at, at)
     if (written === 0) throw new Error(`Cannot write to a file: it took ${at} of ${bytes.length} bytes`)
     at += written
   }

@@ -118,12 +118,12 @@ export class AofFolder {
 
   /** Creates a file to append to; one that a crash has left there is emptied. @throws the system's error */
   openNew(name: string): number {
-    return this.options.files.open(this.pathOf(name), 'w', FILE_MODE)
+    return this.options.files.open(this.pathOf(name), 'w+', FILE_MODE)
   }
 
   /** Opens a file to append to. @throws the system's error */
   openExisting(name: string): number {
-    return this.options.files.open(this.pathOf(name), 'a', FILE_MODE)
+    return this.options.files.open(this.pathOf(name), 'r+', FILE_MODE)
   }
 
   /** Gives a file another name, for good: the manifest that names it comes after. @throws the system's error */

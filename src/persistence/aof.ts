@@ -20,7 +20,8 @@
  * that after a power cut there is never something behind a hole.
  *
  * A failed write or sync keeps the bytes and is tried again; until it succeeds `error` is set and the pipeline refuses
- * writes. Each kind of failure ends only with a success of its own kind.
+ * writes. Each kind of failure ends only with a success of its own kind. Before a sync is tried again, what it did not
+ * bring to the disk is written once more: the system would take it for done.
  */
 import type { Files } from '../files/files.ts'
 import type { Log } from '../observe/log.ts'
@@ -52,12 +53,20 @@ export interface AofOptions {
   readonly onProgress: () => void
 }
 
+/** A file of the log. */
+interface LogFile {
+  readonly fd: number
+  /** Bytes written, and those of them that are durable. */
+  bytes: number
+  syncedBytes: number
+}
+
 export class Aof {
   private readonly files: Files
   private readonly log: Log
   private readonly onProgress: () => void
   private readonly pendingBytesMax: number
-  private fd: number
+  private file: LogFile
   /** One of FsyncPolicy. */
   policy: number
   /** Whether batches end with a checksum line, and begin with a time stamp where the second has changed. */
@@ -75,8 +84,6 @@ export class Aof {
   private acceptedEffects: number
   private writtenEffects: number
   syncedEffects: number
-  /** Size of the current file, in bytes. */
-  fileBytes: number
   /** Writes for which replies have not waited to their end (aof_delayed_fsync). */
   delayedSyncs = 0
   isSyncing: boolean = false
@@ -88,7 +95,7 @@ export class Aof {
   private pending: Buffer[] = []
   private pendingBytes = 0
   /** The file before the current one while it is not durable. */
-  private retiredFd = -1
+  private retired: LogFile | null = null
   private writeError: string | null = null
   private syncError: string | null = null
   private overflowError: string | null = null
@@ -100,8 +107,7 @@ export class Aof {
   private lastSecond = 0
 
   constructor(fd: number, fileBytes: number, effects: number, options: AofOptions) {
-    this.fd = fd
-    this.fileBytes = fileBytes
+    this.file = { fd, bytes: fileBytes, syncedBytes: fileBytes }
     this.acceptedEffects = effects
     this.writtenEffects = effects
     this.syncedEffects = effects
@@ -110,6 +116,11 @@ export class Aof {
     this.policy = options.policy
     this.pendingBytesMax = options.pendingBytesMax ?? PENDING_BYTES_MAX
     this.onProgress = options.onProgress
+  }
+
+  /** Size of the current file, in bytes. */
+  get fileBytes(): number {
+    return this.file.bytes
   }
 
   /** Why the log cannot be written at present; null when it can. */
@@ -126,7 +137,7 @@ export class Aof {
 
   /** Whether the file before the current one is not durable yet. */
   get isSwitching(): boolean {
-    return this.retiredFd >= 0
+    return this.retired !== null
   }
 
   /**
@@ -149,25 +160,28 @@ export class Aof {
   /** Starts an fdatasync unless one is running or nothing is due. */
   sync(): void {
     if (this.isSyncing || this.isClosed) return
-    const isRetired = this.retiredFd >= 0
-    if (!isRetired && (this.isSyncPaused || this.directoryError !== null)) return
-    if (!isRetired && this.syncedBytes === this.writtenBytes) return
+    if (this.retired === null) {
+      if (this.isSyncPaused || this.directoryError !== null || this.syncedBytes === this.writtenBytes) return
+    }
+    const file = this.retired ?? this.file
+    if (this.syncError !== null && !this.rewriteUnsynced(file)) return
     this.isSyncing = true
-    const fd = isRetired ? this.retiredFd : this.fd
     const covered = this.writtenBytes
+    const coveredOfFile = file.bytes
     const effects = this.writtenEffects
-    this.files.syncContentLater(fd, (error) => {
+    this.files.syncContentLater(file.fd, (error) => {
       this.isSyncing = false
       // The file may have been closed meanwhile, after it was synced otherwise.
-      if (this.isClosed || (fd !== this.fd && fd !== this.retiredFd)) return
+      if (this.isClosed || (file !== this.file && file !== this.retired)) return
       this.noteSync(error === null ? null : `fdatasync: ${error.message}`)
       if (error !== null) return
+      file.syncedBytes = coveredOfFile
       this.syncedBytes = covered
       this.syncedEffects = effects
       // It may have begun before the last bytes of that file were written.
-      if (fd === this.retiredFd && covered === this.writtenBytes) this.dropRetired()
+      if (file === this.retired && coveredOfFile === file.bytes) this.dropRetired(file)
       this.onProgress()
-      if (this.policy === FsyncPolicy.Always || this.retiredFd >= 0) this.sync()
+      if (this.policy === FsyncPolicy.Always || this.retired !== null) this.sync()
     })
   }
 
@@ -176,11 +190,11 @@ export class Aof {
    * Must not be called while there is an error or another switch is under way.
    */
   switchTo(fd: number): void {
-    this.retiredFd = this.fd
-    this.fd = fd
-    this.fileBytes = 0
+    const before = this.file
+    this.retired = before
+    this.file = { fd, bytes: 0, syncedBytes: 0 }
     this.lastSecond = 0
-    if (this.syncedBytes === this.acceptedBytes && !this.isSyncing) this.dropRetired()
+    if (this.syncedBytes === this.acceptedBytes && !this.isSyncing) this.dropRetired(before)
     else this.sync()
   }
 
@@ -206,7 +220,7 @@ export class Aof {
   tick(): void {
     if (this.writeError !== null) this.retry()
     // After a failed fdatasync only a successful one ends the error, whatever the policy.
-    if (this.policy !== FsyncPolicy.No || this.syncError !== null || this.retiredFd >= 0) this.sync()
+    if (this.policy !== FsyncPolicy.No || this.syncError !== null || this.retired !== null) this.sync()
   }
 
   /** Writes all that was accepted, whatever it takes. Returns false when that failed. */
@@ -227,16 +241,8 @@ export class Aof {
   /** Writes and syncs everything, at the end. Returns false when that failed. */
   close(): boolean {
     let isComplete = this.flush()
-    try {
-      this.files.syncContent(this.fd)
-    } catch (error) {
-      isComplete = false
-      this.noteSync(`fdatasync: ${textOf(error)}`)
-    }
-    this.isClosed = true
-    this.closeFile(this.fd)
-    if (this.retiredFd >= 0) this.closeFile(this.retiredFd)
-    this.retiredFd = -1
+    isComplete = this.syncNow(this.file) && isComplete
+    this.abandon()
     if (isComplete) {
       this.syncedBytes = this.acceptedBytes
       this.syncedEffects = this.acceptedEffects
@@ -247,9 +253,9 @@ export class Aof {
   /** Gives the file up: what it holds is of no use any more. */
   abandon(): void {
     this.isClosed = true
-    this.closeFile(this.fd)
-    if (this.retiredFd >= 0) this.closeFile(this.retiredFd)
-    this.retiredFd = -1
+    this.closeFile(this.file)
+    if (this.retired !== null) this.closeFile(this.retired)
+    this.retired = null
   }
 
   // ---- writing -------------------------------------------------------------------------------------------------
@@ -276,7 +282,7 @@ export class Aof {
     return (
       this.isWriting ||
       this.pendingBytes > 0 ||
-      this.retiredFd >= 0 ||
+      this.retired !== null ||
       (this.isSyncing && this.policy === FsyncPolicy.EverySecond)
     )
   }
@@ -296,14 +302,14 @@ export class Aof {
 
   /** Hands what has gathered to the thread pool, unless it is busy or must wait. */
   private writeQueue(): void {
-    if (this.isWriting || this.retiredFd >= 0 || this.writeError !== null || this.pendingBytes === 0) return
+    if (this.isWriting || this.retired !== null || this.writeError !== null || this.pendingBytes === 0) return
     const bytes = this.pending.length === 1 ? this.pending[0]! : Buffer.concat(this.pending)
     const effects = this.acceptedEffects
     this.pending = []
     this.pendingBytes = 0
     this.isWriting = true
     this.inFlight = bytes
-    this.files.writeLater(this.fd, bytes, 0, bytes.length, (error, written) => {
+    this.files.writeLater(this.file.fd, bytes, 0, bytes.length, this.file.bytes, (error, written) => {
       // Whoever could not wait for this has written to the end, or given up.
       if (this.inFlight !== bytes) return
       this.isWriting = false
@@ -336,9 +342,10 @@ export class Aof {
   private awaitWrite(): boolean {
     if (!this.isWriting) return true
     const bytes = this.inFlight
-    const wanted = this.fileBytes + bytes.length
+    const { fd } = this.file
+    const wanted = this.file.bytes + bytes.length
     const clock = new Int32Array(new SharedArrayBuffer(4))
-    for (let waitedMs = 0; this.files.sizeOf(this.fd) < wanted; waitedMs++) {
+    for (let waitedMs = 0; this.files.sizeOf(fd) < wanted; waitedMs++) {
       if (waitedMs >= CLOSE_WAIT_MS_MAX) {
         this.noteWrite('a write does not end')
         return false
@@ -352,27 +359,47 @@ export class Aof {
   }
 
   private flushRetired(): boolean {
-    if (this.retiredFd < 0) return true
+    const { retired } = this
+    if (retired === null) return true
+    if (!this.syncNow(retired)) return false
+    this.closeFile(retired)
+    this.retired = null
+    return true
+  }
+
+  /** Returns false when it failed. */
+  private syncNow(file: LogFile): boolean {
+    if (this.syncError !== null && !this.rewriteUnsynced(file)) return false
     try {
-      this.files.syncContent(this.retiredFd)
+      this.files.syncContent(file.fd)
     } catch (error) {
       this.noteSync(`fdatasync: ${textOf(error)}`)
       return false
     }
-    this.closeFile(this.retiredFd)
-    this.retiredFd = -1
+    file.syncedBytes = file.bytes
     return true
   }
 
-  private dropRetired(): void {
-    this.closeFile(this.retiredFd)
-    this.retiredFd = -1
+  /** After a failed sync: without this the next one would succeed and do nothing. Returns false when that failed too. */
+  private rewriteUnsynced(file: LogFile): boolean {
+    try {
+      this.files.rewrite(file.fd, file.syncedBytes, file.bytes)
+      return true
+    } catch (error) {
+      this.noteSync(`cannot write again what could not be synced: ${textOf(error)}`)
+      return false
+    }
+  }
+
+  private dropRetired(retired: LogFile): void {
+    this.closeFile(retired)
+    this.retired = null
     this.writeQueue()
   }
 
-  private closeFile(fd: number): void {
+  private closeFile(file: LogFile): void {
     try {
-      this.files.close(fd)
+      this.files.close(file.fd)
     } catch (error) {
       this.log.warning(`Cannot close an append-only file: ${textOf(error)}`)
     }
@@ -383,7 +410,7 @@ export class Aof {
     let at = start
     try {
       while (at < end) {
-        const written = this.files.write(this.fd, buffer, at, end - at)
+        const written = this.files.write(this.file.fd, buffer, at, end - at, this.file.bytes)
         if (written === 0) throw new Error('the system took no bytes')
         at += written
         this.count(written)
@@ -396,7 +423,7 @@ export class Aof {
 
   private count(bytes: number): void {
     this.writtenBytes += bytes
-    this.fileBytes += bytes
+    this.file.bytes += bytes
   }
 
   /** A write has succeeded: errors of that kind are over, and what waited for it goes on. */

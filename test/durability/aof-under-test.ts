@@ -41,8 +41,8 @@ export class SteppedFiles extends Files {
     return this.step('open', () => super.open(path, flags, mode))
   }
 
-  override write(fd: number, buffer: Buffer, start: number, length: number): number {
-    return this.step('write', () => super.write(fd, buffer, start, length))
+  override write(fd: number, buffer: Buffer, start: number, length: number, offset: number): number {
+    return this.step('write', () => super.write(fd, buffer, start, length, offset))
   }
 
   override writeLater(
@@ -50,10 +50,11 @@ export class SteppedFiles extends Files {
     buffer: Buffer,
     start: number,
     length: number,
+    offset: number,
     done: (error: Error | null, written: number) => void,
   ): void {
     this.later.push(() => {
-      const outcome = this.attempt(() => this.write(fd, buffer, start, length))
+      const outcome = this.attempt(() => this.write(fd, buffer, start, length, offset))
       done(outcome.error, outcome.value ?? 0)
     })
   }

@@ -19,10 +19,10 @@ class FaultyDisk extends Files {
   syncError: Error | null = null
   private heldSyncs: (() => void)[] = []
 
-  override write(fd: number, buffer: Buffer, start: number, length: number): number {
-    if (this.error === null) return super.write(fd, buffer, start, length)
+  override write(fd: number, buffer: Buffer, start: number, length: number, offset: number): number {
+    if (this.error === null) return super.write(fd, buffer, start, length, offset)
     if (this.roomBytes > 0) {
-      const written = super.write(fd, buffer, start, Math.min(length, this.roomBytes))
+      const written = super.write(fd, buffer, start, Math.min(length, this.roomBytes), offset)
       this.roomBytes -= written
       return written
     }
@@ -34,11 +34,12 @@ class FaultyDisk extends Files {
     buffer: Buffer,
     start: number,
     length: number,
+    offset: number,
     done: (error: Error | null, written: number) => void,
   ): void {
     const outcome = { error: null as Error | null, written: 0 }
     try {
-      outcome.written = this.write(fd, buffer, start, length)
+      outcome.written = this.write(fd, buffer, start, length, offset)
     } catch (error) {
       outcome.error = error as Error
     }

@@ -25,9 +25,9 @@ class FailingFiles extends Files {
     return super.open(path, flags, mode)
   }
 
-  override write(fd: number, buffer: Buffer, start: number, length: number): number {
+  override write(fd: number, buffer: Buffer, start: number, length: number, offset: number): number {
     this.fail('write')
-    return super.write(fd, buffer, start, Math.min(length, this.writeBytesMax))
+    return super.write(fd, buffer, start, Math.min(length, this.writeBytesMax), offset)
   }
 
   override sync(fd: number): void {

@@ -17,24 +17,32 @@ class SlowDisk extends Files {
   writeBytesMax = Number.POSITIVE_INFINITY
   writeError: Error | null = null
   syncError: Error | null = null
-  writeCalls = 0
+  /** What was written on this thread, with its offset. */
+  readonly written: string[] = []
 
-  override write(fd: number, buffer: Buffer, start: number, length: number): number {
-    this.writeCalls++
+  override write(fd: number, buffer: Buffer, start: number, length: number, offset: number): number {
     if (this.writeError !== null) throw this.writeError
-    return super.write(fd, buffer, start, Math.min(length, this.writeBytesMax))
+    this.written.push(`${buffer.latin1Slice(start, start + length)} at ${offset}`)
+    return super.write(fd, buffer, start, Math.min(length, this.writeBytesMax), offset)
   }
 
-  override writeLater(fd: number, buffer: Buffer, start: number, length: number, done: WriteDone): void {
+  override writeLater(
+    fd: number,
+    buffer: Buffer,
+    start: number,
+    length: number,
+    offset: number,
+    done: WriteDone,
+  ): void {
     this.writes.push(() => {
-      let written = 0
+      let bytes = 0
       try {
-        written = this.write(fd, buffer, start, length)
+        bytes = this.write(fd, buffer, start, length, offset)
       } catch (error) {
         done(error as Error, 0)
         return
       }
-      done(null, written)
+      done(null, bytes)
     })
   }
 
@@ -54,7 +62,7 @@ function open(policy: number, pendingBytesMax = 1_000_000): void {
   disk = new SlowDisk()
   log = new TestLog()
   progress = 0
-  const fd = disk.open(path, 'a', 0o644)
+  const fd = disk.open(path, 'w+', 0o644)
   aof = new Aof(fd, 0, 0, {
     files: disk,
     log,
@@ -67,7 +75,7 @@ function open(policy: number, pendingBytesMax = 1_000_000): void {
 /** Appends and returns how many bytes there are now. */
 function append(text: string, effects = 0, nowMs = 0): number {
   const buffer = Buffer.alloc(text.length + APPEND_SLACK_BYTES)
-  buffer.latin1Write(text)
+  buffer.write(text, 'latin1')
   aof.append(buffer, 0, text.length, effects, nowMs)
   return aof.acceptedBytes
 }
@@ -220,7 +228,7 @@ describe('under everysec', () => {
     disk.sizeOf = (fd) => {
       if (disk.writes.length > 0) {
         disk.writes.length = 0
-        Files.prototype.write.call(disk, fd, Buffer.from('two'), 0, 3)
+        Files.prototype.write.call(disk, fd, Buffer.from('two'), 0, 3, 3)
       }
       return sizeOf.call(disk, fd)
     }
@@ -273,6 +281,29 @@ describe('under always', () => {
     expect(disk.syncs).toHaveLength(0)
     expect(aof.error).toBe('Cannot sync the directory')
   })
+})
+
+test('what a failed sync has left is written again before the next sync, which would do nothing for it', () => {
+  open(FsyncPolicy.Always)
+  append('durable ')
+  aof.sync()
+  disk.syncs.shift()!()
+  append('lost')
+  aof.sync()
+  disk.syncError = new Error('EIO')
+  disk.syncs.shift()!()
+  disk.written.length = 0
+  disk.writeError = new Error('EIO')
+  aof.tick()
+  expect(disk.syncs).toHaveLength(0)
+  expect(aof.error).toBe('cannot write again what could not be synced: EIO')
+  disk.writeError = null
+  disk.syncError = null
+  aof.tick()
+  expect(disk.written).toEqual(['lost at 8'])
+  disk.syncs.shift()!()
+  expect(aof.error).toBeNull()
+  expect(content()).toBe('durable lost')
 })
 
 describe('a switch to another file', () => {
