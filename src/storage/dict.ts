@@ -23,6 +23,8 @@ const CHUNK_SHIFT = 16
 const CHUNK_ROWS = 1 << CHUNK_SHIFT
 const CHUNK_MASK = CHUNK_ROWS - 1
 const INDEX_SLOTS_MIN = 8
+/** Of these 5 in 8 are used at most: 671 million keys. */
+const INDEX_SLOTS_MAX = 2 ** 30
 const FIRST_ROWS = 4
 /** Slots moved from the old index by one insert or remove. Two would do; eight ends a rehash early. */
 const REHASH_SLOTS_PER_STEP = 8
@@ -73,6 +75,19 @@ export class Dict {
 
   hash(source: Uint8Array, start: number, length: number): number {
     return hashBytes(source, start, length, this.seed)
+  }
+
+  /**
+   * Makes the index of an empty Dict as big as `rows` rows need, so that it is not rehashed while they come. Memory for
+   * rows is taken as they come.
+   */
+  reserve(rows: number): void {
+    if (this.size > 0 || this.oldIndex !== null) return
+    let slots = INDEX_SLOTS_MIN
+    while ((rows + 1) * 8 > slots * 5) slots *= 2
+    if (slots <= this.mask + 1 || slots > INDEX_SLOTS_MAX) return
+    this.index = new Int32Array(outsideMemory(slots * 4))
+    this.mask = slots - 1
   }
 
   /** Adds a key that is not in the Dict; its bytes are copied into the arena. The value is 0. Returns the row. */
@@ -289,7 +304,7 @@ export class Dict {
   }
 
   private startRehash(slots: number): void {
-    if (slots > 2 ** 30) throw new RangeError('Cannot index more than 671 million keys in one table')
+    if (slots > INDEX_SLOTS_MAX) throw new RangeError('Cannot index more than 671 million keys in one table')
     this.oldIndex = this.index
     this.oldMask = this.mask
     this.oldNext = 0

@@ -113,3 +113,20 @@ test('the hash depends on every byte, on the length and on the seed, and spreads
   // Ten per slot on average: a Poisson distribution has practically none beyond 35.
   expect(Math.max(...slots)).toBeLessThan(36)
 })
+
+test('an index that was made for the rows to come is not rehashed while they come', () => {
+  const dict = new Dict(new Arena(), DictStride.Keys, 7)
+  dict.reserve(10_000)
+  const slots = dict.slotCount()
+  for (let i = 0; i < 10_000; i++) {
+    dict.insert(bytes(`key:${i}`), 0, `key:${i}`.length)
+    if (dict.isRehashing) throw new Error(`Rehashing after ${i} rows`)
+  }
+  expect([dict.slotCount(), dict.size, find(dict, 'key:9999')]).toEqual([slots, 10_000, 9999])
+  // Neither a Dict with rows nor one that is bigger is changed.
+  dict.reserve(1_000_000)
+  expect(dict.slotCount()).toBe(slots)
+  dict.clear()
+  dict.reserve(1)
+  expect(dict.slotCount()).toBe(8)
+})

@@ -94,7 +94,8 @@ export class RdbFileLoader implements Loader {
           this.checkDatabase()
           break
         case RdbItem.Resize:
-          // The index grows in bounded steps by itself.
+          // Or the index would be rehashed again and again while it grows: a sixth of the time (5 million keys).
+          this.options.keyspace.databases[reader.dbIndex]!.keys.reserve(reader.keysHint)
           break
         case RdbItem.Aux:
           this.takeAux(reader.auxName, reader.auxValue)

@@ -20,6 +20,8 @@ import { readModuleName, ValueReader } from './read-value.ts'
 const NO_EXPIRE = -1
 const UNKNOWN = -1
 const HEADER_BYTES = 9
+/** What a key with its value takes at least, but for the shortest ones. */
+const KEY_BYTES_MIN = 6
 /** From this version on a file ends with a checksum. */
 const CHECKSUM_VERSION_MIN = 5
 /** Longest string that V8 holds is a bit longer. */
@@ -35,7 +37,7 @@ export const RdbItem = {
   EmptyKey: 2,
   /** The keys that follow are in database `dbIndex`. */
   Database: 3,
-  /** How many keys the database has: `keysHint`, `expiresHint`. A hint: it may be wrong. */
+  /** How many keys the database has: `keysHint`, `expiresHint`. It may be wrong, but the file has room for so many. */
   Resize: 4,
   /** `auxName` and `auxValue`. */
   Aux: 5,
@@ -220,8 +222,8 @@ export class RdbReader {
         this.dbIndex = input.length()
         return RdbItem.Database
       case RdbOpcode.ResizeDb:
-        this.keysHint = input.length()
-        this.expiresHint = input.length()
+        this.keysHint = Math.min(input.length(), Math.floor(input.left / KEY_BYTES_MIN))
+        this.expiresHint = Math.min(input.length(), this.keysHint)
         return RdbItem.Resize
       case RdbOpcode.Aux:
         this.auxName = this.readText()
