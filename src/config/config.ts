@@ -10,9 +10,10 @@
  */
 
 import { mkdirSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { GlobCase, globMatch, isGlob } from '../bytes/glob.ts'
 import { splitQuoted } from '../bytes/quoting.ts'
+import { SYSTEM_FILES } from '../files/files.ts'
 import { type ConfigLine, fatalConfigError } from './config-error.ts'
 import { rewriteConfigFile } from './config-rewrite.ts'
 import { DirectiveFlag, EffectKind, type ParseContext, ValueError } from './directive.ts'
@@ -136,7 +137,10 @@ export class Config {
 
   /** Creates the default directory. Any other must exist already, so that a typing mistake does not lose the data. */
   createDefaultDirectory(): void {
-    if (this.text('dir') === directives.dir.initial) mkdirSync(this.directory, { recursive: true })
+    if (this.text('dir') !== directives.dir.initial) return
+    const created = mkdirSync(this.directory, { recursive: true })
+    // Without its name nothing in it would outlive a power cut.
+    if (created !== undefined) SYSTEM_FILES.syncDirectory(dirname(created))
   }
 
   /** The `rename-command` lines in their order; the command table checks and applies them. */
