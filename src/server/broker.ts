@@ -88,6 +88,8 @@ export class Broker {
     loadUsers(this.server.users, this.config, this.log)
     this.loading.begin()
     await this.listenOnPorts()
+    // Scripts wait for a line with these words before they connect: from here on clients are answered.
+    this.log.notice(`Server initialized, PID: ${process.pid}`)
     const hasLog = this.config.bool('appendonly')
     if (hasLog) this.server.appendOnly.lock()
     await this.listenOnSocket()
@@ -98,8 +100,6 @@ export class Broker {
     }
     this.refuseOtherAddresses()
     this.server.start()
-    // Scripts wait for a line with these words before they connect: from here on clients are answered.
-    this.log.notice(`Server initialized, PID: ${process.pid}`)
     if (hasLog) await this.openAof()
     else await this.loading.loadDump(() => this.isClosed)
     this.server.onReloadLog = () => this.reload()

@@ -21,6 +21,7 @@ import {
   SCRIPT_WRITES_IN_RO,
   SCRIPT_WRONG_ARITY,
   UNKILLABLE,
+  UNKILLABLE_REPLAY,
 } from '../../resp/errors.ts'
 import type { ReplySink } from '../../resp/reply.ts'
 import { type FoundFunction, FunctionLibraries } from '../../scripting/function-libraries.ts'
@@ -89,6 +90,8 @@ export class ScriptRunner implements EngineHost {
   private readonly sink: ScriptSink
   private isReadOnly: boolean = false
   private isKilled: boolean = false
+  /** Whether what runs is part of a log that is loaded: that is run to its end. */
+  private isReplayed: boolean = false
   private replication = REPL_ALL
   private callsLeft = TICK_CALLS
 
@@ -134,6 +137,7 @@ export class ScriptRunner implements EngineHost {
     ctx.mayBlock = false
     ctx.inScript = true
     this.isRunning = true
+    this.isReplayed = session.isReplay
     this.caller = call
     try {
       run(keys, argv)
@@ -154,6 +158,7 @@ export class ScriptRunner implements EngineHost {
    */
   kill(kind: RunKind): void {
     if (!this.isRunning) throw NOTBUSY
+    if (this.isReplayed) throw UNKILLABLE_REPLAY
     if (this.hasWritten) throw UNKILLABLE
     if (this.kind !== kind) throw this.busyError
     this.isKilled = true
@@ -230,8 +235,7 @@ export class ScriptRunner implements EngineHost {
   }
 
   tick(): number {
-    // What a log says is run to its end.
-    if (!this.ctx.session.isReplay) this.services.poll(this)
+    this.services.poll(this)
     if (this.isKilled) throw new ScriptAborted('ERR Script killed by user with SCRIPT KILL...')
     return TICK_STEPS
   }
