@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { checksumLineLength, checksumOf, writeChecksum } from '../../src/persistence/aof-annotations.ts'
 import { lockLog } from '../../src/persistence/lock.ts'
 import { encodeCommand } from '../support/resp-client.ts'
-import { hasRedisServer, temporaryDirectory } from '../support/server-process.ts'
+import { hasRedisServer, ServerProcess, temporaryDirectory } from '../support/server-process.ts'
 import { run } from './run-tool.ts'
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
@@ -469,6 +469,54 @@ describe('--truncate-to-timestamp', () => {
     expect(output).toMatch(/Failed to truncate AOF a\.base to timestamp 1628217473 .*because it is not the last file/)
     expect(code).toBe(1)
     expect(readFileSync(join(directory, 'a.base'))).toEqual(Buffer.concat(stamped))
+  })
+})
+
+describe('a log that a server writes', () => {
+  test('is valid while it runs and when it has been killed, and a changed bit in it is found', async () => {
+    const server = await ServerProcess.millrace([
+      '--appendonly',
+      'yes',
+      '--appendfsync',
+      'no',
+      '--aof-timestamp-enabled',
+      'yes',
+    ])
+    try {
+      const folder = join(server.directory, 'appendonlydir')
+      const manifest = join(folder, 'appendonly.aof.manifest')
+      const client = await server.connect()
+      for (let i = 0; i < 50; i++) await client.call('SET', `key:${i}`, 'value'.repeat(10))
+      await client.pipeline([['MULTI'], ['INCR', 'n'], ['INCR', 'n'], ['EXEC']])
+      expect(await run('check-aof', [manifest])).toMatchObject({
+        code: 0,
+        output: expect.stringContaining('are valid'),
+      })
+      expect(await run('check-aof', ['--fix', manifest])).toMatchObject({
+        code: 1,
+        output: expect.stringContaining(`it is in use by process ${server.pid}`),
+      })
+      client.close()
+      await server.kill()
+      expect((await run('check-aof', ['--fix', manifest])).code).toBe(0)
+      const last = join(
+        folder,
+        readdirSync(folder)
+          .filter((name) => name.endsWith('.incr.aof'))
+          .sort()
+          .at(-1)!,
+      )
+      const content = readFileSync(last)
+      expect(content.toString('latin1')).toMatch(/#TS:\d+\r\n/)
+      const at = content.indexOf('valuevalue')
+      content[at] = content[at]! ^ 1
+      writeFileSync(last, content)
+      const { code, output } = await run('check-aof', [manifest])
+      expect(output).toMatch(/offset \d+: the \d+ bytes up to offset \d+ are not those that were written/)
+      expect(code).toBe(1)
+    } finally {
+      await server.dispose()
+    }
   })
 })
 
