@@ -1,6 +1,6 @@
 /**
  * Collections that stand in the file element by element. Each function fills a view that looks at nothing yet and yields
- * after each element; what it yields says nothing. A count of 0 leaves the view as it is.
+ * after each element. A count of 0 leaves the view as it is.
  */
 import type { Limits } from '../../keyspace/limits.ts'
 import type { HashView } from '../../structures/hash-view.ts'
@@ -17,7 +17,11 @@ const SCORE_NAN = 253
 const SCORE_INFINITE = 254
 const SCORE_NEGATIVE_INFINITE = 255
 
-export type Steps = Generator<void, void, void>
+/** What was done since the step before: an element was read, or a good deal that the bytes read do not show. */
+export const Step = { Element: 0, Long: 1 } as const
+export type Step = (typeof Step)[keyof typeof Step]
+/** The reading of a value in steps; `Result` is what it returns at the end. */
+export type Steps<Result = void> = Generator<Step, Result, void>
 
 /** | count | element … | */
 export function* readList(input: RdbInput, text: RdbString, list: ListView, limits: Limits): Steps {
@@ -27,7 +31,7 @@ export function* readList(input: RdbInput, text: RdbString, list: ListView, limi
   for (let i = 0; i < count; i++) {
     input.string(text)
     list.big!.pushTail(text.buffer, text.start, text.length)
-    yield
+    yield Step.Element
   }
   list.built()
 }
@@ -47,7 +51,7 @@ export function* readQuicklist(
   for (let i = 0; i < count; i++) {
     readNode(input, text, run, type)
     if (run.count > 0) list.big!.appendNode(run.buffer, run.start, run.end - run.start, run.count)
-    yield
+    yield Step.Element
   }
   if (list.length() === 0) list.free()
   else list.built()
@@ -60,7 +64,7 @@ export function* readSet(input: RdbInput, text: RdbString, set: SetView, limits:
     input.string(text)
     if (i === 0) set.create(text.buffer, text.start, text.length, count, limits)
     if (!set.add(text.buffer, text.start, text.length, limits)) throw input.error('Duplicate set members detected')
-    yield
+    yield Step.Element
   }
 }
 
@@ -75,7 +79,7 @@ export function* readZset(input: RdbInput, text: RdbString, zset: ZsetView, limi
     if (Number.isNaN(score)) throw input.error('Expected a score')
     const result = zset.put(text.buffer, text.start, text.length, score, PutFlag.Absent, limits)
     if (result !== PutResult.Added) throw input.error('Duplicate zset fields detected')
-    yield
+    yield Step.Element
   }
 }
 
@@ -87,7 +91,7 @@ export function* readHash(input: RdbInput, field: RdbString, value: RdbString, h
   hash.expect(count, 0, limits)
   for (let i = 0; i < count; i++) {
     readPair(input, field, value, hash, limits)
-    yield
+    yield Step.Element
   }
 }
 
@@ -123,7 +127,7 @@ export function* readHashWithTimes(
       if (time !== 0) times.fieldsWithoutTtl++
       readPair(input, field, value, hash, limits)
     }
-    yield
+    yield Step.Element
   }
   if (hash.size() === 0) hash.free()
 }

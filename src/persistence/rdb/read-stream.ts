@@ -19,6 +19,7 @@ import { StreamId } from '../../structures/stream-id.ts'
 import { addListpackBlock } from '../../structures/stream-listpack.ts'
 import { RdbType } from './format.ts'
 import type { RdbInput, RdbString } from './rdb-input.ts'
+import { Step, type Steps } from './read-collections.ts'
 
 const ID_BYTES = 16
 /** ID, delivery time and count of a pending entry. */
@@ -33,13 +34,8 @@ const OWNED_WORD = 8
 /** Entries between two looks at whether it is time for a pause. */
 const CHECK_ENTRIES = 4096
 
-/** Reads the content of an empty stream. Yields now and then; what it yields says nothing. */
-export function* readStream(
-  input: RdbInput,
-  text: RdbString,
-  stream: Stream,
-  type: number,
-): Generator<void, void, void> {
+/** Reads the content of an empty stream. */
+export function* readStream(input: RdbInput, text: RdbString, stream: Stream, type: number): Steps {
   yield* readBlocks(input, text, stream)
   readState(input, stream, type)
   yield* checkEntries(input, stream)
@@ -47,7 +43,7 @@ export function* readStream(
   for (let groups = input.count(1); groups > 0; groups--) yield* readGroup(input, text, stream, type)
 }
 
-function* readBlocks(input: RdbInput, text: RdbString, stream: Stream): Generator<void, void, void> {
+function* readBlocks(input: RdbInput, text: RdbString, stream: Stream): Steps {
   const id = new StreamId()
   for (let blocks = input.count(2); blocks > 0; blocks--) {
     input.string(text)
@@ -61,7 +57,7 @@ function* readBlocks(input: RdbInput, text: RdbString, stream: Stream): Generato
     if (!addListpackBlock(stream, id, text.buffer, text.start, text.length)) {
       throw input.error(`Stream listpack integrity check failed: expected entries in ${text.length} bytes`)
     }
-    yield
+    yield Step.Element
   }
 }
 
@@ -78,7 +74,7 @@ function readState(input: RdbInput, stream: Stream, type: number): void {
 }
 
 /** Entries that are not deleted must be as many as announced, their IDs rising up to the last ID of the stream. */
-function* checkEntries(input: RdbInput, stream: Stream): Generator<void, void, void> {
+function* checkEntries(input: RdbInput, stream: Stream): Steps {
   const cursor = new StreamCursor()
   const previous = new StreamId()
   const max = new StreamId()
@@ -89,14 +85,14 @@ function* checkEntries(input: RdbInput, stream: Stream): Generator<void, void, v
     if (count > 0 && cursor.id.compare(previous) <= 0) throw input.error('Expected entries in the order of their IDs')
     previous.copy(cursor.id)
     count++
-    if (count % CHECK_ENTRIES === 0) yield
+    if (count % CHECK_ENTRIES === 0) yield Step.Long
   }
   if (count !== stream.length) throw input.error(`Expected ${stream.length} entries in a stream, found ${count}`)
   const isLastRight = count === 0 || previous.compare(stream.lastId) <= 0
   if (!isLastRight) throw input.error('Expected no entry behind the last ID of a stream')
 }
 
-function* readGroup(input: RdbInput, text: RdbString, stream: Stream, type: number): Generator<void, void, void> {
+function* readGroup(input: RdbInput, text: RdbString, stream: Stream, type: number): Steps {
   input.string(text)
   if (stream.groupIndex(text.buffer, text.start, text.length) >= 0) {
     throw input.error('Duplicated consumer group name: expected each group of a stream once')
@@ -116,7 +112,7 @@ function* readGroup(input: RdbInput, text: RdbString, stream: Stream, type: numb
   if (owned !== pending.size) throw input.error('Expected a consumer for each pending entry')
 }
 
-function* readPending(input: RdbInput): Generator<void, IdTable, void> {
+function* readPending(input: RdbInput): Steps<IdTable> {
   const pending = new IdTable(PENDING_STRIDE)
   const id = new StreamId()
   for (let entries = input.count(PENDING_BYTES_MIN); entries > 0; entries--) {
@@ -125,7 +121,7 @@ function* readPending(input: RdbInput): Generator<void, IdTable, void> {
     const position = pending.insert(id)
     pending.setDouble(position, TIME_WORD, clampToSafe(input.int64()))
     pending.setDouble(position, COUNT_WORD, input.length())
-    if (entries % CHECK_ENTRIES === 0) yield
+    if (entries % CHECK_ENTRIES === 0) yield Step.Long
   }
   return pending
 }
@@ -143,12 +139,7 @@ function readConsumer(input: RdbInput, text: RdbString, group: ConsumerGroup, ty
 }
 
 /** Reads what is pending for a consumer. Returns how many entries that are. */
-function* readOwned(
-  input: RdbInput,
-  group: ConsumerGroup,
-  consumer: Consumer,
-  pending: IdTable,
-): Generator<void, number, void> {
+function* readOwned(input: RdbInput, group: ConsumerGroup, consumer: Consumer, pending: IdTable): Steps<number> {
   const id = new StreamId()
   const count = input.count(ID_BYTES)
   for (let entries = count; entries > 0; entries--) {
@@ -158,7 +149,7 @@ function* readOwned(
     if (pending.word(position, OWNED_WORD) !== 0) throw input.error('Expected one consumer for each pending entry')
     pending.setWord(position, OWNED_WORD, 1)
     group.pending.add(id, consumer, pending.double(position, TIME_WORD), pending.double(position, COUNT_WORD))
-    if (entries % CHECK_ENTRIES === 0) yield
+    if (entries % CHECK_ENTRIES === 0) yield Step.Long
   }
   return count
 }

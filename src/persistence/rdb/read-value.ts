@@ -33,6 +33,7 @@ import {
   readQuicklist,
   readSet,
   readZset,
+  Step,
   type Steps,
 } from './read-collections.ts'
 import { readIntset } from './read-intset.ts'
@@ -40,8 +41,8 @@ import { PackedRun, RunCursor } from './read-packed.ts'
 import { clampToSafe, readStream } from './read-stream.ts'
 import { PackedZsetReader } from './read-zset.ts'
 
-/** Bytes of the source after which a big value pauses: some milliseconds. */
-const SLICE_BYTES = 256 * 1024
+/** Bytes of the source after which a big value pauses: 5 ms at most, for members of a sorted set. */
+const SLICE_BYTES = 32 * 1024
 /** What packed values are called when they are broken, as in Redis. */
 const PACKED_NAMES: Readonly<Record<number, string>> = {
   [RdbType.HashZipmap]: 'Zipmap',
@@ -124,7 +125,11 @@ export class ValueReader implements FieldTimes {
   step(): boolean {
     try {
       this.stopAt = this.input.offset + SLICE_BYTES
-      while (this.steps!.next().done !== true) if (this.input.offset >= this.stopAt) return false
+      for (;;) {
+        const { done, value } = this.steps!.next()
+        if (done === true) break
+        if (value === Step.Long || this.input.offset >= this.stopAt) return false
+      }
       this.finish()
       return true
     } catch (error) {
