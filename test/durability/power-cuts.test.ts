@@ -34,7 +34,7 @@ function path(name: string): string {
 
 function write(files: Files, name: string, text: string): number {
   const fd = files.open(path(name), 'w', MODE)
-  files.write(fd, Buffer.from(text), 0, text.length)
+  files.write(fd, Buffer.from(text), 0, text.length, 0)
   return fd
 }
 
@@ -42,9 +42,9 @@ describe('the disk of these tests', () => {
   test('counts calls and fails the chosen one, once', () => {
     const files = new FaultyFiles(directory, { at: 2, code: 'ENOSPC' })
     const fd = files.open(path('a'), 'w', MODE)
-    expect(() => files.write(fd, Buffer.from('abc'), 0, 3)).toThrow(expect.objectContaining({ code: 'ENOSPC' }))
+    expect(() => files.write(fd, Buffer.from('abc'), 0, 3, 0)).toThrow(expect.objectContaining({ code: 'ENOSPC' }))
     expect(files.hasFailed).toBe(true)
-    expect(files.write(fd, Buffer.from('abc'), 0, 3)).toBe(3)
+    expect(files.write(fd, Buffer.from('abc'), 0, 3, 0)).toBe(3)
     files.sync(fd)
     files.close(fd)
     expect(files.calls).toEqual(['open', 'write', 'write', 'sync'])
@@ -68,9 +68,9 @@ describe('the disk of these tests', () => {
   test('takes a part of a write and fails the rest', () => {
     const files = new FaultyFiles(directory, { at: 1, code: 'ENOSPC', operations: ['write'], takes: 0.5 })
     const fd = files.open(path('a'), 'w', MODE)
-    expect(files.write(fd, Buffer.from('abcd'), 0, 4)).toBe(2)
-    expect(() => files.write(fd, Buffer.from('cd'), 0, 2)).toThrow('ENOSPC')
-    expect(files.write(fd, Buffer.from('cd'), 0, 2)).toBe(2)
+    expect(files.write(fd, Buffer.from('abcd'), 0, 4, 0)).toBe(2)
+    expect(() => files.write(fd, Buffer.from('cd'), 0, 2, 2)).toThrow('ENOSPC')
+    expect(files.write(fd, Buffer.from('cd'), 0, 2, 2)).toBe(2)
     files.close(fd)
     expect(readFileSync(path('a'), 'utf8')).toBe('abcd')
   })
@@ -81,7 +81,7 @@ describe('the disk of these tests', () => {
     const fd = write(files, 'a', 'synced')
     files.sync(fd)
     files.syncDirectory(directory)
-    files.write(fd, Buffer.from('torn'), 0, 4)
+    files.write(fd, Buffer.from('torn'), 0, 4, 6)
     const unnamed = write(files, 'b', 'synced, but its name was not')
     files.sync(unnamed)
     files.close(unnamed)
@@ -91,6 +91,26 @@ describe('the disk of these tests', () => {
     expect(readFileSync(path('a'), 'utf8')).toBe('syncedto')
     expect(readFileSync(path('old'), 'utf8')).toBe('old')
     expect(() => files.open(path('c'), 'w', MODE)).toThrow(PowerLostError)
+  })
+
+  test('has lost what a failed sync has left, whatever succeeds later, unless it is written again', () => {
+    for (const [isWrittenAgain, expected] of [
+      [false, 'one\0\0\0three'],
+      [true, 'onetwothree'],
+    ] as const) {
+      const files = new FaultyFiles(directory, { at: 2, code: 'EIO', operations: ['sync'] })
+      const fd = write(files, 'a', 'one')
+      files.sync(fd)
+      files.syncDirectory(directory)
+      files.write(fd, Buffer.from('two'), 0, 3, 3)
+      expect(() => files.sync(fd)).toThrow('EIO')
+      if (isWrittenAgain) files.write(fd, Buffer.from('two'), 0, 3, 3)
+      files.write(fd, Buffer.from('three'), 0, 5, 6)
+      files.sync(fd)
+      files.cutPower()
+      files.close(fd)
+      expect(readFileSync(path('a'), 'utf8')).toBe(expected)
+    }
   })
 
   test('undoes renames, removals and directories that were not synced', () => {
@@ -112,7 +132,7 @@ describe('the disk of these tests', () => {
     const files = new FaultyFiles(directory)
     const fd = write(files, 'a', 'written')
     files.kill()
-    expect(() => files.write(fd, Buffer.from('x'), 0, 1)).toThrow(PowerLostError)
+    expect(() => files.write(fd, Buffer.from('x'), 0, 1, 7)).toThrow(PowerLostError)
     files.close(fd)
     expect(readFileSync(path('a'), 'utf8')).toBe('written')
   })

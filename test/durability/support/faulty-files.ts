@@ -90,13 +90,16 @@ export class FaultyFiles extends Files {
     this.begin('open')
     const fd = super.open(path, flags, mode)
     this.paths.set(fd, resolve(path))
-    if (flags !== 'r') this.disk.opened(resolve(path), flags.startsWith('w'))
+    this.disk.opened(resolve(path), flags.startsWith('w'))
     return fd
   }
 
-  override write(fd: number, buffer: Buffer, start: number, length: number): number {
+  override write(fd: number, buffer: Buffer, start: number, length: number, offset: number): number {
     const taken = this.beginWrite(length)
-    return taken === 0 ? 0 : super.write(fd, buffer, start, taken)
+    const written = super.write(fd, buffer, start, taken, offset)
+    const path = this.paths.get(fd)
+    if (path !== undefined) this.disk.written(path, offset, written)
+    return written
   }
 
   override writeLater(
@@ -104,38 +107,32 @@ export class FaultyFiles extends Files {
     buffer: Buffer,
     start: number,
     length: number,
+    offset: number,
     done: (error: Error | null, written: number) => void,
   ): void {
-    const outcome = attempt(() => this.write(fd, buffer, start, length))
+    const outcome = attempt(() => this.write(fd, buffer, start, length, offset))
     setImmediate(() => done(outcome.error, outcome.value ?? 0))
   }
 
   override sync(fd: number): void {
-    this.begin('sync')
-    super.sync(fd)
-    this.makeDurable(fd)()
+    this.syncNow('sync', fd, () => super.sync(fd))
   }
 
   override syncContent(fd: number): void {
-    this.begin('syncContent')
-    super.syncContent(fd)
-    this.makeDurable(fd)()
+    this.syncNow('syncContent', fd, () => super.syncContent(fd))
   }
 
   override syncContentLater(fd: number, done: FileDone): void {
+    const ended = this.beginSync(fd)
     const { error } = attempt(() => this.begin('syncContent'))
     if (error !== null) {
+      ended(false)
       setImmediate(() => done(error))
       return
     }
-    const makeDurable = this.makeDurable(fd)
     super.syncContentLater(fd, (failure) => {
-      if (!this.hasPower) {
-        done(new PowerLostError('the power is gone'))
-        return
-      }
-      if (failure === null) makeDurable()
-      done(failure)
+      if (this.hasPower) ended(failure === null)
+      done(this.hasPower ? failure : new PowerLostError('the power is gone'))
     })
   }
 
@@ -174,9 +171,22 @@ export class FaultyFiles extends Files {
     this.disk.synced(resolve(path))
   }
 
-  private makeDurable(fd: number): () => void {
+  private syncNow(operation: 'sync' | 'syncContent', fd: number, sync: () => void): void {
+    const ended = this.beginSync(fd)
+    let hasSucceeded = false
+    try {
+      this.begin(operation)
+      sync()
+      hasSucceeded = true
+    } finally {
+      ended(hasSucceeded)
+    }
+  }
+
+  /** Returns what is to be told when the sync has ended. */
+  private beginSync(fd: number): (hasSucceeded: boolean) => void {
     const path = this.paths.get(fd)
-    return path === undefined ? () => {} : this.disk.content(path)
+    return path === undefined || !this.hasPower ? () => {} : this.disk.sync(path)
   }
 
   /** Counts a call. @throws what it fails with */
