@@ -2,14 +2,55 @@
  * What of a directory is durable, at worst: the content that files had when they were synced, under the names that
  * directories had when those were synced. Files that were there in the beginning are durable.
  *
- * A file keeps its identity when it is renamed; what is durable belongs to the file, the name to the directory.
+ * A file keeps its identity when it is renamed; what is durable belongs to the file, the name to the directory. Bytes that
+ * a failed sync should have brought to the disk are lost unless they are written again: as Linux does, which takes them
+ * for done, a later sync leaves them out.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 
+/** What is known of a byte of a file. */
+const ByteState = { Durable: 0, Written: 1, InSync: 2, Lost: 3 } as const
+
 /** A file, by whatever names. */
-interface TrackedFile {
+class TrackedFile {
+  /** Its content on the disk. */
   durable: Buffer
+  private states: Uint8Array
+
+  constructor(durable: Buffer) {
+    this.durable = durable
+    this.states = new Uint8Array(durable.length)
+  }
+
+  written(offset: number, bytes: number): void {
+    if (offset + bytes > this.states.length) {
+      const states = new Uint8Array(offset + bytes)
+      states.set(this.states)
+      this.states = states
+    }
+    this.states.fill(ByteState.Written, offset, offset + bytes)
+  }
+
+  /** Begins a sync of what was written up to now; the function says how it ended. */
+  sync(content: Buffer): (hasSucceeded: boolean) => void {
+    const { states } = this
+    for (let i = 0; i < states.length; i++) if (states[i] === ByteState.Written) states[i] = ByteState.InSync
+    return (hasSucceeded) => {
+      const now = this.states
+      const durable = Buffer.alloc(hasSucceeded ? Math.max(this.durable.length, now.length) : this.durable.length)
+      this.durable.copy(durable)
+      let end = this.durable.length
+      for (let i = 0; i < now.length; i++) {
+        if (now[i] !== ByteState.InSync) continue
+        now[i] = hasSucceeded ? ByteState.Durable : ByteState.Lost
+        if (!hasSucceeded) continue
+        durable[i] = content[i]!
+        end = Math.max(end, i + 1)
+      }
+      this.durable = durable.subarray(0, end)
+    }
+  }
 }
 
 export class SimulatedDisk {
@@ -29,29 +70,29 @@ export class SimulatedDisk {
     for (const entry of readdirSync(path, { withFileTypes: true })) {
       const inside = join(path, entry.name)
       if (entry.isDirectory()) this.addFolder(inside)
-      else if (entry.isFile()) this.files.set(inside, { durable: readFileSync(inside) })
+      else if (entry.isFile()) this.files.set(inside, new TrackedFile(readFileSync(inside)))
     }
     this.synced(path)
   }
 
   /** A file was opened that may be new, or is emptied. */
   opened(path: string, isNew: boolean): void {
-    if (isNew || !this.files.has(path)) this.files.set(path, { durable: Buffer.alloc(0) })
+    if (isNew || !this.files.has(path)) this.files.set(path, new TrackedFile(Buffer.alloc(0)))
   }
 
-  /** The content that a file has now will be durable: returns what makes it so, to be called when the sync has ended. */
-  content(path: string): () => void {
+  written(path: string, offset: number, bytes: number): void {
+    this.files.get(path)?.written(offset, bytes)
+  }
+
+  /** A sync of a file begins. The function is called when it has ended. */
+  sync(path: string): (hasSucceeded: boolean) => void {
     const file = this.files.get(path)
-    if (file === undefined || !existsSync(path)) return () => {}
-    const content = readFileSync(path)
-    return () => {
-      file.durable = content
-    }
+    return file === undefined || !existsSync(path) ? () => {} : file.sync(readFileSync(path))
   }
 
   renamed(from: string, to: string): void {
     // One that others have written counts as complete: they say so by renaming it.
-    const file = this.files.get(from) ?? { durable: readFileSync(to) }
+    const file = this.files.get(from) ?? new TrackedFile(readFileSync(to))
     this.files.delete(from)
     this.files.set(to, file)
   }
