@@ -370,10 +370,6 @@ export const NOTBUSY = new ReplyError('NOTBUSY No scripts in execution right now
 export const UNKILLABLE = new ReplyError(
   'UNKILLABLE Sorry the script already executed write commands against the dataset. You can either wait the script termination or kill the server in a hard way using the SHUTDOWN NOSAVE command.',
 )
-/** Scripts of a log, as those of a primary. */
-export const UNKILLABLE_REPLAY = new ReplyError(
-  'UNKILLABLE The busy script was sent by a master instance in the context of replication and cannot be killed.',
-)
 
 // Functions
 export const FUNCTION_NOT_FOUND = new ReplyError('ERR Function not found')

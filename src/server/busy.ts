@@ -13,8 +13,8 @@
  * script itself nothing leaves before it ends. Time stands still for commands, as it does within the script.
  *
  * New connections are not accepted meanwhile, and transports that cannot read out of turn are not served: in-process
- * clients live in the thread that the script holds. A script of a log that is loaded is no exception, but is not killed;
- * commands that need data hear that these are being loaded. Cold.
+ * clients live in the thread that the script holds. A script of a log that is loaded is no exception, but nobody can kill
+ * it: but for a few, commands hear that data are being loaded. Cold.
  */
 import type { CommandContext } from '../commands/context.ts'
 import { RunKind, type ScriptRunner } from '../commands/scripting/script-runner.ts'

@@ -232,6 +232,25 @@ describe('while data are loaded', () => {
   })
 })
 
+test('a big log is loaded in slices, between which clients are answered', async () => {
+  const value = 'v'.repeat(1000)
+  const content = Array.from({ length: 20_000 }, (_, n) => encodeCommand(['SET', `key:${n}`, value])).join('')
+  const loading = await LoadingBroker.start(content, { 'loading-process-events-interval-bytes': 512 * 1024 })
+  const client = await loading.connect()
+  const steps: number[] = []
+  await client.call('CONFIG', 'SET', 'key-load-delay', '0')
+  for (;;) {
+    const lines = await persistence(client)
+    if (lines.loading === '0') break
+    steps.push(Number(lines.loading_loaded_bytes))
+  }
+  await loading.started
+  expect(await client.call('DBSIZE')).toBe(20_000)
+  // Some 40 slices; a client may see every second one only.
+  expect(new Set(steps).size).toBeGreaterThan(10)
+  expect(steps).toEqual([...steps].sort((a, b) => a - b))
+})
+
 describe('the end in the midst of loading', () => {
   test('close() ends it: nothing of the files has changed, and the log can be loaded again', async () => {
     // A torn end is one that a completed load would have cut off.

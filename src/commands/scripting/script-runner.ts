@@ -21,7 +21,6 @@ import {
   SCRIPT_WRITES_IN_RO,
   SCRIPT_WRONG_ARITY,
   UNKILLABLE,
-  UNKILLABLE_REPLAY,
 } from '../../resp/errors.ts'
 import type { ReplySink } from '../../resp/reply.ts'
 import { type FoundFunction, FunctionLibraries } from '../../scripting/function-libraries.ts'
@@ -90,8 +89,6 @@ export class ScriptRunner implements EngineHost {
   private readonly sink: ScriptSink
   private isReadOnly: boolean = false
   private isKilled: boolean = false
-  /** Whether what runs is part of a log that is loaded: that is run to its end. */
-  private isReplayed: boolean = false
   private replication = REPL_ALL
   private callsLeft = TICK_CALLS
 
@@ -137,7 +134,6 @@ export class ScriptRunner implements EngineHost {
     ctx.mayBlock = false
     ctx.inScript = true
     this.isRunning = true
-    this.isReplayed = session.isReplay
     this.caller = call
     try {
       run(keys, argv)
@@ -158,7 +154,6 @@ export class ScriptRunner implements EngineHost {
    */
   kill(kind: RunKind): void {
     if (!this.isRunning) throw NOTBUSY
-    if (this.isReplayed) throw UNKILLABLE_REPLAY
     if (this.hasWritten) throw UNKILLABLE
     if (this.kind !== kind) throw this.busyError
     this.isKilled = true
