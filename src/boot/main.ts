@@ -1,5 +1,6 @@
 /**
- * Process entry: `node src/main.ts [path/to/redis.conf | -] [--directive value …]`.
+ * Process entry: `node src/main.ts [path/to/redis.conf | -] [--directive value …]`, or a tool for data files:
+ * `node src/main.ts check-aof|check-rdb|report …`.
  *
  * This file must run on every Node, so that an old one says in one line what to do. It is plain JavaScript in a folder of
  * CommonJS: there Node runs files of unknown extensions as scripts, while among ES modules it refuses them before they

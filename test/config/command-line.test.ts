@@ -1,5 +1,6 @@
 /** Arguments of the process. */
 import { spawnSync } from 'node:child_process'
+import { resolve } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { parseCommandLine } from '../../src/config/command-line.ts'
 import { ConfigError } from '../../src/config/config-error.ts'
@@ -33,6 +34,17 @@ describe('parseCommandLine', () => {
       options: 'port "1" ',
     })
     expect(parseCommandLine(['-', '--port', '1'])).toMatchObject({ readsStdin: true, options: 'port "1" ' })
+  })
+
+  test('a first word that names a tool is the tool; elsewhere, and with a path, it is not', () => {
+    expect(parseCommandLine(['check-aof', '--fix', 'x'])).toEqual({
+      action: 'tool',
+      name: 'check-aof',
+      args: ['--fix', 'x'],
+    })
+    expect(parseCommandLine(['report'])).toEqual({ action: 'tool', name: 'report', args: [] })
+    expect(parseCommandLine(['./report'])).toMatchObject({ action: 'run', configFile: resolve('report') })
+    expect(parseCommandLine(['x.conf', 'check-rdb'])).toMatchObject({ action: 'run', configFile: resolve('x.conf') })
   })
 
   test('version, help and what cannot be run', () => {
