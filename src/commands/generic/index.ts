@@ -3,6 +3,7 @@ import type { CommandDefinition } from '../define.ts'
 import { copy } from './copy.ts'
 import { dbsize } from './dbsize.ts'
 import { del, unlink } from './del.ts'
+import { dump } from './dump.ts'
 import { exists, touch } from './exists.ts'
 import { expire, expireat, pexpire, pexpireat } from './expire.ts'
 import { flushall, flushdb } from './flush.ts'
@@ -25,6 +26,7 @@ export const genericCommands: readonly CommandDefinition[] = [
   copy,
   dbsize,
   del,
+  dump,
   exists,
   expire,
   expireat,

@@ -77,6 +77,15 @@ export const persistenceDirectives = {
   }),
   rdbcompression: bool(true, 'Compresses strings in snapshots.', { effect: later(NO_RDB) }),
   rdbchecksum: bool(true, 'Ends snapshots with a checksum.', { flags: Immutable, effect: later(NO_RDB) }),
+  'rdb-version': int(
+    10,
+    6n,
+    11n,
+    'Version of the format that snapshots and DUMP are written in. 10: Redis 7.0 and later read it; 9 (no functions): Redis 5 and 6; below 9: no streams.',
+    {
+      differsFromRedis: 'Redis has no such directive: each release writes its newest version, which older ones refuse',
+    },
+  ),
   'rdb-save-incremental-fsync': bool(true, 'Forces snapshots to the disk piece by piece.', {
     effect: inert('files are always written in bounded pieces'),
   }),

@@ -16,6 +16,7 @@ const VERSION_BYTES = 2
 
 /** Makes payloads, one at a time. */
 export class DumpWriter {
+  readonly arena: Arena
   readonly version: number
   private readonly values: RdbValueWriter
   private records = new RecordBuffer(FIRST_BYTES)
@@ -28,6 +29,7 @@ export class DumpWriter {
 
   /** @param version from RDB_WRITE_VERSION_MIN to RDB_WRITE_VERSION_MAX. */
   constructor(arena: Arena, version: number) {
+    this.arena = arena
     this.version = version
     this.values = new RdbValueWriter(arena, version)
   }
