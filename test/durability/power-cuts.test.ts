@@ -1,6 +1,7 @@
 /**
- * A server under `appendfsync always` on a disk of which any one call fails, and whose power is cut then: after a restart
- * everything is there that was answered. And the disk of these tests itself (support/faulty-files.ts).
+ * A server on a disk of which any one call fails, and whose power is cut then, under `appendfsync always`, or whose process
+ * is killed, under `everysec`: after a restart everything is there that was answered. And the disk of these tests itself
+ * (support/faulty-files.ts).
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -171,14 +172,33 @@ test('replacing a file leaves the old content or the new one, whichever call fai
   throw new Error('There is no end of calls')
 })
 
-describe('a server under appendfsync always', () => {
+/** A way to end, and the policy under which nothing may be lost then. */
+interface Ending {
+  readonly policy: 'always' | 'everysec'
+  readonly end: (files: FaultyFiles) => void
+}
+
+const POWER_CUT: Ending = { policy: 'always', end: (files) => files.cutPower(7) }
+const KILLED: Ending = { policy: 'everysec', end: (files) => files.kill() }
+
+interface Plan extends Omit<FaultPlan, 'at'> {
+  readonly ending: Ending
+  /** Whether more is written after the fault. */
+  readonly goesOn: boolean
+}
+
+describe('a server', () => {
   /** Starts, uses and ends a server on these files. */
-  async function serve(files: Files, use: (client: RespClient, broker: Broker) => Promise<void>): Promise<void> {
+  async function serve(
+    files: Files,
+    appendfsync: string,
+    use: (client: RespClient, broker: Broker) => Promise<void>,
+  ): Promise<void> {
     const config = configFromOptions({
       port: 0,
       dir: directory,
       appendonly: 'yes',
-      appendfsync: 'always',
+      appendfsync,
       save: '',
       'http-token-file': '',
     })
@@ -197,7 +217,7 @@ describe('a server under appendfsync always', () => {
   }
 
   /** Writes counters until a call fails. Returns the last value of each that was answered. */
-  async function count(files: FaultyFiles, goesOn: boolean): Promise<Map<string, number>> {
+  async function count(files: FaultyFiles, { goesOn, ending }: Plan): Promise<Map<string, number>> {
     const answered = new Map<string, number>()
     const run = async (client: RespClient): Promise<void> => {
       for (let i = 0; i < 12; i++) {
@@ -208,25 +228,33 @@ describe('a server under appendfsync always', () => {
       }
     }
     try {
-      await serve(files, async (client, broker) => {
+      await serve(files, ending.policy, async (client, broker) => {
         // The retry of the log comes with its tick, which is not waited for here.
         const tick = setInterval(() => broker.server.appendOnly.tick(), 1)
         const finished = run(client)
         // What is not answered by then never will be.
         finished.catch(() => {})
         try {
-          await (goesOn ? finished : Promise.race([finished, files.failed]))
+          if (goesOn) {
+            await finished
+            await recovered(broker)
+          } else await Promise.race([finished, files.failed])
         } finally {
           clearInterval(tick)
         }
-        files.cutPower(7)
+        ending.end(files)
       })
     } catch (error) {
       // It failed while the server started, or ended: what was answered counts all the same.
       expect(String(error)).toMatch(/EIO|ENOSPC|power/)
-      files.cutPower(7)
+      ending.end(files)
     }
     return answered
+  }
+
+  /** Under everysec a write that the disk refuses is answered; it is there once the log has recovered. */
+  async function recovered(broker: Broker): Promise<void> {
+    while (broker.server.appendOnly.error !== null) await new Promise((resolve) => setImmediate(resolve))
   }
 
   async function increaseTwice(client: RespClient, key: string): Promise<Reply> {
@@ -236,7 +264,7 @@ describe('a server under appendfsync always', () => {
   }
 
   async function expectAnswered(answered: ReadonlyMap<string, number>, at: number): Promise<void> {
-    await serve(SYSTEM_FILES, async (client) => {
+    await serve(SYSTEM_FILES, 'always', async (client) => {
       for (const [key, value] of answered) {
         const found = Number(await client.call('GET', key))
         expect(found, `${key} after a fault at call ${at}`).toBeGreaterThanOrEqual(value)
@@ -244,29 +272,34 @@ describe('a server under appendfsync always', () => {
     })
   }
 
-  const plans: readonly (readonly [name: string, plan: Omit<FaultPlan, 'at'>, goesOn: boolean])[] = [
-    ['fails, and the power is cut at once', { code: 'EIO' }, false],
-    ['fails, and the power is cut after more was written', { code: 'EIO' }, true],
-    ['takes half a write on a disk that is full then', { code: 'ENOSPC', operations: ['write'], takes: 0.5 }, true],
+  const plans: readonly (readonly [name: string, plan: Plan])[] = [
+    ['any call fails and the power is cut', { code: 'EIO', ending: POWER_CUT, goesOn: false }],
+    ['any call fails, more is written and the power is cut', { code: 'EIO', ending: POWER_CUT, goesOn: true }],
+    [
+      'any write takes half, the disk is full for a while and the power is cut',
+      { code: 'ENOSPC', operations: ['write'], takes: 0.5, times: 3, ending: POWER_CUT, goesOn: true },
+    ],
+    ['any call fails and the process is killed', { code: 'EIO', ending: KILLED, goesOn: false }],
+    ['any call fails, the log recovers and the process is killed', { code: 'EIO', ending: KILLED, goesOn: true }],
+    [
+      'any write takes half, the disk is full for a while, the log recovers and the process is killed',
+      { code: 'ENOSPC', operations: ['write'], takes: 0.5, times: 3, ending: KILLED, goesOn: true },
+    ],
   ]
-  test.each(plans)(
-    'has everything that was answered after any call %s',
-    { timeout: 60_000 },
-    async (_name, plan, goesOn) => {
-      for (let at = 1; at < CALLS_MAX; at++) {
-        const files = new FaultyFiles(directory, { ...plan, at })
-        const answered = await count(files, goesOn)
-        await expectAnswered(answered, at)
-        if (!files.hasFailed) {
-          expect([...answered.values()].reduce((sum, value) => sum + value, 0)).toBe(15)
-          expect(at).toBeGreaterThan(plan.operations === undefined ? 30 : 10)
-          return
-        }
-        rmSync(directory, { recursive: true, force: true })
-        mkdirSync(directory)
-        expect(existsSync(path('appendonlydir'))).toBe(false)
+  test.each(plans)('has everything that was answered after %s', { timeout: 60_000 }, async (_name, plan) => {
+    for (let at = 1; at < CALLS_MAX; at++) {
+      const files = new FaultyFiles(directory, { ...plan, at })
+      const answered = await count(files, plan)
+      await expectAnswered(answered, at)
+      if (!files.hasFailed) {
+        expect([...answered.values()].reduce((sum, value) => sum + value, 0)).toBe(15)
+        expect(at).toBeGreaterThan(10)
+        return
       }
-      throw new Error('There is no end of calls')
-    },
-  )
+      rmSync(directory, { recursive: true, force: true })
+      mkdirSync(directory)
+      expect(existsSync(path('appendonlydir'))).toBe(false)
+    }
+    throw new Error('There is no end of calls')
+  })
 })
