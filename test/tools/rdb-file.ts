@@ -1,39 +1,27 @@
-/** RDB files written out byte by byte, for tests that need to know each of them. */
-import { CRC64_BYTES, Crc64 } from '../../src/bytes/crc64.ts'
+/** Records of RDB files, written out byte by byte for tests that need to know each of them. */
+import { RdbOpcode, RdbType } from '../../src/persistence/rdb/format.ts'
+import { bytes, file, int64, string } from '../persistence/rdb/reader-files.ts'
 
-const MAGIC = Buffer.from('REDIS0010')
-
-/** A string of up to 63 bytes. */
-export function rdbString(text: string): Buffer {
-  return Buffer.concat([Buffer.from([text.length]), Buffer.from(text, 'latin1')])
-}
+const VERSION = 10
 
 export function aux(name: string, value: string): Buffer {
-  return Buffer.concat([Buffer.from([250]), rdbString(name), rdbString(value)])
+  return bytes(RdbOpcode.Aux, string(name), string(value))
 }
 
 export function selectDb(index: number): Buffer {
-  return Buffer.from([254, index])
+  return bytes(RdbOpcode.SelectDb, index)
 }
 
 export function stringKey(key: string, value: string): Buffer {
-  return Buffer.concat([Buffer.from([0]), rdbString(key), rdbString(value)])
+  return bytes(RdbType.String, string(key), string(value))
 }
 
 /** An expire time for the key that follows. */
 export function expireTime(ms: number): Buffer {
-  const bytes = Buffer.alloc(9)
-  bytes[0] = 252
-  bytes.writeBigInt64LE(BigInt(ms), 1)
-  return bytes
+  return bytes(RdbOpcode.ExpireTimeMs, int64(BigInt(ms)))
 }
 
-/** The file with these records: magic, version 10, records, end, checksum. */
+/** The file of version 10 with these records. */
 export function rdbFile(...records: readonly Buffer[]): Buffer {
-  const content = Buffer.concat([MAGIC, ...records, Buffer.from([255])])
-  const crc = new Crc64()
-  crc.update(content, 0, content.length)
-  const checksum = Buffer.alloc(CRC64_BYTES)
-  crc.writeTo(checksum, 0)
-  return Buffer.concat([content, checksum])
+  return file(VERSION, ...records)
 }
