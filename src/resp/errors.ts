@@ -380,12 +380,12 @@ export const FUNCTION_FLUSH_OPTION = new ReplyError('ERR FUNCTION FLUSH only sup
 export const RESTORE_POLICY = new ReplyError(
   'ERR Wrong restore policy given, value should be either FLUSH, APPEND or REPLACE.',
 )
+export const DUMP_PAYLOAD_WRONG = new ReplyError('ERR DUMP payload version or checksum are wrong')
+
 /** DUMP of a value that the version set by `rdb-version` has no type for; Redis has no such setting. */
 export function cannotDump(reason: string): ReplyError {
   return new ReplyError(oneLine(`ERR ${reason}`))
 }
-
-export const DUMP_PAYLOAD_WRONG = new ReplyError('ERR DUMP payload version or checksum are wrong')
 
 /** A script that does not compile; `problem` is Lua's message with its position. */
 export function scriptCompileError(problem: string): ReplyError {

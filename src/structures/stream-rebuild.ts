@@ -17,6 +17,12 @@ import { StreamId } from './stream-id.ts'
  */
 export function* rebuildCommands(stream: Stream, key: string): Generator<string[], void, void> {
   yield* entryCommands(stream, key)
+  yield* stateCommands(stream, key)
+}
+
+/** As `rebuildCommands`, for what a stream is beside its entries; creates it if it has none. */
+export function* stateCommands(stream: Stream, key: string): Generator<string[], void, void> {
+  if (stream.length === 0) yield ['XADD', key, 'MAXLEN', '0', '0-1', 'x', 'y']
   yield [
     'XSETID',
     key,
@@ -34,10 +40,6 @@ export function* rebuildCommands(stream: Stream, key: string): Generator<string[
 }
 
 function* entryCommands(stream: Stream, key: string): Generator<string[], void, void> {
-  if (stream.length === 0) {
-    yield ['XADD', key, 'MAXLEN', '0', '0-1', 'x', 'y']
-    return
-  }
   const last = new StreamId()
   last.setMax()
   const cursor = new StreamCursor()

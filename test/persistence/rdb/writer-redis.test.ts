@@ -1,10 +1,11 @@
 /** What is written here, to files and payloads, with every type and in every encoding, is read by redis-server. */
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Keyspace } from '../../../src/keyspace/keyspace.ts'
+import { AofFormat } from '../../../src/persistence/aof-format.ts'
 import { RdbFinisher } from '../../../src/persistence/rdb/finish.ts'
 import { RdbFormat } from '../../../src/persistence/rdb/rdb-format.ts'
 import { RecordBuffer } from '../../../src/persistence/rdb/record-buffer.ts'
@@ -54,6 +55,11 @@ async function removeStreams(client: RespClient): Promise<void> {
   if (Array.isArray(keys)) for (const key of keys) await client.call('DEL', String(key))
 }
 
+async function pendingGroups(client: RespClient, key: string): Promise<string[]> {
+  const groups = await client.call('XINFO', 'GROUPS', key)
+  return Array.isArray(groups) ? groups.map((group) => String((group as unknown[])[1])) : []
+}
+
 describe.skipIf(!hasRedisServer)('redis-server', () => {
   const directory = mkdtempSync(join(tmpdir(), 'rdb-writer-'))
   let broker: TestBroker
@@ -94,6 +100,27 @@ describe.skipIf(!hasRedisServer)('redis-server', () => {
     expect(await again.call('DEBUG', 'DIGEST')).toEqual(await client.call('DEBUG', 'DIGEST'))
     expect(leaked(reader.server.keyspace)).toEqual({ bytes: 0, blocks: 0 })
     await reader.stop()
+  }, 30_000)
+
+  test('loads our base of an append-only file made of commands', async () => {
+    await client.call('FLUSHALL')
+    await fill(client)
+    // What is pending of deleted entries has no command that would make it.
+    for (const group of await pendingGroups(client, 'stream:big')) {
+      for (let i = 100; i < 350; i += 3) await client.call('XACK', 'stream:big', group, `${i + 1}-${i}`)
+    }
+    const logs = join(directory, 'appendonlydir')
+    mkdirSync(logs)
+    const out = records(broker.server.keyspace, new AofFormat(broker.server.keyspace.arena), [LIBRARY])
+    writeFileSync(join(logs, 'appendonly.aof.1.base.aof'), out.bytes.subarray(0, out.length))
+    writeFileSync(join(logs, 'appendonly.aof.manifest'), 'file appendonly.aof.1.base.aof seq 1 type b\n')
+    const redis = await ServerProcess.redis(['--enable-debug-command', 'yes', '--appendonly', 'yes'], directory)
+    const target = await redis.connect()
+    expect(await target.call('DEBUG', 'DIGEST')).toEqual(await client.call('DEBUG', 'DIGEST'))
+    expect(await state(target)).toEqual(await state(client))
+    expect(await target.call('FUNCTION', 'LIST')).toHaveLength(1)
+    target.close()
+    await redis.kill()
   }, 30_000)
 
   test('takes the payloads of our DUMP', async () => {
