@@ -54,6 +54,8 @@ export function configOf(options: CreateBrokerOptions): Config {
     bind: DEFAULT_HOST,
     port: 0,
     ...(dataDir === undefined ? { 'http-token-file': '' } : {}),
+    // Without a directory there is no snapshot either: one that lies in the default directory is another program's.
+    ...(dataDir === undefined && options.config?.dir === undefined ? { dbfilename: '' } : {}),
     'http-port': 0,
     ...options.config,
     ...(options.host === undefined ? {} : { bind: options.host, 'http-bind': options.host }),

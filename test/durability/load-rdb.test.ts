@@ -6,6 +6,7 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, trunc
 import { join } from 'node:path'
 import { afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { type ConfigOptions, configFromOptions } from '../../src/config/config.ts'
+import { configOf } from '../../src/library/options.ts'
 import { RdbLoadError } from '../../src/persistence/rdb/load-file.ts'
 import { Broker } from '../../src/server/broker.ts'
 import { TestBroker, TestLog } from '../support/broker.ts'
@@ -184,6 +185,16 @@ describe.skipIf(!hasRedisServer)('what redis-server has written', () => {
     rmSync(join(directory, DUMP))
     const second = await load(directory, { appendonly: 'yes' })
     await expectDataset(await second.connect(), changed)
+  })
+
+  test('a broker of a program that was given no directory loads none', async () => {
+    const directory = copyOf('dump')
+    const config = configOf({})
+    expect(config.text('dbfilename')).toBe('')
+    expect(configOf({ dataDir: directory }).text('dbfilename')).toBe(DUMP)
+    expect(configOf({ config: { dir: directory } }).text('dbfilename')).toBe(DUMP)
+    const broker = await load(directory, { dbfilename: '' })
+    expect(await (await broker.connect()).call('DBSIZE')).toBe(0)
   })
 
   test('a log is preferred to a snapshot', async () => {

@@ -60,6 +60,8 @@ export class TestBroker {
       save: '',
       'enable-debug-command': 'yes',
       'http-token-file': '',
+      // What somebody has left in the default directory is not to be loaded.
+      ...(options.dir === undefined ? { dbfilename: '' } : {}),
       ...options,
     })
     const broker = new Broker({ config, log, clock })

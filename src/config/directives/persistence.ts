@@ -70,13 +70,14 @@ export const persistenceDirectives = {
     'When to write a snapshot: after so many seconds with at least so many changes. `""`: never.',
     { flags: MultiArg, effect: later(NO_RDB), neutral: [''] },
   ),
-  dbfilename: text('dump.rdb', 'Name of the snapshot inside `dir`.', {
+  dbfilename: text('dump.rdb', 'Name of the snapshot inside `dir`. `""`: none.', {
     flags: Protected,
-    effect: later(NO_RDB),
     check: refusePath('dbfilename', 'filename'),
   }),
   rdbcompression: bool(true, 'Compresses strings in snapshots.', { effect: later(NO_RDB) }),
-  rdbchecksum: bool(true, 'Ends snapshots with a checksum.', { flags: Immutable, effect: later(NO_RDB) }),
+  rdbchecksum: bool(true, 'Ends snapshots with a checksum, and compares it when they are loaded.', {
+    flags: Immutable,
+  }),
   'rdb-version': int(
     10,
     6n,
