@@ -112,6 +112,7 @@ async function runBroker(loaded: LoadedConfig): Promise<void> {
   } catch (error) {
     if (error instanceof ConfigError || !isExpected(error)) throw error
     log.warning(error.message)
+    if (error instanceof RdbLoadError) log.warning('Terminating server after rdb file reading failure.')
     process.stderr.write(`${error.message}\n`)
     process.exit(1)
   }

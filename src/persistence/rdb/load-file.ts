@@ -65,8 +65,10 @@ export class RdbFileLoader implements Loader {
     try {
       return this.load()
     } catch (error) {
-      if (error instanceof RdbError) throw new RdbLoadError(error.message)
-      throw error
+      if (!(error instanceof RdbError)) throw error
+      // Programs that watch Redis look for this line; the error that follows names the file.
+      this.options.log.warning(`Internal error in RDB reading: ${error.message}`)
+      throw new RdbLoadError(error.message)
     }
   }
 
