@@ -28,6 +28,8 @@ interface DumpFile {
   readonly sizeBytes: number
 }
 
+/** Keys that get an access time in one slice: it takes some ns each. */
+const ROWS_PER_SLICE = 500_000
 /** Longest time that a delay is waited for in one go, in ms; setTimeout takes 31 bits. */
 const DELAY_MS_MAX = 0x7fffffff
 
@@ -75,7 +77,8 @@ export class DataLoading {
   async loadLog(files: readonly AofLoadFile[], isStopped: () => boolean): Promise<void> {
     const started = performance.now()
     const loader = this.logLoader(files)
-    if (await this.inSlices(loader, isStopped)) this.logLoaded(loader, started)
+    if (!(await this.inSlices(loader, isStopped))) return
+    if (await this.inSlices(this.accessTimes(), isStopped)) this.logLoaded(loader, started)
   }
 
   /** Empties the data and loads a log (DEBUG LOADAOF). Returns whether that worked. */
@@ -87,6 +90,7 @@ export class DataLoading {
       const started = performance.now()
       const loader = this.logLoader(files)
       this.atOnce(loader)
+      this.atOnce(this.accessTimes())
       this.logLoaded(loader, started)
       return true
     } catch (error) {
@@ -184,10 +188,28 @@ export class DataLoading {
     })
   }
 
+  /** Gives access times to what was replayed, while no clock was running. */
+  private accessTimes(): Loader {
+    const { databases } = this.server.keyspace
+    let index = 0
+    let row = 0
+    return {
+      step: () => {
+        for (let left = ROWS_PER_SLICE; index < databases.length; index++, row = 0) {
+          const db = databases[index]!
+          for (; row < db.size; row++) {
+            if (left-- === 0) return false
+            db.touchUntouched(row)
+          }
+        }
+        return true
+      },
+      close: () => {},
+    }
+  }
+
   private logLoaded(loader: AofLoader, started: number): void {
     const { keyspace, log, replayErrors } = this.server
-    // What was replayed has no access times: no clock was running.
-    for (const db of keyspace.databases) for (let row = 0; row < db.size; row++) db.touchUntouched(row)
     if (replayErrors > 0) log.warning(`${replayErrors} commands of the append only file failed`)
     const keys = keyspace.databases.reduce((sum, db) => sum + db.size, 0)
     log.notice(
