@@ -11,6 +11,7 @@
  * A reader feeds all bytes that are no checksum line to an `AofChecksum`, and each checksum line to its `check`.
  */
 import { crc32 } from 'node:zlib'
+import { Crc32Ranges } from '../bytes/crc32-ranges.ts'
 import { integerLength, writeInteger } from '../bytes/integer.ts'
 
 /** Longest line that is written here, in bytes. */
@@ -114,13 +115,15 @@ export class AofChecksum {
  */
 export function findBatchEnd(buffer: Buffer, start: number, end: number, offset: number, batchStart: number): number {
   const bytes = buffer.subarray(start, end)
+  // Values may hold any number of such lines, each for any range.
+  const sums = new Crc32Ranges(bytes)
   for (let at = bytes.indexOf(CHECKSUM_PREFIX); at >= 0; at = bytes.indexOf(CHECKSUM_PREFIX, at + 1)) {
     const lineEnd = bytes.indexOf('\r\n', at)
     if (lineEnd < 0) return -1
     const line = lineEnd - at > ANNOTATION_BYTES_MAX ? null : readChecksumLine(bytes.latin1Slice(at, lineEnd + 1))
     if (line === null) continue
     if (offset + at - line.bytes === batchStart) return offset + at
-    if (line.bytes <= at && checksumOf(bytes, at - line.bytes, at, 0) === line.crc) return offset + at
+    if (line.bytes <= at && sums.of(at - line.bytes, at) === line.crc) return offset + at
   }
   return -1
 }

@@ -14,22 +14,14 @@ import { closeSync, fstatSync, fsyncSync, ftruncateSync, openSync, readSync } fr
 import type { Log } from '../observe/log.ts'
 import type { Args } from '../resp/args.ts'
 import { Decoded, Decoder } from '../resp/decoder.ts'
-import {
-  AofChecksum,
-  CHECKSUM_PREFIX,
-  ChecksumOutcome,
-  checksumOf,
-  findBatchEnd,
-  readChecksumLine,
-} from './aof-annotations.ts'
+import { AofChecksum, CHECKSUM_PREFIX, ChecksumOutcome, checksumOf, readChecksumLine } from './aof-annotations.ts'
+import { findLaterBatch } from './later-batch.ts'
 import type { Loader, LoadProgress } from './load-progress.ts'
 import { RdbLoadError } from './rdb/load-file.ts'
 
 const CHUNK_BYTES = 1024 * 1024
 /** Offsets of arguments have 31 bits: the longest command that can be read, in bytes. */
 const COMMAND_BYTES_MAX = 0x7fffffff - CHUNK_BYTES
-/** The end of a file that is torn is searched for whole batches in pieces of this size, which overlap by half, in bytes. */
-const TAIL_WINDOW_BYTES = 32 * 1024 * 1024
 const RDB_MAGIC = 'REDIS'
 /** Longest annotation line that Redis reads (AOF_ANNOTATION_LINE_MAX_LEN), in bytes. */
 const ANNOTATION_BYTES_MAX = 1024
@@ -351,14 +343,14 @@ class AofFileLoader {
 
   /** A torn write ends the file. When a whole batch follows, something in the midst was damaged: it must not be cut off. */
   private refuseDamagedTail(): void {
-    const window = Buffer.allocUnsafeSlow(Math.min(TAIL_WINDOW_BYTES, this.sizeBytes - this.validTo))
-    for (let start = this.validTo; start < this.sizeBytes; start += TAIL_WINDOW_BYTES / 2) {
-      const bytes = readSync(this.fd, window, 0, window.length, start)
-      const found = findBatchEnd(window, 0, bytes, start, this.checksum.start)
-      if (found >= 0)
-        this.badFormat(`what is announced goes beyond the end of the file, but a whole batch ends at offset ${found}`)
-      if (start + bytes >= this.sizeBytes) return
-    }
+    const found = findLaterBatch({
+      fd: this.fd,
+      size: this.sizeBytes,
+      validTo: this.validTo,
+      batchStart: this.checksum.start,
+    })
+    if (found >= 0)
+      this.badFormat(`what is announced goes beyond the end of the file, but a whole batch ends at offset ${found}`)
   }
 
   private refuseCommand(name: string, error: string): never {

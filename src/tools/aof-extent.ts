@@ -1,7 +1,7 @@
 /** How far the commands of an append-only file can be loaded, and why not further. */
+import { findLaterBatch } from '../persistence/later-batch.ts'
 import { AofItem, AofScanner } from './aof-scanner.ts'
 import type { DataFile } from './data-file.ts'
-import { findLaterBatch } from './later-batch.ts'
 import { shownName } from './shown-name.ts'
 import { ToolError } from './tool.ts'
 
@@ -73,7 +73,7 @@ function brokenExtent(
   const { size, problem } = torn
   const damaged = { end: ExtentEnd.Damaged, validTo: scanner.batchStart, line: scanner.batchLine, size }
   if (scanner.isWrongChecksum) return { ...damaged, problem }
-  const whole = findLaterBatch(fd, size, scanner.batchStart)
+  const whole = findLaterBatch({ fd, size, validTo: torn.validTo, batchStart: scanner.batchStart })
   if (whole < 0) return { ...torn, end: ExtentEnd.Torn }
   const reason = `offset ${whole}: what was written up to here is whole, so this is no torn end but damage`
   return { ...damaged, problem: `${problem}\n${reason}` }
