@@ -118,9 +118,8 @@ export function findBatchEnd(buffer: Buffer, start: number, end: number, offset:
   // Values may hold any number of such lines, each for any range.
   const sums = new Crc32Ranges(bytes)
   for (let at = bytes.indexOf(CHECKSUM_PREFIX); at >= 0; at = bytes.indexOf(CHECKSUM_PREFIX, at + 1)) {
-    const lineEnd = bytes.indexOf('\r\n', at)
-    if (lineEnd < 0) return -1
-    const line = lineEnd - at > ANNOTATION_BYTES_MAX ? null : readChecksumLine(bytes.latin1Slice(at, lineEnd + 1))
+    const lineLength = bytes.subarray(at, at + ANNOTATION_BYTES_MAX).indexOf('\r\n')
+    const line = lineLength < 0 ? null : readChecksumLine(bytes.latin1Slice(at, at + lineLength + 1))
     if (line === null) continue
     if (offset + at - line.bytes === batchStart) return offset + at
     if (line.bytes <= at && sums.of(at - line.bytes, at) === line.crc) return offset + at
