@@ -315,6 +315,18 @@ export class Database {
     this.metExpired = []
   }
 
+  /** Frees up to `limit` keys of a database that nobody uses any more. Returns whether more are left. */
+  freeSome(limit: number): boolean {
+    const rest = Math.max(0, this.keys.size - limit)
+    while (this.keys.size > rest) {
+      const row = this.keys.size - 1
+      this.freeValue(row)
+      this.keys.remove(row)
+    }
+    if (rest === 0) this.clear()
+    return rest > 0
+  }
+
   /** Exchanges keys and expire times with another database; watchers and blocked clients stay (SWAPDB). */
   swapContents(other: Database): void {
     const { keys, expires, metExpired, marks } = this

@@ -1,0 +1,186 @@
+/**
+ * Where a snapshot's records go: to a thread that writes the file meanwhile, or straight to the file.
+ *
+ * The thread gets buffers of records one after the other and sends each back when it has written it, so that a few
+ * buffers go round. When all are under way the walk waits; what is about to change does not, and gathers in memory.
+ */
+import { rmSync } from 'node:fs'
+import { Worker } from 'node:worker_threads'
+import type { RecordBuffer } from '../rdb/record-buffer.ts'
+import { SnapshotFile, type SnapshotFileOptions, type SnapshotFiles } from './snapshot-file.ts'
+
+/** Buffers on their way to the thread or back. */
+const BUFFERS_MAX = 4
+
+/** From the walk to the thread. The buffers are transferred. */
+export type WriterRequest =
+  | {
+      readonly type: 'records'
+      readonly bytes: ArrayBuffer
+      readonly length: number
+      readonly marks: ArrayBuffer
+      readonly markCount: number
+    }
+  | { readonly type: 'complete' }
+
+/** From the thread to the walk. */
+export type WriterReport =
+  | {
+      readonly type: 'written'
+      readonly bytes: ArrayBuffer
+      readonly marks: ArrayBuffer
+      readonly writtenBytes: number
+    }
+  | { readonly type: 'completed'; readonly writtenBytes: number }
+  | { readonly type: 'failed'; readonly message: string }
+
+/** What a writer tells the walk. */
+export interface WriterEvents {
+  /** There is room again. */
+  drained(): void
+  completed(): void
+  failed(error: Error): void
+}
+
+export interface SnapshotWriter {
+  /** Whether the walk should wait. */
+  readonly isFull: boolean
+  readonly writtenBytes: number
+  /** Takes the content of `records`, which is empty afterwards. Failures are told to the events. */
+  write(records: RecordBuffer): void
+  /** No more will come. */
+  complete(): void
+  /** Gives the file up and removes it. No event follows. */
+  discard(): void
+}
+
+/** Writes in a thread. */
+export class ThreadWriter implements SnapshotWriter {
+  private readonly worker: Worker
+  private readonly path: string
+  private readonly events: WriterEvents
+  private readonly spare: { bytes: ArrayBuffer; marks: ArrayBuffer }[] = []
+  private underWay = 0
+  private isOver: boolean = false
+  writtenBytes = 0
+
+  constructor(options: SnapshotFileOptions, events: WriterEvents) {
+    this.path = options.path
+    this.events = events
+    this.worker = new Worker(new URL('./writer-thread.ts', import.meta.url), { workerData: options, execArgv: [] })
+    this.worker.on('message', (report: WriterReport) => this.received(report))
+    this.worker.on('error', (error: unknown) => this.failed(error instanceof Error ? error : new Error(String(error))))
+    this.worker.on('exit', () => this.failed(new Error('the writing thread has ended')))
+  }
+
+  get isFull(): boolean {
+    return this.underWay >= BUFFERS_MAX
+  }
+
+  write(records: RecordBuffer): void {
+    if (this.isOver) {
+      records.reset()
+      return
+    }
+    this.underWay++
+    const { length, markCount } = records
+    const { bytes, marks } = records.exchange(this.spare.pop() ?? null)
+    const request: WriterRequest = { type: 'records', bytes, length, marks, markCount }
+    this.worker.postMessage(request, [bytes, marks])
+  }
+
+  complete(): void {
+    if (!this.isOver) this.worker.postMessage({ type: 'complete' } satisfies WriterRequest)
+  }
+
+  discard(): void {
+    this.isOver = true
+    // At once, because the process may be about to end; and again where a file that is open cannot be removed (Windows).
+    removeQuietly(this.path)
+    void this.worker.terminate().then(() => removeQuietly(this.path))
+  }
+
+  private received(report: WriterReport): void {
+    if (this.isOver) return
+    if (report.type === 'failed') {
+      this.failed(new Error(report.message))
+      return
+    }
+    this.writtenBytes = report.writtenBytes
+    if (report.type === 'written') {
+      this.underWay--
+      this.spare.push({ bytes: report.bytes, marks: report.marks })
+      this.events.drained()
+      return
+    }
+    this.isOver = true
+    void this.worker.terminate()
+    this.events.completed()
+  }
+
+  private failed(error: Error): void {
+    if (this.isOver) return
+    this.isOver = true
+    void this.worker.terminate()
+    removeQuietly(this.path)
+    this.events.failed(error)
+  }
+}
+
+/** Writes at once, in the thread of the walk. */
+export class DirectWriter implements SnapshotWriter {
+  private readonly options: SnapshotFileOptions
+  private readonly files: SnapshotFiles
+  private readonly events: WriterEvents
+  private file: SnapshotFile | null = null
+  private isOver: boolean = false
+  readonly isFull = false
+
+  constructor(options: SnapshotFileOptions, files: SnapshotFiles, events: WriterEvents) {
+    this.options = options
+    this.files = files
+    this.events = events
+  }
+
+  get writtenBytes(): number {
+    return this.file?.writtenBytes ?? 0
+  }
+
+  write(records: RecordBuffer): void {
+    this.attempt((file) => file.write(records.bytes, records.length, records.marks, records.markCount))
+    records.reset()
+  }
+
+  complete(): void {
+    if (this.attempt((file) => file.complete())) this.events.completed()
+    this.isOver = true
+  }
+
+  discard(): void {
+    if (!this.isOver) this.file?.discard()
+    this.isOver = true
+  }
+
+  /** Returns false when it failed, which the events have been told. */
+  private attempt(action: (file: SnapshotFile) => void): boolean {
+    if (this.isOver) return false
+    try {
+      this.file ??= new SnapshotFile(this.options, this.files)
+      action(this.file)
+      return true
+    } catch (error) {
+      this.discard()
+      this.events.failed(error instanceof Error ? error : new Error(String(error)))
+      return false
+    }
+  }
+}
+
+/** The file is of no use to anybody; one that cannot be removed is overwritten by the next snapshot of its name. */
+function removeQuietly(path: string): void {
+  try {
+    rmSync(path, { force: true })
+  } catch {
+    // See above.
+  }
+}

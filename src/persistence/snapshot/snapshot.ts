@@ -1,0 +1,445 @@
+/**
+ * Snapshots without a fork: the keyspace as it was when the snapshot began, written in slices between loop turns.
+ *
+ *     begin ──▶ each database gets marks, one bit a key
+ *     slice ──▶ walks rows from the top down: key after key to the records, which a writer takes when they are many
+ *     before a key changes ──▶ it is written first, wherever the walk is (beforeChange)
+ *     end ──▶ the file is complete and synced; giving it its name is the caller's business
+ *
+ * A collection object is written in pieces, as a task. Its walk keeps what changes in it meanwhile. Only one task is in
+ * the midst of the records; keys that change before it is whole gather beside them, and collections that are about to
+ * change wait as tasks of their own. A key that is removed in the midst of its task leaves its collection to the task.
+ * A cleared database is handed over as it is: its keys are written like all others, then freed in slices too.
+ *
+ * Slices take about a third of the loop's time while there is other work, and never more than SLICE_MAX_MS at a time.
+ */
+import type { Database } from '../../keyspace/database.ts'
+import type { Keyspace, KeyspaceWalk } from '../../keyspace/keyspace.ts'
+import { RowMarks } from '../../keyspace/row-marks.ts'
+import type { Collection } from '../../structures/kind.ts'
+import { RecordBuffer } from '../rdb/record-buffer.ts'
+import { type BigRecord, isBigValue, type SnapshotFormat, type SnapshotInfo } from '../snapshot-format.ts'
+import { type SnapshotFileOptions, type SnapshotFiles, SYSTEM_SNAPSHOT_FILES } from './snapshot-file.ts'
+import { DirectWriter, type SnapshotWriter, ThreadWriter, type WriterEvents } from './snapshot-writer.ts'
+
+/** Shortest and longest slice, in ms. */
+const SLICE_MIN_MS = 0.3
+const SLICE_MAX_MS = 2
+/** Time of a slice in relation to that of the turns since the last one. */
+const SLICE_SHARE = 0.5
+/** Keys between two looks at the clock. */
+const KEYS_PER_LOOK = 64
+/** Bytes of a collection that are written at once. */
+const STEP_BYTES = 64 * 1024
+/** Records are handed to the writer from this size on. */
+const RECORDS_MIN_BYTES = 512 * 1024
+/** Keys freed at once of a database that was cleared, and elements of a collection that was removed. */
+const FREE_COUNT = 512
+
+/** A snapshot that was given up. */
+export class SnapshotAbortedError extends Error {}
+
+export interface SnapshotRequest {
+  readonly format: SnapshotFormat
+  /** What the head of the file says. */
+  readonly info: SnapshotInfo
+  /** The file that is written. It is complete and synced when `done` is told so, and removed when it failed. */
+  readonly path: string
+  readonly compresses: boolean
+  /** Whether the file ends with a checksum; null for a format that has no place for one. */
+  readonly checksums: boolean | null
+  readonly syncsPieces: boolean
+  /** Pause after each key in microseconds, for tests; 0: none. */
+  readonly keyDelayUs: number
+  /** Called once, in a later turn: null when the file is complete. */
+  readonly done: (error: Error | null) => void
+}
+
+/** A collection on its way. */
+interface BigTask {
+  readonly marks: RowMarks
+  readonly object: Collection
+  /** What stands before the elements. */
+  readonly head: RecordBuffer
+  readonly record: BigRecord
+  /** Whether nobody else has the collection any more. */
+  isOwned: boolean
+}
+
+/** Makes snapshots, one at a time. */
+export class Snapshots {
+  private readonly keyspace: Keyspace
+  /** File operations for snapshots in this thread; replaced in fault tests, which then have all of them in it. */
+  files: SnapshotFiles = SYSTEM_SNAPSHOT_FILES
+  private walk: SnapshotWalk | null = null
+  /** Whether a snapshot has begun whose end is not told yet. */
+  isActive: boolean = false
+
+  constructor(keyspace: Keyspace) {
+    this.keyspace = keyspace
+  }
+
+  /** Keys of the snapshot under way: how many there are, and how many are written. */
+  get keysTotal(): number {
+    return this.isActive ? this.walk!.keysTotal : 0
+  }
+
+  get keysDone(): number {
+    return this.isActive ? this.walk!.keysDone : 0
+  }
+
+  /** Memory that the snapshot under way holds for itself, in bytes. */
+  get heldBytes(): number {
+    return this.isActive ? this.walk!.heldBytes : 0
+  }
+
+  /** Begins a snapshot of this moment. There must be none under way. */
+  begin(request: SnapshotRequest): void {
+    this.finishFreeing()
+    this.isActive = true
+    // A snapshot can fail in the midst of a command, which is no moment to begin something else.
+    const done = (error: Error | null): void => {
+      setImmediate(() => {
+        this.isActive = false
+        request.done(error)
+      })
+    }
+    const fileOptions: SnapshotFileOptions = {
+      path: request.path,
+      compresses: request.compresses,
+      checksums: request.checksums,
+      syncsPieces: request.syncsPieces,
+    }
+    const inThread = this.files === SYSTEM_SNAPSHOT_FILES
+    this.walk = new SnapshotWalk(this.keyspace, { ...request, done }, (events) =>
+      inThread ? new ThreadWriter(fileOptions, events) : new DirectWriter(fileOptions, this.files, events),
+    )
+    this.walk.start()
+  }
+
+  /** Writes a snapshot while everything else waits. There must be none under way. @throws what prevented it */
+  saveNow(request: Omit<SnapshotRequest, 'done' | 'keyDelayUs'>): void {
+    this.finishFreeing()
+    const outcome: { error: Error | null } = { error: null }
+    const done = (error: Error | null): void => {
+      outcome.error = error
+    }
+    const complete: SnapshotRequest = { ...request, keyDelayUs: 0, done }
+    new SnapshotWalk(this.keyspace, complete, (events) => new DirectWriter(request, this.files, events)).runToEnd()
+    if (outcome.error !== null) throw outcome.error
+  }
+
+  /** Gives up the snapshot under way, if there is one; it is told so. */
+  abort(): void {
+    this.walk?.abort()
+  }
+
+  /** A cleared database of the last snapshot may not be freed yet: a new one cannot begin before. */
+  private finishFreeing(): void {
+    this.walk?.freeAll()
+    this.walk = null
+  }
+}
+
+class SnapshotWalk implements KeyspaceWalk, WriterEvents {
+  private readonly keyspace: Keyspace
+  private readonly request: SnapshotRequest
+  private readonly format: SnapshotFormat
+  private readonly writer: SnapshotWriter
+  private readonly parts: RowMarks[] = []
+  private part = 0
+  private readonly records = new RecordBuffer()
+  private recordsDb = -1
+  /** Keys written while a collection is in the midst of the records. */
+  private readonly beside = new RecordBuffer()
+  private besideDb = -1
+  private current: BigTask | null = null
+  private readonly waiting: BigTask[] = []
+  /** Databases that were cleared: nobody else has them any more. */
+  private readonly cleared: Database[] = []
+  /** Collections whose keys were removed before they were written. */
+  private readonly removed: Collection[] = []
+  private isComplete: boolean = false
+  private isTold: boolean = false
+  private isScheduled: boolean = false
+  private sliceEndMs = 0
+  private delayedUntilMs = 0
+  private timer: NodeJS.Timeout | null = null
+  readonly keysTotal: number
+  keysDone = 0
+
+  constructor(keyspace: Keyspace, request: SnapshotRequest, openWriter: (events: WriterEvents) => SnapshotWriter) {
+    this.keyspace = keyspace
+    this.request = request
+    this.format = request.format
+    let keys = 0
+    for (const db of keyspace.databases) {
+      if (db.keys.size === 0) continue
+      db.marks = new RowMarks(db)
+      this.parts.push(db.marks)
+      keys += db.keys.size
+    }
+    this.keysTotal = keys
+    keyspace.walk = this
+    this.writer = openWriter(this)
+    this.attempt(() => this.format.header(this.records, request.info))
+  }
+
+  get heldBytes(): number {
+    let bytes = this.records.bytes.length + this.beside.bytes.length
+    for (const task of this.tasks()) bytes += task.head.bytes.length + task.record.heldBytes
+    for (const marks of this.parts) bytes += marks.bytes
+    return bytes
+  }
+
+  start(): void {
+    this.sliceEndMs = performance.now()
+    this.schedule()
+  }
+
+  /** Everything in one go. */
+  runToEnd(): void {
+    while (!this.isTold && !this.isComplete) {
+      this.attempt(this.step)
+      this.handOver(RECORDS_MIN_BYTES)
+    }
+    this.freeAll()
+  }
+
+  // ---- what the keyspace tells ---------------------------------------------------------------------------------
+
+  beforeChange(db: Database, row: number): void {
+    this.attempt(() => this.writeRow(db, row))
+  }
+
+  takes(object: Collection): boolean {
+    for (const task of this.tasks()) {
+      if (task.object !== object) continue
+      task.isOwned = true
+      return true
+    }
+    return false
+  }
+
+  detached(db: Database): void {
+    this.cleared.push(db)
+  }
+
+  account(): { bytes: number; blocks: number } {
+    let bytes = 0
+    let blocks = 0
+    for (const db of this.cleared) {
+      const sum = db.account()
+      bytes += sum.bytes
+      blocks += sum.blocks
+    }
+    for (const task of this.tasks()) {
+      if (!task.isOwned) continue
+      bytes += task.object.arenaBytes()
+      blocks += task.object.arenaBlocks()
+    }
+    for (const object of this.removed) {
+      bytes += object.arenaBytes()
+      blocks += object.arenaBlocks()
+    }
+    return { bytes, blocks }
+  }
+
+  // ---- what the writer tells -----------------------------------------------------------------------------------
+
+  drained(): void {
+    this.schedule()
+  }
+
+  completed(): void {
+    this.end(null)
+  }
+
+  failed(error: Error): void {
+    this.end(error)
+  }
+
+  abort(): void {
+    if (this.isTold) return
+    this.writer.discard()
+    this.end(new SnapshotAbortedError('Snapshot aborted'))
+  }
+
+  /** Frees what is left to be freed. */
+  freeAll(): void {
+    while (this.hasToFree) this.freeSome()
+    if (this.timer !== null) clearTimeout(this.timer)
+    if (this.keyspace.walk === this) this.keyspace.walk = null
+  }
+
+  /** The snapshot is over: nobody's changes matter any more. */
+  private end(error: Error | null): void {
+    if (this.isTold) return
+    this.isTold = true
+    for (const task of this.tasks()) this.endTask(task)
+    this.current = null
+    this.waiting.length = 0
+    for (const marks of this.parts) if (marks.owner.marks === marks) marks.owner.marks = null
+    this.schedule()
+    this.request.done(error)
+  }
+
+  // ---- slices --------------------------------------------------------------------------------------------------
+
+  private schedule(): void {
+    if (this.isScheduled || this.timer !== null) return
+    this.isScheduled = true
+    setImmediate(this.slice)
+  }
+
+  private readonly slice = (): void => {
+    this.isScheduled = false
+    if (this.keyspace.walk !== this) return
+    const begun = performance.now()
+    const share = Math.min(SLICE_MAX_MS, Math.max(SLICE_MIN_MS, (begun - this.sliceEndMs) * SLICE_SHARE))
+    const until = begun + share
+    while (!this.isTold && !this.isComplete && !this.writer.isFull && performance.now() < until) {
+      if (this.mustPause(begun)) return
+      this.attempt(this.step)
+      this.handOver(RECORDS_MIN_BYTES)
+    }
+    while (this.isTold && this.hasToFree && performance.now() < until) this.freeSome()
+    this.sliceEndMs = performance.now()
+    if (this.isTold ? this.hasToFree : !this.isComplete && !this.writer.isFull) this.schedule()
+    else if (this.isTold) this.freeAll()
+  }
+
+  /** Waits as `keyDelayUs` wants it. */
+  private mustPause(now: number): boolean {
+    if (this.delayedUntilMs <= now) return false
+    this.timer = setTimeout(() => {
+      this.timer = null
+      this.schedule()
+    }, this.delayedUntilMs - now)
+    return true
+  }
+
+  /** One piece of work: a part of a collection, some keys, or the end of the records. */
+  private readonly step = (): void => {
+    const task = this.current
+    if (task !== null) {
+      if (!task.record.step(this.records, STEP_BYTES)) return
+      this.endTask(task)
+      this.current = null
+      this.takeBeside()
+      return
+    }
+    const next = this.waiting.shift()
+    if (next !== undefined) {
+      this.selectInRecords(next.marks)
+      this.records.append(next.head)
+      this.current = next
+      return
+    }
+    this.walkKeys()
+  }
+
+  private walkKeys(): void {
+    let keys = this.request.keyDelayUs > 0 ? 1 : KEYS_PER_LOOK
+    while (keys > 0) {
+      const marks = this.parts[this.part]
+      if (marks === undefined) {
+        this.completeRecords()
+        return
+      }
+      const db = marks.owner
+      if (marks.cursor > db.keys.size) marks.cursor = db.keys.size
+      while (keys > 0 && marks.cursor > 0) {
+        const row = --marks.cursor
+        if (marks.isDone(row)) continue
+        keys--
+        this.writeRow(db, row)
+        // A collection comes first, so that few of them wait.
+        if (this.waiting.length > 0) keys = 0
+      }
+      if (marks.cursor === 0) this.part++
+    }
+    if (this.request.keyDelayUs > 0) this.delayedUntilMs = performance.now() + this.request.keyDelayUs / 1000
+  }
+
+  /** Writes a key that is not done, or begins to. */
+  private writeRow(db: Database, row: number): void {
+    const marks = db.marks
+    if (marks === null) return
+    marks.setDone(row)
+    this.keysDone++
+    if (isBigValue(db, row)) {
+      const head = new RecordBuffer()
+      const record = this.format.big(head, db, row)
+      this.waiting.push({ marks, object: db.object(row), head, record, isOwned: false })
+      return
+    }
+    if (this.current === null) {
+      this.selectInRecords(marks)
+      this.format.value(this.records, db, row)
+      return
+    }
+    if (this.besideDb !== marks.index) this.format.database(this.beside, marks.index, marks.size, marks.expiring)
+    this.besideDb = marks.index
+    this.format.value(this.beside, db, row)
+  }
+
+  private selectInRecords(marks: RowMarks): void {
+    if (this.recordsDb === marks.index) return
+    this.recordsDb = marks.index
+    this.format.database(this.records, marks.index, marks.size, marks.expiring)
+  }
+
+  private takeBeside(): void {
+    if (this.beside.length === 0) return
+    this.records.append(this.beside)
+    this.recordsDb = this.besideDb
+    this.beside.reset()
+    this.besideDb = -1
+  }
+
+  private completeRecords(): void {
+    this.format.footer(this.records)
+    this.handOver(1)
+    this.isComplete = true
+    this.writer.complete()
+  }
+
+  private handOver(bytesMin: number): void {
+    if (this.records.length >= bytesMin && !this.isTold) this.writer.write(this.records)
+  }
+
+  /** What cannot be written (memory, a format that has no place for it) fails the snapshot and nothing else. */
+  private attempt(action: () => void): void {
+    try {
+      action()
+    } catch (error) {
+      this.writer.discard()
+      this.end(error instanceof Error ? error : new Error(String(error)))
+    }
+  }
+
+  private endTask(task: BigTask): void {
+    task.record.close()
+    if (task.isOwned) this.removed.push(task.object)
+  }
+
+  private get hasToFree(): boolean {
+    return this.cleared.length > 0 || this.removed.length > 0
+  }
+
+  /** Frees a part of what nobody uses any more. */
+  private freeSome(): void {
+    const object = this.removed.at(-1)
+    if (object !== undefined) {
+      if (object.freeSome(FREE_COUNT)) this.removed.pop()
+      return
+    }
+    const db = this.cleared.at(-1)
+    if (db !== undefined && !db.freeSome(FREE_COUNT)) this.cleared.pop()
+  }
+
+  private tasks(): BigTask[] {
+    return this.current === null ? this.waiting : [this.current, ...this.waiting]
+  }
+}

@@ -1,0 +1,43 @@
+/** The thread that writes a snapshot's file: takes buffers of records, sends them back when they are written. */
+import { parentPort, workerData } from 'node:worker_threads'
+import { SnapshotFile, type SnapshotFileOptions } from './snapshot-file.ts'
+import type { WriterReport, WriterRequest } from './snapshot-writer.ts'
+
+const port = parentPort!
+let file: SnapshotFile | null = null
+
+attempt(() => {
+  file = new SnapshotFile(workerData as SnapshotFileOptions)
+})
+
+port.on('message', (request: WriterRequest) => attempt(() => serve(request)))
+
+function serve(request: WriterRequest): void {
+  if (file === null) return
+  if (request.type === 'complete') {
+    file.complete()
+    report({ type: 'completed', writtenBytes: file.writtenBytes })
+    return
+  }
+  const { bytes, length, marks, markCount } = request
+  file.write(Buffer.from(bytes), length, new Int32Array(marks), markCount)
+  port.postMessage({ type: 'written', bytes, marks, writtenBytes: file.writtenBytes } satisfies WriterReport, [
+    bytes,
+    marks,
+  ])
+}
+
+/** A file that failed once is given up: what follows is not looked at. */
+function attempt(action: () => void): void {
+  try {
+    action()
+  } catch (error) {
+    file?.discard()
+    file = null
+    report({ type: 'failed', message: error instanceof Error ? error.message : String(error) })
+  }
+}
+
+function report(message: WriterReport): void {
+  port.postMessage(message)
+}
