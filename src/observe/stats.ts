@@ -34,6 +34,8 @@ export class ServerStats {
   writes = 0
   /** Loop turns in which something was done. */
   turns = 0
+  /** Snapshots begun in the background, for whatever file: INFO's `total_forks`, as Redis forks for each. */
+  snapshots = 0
   outputLimitDisconnections = 0
   queryLimitDisconnections = 0
   unblockedByTimeout = 0
@@ -57,6 +59,7 @@ export class ServerStats {
     this.reads = 0
     this.writes = 0
     this.turns = 0
+    this.snapshots = 0
     this.outputLimitDisconnections = 0
     this.queryLimitDisconnections = 0
     this.unblockedByTimeout = 0

@@ -41,6 +41,8 @@ const CLOSE_WAIT_MS_MAX = 10_000
 export const APPEND_SLACK_BYTES = ANNOTATION_BYTES_MAX
 
 const EMPTY: Buffer = Buffer.alloc(0)
+/** To wait on: nobody ever changes it. */
+const STILL: Int32Array = new Int32Array(new SharedArrayBuffer(4))
 
 export interface AofOptions {
   readonly files: Files
@@ -69,6 +71,8 @@ export class Aof {
   private file: LogFile
   /** One of FsyncPolicy. */
   policy: number
+  /** What each write on this thread is delayed by, in ms, for tests (DEBUG AOF-FLUSH-SLEEP). */
+  writeDelayMs = 0
   /** Whether batches end with a checksum line, and begin with a time stamp where the second has changed. */
   writesChecksums: boolean = false
   writesTimestamps: boolean = false
@@ -344,13 +348,12 @@ export class Aof {
     const bytes = this.inFlight
     const { fd } = this.file
     const wanted = this.file.bytes + bytes.length
-    const clock = new Int32Array(new SharedArrayBuffer(4))
     for (let waitedMs = 0; this.files.sizeOf(fd) < wanted; waitedMs++) {
       if (waitedMs >= CLOSE_WAIT_MS_MAX) {
         this.noteWrite('a write does not end')
         return false
       }
-      Atomics.wait(clock, 0, 0, 1)
+      Atomics.wait(STILL, 0, 0, 1)
     }
     this.isWriting = false
     this.inFlight = EMPTY
@@ -408,6 +411,7 @@ export class Aof {
   /** Writes at once. Returns the offset behind what was taken; less than `end` means `writeError`. */
   private write(buffer: Buffer, start: number, end: number): number {
     let at = start
+    if (this.writeDelayMs > 0) Atomics.wait(STILL, 0, 0, this.writeDelayMs)
     try {
       while (at < end) {
         const written = this.files.write(this.file.fd, buffer, at, end - at, this.file.bytes)

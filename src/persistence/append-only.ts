@@ -82,6 +82,8 @@ export interface AofStatus {
 export interface AofControl extends AofStatus {
   /** Returns one of RewriteOutcome. */
   requestRewrite(isInTransaction: boolean): number
+  /** Delays each write by so many ms, for tests. */
+  delayWrites(delayMs: number): void
 }
 
 export interface AppendOnlyOptions {
@@ -89,7 +91,7 @@ export interface AppendOnlyOptions {
   readonly log: Log
   readonly files: Files
   readonly journal: Journal
-  readonly base: BaseWriter | null
+  readonly base: BaseWriter
   /** Wall time in ms. */
   readonly now: () => number
   /** Told when there is another file to write to, or none. */
@@ -133,6 +135,7 @@ export class AppendOnly implements AofControl {
   private retryMinutes = 0
   private retryAtMs = 0
   private ticks = 0
+  private writeDelayMs = 0
 
   constructor(options: AppendOnlyOptions) {
     this.options = options
@@ -214,7 +217,7 @@ export class AppendOnly implements AofControl {
     const { folder } = this
     const { log } = this.options
     let manifest = folder.manifest
-    if (folder.isEmpty && this.options.base !== null) {
+    if (folder.isEmpty) {
       const format = this.baseFormat
       manifest = withNewBase(manifest, folder.options.fileName, format)
       const { name } = manifest.base!
@@ -241,7 +244,7 @@ export class AppendOnly implements AofControl {
     if (this.state !== AofState.Off) return null
     const { log, base } = this.options
     this.state = AofState.Waiting
-    if (base?.isActive === true && !this.isRewriting) {
+    if (base.isActive && !this.isRewriting) {
       this.isRewriteScheduled = true
       log.notice(
         'AOF was enabled but there is already another background operation. An AOF background was scheduled to start when possible.',
@@ -308,7 +311,7 @@ export class AppendOnly implements AofControl {
   /** BGREWRITEAOF. Returns one of RewriteOutcome. */
   requestRewrite(isInTransaction: boolean): number {
     if (this.isRewriting) return RewriteOutcome.AlreadyRunning
-    if (this.options.base?.isActive === true || isInTransaction) {
+    if (this.options.base.isActive || isInTransaction) {
       this.isRewriteScheduled = true
       // Who asks for it by hand does not wait for the end of a delay.
       this.consecutiveFailures = 0
@@ -322,7 +325,7 @@ export class AppendOnly implements AofControl {
     this.aof?.checkDelay(performance.now())
     if (this.aof !== null) this.aof.isSyncPaused = this.pausesSyncs
     if (++this.ticks % TICKS_PER_SECOND === 0) this.tickSecond()
-    if (this.options.base === null || this.options.base.isActive) return
+    if (this.options.base.isActive) return
     if (this.isRewriteScheduled) {
       if (!this.isLimited()) this.rewrite()
     } else if (this.state === AofState.On) this.rewriteIfGrown()
@@ -333,6 +336,11 @@ export class AppendOnly implements AofControl {
     this.folder.removeHistory()
   }
 
+  delayWrites(delayMs: number): void {
+    this.writeDelayMs = delayMs
+    this.applySettings()
+  }
+
   /** Takes over settings of writing. */
   applySettings(): void {
     const { aof } = this
@@ -341,6 +349,7 @@ export class AppendOnly implements AofControl {
     aof.policy = fsyncPolicy(config.text('appendfsync'))
     aof.writesChecksums = config.bool('aof-checksums')
     aof.writesTimestamps = config.bool('aof-timestamp-enabled')
+    aof.writeDelayMs = this.writeDelayMs
     aof.isSyncPaused = this.pausesSyncs
     // What waits now may wait for nothing more, or for a sync that nobody has asked for.
     if (aof.policy === FsyncPolicy.Always) aof.sync()
@@ -414,7 +423,6 @@ export class AppendOnly implements AofControl {
     const format = this.baseFormat
     const rewrite = ++this.rewriteNumber
     try {
-      if (base === null) throw new Error('snapshots are not there')
       base.begin(folder.pathOf(folder.temporaryName('base')), format, (error) => {
         // One that was given up is told so, but nobody waits for it.
         if (rewrite === this.rewriteNumber && this.isRewriting) this.finishRewrite(format, error)
@@ -530,7 +538,7 @@ export class AppendOnly implements AofControl {
   /** Ends a rewrite because nobody wants it any more; that is no failure. */
   private abortRewrite(): void {
     this.options.log.notice('Killing running AOF rewrite')
-    this.options.base?.abort()
+    this.options.base.abort()
     this.isRewriting = false
     this.lastRewriteSeconds = this.secondsSinceStart()
   }
@@ -608,7 +616,7 @@ export class AppendOnly implements AofControl {
 
   /** Whether nothing is forced to the disk because a snapshot keeps it busy. */
   private get pausesSyncs(): boolean {
-    return this.options.base?.isActive === true && this.options.config.bool('no-appendfsync-on-rewrite')
+    return this.options.base.isActive && this.options.config.bool('no-appendfsync-on-rewrite')
   }
 
   private secondsSinceStart(): number {

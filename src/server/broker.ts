@@ -166,7 +166,10 @@ export class Broker {
   private reload(): boolean {
     const { folder } = this.server.appendOnly
     folder.read()
-    return !folder.isEmpty && this.loading.reloadLog(filesOf(folder))
+    if (folder.isEmpty || !this.loading.reloadLog(filesOf(folder))) return false
+    // What was loaded is no change that a snapshot would have to save.
+    this.server.keyspace.stats.changes = 0
+    return true
   }
 
   private async listenOnPorts(): Promise<void> {

@@ -27,9 +27,10 @@ import { MemoryProbe } from '../observe/memory.ts'
 import { Slowlog } from '../observe/slowlog.ts'
 import { ErrorStats, ServerStats } from '../observe/stats.ts'
 import type { Aof } from '../persistence/aof.ts'
-import { AppendOnly, type BaseWriter } from '../persistence/append-only.ts'
+import { AppendOnly } from '../persistence/append-only.ts'
 import { Journal } from '../persistence/journal.ts'
 import { LoadProgress } from '../persistence/load-progress.ts'
+import { Snapshots } from '../persistence/snapshot/snapshot.ts'
 import { Channels } from '../pubsub/channels.ts'
 import type { FanOut } from '../pubsub/fan-out.ts'
 import type { Args } from '../resp/args.ts'
@@ -38,6 +39,7 @@ import { type AccessDenied, DenialReason, MAX_CLIENTS_REACHED, UNBLOCKED } from 
 import type { ReplySink } from '../resp/reply.ts'
 import { LogLevel } from '../scripting/redis-library.ts'
 import type { Connection, Receiver } from '../transport/contract.ts'
+import { AofBaseWriter } from './aof-base.ts'
 import { Blocking } from './blocking.ts'
 import { type BusyHost, BusyMode } from './busy.ts'
 import { Client, type ClientHost, type Door } from './client.ts'
@@ -97,6 +99,7 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
   readonly blocking: Blocking
   readonly busy: BusyMode
   readonly clients = new Map<number, Client>()
+  readonly snapshots: Snapshots
   readonly appendOnly: AppendOnly
   /** The file that the journal is written to; null while there is none. */
   aof: Aof | null = null
@@ -158,12 +161,13 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
     this.blocking = new Blocking(this.keyspace)
     this.output = new TurnOutput(this, this.keyspace.arena)
     this.decoder = new Decoder(this.limits)
+    this.snapshots = new Snapshots(this.keyspace)
     this.appendOnly = new AppendOnly({
       config: options.config,
       log: options.log,
       files: options.files ?? SYSTEM_FILES,
       journal: this.journal,
-      base: NO_BASE_WRITER,
+      base: new AofBaseWriter(this),
       now: () => options.clock.now(),
       onChange: (aof) => {
         this.aof = aof
@@ -980,9 +984,6 @@ const EMPTY = Buffer.alloc(0)
 function isWaitingForSync(client: Client): boolean {
   return (client.flags & ClientFlag.Blocked) !== 0 && client.blockedOn === BlockedOn.Sync
 }
-
-/** Until snapshots are there. */
-const NO_BASE_WRITER: BaseWriter | null = null
 
 /** How ACL LOG names what was denied, by DenialReason. */
 const DENIAL_NAMES = ['command', 'key', 'channel'] as const

@@ -36,6 +36,8 @@ import { datasetDigest, valueDigest } from './digest.ts'
 import { usedBytes } from './memory.ts'
 
 const HELP = [
+  'AOF-FLUSH-SLEEP <microseconds>',
+  '    Delay each write to the append-only file.',
   'DIGEST',
   '    Return a digest of all data; equal data have equal digests.',
   'DIGEST-VALUE <key> [<key> ...]',
@@ -72,6 +74,7 @@ const HELP = [
 
 const PACKED_THRESHOLD_MAX = 4n * 1024n * 1024n * 1024n
 const NO_NODES = ''
+const WRITE_DELAY_US_MAX = 60_000_000
 /** Access times are kept in seconds, in 24 bits. */
 const LRU_CLOCK_MASK = 0xffffff
 
@@ -83,6 +86,7 @@ interface Subcommand {
 }
 
 const SUBCOMMANDS: ReadonlyMap<string, Subcommand> = new Map<string, Subcommand>([
+  ['aof-flush-sleep', { min: 3, max: 3, handler: aofFlushSleepHandler }],
   ['help', { min: 2, max: 2, handler: (_ctx, args, reply) => replyHelp(reply, args.text(0), HELP) }],
   ['digest', { min: 2, max: 2, handler: (ctx, _args, reply) => reply.status(datasetDigest(ctx)) }],
   ['digest-value', { min: 2, max: Number.POSITIVE_INFINITY, handler: digestValueHandler }],
@@ -231,6 +235,11 @@ function packedThresholdHandler(ctx: CommandContext, args: Args, reply: ReplySin
   const bytes = parseMemory(args.text(2))
   if (bytes === null || bytes >= PACKED_THRESHOLD_MAX) throw DEBUG_PACKED_THRESHOLD
   ctx.keyspace.limits.quicklistPackedThreshold = Number(bytes)
+  reply.ok()
+}
+
+function aofFlushSleepHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
+  ctx.server.appendOnly.delayWrites(args.integerIn(2, 0, WRITE_DELAY_US_MAX) / 1000)
   reply.ok()
 }
 

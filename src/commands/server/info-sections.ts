@@ -244,7 +244,7 @@ export function statsLines({ server, keyspace, channels }: CommandContext): Info
     ['pubsub_patterns', channels.patternCount],
     ['pubsubshard_channels', channels.shardChannelCount],
     ['latest_fork_usec', 0],
-    ['total_forks', 0],
+    ['total_forks', stats.snapshots],
     ['migrate_cached_sockets', 0],
     ['slave_expires_tracked_keys', 0],
     ['active_defrag_hits', 0],

@@ -49,9 +49,7 @@ export const persistenceDirectives = {
     unit: 'percent',
   }),
   'auto-aof-rewrite-min-size': memory(64 * MIB, 0n, LONG_MAX, 'Size below which no rewrite starts by itself.'),
-  'aof-rewrite-incremental-fsync': bool(true, 'Forces the rewritten file to the disk piece by piece.', {
-    effect: inert('files are always written in bounded pieces'),
-  }),
+  'aof-rewrite-incremental-fsync': bool(true, 'Forces the rewritten file to the disk piece by piece.'),
   'aof-use-rdb-preamble': bool(true, 'Whether the base of the append-only file is in RDB format.'),
   'aof-timestamp-enabled': bool(false, 'Writes time stamps into the append-only file.'),
   'aof-checksums': bool(
