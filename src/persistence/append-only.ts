@@ -573,7 +573,11 @@ export class AppendOnly implements AofControl {
   }
 
   private readonly subscriber = (buffer: Buffer, start: number, end: number): void => {
-    this.aof?.append(buffer, start, end, this.options.journal.drainedEffects, this.options.now())
+    const { aof } = this
+    if (aof === null) return
+    // The clock is read for time stamps only.
+    const nowMs = aof.writesTimestamps ? this.options.now() : 0
+    aof.append(buffer, start, end, this.options.journal.drainedEffects, nowMs)
   }
 
   /** Ends the subscription. Returns what was followed. */
