@@ -85,6 +85,7 @@ export class DataLoading {
   reloadLog(files: readonly AofLoadFile[]): boolean {
     const { journal } = this.server
     this.clearData()
+    const wasEnabled = journal.enabled
     journal.enabled = false
     try {
       const started = performance.now()
@@ -98,7 +99,7 @@ export class DataLoading {
       this.server.log.warning(error.message)
       return false
     } finally {
-      journal.enabled = true
+      journal.enabled = wasEnabled
       this.finish()
     }
   }
