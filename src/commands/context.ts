@@ -21,9 +21,10 @@ import type { ErrorStats, ServerStats } from '../observe/stats.ts'
 import type { AofControl } from '../persistence/append-only.ts'
 import type { Journal } from '../persistence/journal.ts'
 import type { LoadStatus } from '../persistence/load-progress.ts'
+import type { SnapshotStatus } from '../persistence/snapshot/snapshot.ts'
 import type { Channels } from '../pubsub/channels.ts'
 import type { Args } from '../resp/args.ts'
-import type { AccessDenied } from '../resp/errors.ts'
+import type { AccessDenied, ReplyError } from '../resp/errors.ts'
 import type { ReplySink } from '../resp/reply.ts'
 import type { Arena } from '../storage/arena.ts'
 import { PackedCursor } from '../storage/packed.ts'
@@ -58,6 +59,34 @@ export interface BlockingControl {
 export const AccessContext = { TopLevel: 'toplevel', Multi: 'multi', Script: 'lua' } as const
 export type AccessContext = (typeof AccessContext)[keyof typeof AccessContext]
 
+/** What became of a wish for a snapshot. */
+export const SaveOutcome = { Started: 0, Scheduled: 1, AlreadyRunning: 2, OtherRunning: 3, Failed: 4 } as const
+
+/** Whether a snapshot is written before the process ends. */
+export const ShutdownSave = { IfConfigured: 0, Always: 1, Never: 2 } as const
+export type ShutdownSave = (typeof ShutdownSave)[keyof typeof ShutdownSave]
+
+/** Snapshots on disk: what INFO tells of them, and what commands may do. */
+export interface SaveControl {
+  /** Whether a snapshot is being written in the background, or will be. */
+  readonly isSaving: boolean
+  readonly isScheduled: boolean
+  readonly isLastOk: boolean
+  readonly lastSaveMs: number
+  /** What the last one took, and how long one has been under way; -1: there is none. In s. */
+  readonly lastSeconds: number
+  readonly currentSeconds: number
+  readonly saves: number
+  /** Most memory that the last one held for itself, in bytes. */
+  readonly lastHeldBytes: number
+  /** Writes the snapshot before it returns. Returns whether that worked. */
+  saveNow(): boolean
+  /** Returns one of SaveOutcome. */
+  requestSave(isInTransaction: boolean, maySchedule: boolean): number
+  /** All data were removed: gives up what is under way, and writes a snapshot if there are save points. */
+  dataRemoved(): void
+}
+
 /** How a snapshot is loaded while the server runs (DEBUG RELOAD). */
 export interface ReloadOptions {
   /** Keys and libraries of functions that are there are replaced; else they are an error. */
@@ -87,6 +116,10 @@ export interface ServerControl extends BlockingControl {
   readonly appendOnly: AofControl
   /** How far loading has come. */
   readonly loading: LoadStatus
+  readonly saving: SaveControl
+  readonly snapshots: SnapshotStatus
+  /** Why writes are refused because of the disk; null when they are not. */
+  readonly writeRefusal: ReplyError | null
   /** All clients that are connected, in order of their IDs. */
   sessions(): IterableIterator<Session>
   /** The client with an ID, null when there is none. */
@@ -115,12 +148,13 @@ export interface ServerControl extends BlockingControl {
   reloadLog(): boolean
   /** Loads the snapshot that is in `dir`. Returns whether that worked. */
   reloadDump(options: ReloadOptions): boolean
-  /** Writes the snapshot in `dir` before it returns. Returns whether that worked. */
-  saveNow(): boolean
   /** Reads the clock anew: after a command that held up the loop. */
   readClock(): void
-  /** Ends the process when what is due is sent and written. Returns false when nobody is there to do it. */
-  shutdown(): boolean
+  /**
+   * Ends the process when what is due is sent and written. Returns false when nobody is there to do it, or the snapshot
+   * could not be written; `isForced`: that is no reason to go on.
+   */
+  shutdown(save: ShutdownSave, isForced: boolean): boolean
 }
 
 export class CommandContext {

@@ -81,7 +81,7 @@ export class LocalEngine implements Engine, InProcessConnections {
 
   get health(): EngineHealth {
     if (this.isClosed) return CLOSED
-    return this.server.diskError === null ? READY : DISK_ERROR
+    return this.server.writeRefusal === null ? READY : DISK_ERROR
   }
 
   call(user: User, args: CommandWords, options: CallOptions = {}): Promise<ReplyValue> {

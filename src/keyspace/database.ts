@@ -164,6 +164,7 @@ export class Database {
     const row = this.keys.insert(source, start, length)
     this.keys.setMeta(row, kind | (this.clock() << KIND_BITS))
     this.keys.setValue(row, value)
+    if (this.marks !== null) this.marks.added(row)
     return row
   }
 

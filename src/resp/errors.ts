@@ -344,6 +344,14 @@ export const DEBUG_RELOAD_OPTIONS = new ReplyError(
 export const DEBUG_RELOAD_FAILED = new ReplyError('ERR Error trying to load the RDB dump, check server logs.')
 /** SAVE and what saves first; the log says why. */
 export const SAVE_FAILED = new ReplyError('ERR')
+export const SAVE_IN_PROGRESS = new ReplyError('ERR Background save already in progress')
+export const BGSAVE_DENIED = new ReplyError(
+  "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in order to schedule a BGSAVE whenever possible.",
+)
+/** A snapshot that failed stops writes (`stop-writes-on-bgsave-error`). */
+export const MISCONF_RDB = new ReplyError(
+  "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that may modify the data set are disabled, because this instance is configured to report errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error.",
+)
 export const DEBUG_PACKED_THRESHOLD = new ReplyError(
   'ERR argument must be a memory value bigger than 1 and smaller than 4gb',
 )

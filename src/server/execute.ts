@@ -22,7 +22,6 @@ import {
   disabledCommand,
   execAborted,
   LOADING,
-  misconfAof,
   NOAUTH,
   ReplyError,
   subscribedContext,
@@ -37,8 +36,8 @@ import { keepPreImages } from './pre-images.ts'
 
 /** Answers what the pipeline asks of the server. */
 export interface PipelineGates {
-  /** Why writes are refused (the AOF cannot be written), null when they are not. */
-  readonly diskError: string | null
+  /** Why writes are refused because of the disk; null when they are not. */
+  readonly writeRefusal: ReplyError | null
   /** Whether clients must authenticate. */
   readonly needsAuthentication: boolean
   /** Whether data are being loaded. */
@@ -274,8 +273,8 @@ export class Pipeline {
       const denial = authorize(client.user, command, args)
       if (denial !== null) return denial
     }
-    if (this.gates.diskError !== null && this.isDeniedByDiskError(client, command))
-      return misconfAof(this.gates.diskError)
+    const { writeRefusal } = this.gates
+    if (writeRefusal !== null && this.isDeniedByDiskError(client, command)) return writeRefusal
     if (client.respVersion === 2 && client.isSubscribed && !isAllowedWhileSubscribed(command)) {
       return subscribedContext(command.fullName)
     }

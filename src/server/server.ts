@@ -11,7 +11,13 @@ import { TokenFileError, Tokens } from '../access/tokens.ts'
 import type { User } from '../access/user.ts'
 import { Users } from '../access/users.ts'
 import { clientInfo } from '../commands/connection/client-info.ts'
-import { AccessContext, CommandContext, type ReloadOptions, type ServerControl } from '../commands/context.ts'
+import {
+  AccessContext,
+  CommandContext,
+  type ReloadOptions,
+  type ServerControl,
+  type ShutdownSave,
+} from '../commands/context.ts'
 import { commandFamilies } from '../commands/index.ts'
 import { type Command, Registry } from '../commands/registry.ts'
 import { scriptRunner } from '../commands/scripting/script-runner.ts'
@@ -35,7 +41,15 @@ import { Channels } from '../pubsub/channels.ts'
 import type { FanOut } from '../pubsub/fan-out.ts'
 import type { Args } from '../resp/args.ts'
 import { Decoded, Decoder, type DecoderLimits } from '../resp/decoder.ts'
-import { type AccessDenied, DenialReason, MAX_CLIENTS_REACHED, UNBLOCKED } from '../resp/errors.ts'
+import {
+  type AccessDenied,
+  DenialReason,
+  MAX_CLIENTS_REACHED,
+  MISCONF_RDB,
+  misconfAof,
+  type ReplyError,
+  UNBLOCKED,
+} from '../resp/errors.ts'
 import type { ReplySink } from '../resp/reply.ts'
 import { LogLevel } from '../scripting/redis-library.ts'
 import type { Connection, Receiver } from '../transport/contract.ts'
@@ -45,6 +59,7 @@ import { type BusyHost, BusyMode } from './busy.ts'
 import { Client, type ClientHost, type Door } from './client.ts'
 import { Pipeline, type PipelineGates } from './execute.ts'
 import { type OutputHost, TurnOutput } from './output.ts'
+import { Saving } from './saving.ts'
 import { applySettings } from './settings.ts'
 
 /** Keys removed by one slice of the active expire cycle; the rest follows in the next turn. */
@@ -100,6 +115,7 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
   readonly busy: BusyMode
   readonly clients = new Map<number, Client>()
   readonly snapshots: Snapshots
+  readonly saving: Saving
   readonly appendOnly: AppendOnly
   /** The file that the journal is written to; null while there is none. */
   aof: Aof | null = null
@@ -113,9 +129,8 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
   onShutdownNow: (() => void) | null = null
   /** Loads the data from the log again; set by whoever opened it. */
   onReloadLog: (() => boolean) | null = null
-  /** Loads the snapshot in `dir`, and writes it; set by whoever runs the server. */
+  /** Loads the snapshot in `dir`; set by whoever runs the server. */
   onReloadDump: ((options: ReloadOptions) => boolean) | null = null
-  onSaveNow: (() => boolean) | null = null
   isCronPaused: boolean = false
   readonly memory: MemoryProbe
   queryBufferMax = 0
@@ -161,7 +176,8 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
     this.blocking = new Blocking(this.keyspace)
     this.output = new TurnOutput(this, this.keyspace.arena)
     this.decoder = new Decoder(this.limits)
-    this.snapshots = new Snapshots(this.keyspace)
+    this.snapshots = new Snapshots(this.keyspace, options.files ?? SYSTEM_FILES)
+    this.saving = new Saving(this, options.files ?? SYSTEM_FILES)
     this.appendOnly = new AppendOnly({
       config: options.config,
       log: options.log,
@@ -415,20 +431,23 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
     return this.onReloadDump?.(options) ?? false
   }
 
-  saveNow(): boolean {
-    return this.onSaveNow?.() ?? false
-  }
-
   /** Asks whoever runs the process to end it. */
-  shutdown(): boolean {
+  shutdown(save: ShutdownSave, isForced: boolean): boolean {
     if (this.busy.isServing) {
       if (this.onShutdownNow === null) return false
       this.onShutdownNow()
       return true
     }
-    if (this.onShutdown === null) return false
+    if (this.onShutdown === null || !this.prepareShutdown(save, isForced)) return false
     // Not from within a command: the turn ends first, with the replies of all who were served in it.
     setImmediate(this.onShutdown)
+    return true
+  }
+
+  /** Writes the last snapshot, after which no command is executed any more. Returns false when it is wanted and fails. */
+  prepareShutdown(save: ShutdownSave, isForced: boolean): boolean {
+    if (!this.saving.saveForShutdown(save, isForced)) return false
+    this.pause(Number.MAX_SAFE_INTEGER, false)
     return true
   }
 
@@ -452,8 +471,9 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
     )
   }
 
-  get diskError(): string | null {
-    return this.aof === null ? null : this.aof.error
+  get writeRefusal(): ReplyError | null {
+    if (this.saving.refusesWrites) return MISCONF_RDB
+    return this.aof === null || this.aof.error === null ? null : misconfAof(this.aof.error)
   }
 
   /** The tokens of a user who is gone are void. */
@@ -915,6 +935,7 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
       }
     }
     if (!this.loading.isActive) this.appendOnly.tick()
+    this.saving.tick()
     for (const db of this.keyspace.databases) if (db.keys.isRehashing) db.keys.rehash(1000)
     this.scheduleTurn()
   }

@@ -8,6 +8,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { AclFileError } from '../access/acl-file.ts'
 import { TokenFileError } from '../access/tokens.ts'
+import { ShutdownSave } from '../commands/context.ts'
 import { parseCommandLine, type ToolName, USAGE } from '../config/command-line.ts'
 import type { Config } from '../config/config.ts'
 import { ConfigError } from '../config/config-error.ts'
@@ -101,8 +102,9 @@ async function runBroker(loaded: LoadedConfig): Promise<void> {
     log.notice('SHUTDOWN received while a script runs, shutting down')
     exit(config, log, broker.closeNow())
   }
-  process.on('SIGTERM', () => stop('SIGTERM'))
-  process.on('SIGINT', () => stop('SIGINT'))
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => stop(signal, () => prepareShutdown(broker.server, signal)))
+  }
   process.on('SIGHUP', () => log.reopen())
   allowInlining()
   // With a gateway, whose modules leave as much as all else, once is enough: when they are loaded.
@@ -117,6 +119,14 @@ async function runBroker(loaded: LoadedConfig): Promise<void> {
     process.exit(1)
   }
   writePidFile(inDirectory(config, config.text('pidfile')), log)
+}
+
+/** What comes before the process ends for a signal; the directives `shutdown-on-sig…` say what. */
+function prepareShutdown(server: Server, signal: 'SIGTERM' | 'SIGINT'): boolean {
+  const words = server.config.value(signal === 'SIGTERM' ? 'shutdown-on-sigterm' : 'shutdown-on-sigint')
+  const isNever = words.includes('nosave')
+  const save = words.includes('save') ? ShutdownSave.Always : isNever ? ShutdownSave.Never : ShutdownSave.IfConfigured
+  return server.prepareShutdown(save, words.includes('force'))
 }
 
 /** The gateway, whose modules are loaded only when there is to be one. */
@@ -141,16 +151,23 @@ interface Stoppable {
   close(): Promise<boolean>
 }
 
-function createStop(running: Stoppable, config: Config, log: ServerLog): (reason: string) => void {
+/** Stops for a reason; `prepare` may say that it cannot be. */
+type Stop = (reason: string, prepare?: () => boolean) => void
+
+function createStop(running: Stoppable, config: Config, log: ServerLog): Stop {
   let isStopping = false
-  return (reason) => {
+  return (reason, prepare = () => true) => {
     if (isStopping) {
       // Ctrl-C for the second time: whoever sits there does not want to wait.
       if (reason === 'SIGINT') process.exit(1)
       return
     }
-    isStopping = true
     log.notice(`${reason} received, shutting down`)
+    if (!prepare()) {
+      log.warning(`${reason} received but errors trying to shut down the server, check the logs for more information`)
+      return
+    }
+    isStopping = true
     running.close().then(
       (isComplete) => exit(config, log, isComplete),
       (error: unknown) => {

@@ -79,7 +79,7 @@ export class CommandBench {
     this.ctx.notifyFlags = Object.values(Notify).reduce((all, bit) => all | bit, 0)
     this.ctx.notifySink = (_type, event, _db, key) => this.events.push(`${event} ${key}`)
     const gates = {
-      diskError: null,
+      writeRefusal: null,
       needsAuthentication: false,
       isLoading: false,
       replayFailed: () => {},

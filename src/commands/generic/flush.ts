@@ -52,6 +52,7 @@ function flushdbHandler(ctx: CommandContext, args: Args, reply: ReplySink): void
 function flushallHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
   checkMode(args)
   for (const db of ctx.keyspace.databases) clearDatabase(ctx, db)
+  ctx.server.saving.dataRemoved()
   ctx.markDirty(1)
   reply.ok()
 }

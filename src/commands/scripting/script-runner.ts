@@ -12,7 +12,6 @@ import {
   BUSY,
   BUSY_FUNCTION,
   deniedInScript,
-  misconfAof,
   NOTBUSY,
   type ReplyError,
   SCRIPT_COMMAND_NOT_ALLOWED,
@@ -167,8 +166,8 @@ export class ScriptRunner implements EngineHost {
   private prepare(flags: number | null, mode: EvalMode): void {
     const mayWrite = flags === null || (flags & ScriptFlag.NoWrites) === 0
     if (flags !== null && mayWrite) {
-      const diskError = this.diskError()
-      if (diskError !== null) throw misconfAof(diskError)
+      const { writeRefusal } = this.ctx.server
+      if (writeRefusal !== null) throw writeRefusal
       if (mode === EvalMode.ReadOnly) throw SCRIPT_WRITES_IN_RO
     }
     this.isReadOnly = mode === EvalMode.ReadOnly || !mayWrite
@@ -267,8 +266,8 @@ export class ScriptRunner implements EngineHost {
     if ((flags & CommandFlag.Write) === 0) return null
     if (!this.hasWritten) {
       // Once a script has written it may go on: half a script is worse than one more write.
-      const diskError = this.diskError()
-      if (diskError !== null) return misconfAof(diskError)
+      const { writeRefusal } = this.ctx.server
+      if (writeRefusal !== null) return writeRefusal
       this.hasWritten = true
     }
     return null
@@ -277,11 +276,6 @@ export class ScriptRunner implements EngineHost {
   /** Commands of the scripting family always are: a script runs alone. */
   private isDenied(command: Command): boolean {
     return !this.allowsDenied || command.definition.group === 'scripting'
-  }
-
-  /** Why writes are refused because of the disk, null when they are not. */
-  private diskError(): string | null {
-    return this.ctx.server.appendOnly.error
   }
 
   /** A call whose effects are not for all: `redis.set_repl`. */

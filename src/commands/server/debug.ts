@@ -165,7 +165,7 @@ function reloadHandler(ctx: CommandContext, args: Args, reply: ReplySink): void 
     else if (args.is(i, 'NOSAVE')) saves = false
     else throw DEBUG_RELOAD_OPTIONS
   }
-  if (saves && !ctx.server.saveNow()) throw SAVE_FAILED
+  if (saves && !ctx.server.saving.saveNow()) throw SAVE_FAILED
   if (!ctx.server.reloadDump({ merges, clears })) throw DEBUG_RELOAD_FAILED
   ctx.server.log.warning('DB reloaded by DEBUG RELOAD')
   reply.ok()

@@ -7,12 +7,14 @@ import { debug } from './debug.ts'
 import { info } from './info.ts'
 import { memory } from './memory.ts'
 import { monitor } from './monitor.ts'
+import { bgsave, lastsave, save } from './save.ts'
 import { shutdown } from './shutdown.ts'
 import { slowlog } from './slowlog.ts'
-import { lastsave, time } from './time.ts'
+import { time } from './time.ts'
 
 export const serverCommands: readonly CommandDefinition[] = [
   bgrewriteaof,
+  bgsave,
   command,
   config,
   debug,
@@ -20,6 +22,7 @@ export const serverCommands: readonly CommandDefinition[] = [
   lastsave,
   memory,
   monitor,
+  save,
   shutdown,
   slowlog,
   time,

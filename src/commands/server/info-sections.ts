@@ -150,24 +150,24 @@ export function memoryLines(ctx: CommandContext): InfoLines {
 }
 
 export function persistenceLines({ server, keyspace, now }: CommandContext): InfoLines {
-  const { appendOnly: aof, loading } = server
+  const { appendOnly: aof, loading, saving, snapshots } = server
   const lines: [string, string | number][] = [
     ['loading', loading.isActive ? 1 : 0],
     ['async_loading', 0],
-    ['current_cow_peak', 0],
-    ['current_cow_size', 0],
+    ['current_cow_peak', snapshots.heldBytes],
+    ['current_cow_size', snapshots.heldBytes],
     ['current_cow_size_age', 0],
-    ['current_fork_perc', '0.00'],
-    ['current_save_keys_processed', 0],
-    ['current_save_keys_total', 0],
+    ['current_fork_perc', ratio(snapshots.keysDone * 100, snapshots.keysTotal)],
+    ['current_save_keys_processed', snapshots.keysDone],
+    ['current_save_keys_total', snapshots.keysTotal],
     ['rdb_changes_since_last_save', keyspace.stats.changes],
-    ['rdb_bgsave_in_progress', 0],
-    ['rdb_last_save_time', Math.floor(server.startedMs / 1000)],
-    ['rdb_last_bgsave_status', 'ok'],
-    ['rdb_last_bgsave_time_sec', -1],
-    ['rdb_current_bgsave_time_sec', -1],
-    ['rdb_saves', 0],
-    ['rdb_last_cow_size', 0],
+    ['rdb_bgsave_in_progress', saving.isSaving ? 1 : 0],
+    ['rdb_last_save_time', Math.floor(saving.lastSaveMs / 1000)],
+    ['rdb_last_bgsave_status', saving.isLastOk ? 'ok' : 'err'],
+    ['rdb_last_bgsave_time_sec', saving.lastSeconds],
+    ['rdb_current_bgsave_time_sec', saving.currentSeconds],
+    ['rdb_saves', saving.saves],
+    ['rdb_last_cow_size', saving.lastHeldBytes],
     ['rdb_last_load_keys_expired', loading.keysExpired],
     ['rdb_last_load_keys_loaded', loading.keysLoaded],
     ['aof_enabled', aof.state === AofState.Off ? 0 : 1],

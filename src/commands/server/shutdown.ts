@@ -11,7 +11,7 @@
 import type { Args } from '../../resp/args.ts'
 import { NO_SHUTDOWN, SHUTDOWN_DENIED, SHUTDOWN_FAILED, SYNTAX_ERROR } from '../../resp/errors.ts'
 import type { ReplySink } from '../../resp/reply.ts'
-import type { CommandContext } from '../context.ts'
+import { type CommandContext, ShutdownSave } from '../context.ts'
 import { CommandFlag, defineCommand } from '../define.ts'
 import { existingScriptRunner } from '../scripting/script-runner.ts'
 import { ClientFlag } from '../session.ts'
@@ -43,17 +43,8 @@ function shutdownHandler(ctx: CommandContext, args: Args, _reply: ReplySink): vo
   // A script that runs too long: what it has done so far cannot be kept.
   const runner = existingScriptRunner(ctx)
   if (!options.nosave && runner?.isRunning === true) throw runner.busyError
-  // What is loaded is in its files.
-  if (options.save && !ctx.server.loading.isActive) {
-    ctx.server.log.warning(
-      'SHUTDOWN SAVE is refused: this version cannot write snapshots. SHUTDOWN NOSAVE keeps the append-only file',
-    )
-    throw SHUTDOWN_FAILED
-  }
-  if (!ctx.server.shutdown()) {
-    ctx.server.log.warning('SHUTDOWN is refused: the program that this broker is part of decides when it ends')
-    throw SHUTDOWN_FAILED
-  }
+  const save = options.save ? ShutdownSave.Always : options.nosave ? ShutdownSave.Never : ShutdownSave.IfConfigured
+  if (!ctx.server.shutdown(save, options.force)) throw SHUTDOWN_FAILED
   ctx.session.flags |= ClientFlag.CloseAfterReply
 }
 

@@ -10,7 +10,7 @@
 import type { Args } from '../../resp/args.ts'
 import type { ReplySink } from '../../resp/reply.ts'
 import type { CommandContext } from '../context.ts'
-import { AclCategory, CommandFlag, defineCommand } from '../define.ts'
+import { CommandFlag, defineCommand } from '../define.ts'
 
 const FLAGS = CommandFlag.Loading | CommandFlag.Stale | CommandFlag.Fast
 
@@ -25,19 +25,6 @@ export const time = defineCommand({
   categories: 0,
   tips: ['nondeterministic_output'],
   handler: timeHandler,
-})
-
-export const lastsave = defineCommand({
-  name: 'lastsave',
-  summary: 'Returns when a snapshot was last written.',
-  group: 'server',
-  since: '1.0.0',
-  complexity: 'O(1)',
-  arity: 1,
-  flags: FLAGS,
-  categories: AclCategory.Admin | AclCategory.Dangerous,
-  tips: ['nondeterministic_output'],
-  handler: (ctx, _args, reply) => reply.integer(Math.floor(ctx.server.startedMs / 1000)),
 })
 
 function timeHandler(ctx: CommandContext, _args: Args, reply: ReplySink): void {

@@ -10,7 +10,6 @@ const HZ_MAX = 500
 const NO_SYSLOG = 'logs go to stdout or to `logfile`; both can be sent to syslog from there'
 const NO_TITLE = 'Node sets the title of the process'
 const NO_CPU_LIST = 'use taskset or the service manager to choose processors'
-const ONE_SHUTDOWN = 'a signal always ends the server in the same way: the append-only file is completed and closed'
 const NO_CRASH_LOG = 'Node prints its own report when it fails'
 const NO_OOM_SCORE = 'use the service manager to set the score of the process'
 
@@ -102,12 +101,10 @@ export const operationDirectives = {
   }),
   'shutdown-on-sigint': anyOf(['default', 'save', 'nosave', 'now', 'force'], 'How SIGINT ends the server.', {
     flags: MultiArg,
-    effect: later(ONE_SHUTDOWN),
     check: refuseSaveAndNosave,
   }),
   'shutdown-on-sigterm': anyOf(['default', 'save', 'nosave', 'now', 'force'], 'How SIGTERM ends the server.', {
     flags: MultiArg,
-    effect: later(ONE_SHUTDOWN),
     check: refuseSaveAndNosave,
   }),
 

@@ -1,13 +1,11 @@
 /** Directives about files: append-only file, snapshots, directories. */
 
-import { bool, DirectiveFlag, inert, int, later, memory, oneOf, text } from '../directive.ts'
+import { bool, DirectiveFlag, inert, int, memory, oneOf, text } from '../directive.ts'
 import { INT_MAX, INT_MIN, LONG_MAX } from '../number-text.ts'
 import { directory, savePoints } from '../special-directives.ts'
 
 const { DenyLoading, Hidden, Immutable, MultiArg, Protected } = DirectiveFlag
 const MIB = 1024 * 1024
-const NO_RDB = 'snapshots (RDB files) are not built yet; the append-only file keeps the data'
-const FOR_TESTS = 'a switch for tests of Redis itself'
 
 function refusePath(name: string, what: string): (value: string) => string | null {
   return (value) => (/[/\\]/.test(value) ? `${name} can't be a path, just a ${what}` : null)
@@ -66,13 +64,13 @@ export const persistenceDirectives = {
       { seconds: 60, changes: 10000 },
     ],
     'When to write a snapshot: after so many seconds with at least so many changes. `""`: never.',
-    { flags: MultiArg, effect: later(NO_RDB), neutral: [''] },
+    { flags: MultiArg },
   ),
   dbfilename: text('dump.rdb', 'Name of the snapshot inside `dir`. `""`: none.', {
     flags: Protected,
     check: refusePath('dbfilename', 'filename'),
   }),
-  rdbcompression: bool(true, 'Compresses strings in snapshots.', { effect: later(NO_RDB) }),
+  rdbcompression: bool(true, 'Compresses strings in snapshots.'),
   rdbchecksum: bool(true, 'Ends snapshots with a checksum, and compares it when they are loaded.', {
     flags: Immutable,
   }),
@@ -85,14 +83,13 @@ export const persistenceDirectives = {
       differsFromRedis: 'Redis has no such directive: each release writes its newest version, which older ones refuse',
     },
   ),
-  'rdb-save-incremental-fsync': bool(true, 'Forces snapshots to the disk piece by piece.', {
-    effect: inert('files are always written in bounded pieces'),
+  'rdb-save-incremental-fsync': bool(true, 'Forces snapshots to the disk piece by piece.'),
+  'rdb-del-sync-files': bool(false, 'Deletes snapshots that were made for replication.', {
+    effect: inert('there are no replicas that snapshots would be made for'),
   }),
-  'rdb-del-sync-files': bool(false, 'Deletes snapshots that were made for replication.', { effect: later(NO_RDB) }),
-  'rdb-key-save-delay': int(0, INT_MIN, INT_MAX, 'Pause between keys while saving.', {
+  'rdb-key-save-delay': int(0, INT_MIN, INT_MAX, 'Pause after each key while saving; negative: none.', {
     unit: 'microseconds',
     flags: Hidden,
-    effect: inert(FOR_TESTS),
   }),
   'key-load-delay': int(0, INT_MIN, INT_MAX, 'Pause after each key while loading; -N: of one after N keys.', {
     unit: 'microseconds',
@@ -102,9 +99,7 @@ export const persistenceDirectives = {
     unit: 'bytes',
     flags: Hidden,
   }),
-  'stop-writes-on-bgsave-error': bool(true, 'Refuses writes after a snapshot could not be written.', {
-    effect: later(NO_RDB),
-  }),
+  'stop-writes-on-bgsave-error': bool(true, 'Refuses writes after a snapshot could not be written.', {}),
   'sanitize-dump-payload': oneOf(['no', 'yes', 'clients'], 'no', 'Whether values from RESTORE are checked in depth.', {
     effect: inert('values from outside are always checked in depth'),
   }),

@@ -2,30 +2,13 @@
  * The file of a snapshot under way: compresses, sums up, writes and syncs what the walk hands over. Runs in a thread of
  * its own (writer-thread.ts), or in the thread of the walk where somebody waits for the file (SAVE).
  */
-import { closeSync, fdatasyncSync, fsyncSync, openSync, rmSync, writeSync } from 'node:fs'
+import type { Files } from '../../files/files.ts'
 import { RdbFinisher } from '../rdb/finish.ts'
 
 /** Written bytes are handed to the disk in portions of this size, so that the last fsync has little to do. */
 const SYNC_BYTES = 32 * 1024 * 1024
 const OUT_BYTES = 1024 * 1024
-
-/** File operations; replaced in fault tests. */
-export interface SnapshotFiles {
-  open(path: string): number
-  write(fd: number, buffer: Buffer, start: number, length: number): number
-  /** Makes the content durable; with `isComplete` also the size and the times of the file. */
-  sync(fd: number, isComplete: boolean): void
-  close(fd: number): void
-  remove(path: string): void
-}
-
-export const SYSTEM_SNAPSHOT_FILES: SnapshotFiles = {
-  open: (path) => openSync(path, 'w'),
-  write: (fd, buffer, start, length) => writeSync(fd, buffer, start, length),
-  sync: (fd, isComplete) => (isComplete ? fsyncSync(fd) : fdatasyncSync(fd)),
-  close: (fd) => closeSync(fd),
-  remove: (path) => rmSync(path, { force: true }),
-}
+const MODE = 0o644
 
 /** What becomes of the records on their way to the file. */
 export interface SnapshotFileOptions {
@@ -40,19 +23,20 @@ export interface SnapshotFileOptions {
 
 export class SnapshotFile {
   private readonly options: SnapshotFileOptions
-  private readonly files: SnapshotFiles
+  private readonly files: Files
   private readonly finisher: RdbFinisher
   private readonly fd: number
   private out: Buffer = Buffer.allocUnsafeSlow(OUT_BYTES)
   private unsynced = 0
+  private isOpen: boolean = true
   writtenBytes = 0
 
   /** @throws the system's error when the file cannot be made */
-  constructor(options: SnapshotFileOptions, files: SnapshotFiles = SYSTEM_SNAPSHOT_FILES) {
+  constructor(options: SnapshotFileOptions, files: Files) {
     this.options = options
     this.files = files
     this.finisher = new RdbFinisher({ compresses: options.compresses, checksums: options.checksums === true })
-    this.fd = files.open(options.path)
+    this.fd = files.open(options.path, 'w', MODE)
   }
 
   /** Takes records [0, length) with marks of `markCount` strings. @throws the system's error */
@@ -68,16 +52,16 @@ export class SnapshotFile {
   /** Completes the file and makes it durable. @throws the system's error */
   complete(): void {
     if (this.options.checksums !== null) this.writeAll(this.out, this.finisher.trailer(this.out))
-    this.files.sync(this.fd, true)
-    this.files.close(this.fd)
+    this.files.sync(this.fd)
+    this.close()
   }
 
   /** Gives the file up. */
   discard(): void {
     try {
-      this.files.close(this.fd)
+      this.close()
     } catch {
-      // Closed already, or broken: the file goes away in either case.
+      // What could not be written is not missed.
     }
     try {
       this.files.remove(this.options.path)
@@ -86,17 +70,24 @@ export class SnapshotFile {
     }
   }
 
+  private close(): void {
+    if (!this.isOpen) return
+    // Also when closing fails the number may soon be that of another file.
+    this.isOpen = false
+    this.files.close(this.fd)
+  }
+
   private writeAll(buffer: Buffer, length: number): void {
     let at = 0
     while (at < length) {
-      const written = this.files.write(this.fd, buffer, at, length - at)
+      const written = this.files.write(this.fd, buffer, at, length - at, this.writtenBytes + at)
       if (written === 0) throw new Error('the system took no bytes')
       at += written
     }
     this.writtenBytes += length
     this.unsynced += length
     if (!this.options.syncsPieces || this.unsynced < SYNC_BYTES) return
-    this.files.sync(this.fd, false)
+    this.files.syncContent(this.fd)
     this.unsynced = 0
   }
 }

@@ -4,10 +4,10 @@
  * The thread gets buffers of records one after the other and sends each back when it has written it, so that a few
  * buffers go round. When all are under way the walk waits; what is about to change does not, and gathers in memory.
  */
-import { rmSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
+import { type Files, SYSTEM_FILES } from '../../files/files.ts'
 import type { RecordBuffer } from '../rdb/record-buffer.ts'
-import { SnapshotFile, type SnapshotFileOptions, type SnapshotFiles } from './snapshot-file.ts'
+import { SnapshotFile, type SnapshotFileOptions } from './snapshot-file.ts'
 
 /** Buffers on their way to the thread or back. */
 const BUFFERS_MAX = 4
@@ -130,13 +130,13 @@ export class ThreadWriter implements SnapshotWriter {
 /** Writes at once, in the thread of the walk. */
 export class DirectWriter implements SnapshotWriter {
   private readonly options: SnapshotFileOptions
-  private readonly files: SnapshotFiles
+  private readonly files: Files
   private readonly events: WriterEvents
   private file: SnapshotFile | null = null
   private isOver: boolean = false
   readonly isFull = false
 
-  constructor(options: SnapshotFileOptions, files: SnapshotFiles, events: WriterEvents) {
+  constructor(options: SnapshotFileOptions, files: Files, events: WriterEvents) {
     this.options = options
     this.files = files
     this.events = events
@@ -179,7 +179,7 @@ export class DirectWriter implements SnapshotWriter {
 /** The file is of no use to anybody; one that cannot be removed is overwritten by the next snapshot of its name. */
 function removeQuietly(path: string): void {
   try {
-    rmSync(path, { force: true })
+    SYSTEM_FILES.remove(path)
   } catch {
     // See above.
   }

@@ -13,13 +13,14 @@
  *
  * Slices take about a third of the loop's time while there is other work, and never more than SLICE_MAX_MS at a time.
  */
+import { type Files, SYSTEM_FILES } from '../../files/files.ts'
 import type { Database } from '../../keyspace/database.ts'
 import type { Keyspace, KeyspaceWalk } from '../../keyspace/keyspace.ts'
 import { RowMarks } from '../../keyspace/row-marks.ts'
 import type { Collection } from '../../structures/kind.ts'
 import { RecordBuffer } from '../rdb/record-buffer.ts'
 import { type BigRecord, isBigValue, type SnapshotFormat, type SnapshotInfo } from '../snapshot-format.ts'
-import { type SnapshotFileOptions, type SnapshotFiles, SYSTEM_SNAPSHOT_FILES } from './snapshot-file.ts'
+import type { SnapshotFileOptions } from './snapshot-file.ts'
 import { DirectWriter, type SnapshotWriter, ThreadWriter, type WriterEvents } from './snapshot-writer.ts'
 
 /** Shortest and longest slice, in ms. */
@@ -55,6 +56,16 @@ export interface SnapshotRequest {
   readonly done: (error: Error | null) => void
 }
 
+/** What INFO tells of the snapshot under way. */
+export interface SnapshotStatus {
+  readonly isActive: boolean
+  /** How many keys there are in it, and how many are written. */
+  readonly keysTotal: number
+  readonly keysDone: number
+  /** Memory that it holds for itself, in bytes. */
+  readonly heldBytes: number
+}
+
 /** A collection on its way. */
 interface BigTask {
   readonly marks: RowMarks
@@ -67,30 +78,29 @@ interface BigTask {
 }
 
 /** Makes snapshots, one at a time. */
-export class Snapshots {
+export class Snapshots implements SnapshotStatus {
   private readonly keyspace: Keyspace
-  /** File operations for snapshots in this thread; replaced in fault tests, which then have all of them in it. */
-  files: SnapshotFiles = SYSTEM_SNAPSHOT_FILES
+  private readonly files: Files
   private walk: SnapshotWalk | null = null
   /** Whether a snapshot has begun whose end is not told yet. */
   isActive: boolean = false
 
-  constructor(keyspace: Keyspace) {
+  /** @param files other ones than the system's (of tests) stay in this thread. */
+  constructor(keyspace: Keyspace, files: Files) {
     this.keyspace = keyspace
+    this.files = files
   }
 
-  /** Keys of the snapshot under way: how many there are, and how many are written. */
   get keysTotal(): number {
-    return this.isActive ? this.walk!.keysTotal : 0
+    return this.isActive ? (this.walk?.keysTotal ?? 0) : 0
   }
 
   get keysDone(): number {
-    return this.isActive ? this.walk!.keysDone : 0
+    return this.isActive ? (this.walk?.keysDone ?? 0) : 0
   }
 
-  /** Memory that the snapshot under way holds for itself, in bytes. */
   get heldBytes(): number {
-    return this.isActive ? this.walk!.heldBytes : 0
+    return this.isActive ? (this.walk?.heldBytes ?? 0) : 0
   }
 
   /** Begins a snapshot of this moment. There must be none under way. */
@@ -110,16 +120,17 @@ export class Snapshots {
       checksums: request.checksums,
       syncsPieces: request.syncsPieces,
     }
-    const inThread = this.files === SYSTEM_SNAPSHOT_FILES
+    const inThread = this.files === SYSTEM_FILES
     this.walk = new SnapshotWalk(this.keyspace, { ...request, done }, (events) =>
       inThread ? new ThreadWriter(fileOptions, events) : new DirectWriter(fileOptions, this.files, events),
     )
     this.walk.start()
   }
 
-  /** Writes a snapshot while everything else waits. There must be none under way. @throws what prevented it */
+  /** Writes a snapshot while everything else waits, the rest of one under way included. @throws what prevented it */
   saveNow(request: Omit<SnapshotRequest, 'done' | 'keyDelayUs'>): void {
-    this.finishFreeing()
+    this.walk?.runToEnd()
+    this.walk = null
     const outcome: { error: Error | null } = { error: null }
     const done = (error: Error | null): void => {
       outcome.error = error
@@ -204,6 +215,7 @@ class SnapshotWalk implements KeyspaceWalk, WriterEvents {
       this.handOver(RECORDS_MIN_BYTES)
     }
     this.freeAll()
+    this.removeMarks()
   }
 
   // ---- what the keyspace tells ---------------------------------------------------------------------------------
@@ -279,9 +291,13 @@ class SnapshotWalk implements KeyspaceWalk, WriterEvents {
     for (const task of this.tasks()) this.endTask(task)
     this.current = null
     this.waiting.length = 0
-    for (const marks of this.parts) if (marks.owner.marks === marks) marks.owner.marks = null
+    this.removeMarks()
     this.schedule()
     this.request.done(error)
+  }
+
+  private removeMarks(): void {
+    for (const marks of this.parts) if (marks.owner.marks === marks) marks.owner.marks = null
   }
 
   // ---- slices --------------------------------------------------------------------------------------------------

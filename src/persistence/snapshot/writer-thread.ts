@@ -1,5 +1,6 @@
 /** The thread that writes a snapshot's file: takes buffers of records, sends them back when they are written. */
 import { parentPort, workerData } from 'node:worker_threads'
+import { SYSTEM_FILES } from '../../files/files.ts'
 import { SnapshotFile, type SnapshotFileOptions } from './snapshot-file.ts'
 import type { WriterReport, WriterRequest } from './snapshot-writer.ts'
 
@@ -7,7 +8,7 @@ const port = parentPort!
 let file: SnapshotFile | null = null
 
 attempt(() => {
-  file = new SnapshotFile(workerData as SnapshotFileOptions)
+  file = new SnapshotFile(workerData as SnapshotFileOptions, SYSTEM_FILES)
 })
 
 port.on('message', (request: WriterRequest) => attempt(() => serve(request)))

@@ -1,0 +1,244 @@
+/**
+ * Snapshots on disk: SAVE, BGSAVE, save points, and what is told of them. Cold.
+ *
+ * A snapshot is written under a temporary name and takes the place of the old one when it is complete and durable. One
+ * that fails leaves the old one; the next save point that is due tries again after RETRY_MS.
+ * Source: Valkey 7.2 src/rdb.c bgsaveCommand, backgroundSaveDoneHandlerDisk; src/server.c serverCron.
+ */
+import { dirname, join } from 'node:path'
+import { type SaveControl, SaveOutcome, ShutdownSave } from '../commands/context.ts'
+import { existingScriptRunner } from '../commands/scripting/script-runner.ts'
+import { decodePath } from '../config/path-text.ts'
+import type { Files } from '../files/files.ts'
+import { RdbFormat } from '../persistence/rdb/rdb-format.ts'
+import { SnapshotAbortedError, type SnapshotRequest } from '../persistence/snapshot/snapshot.ts'
+import type { Server } from './server.ts'
+
+/** A save point waits for so long after a snapshot that failed. */
+const RETRY_MS = 5000
+const MIB = 1024 * 1024
+
+export class Saving implements SaveControl {
+  private readonly server: Server
+  private readonly files: Files
+  isSaving: boolean = false
+  isScheduled: boolean = false
+  isLastOk: boolean = true
+  lastSaveMs: number
+  lastSeconds = -1
+  saves = 0
+  lastHeldBytes = 0
+  private startedMs = 0
+  private triedMs = 0
+  private heldBytes = 0
+  private fileNumber = 0
+
+  constructor(server: Server, files: Files) {
+    this.server = server
+    this.files = files
+    this.lastSaveMs = server.startedMs
+  }
+
+  get currentSeconds(): number {
+    return this.isSaving ? this.secondsSinceStart() : -1
+  }
+
+  /** Why writes are refused: the last snapshot failed, and save points are to be relied on. */
+  get refusesWrites(): boolean {
+    const { config } = this.server
+    return !this.isLastOk && config.bool('stop-writes-on-bgsave-error') && config.value('save').length > 0
+  }
+
+  /** Writes the snapshot before it returns. Returns whether that worked; the log says what did not. */
+  saveNow(): boolean {
+    // One under way would put an older state in the place of this one.
+    this.abort()
+    this.saves++
+    const started = performance.now()
+    const path = this.temporaryPath()
+    try {
+      this.server.config.createDefaultDirectory()
+      this.server.snapshots.saveNow(this.request(path))
+      this.publish(path)
+    } catch (error) {
+      this.discard(path)
+      this.server.log.warning(`Error saving the snapshot on disk: ${messageOf(error)}`)
+      return false
+    }
+    const seconds = ((performance.now() - started) / 1000).toFixed(3)
+    this.server.log.notice(`DB saved on disk: ${seconds} seconds`)
+    this.server.keyspace.stats.changes = 0
+    this.succeeded()
+    return true
+  }
+
+  /** BGSAVE. Returns one of SaveOutcome. */
+  requestSave(isInTransaction: boolean, maySchedule: boolean): number {
+    if (this.isSaving) return SaveOutcome.AlreadyRunning
+    if (this.server.snapshots.isActive || isInTransaction) {
+      if (!maySchedule && !isInTransaction) return SaveOutcome.OtherRunning
+      this.isScheduled = true
+      return SaveOutcome.Scheduled
+    }
+    return this.begin() ? SaveOutcome.Started : SaveOutcome.Failed
+  }
+
+  dataRemoved(): void {
+    this.abort()
+    // The file would bring them back.
+    if (this.server.config.value('save').length > 0 && this.hasFile) this.saveNow()
+  }
+
+  /** The last snapshot before the process ends. Returns false when it is wanted and cannot be written. */
+  saveForShutdown(save: ShutdownSave, isForced: boolean): boolean {
+    const { config, loading, log } = this.server
+    // What is loaded is in its files.
+    if (loading.isActive) return true
+    if (this.isSaving) log.warning('There is a child saving an .rdb. Killing it!')
+    this.abort()
+    const isConfigured = config.value('save').length > 0 && this.hasFile
+    if (save === ShutdownSave.Never || (save === ShutdownSave.IfConfigured && !isConfigured)) return true
+    log.notice('Saving the final RDB snapshot before exiting.')
+    if (this.saveNow()) return true
+    log.warning(`Error trying to save the DB, ${isForced ? 'exit anyway' : "can't exit"}.`)
+    return isForced
+  }
+
+  /** Gives up the snapshot under way. */
+  private abort(): void {
+    this.isScheduled = false
+    if (this.isSaving) this.server.snapshots.abort()
+  }
+
+  private get hasFile(): boolean {
+    return this.server.config.text('dbfilename') !== ''
+  }
+
+  /** Ten times a second: begins what is scheduled, or what a save point asks for. */
+  tick(): void {
+    const { server } = this
+    if (this.isSaving) {
+      this.heldBytes = Math.max(this.heldBytes, server.snapshots.heldBytes)
+      return
+    }
+    if (server.snapshots.isActive || server.loading.isActive) return
+    const { now } = server.keyspace
+    const mayTry = this.isLastOk || now - this.triedMs > RETRY_MS
+    if (this.isScheduled) {
+      if (mayTry && this.begin()) this.isScheduled = false
+      return
+    }
+    const changes = server.keyspace.stats.changes
+    if (!this.hasFile) return
+    for (const point of server.config.value('save')) {
+      if (changes < point.changes || now - this.lastSaveMs <= point.seconds * 1000 || !mayTry) continue
+      server.log.notice(`${point.changes} changes in ${point.seconds} seconds. Saving...`)
+      this.begin()
+      return
+    }
+  }
+
+  private begin(): boolean {
+    const { server } = this
+    const path = this.temporaryPath()
+    const changes = server.keyspace.stats.changes
+    this.triedMs = server.keyspace.now
+    this.startedMs = server.keyspace.now
+    this.saves++
+    server.stats.snapshots++
+    this.heldBytes = 0
+    try {
+      server.config.createDefaultDirectory()
+      server.snapshots.begin({ ...this.request(path), done: (error) => this.ended(path, changes, error) })
+    } catch (error) {
+      server.log.warning(`Can't save in background: ${messageOf(error)}`)
+      this.isLastOk = false
+      return false
+    }
+    this.isSaving = true
+    server.log.notice(`Background saving started by pid ${process.pid}`)
+    return true
+  }
+
+  private ended(path: string, changes: number, error: Error | null): void {
+    const { server } = this
+    this.isSaving = false
+    this.lastSeconds = this.secondsSinceStart()
+    this.lastHeldBytes = Math.max(this.heldBytes, server.snapshots.heldBytes)
+    if (error instanceof SnapshotAbortedError) {
+      // Somebody wanted it so: that is no failure to refuse writes for.
+      server.log.warning('Background saving terminated by signal')
+      return
+    }
+    try {
+      if (error !== null) throw error
+      this.publish(path)
+    } catch (problem) {
+      this.discard(path)
+      this.isLastOk = false
+      server.log.warning(`Background saving error: ${messageOf(problem)}`)
+      return
+    }
+    server.log.notice(
+      `Background saving terminated with success, ${Math.ceil(this.lastHeldBytes / MIB)} MB held for it`,
+    )
+    server.keyspace.stats.changes = Math.max(0, server.keyspace.stats.changes - changes)
+    this.succeeded()
+  }
+
+  private succeeded(): void {
+    this.isLastOk = true
+    this.lastSaveMs = this.server.keyspace.now
+  }
+
+  /** Gives a complete file its name. @throws the system's error */
+  private publish(path: string): void {
+    const target = this.path()
+    this.files.rename(path, target)
+    this.files.syncDirectory(dirname(target))
+  }
+
+  private discard(path: string): void {
+    try {
+      this.files.remove(path)
+    } catch {
+      // It has a name that nobody reads; the error that led here is logged.
+    }
+  }
+
+  private path(): string {
+    const { config } = this.server
+    return join(config.directory, decodePath(config.text('dbfilename')))
+  }
+
+  private temporaryPath(): string {
+    return join(this.server.config.directory, `temp-${process.pid}-${++this.fileNumber}.rdb`)
+  }
+
+  private request(path: string): Omit<SnapshotRequest, 'done'> {
+    const { config, keyspace, ctx, memory } = this.server
+    if (!this.hasFile) throw new Error('dbfilename is empty')
+    return {
+      path,
+      format: new RdbFormat(keyspace.arena, config.number('rdb-version')),
+      info: {
+        nowMs: keyspace.now,
+        usedMemory: memory.usedBytes,
+        isAofBase: false,
+        functions: existingScriptRunner(ctx)?.functions.sources() ?? [],
+      },
+      compresses: config.bool('rdbcompression'),
+      checksums: config.bool('rdbchecksum'),
+      syncsPieces: config.bool('rdb-save-incremental-fsync'),
+      keyDelayUs: config.number('rdb-key-save-delay'),
+    }
+  }
+
+  private secondsSinceStart(): number {
+    return Math.max(0, Math.floor((this.server.keyspace.now - this.startedMs) / 1000))
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
