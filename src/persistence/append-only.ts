@@ -537,7 +537,7 @@ export class AppendOnly implements AofControl {
 
   /** Ends a rewrite because nobody wants it any more; that is no failure. */
   private abortRewrite(): void {
-    this.options.log.notice('Killing running AOF rewrite')
+    this.options.log.notice('Killing running AOF rewrite child')
     this.options.base.abort()
     this.isRewriting = false
     this.lastRewriteSeconds = this.secondsSinceStart()
