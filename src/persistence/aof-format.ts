@@ -28,6 +28,7 @@ import { StreamId } from '../structures/stream-id.ts'
 import { blockListpackBytes, writeBlockListpack } from '../structures/stream-listpack.ts'
 import { stateCommands } from '../structures/stream-rebuild.ts'
 import type { CollectionWalk, ElementSink } from '../structures/walk.ts'
+import { LongStringRecord } from './long-string.ts'
 import { RecordBuffer } from './rdb/record-buffer.ts'
 import type { BigRecord, SnapshotFormat, SnapshotInfo } from './snapshot-format.ts'
 
@@ -83,10 +84,20 @@ export class AofFormat implements SnapshotFormat {
     writeExpireTime(out, db.expireTime(row), key)
   }
 
-  big(_out: RecordBuffer, db: Database, row: number): BigRecord {
-    const object = db.object(row)
+  big(out: RecordBuffer, db: Database, row: number): BigRecord {
     const key = keyOf(db, row)
     const tail = new RecordBuffer(FIRST_CAPACITY)
+    if (!isObjectKind(db.kind(row))) {
+      const ref = db.ref(row)
+      writeHead(out, 3)
+      writeBulkText(out, 'SET')
+      writeBulk(out, key, 0, key.length)
+      writeCount(out, DOLLAR, this.arena.length(ref))
+      tail.rawText('\r\n')
+      writeExpireTime(tail, db.expireTime(row), key)
+      return new LongStringRecord(this.arena, ref, tail)
+    }
+    const object = db.object(row)
     if (object instanceof Stream) writeStreamState(tail, object, key)
     writeExpireTime(tail, db.expireTime(row), key)
     return new AofBigRecord(this.arena, object, key, tail)
@@ -243,6 +254,10 @@ class AofBigRecord implements BigRecord {
     this.elements.flush()
     if (isWhole) out.append(this.tail)
     return isWhole
+  }
+
+  keepRest(): void {
+    // The walk is told of each change.
   }
 
   close(): void {

@@ -10,7 +10,7 @@
  */
 import type { Database } from '../keyspace/database.ts'
 import { HashDict } from '../structures/hash.ts'
-import { type Collection, isObjectKind } from '../structures/kind.ts'
+import { type Collection, isObjectKind, Kind } from '../structures/kind.ts'
 import { ListBig } from '../structures/list.ts'
 import { SetDict } from '../structures/set.ts'
 import { SortedSet } from '../structures/sorted-set.ts'
@@ -21,6 +21,8 @@ import type { RecordBuffer } from './rdb/record-buffer.ts'
 const BIG_COUNT = 256
 /** Bytes from which on a collection is written in steps. */
 const BIG_BYTES = 64 * 1024
+/** Bytes from which on a string is written in steps. It is not compressed then. */
+const LONG_STRING_BYTES = 1024 * 1024
 
 /** What a file says about where it comes from. */
 export interface SnapshotInfo {
@@ -42,7 +44,7 @@ export interface SnapshotFormat {
   /** Writes a key with its value and expire time, whatever its size. @throws SnapshotError */
   value(out: RecordBuffer, db: Database, row: number): void
   /**
-   * Begins a key that holds a collection object, with what stands before its elements. Nothing else may come behind that
+   * Begins a key that holds a collection object or a long string, with what stands before its elements or bytes. Nothing else may come behind that
    * before the record is whole. @throws SnapshotError
    */
   big(out: RecordBuffer, db: Database, row: number): BigRecord
@@ -55,6 +57,11 @@ export interface BigRecord {
   readonly heldBytes: number
   /** Writes about `bytes` more. Returns true when the record is whole; it is closed then. */
   step(out: RecordBuffer, bytes: number): boolean
+  /**
+   * The value is about to change: keeps what is not written yet. Only long strings need to be told; collections tell
+   * their walks themselves.
+   */
+  keepRest(): void
   /** Gives up. May be called again. */
   close(): void
 }
@@ -69,10 +76,15 @@ export class SnapshotError extends Error {
  * than a walk over it begins.
  */
 export function isBigValue(db: Database, row: number): boolean {
-  if (!isObjectKind(db.kind(row))) return false
+  if (!isObjectKind(db.kind(row))) return isLongString(db, row)
   const object = db.object(row)
   // The sum of the bytes is only asked for where it takes a bounded time.
   return stepsOf(object) >= BIG_COUNT || object.arenaBytes() >= BIG_BYTES
+}
+
+/** Whether a value is a string that is worth copying in steps. */
+export function isLongString(db: Database, row: number): boolean {
+  return db.kind(row) === Kind.StringBytes && db.arena.length(db.ref(row)) >= LONG_STRING_BYTES
 }
 
 /** What a walk over a collection would count: elements, nodes or blocks. */

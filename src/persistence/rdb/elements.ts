@@ -120,6 +120,10 @@ export class RdbBigRecord implements BigRecord {
     return true
   }
 
+  keepRest(): void {
+    // The walk is told of each change.
+  }
+
   close(): void {
     this.walk.close()
   }

@@ -16,9 +16,10 @@ import { NO_EXPIRE } from '../../keyspace/expires.ts'
 import type { Arena } from '../../storage/arena.ts'
 import { Kind } from '../../structures/kind.ts'
 import { Stream } from '../../structures/stream.ts'
+import { LongStringRecord } from '../long-string.ts'
 import { type BigRecord, SnapshotError, type SnapshotFormat, type SnapshotInfo } from '../snapshot-format.ts'
 import { AUX_ACTIVE_TIMES, RDB_MAGIC, RdbOpcode, RdbType } from './format.ts'
-import type { RecordBuffer } from './record-buffer.ts'
+import { RecordBuffer } from './record-buffer.ts'
 import { hasActiveTimes, writeActiveTimes } from './stream-record.ts'
 import { RdbValueWriter } from './write-value.ts'
 
@@ -76,7 +77,10 @@ export class RdbFormat implements SnapshotFormat {
 
   big(out: RecordBuffer, db: Database, row: number): BigRecord {
     this.writeHead(out, db, row)
-    return this.values.begin(out, db, row)
+    if (db.kind(row) !== Kind.StringBytes) return this.values.begin(out, db, row)
+    const ref = db.ref(row)
+    out.beginLongString(this.arena.length(ref))
+    return new LongStringRecord(this.arena, ref, new RecordBuffer(1))
   }
 
   footer(out: RecordBuffer): void {

@@ -6,7 +6,8 @@
  *     before a key changes ──▶ it is written first, wherever the walk is (beforeChange)
  *     end ──▶ the file is complete and synced; giving it its name is the caller's business
  *
- * A collection object is written in pieces, as a task. Its walk keeps what changes in it meanwhile. Only one task is in
+ * A big value is written in pieces, as a task. A collection's walk keeps what changes in it meanwhile; a long string that
+ * is about to change is copied to its end. Only one task is in
  * the midst of the records; keys that change before it is whole gather beside them, and collections that are about to
  * change wait as tasks of their own. A key that is removed in the midst of its task leaves its collection to the task.
  * A cleared database is handed over as it is: its keys are written like all others, then freed in slices too.
@@ -17,9 +18,11 @@ import { type Files, SYSTEM_FILES } from '../../files/files.ts'
 import type { Database } from '../../keyspace/database.ts'
 import type { Keyspace, KeyspaceWalk } from '../../keyspace/keyspace.ts'
 import { RowMarks } from '../../keyspace/row-marks.ts'
+import { NO_REF, type Ref } from '../../storage/arena.ts'
+import { NO_ROW } from '../../storage/dict.ts'
 import type { Collection } from '../../structures/kind.ts'
 import { RecordBuffer } from '../rdb/record-buffer.ts'
-import { type BigRecord, isBigValue, type SnapshotFormat, type SnapshotInfo } from '../snapshot-format.ts'
+import { type BigRecord, isBigValue, isLongString, type SnapshotFormat, type SnapshotInfo } from '../snapshot-format.ts'
 import type { SnapshotFileOptions } from './snapshot-file.ts'
 import { DirectWriter, type SnapshotWriter, ThreadWriter, type WriterEvents } from './snapshot-writer.ts'
 
@@ -36,6 +39,8 @@ const STEP_BYTES = 64 * 1024
 const RECORDS_MIN_BYTES = 512 * 1024
 /** Keys freed at once of a database that was cleared, and elements of a collection that was removed. */
 const FREE_COUNT = 512
+
+const NO_KEY = Buffer.alloc(0)
 
 /** A snapshot that was given up. */
 export class SnapshotAbortedError extends Error {}
@@ -69,7 +74,11 @@ export interface SnapshotStatus {
 /** A collection on its way. */
 interface BigTask {
   readonly marks: RowMarks
-  readonly object: Collection
+  /** The collection; null for a long string. */
+  readonly object: Collection | null
+  /** The key of a long string, and its block. It is not marked as done before it is whole, so that its change is told. */
+  readonly key: Buffer
+  readonly ref: Ref
   /** What stands before the elements. */
   readonly head: RecordBuffer
   readonly record: BigRecord
@@ -221,7 +230,14 @@ class SnapshotWalk implements KeyspaceWalk, WriterEvents {
   // ---- what the keyspace tells ---------------------------------------------------------------------------------
 
   beforeChange(db: Database, row: number): void {
-    this.attempt(() => this.writeRow(db, row))
+    this.attempt(() => {
+      this.writeRow(db, row)
+      if (db.marks === null || db.marks.isDone(row)) return
+      // It is a long string, which cannot wait any longer.
+      const ref = db.ref(row)
+      for (const task of this.tasks()) if (task.ref === ref) task.record.keepRest()
+      db.marks.setDone(row)
+    })
   }
 
   takes(object: Collection): boolean {
@@ -246,7 +262,7 @@ class SnapshotWalk implements KeyspaceWalk, WriterEvents {
       blocks += sum.blocks
     }
     for (const task of this.tasks()) {
-      if (!task.isOwned) continue
+      if (!task.isOwned || task.object === null) continue
       bytes += task.object.arenaBytes()
       blocks += task.object.arenaBlocks()
     }
@@ -370,7 +386,7 @@ class SnapshotWalk implements KeyspaceWalk, WriterEvents {
         if (marks.isDone(row)) continue
         keys--
         this.writeRow(db, row)
-        // A collection comes first, so that few of them wait.
+        // A big value comes first, so that few of them wait.
         if (this.waiting.length > 0) keys = 0
       }
       if (marks.cursor === 0) this.part++
@@ -382,14 +398,12 @@ class SnapshotWalk implements KeyspaceWalk, WriterEvents {
   private writeRow(db: Database, row: number): void {
     const marks = db.marks
     if (marks === null) return
-    marks.setDone(row)
-    this.keysDone++
     if (isBigValue(db, row)) {
-      const head = new RecordBuffer()
-      const record = this.format.big(head, db, row)
-      this.waiting.push({ marks, object: db.object(row), head, record, isOwned: false })
+      this.beginTask(db, marks, row)
       return
     }
+    marks.setDone(row)
+    this.keysDone++
     if (this.current === null) {
       this.selectInRecords(marks)
       this.format.value(this.records, db, row)
@@ -398,6 +412,26 @@ class SnapshotWalk implements KeyspaceWalk, WriterEvents {
     if (this.besideDb !== marks.index) this.format.database(this.beside, marks.index, marks.size, marks.expiring)
     this.besideDb = marks.index
     this.format.value(this.beside, db, row)
+  }
+
+  private beginTask(db: Database, marks: RowMarks, row: number): void {
+    const isString = isLongString(db, row)
+    const ref = isString ? db.ref(row) : NO_REF
+    // A long string is met again when its row has moved.
+    if (isString && this.tasks().some((task) => task.ref === ref)) return
+    if (!isString) marks.setDone(row)
+    this.keysDone++
+    const head = new RecordBuffer()
+    const record = this.format.big(head, db, row)
+    const key = isString ? Buffer.from(db.keyText(row), 'latin1') : NO_KEY
+    this.waiting.push({ marks, object: isString ? null : db.object(row), key, ref, head, record, isOwned: false })
+  }
+
+  /** A long string is whole, or kept: its changes matter no more. */
+  private markString({ marks, key }: BigTask): void {
+    const { keys } = marks.owner
+    const row = keys.find(key, 0, key.length)
+    if (row !== NO_ROW && marks.owner.marks === marks) marks.setDone(row)
   }
 
   private selectInRecords(marks: RowMarks): void {
@@ -437,7 +471,8 @@ class SnapshotWalk implements KeyspaceWalk, WriterEvents {
 
   private endTask(task: BigTask): void {
     task.record.close()
-    if (task.isOwned) this.removed.push(task.object)
+    if (task.object === null) this.markString(task)
+    else if (task.isOwned) this.removed.push(task.object)
   }
 
   private get hasToFree(): boolean {
