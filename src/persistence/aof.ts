@@ -139,6 +139,11 @@ export class Aof {
     return this.isOverdue || this.writeError !== null ? this.acceptedBytes : this.writtenBytes
   }
 
+  /** Whether something waits to be written, so that a flush may have to wait for the disk. */
+  get isBusy(): boolean {
+    return this.isWriting || this.pendingBytes > 0 || this.retired !== null
+  }
+
   /** Whether the file before the current one is not durable yet. */
   get isSwitching(): boolean {
     return this.retired !== null

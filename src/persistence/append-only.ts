@@ -325,7 +325,8 @@ export class AppendOnly implements AofControl {
     this.aof?.checkDelay(performance.now())
     if (this.aof !== null) this.aof.isSyncPaused = this.pausesSyncs
     if (++this.ticks % TICKS_PER_SECOND === 0) this.tickSecond()
-    if (this.options.base.isActive) return
+    // What is begun by itself does not wait for a slow disk; it can be begun at the next tick.
+    if (this.options.base.isActive || this.aof?.isBusy === true) return
     if (this.isRewriteScheduled) {
       if (!this.isLimited()) this.rewrite()
     } else if (this.state === AofState.On) this.rewriteIfGrown()
