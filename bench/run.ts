@@ -8,18 +8,33 @@
  *     http       the gateway beside webdis with redis-server, and beside Fastify routes that answer a constant
  *     fan-out    WebSocket messages delivered to many sockets, server on one core
  *     idle-sockets  memory of idle WebSockets
+ *     durability    all of: policies   throughput under each fsync policy
+ *                           load       time to load a log and a snapshot
+ *                           snapshot   stalls, memory and throughput while a snapshot or a rewrite is under way
+ *                   (or some of them: `npm run bench -- durability load`)
  *
  * Figures are medians of alternating rounds. Ratios are what counts; absolute numbers are the machine's.
  */
-const BENCHES = ['commands', 'memory', 'lua', 'scripts', 'http', 'fan-out', 'idle-sockets'] as const
+const BENCHES = ['commands', 'memory', 'lua', 'scripts', 'http', 'fan-out', 'idle-sockets', 'durability'] as const
+/** Benches of several parts, one file each. */
+const PARTS: Readonly<Record<string, readonly string[]>> = { durability: ['policies', 'load', 'snapshot'] }
 
-const names = process.argv.slice(2)
-for (const name of names.length === 0 ? ['commands'] : names) {
+const words = process.argv.slice(2)
+if (words.length === 0) words.push('commands')
+while (words.length > 0) {
+  const name = words.shift()!
   const bench = BENCHES.find((known) => known === name)
   if (bench === undefined) {
     process.stderr.write(`Unknown benchmark ${name}; there are: ${BENCHES.join(', ')}\n`)
     process.exit(1)
   }
-  await import(`./${bench}.ts`)
+  const parts = PARTS[bench]
+  if (parts === undefined) {
+    await import(`./${bench}.ts`)
+    continue
+  }
+  const wanted: string[] = []
+  while (words.length > 0 && parts.includes(words[0]!)) wanted.push(words.shift()!)
+  for (const part of wanted.length === 0 ? parts : wanted) await import(`./${bench}-${part}.ts`)
 }
 export {}

@@ -27,6 +27,20 @@ export function startRedis(args: readonly string[]): Promise<BenchServer> {
   return start('redis', 'redis-server', [], ['--save', '', ...args])
 }
 
+/** Starts Millrace on the files of a directory, which stays when the server is stopped. */
+export async function startMillraceOn(directory: string, args: readonly string[]): Promise<BenchServer> {
+  const port = await freePort()
+  const own = ['--http-port', '0', '--port', String(port), '--dir', directory]
+  return startProcess('millrace', process.execPath, [MAIN, ...own, ...args], port, null)
+}
+
+/** The same with redis-server, without snapshots. */
+export async function startRedisOn(directory: string, args: readonly string[]): Promise<BenchServer> {
+  const port = await freePort()
+  const own = ['--save', '', '--port', String(port), '--dir', directory]
+  return startProcess('redis', 'redis-server', [...own, ...args], port, null)
+}
+
 /** User and system CPU time of a process so far, in ms. */
 export function cpuMs(pid: number): number {
   const fields = readFileSync(`/proc/${pid}/stat`, 'latin1')
@@ -71,13 +85,13 @@ async function start(
   return startProcess(name, command, [...prefix, '--port', String(port), '--dir', directory, ...args], port, directory)
 }
 
-/** Starts any program that listens on `port`; `directory` is removed when it is stopped. */
+/** Starts any program that listens on `port`; `directory`, if any, is removed when it is stopped. */
 export async function startProcess(
   name: string,
   command: string,
   args: readonly string[],
   port: number,
-  directory: string,
+  directory: string | null,
 ): Promise<BenchServer> {
   const child = spawn(command, args, { stdio: 'ignore' })
   await answering(child, port)
@@ -90,7 +104,7 @@ export async function startProcess(
         child.kill('SIGTERM')
         await once(child, 'exit')
       }
-      rmSync(directory, { recursive: true, force: true })
+      if (directory !== null) rmSync(directory, { recursive: true, force: true })
     },
   }
 }
