@@ -1,5 +1,4 @@
 /** Writes base files of the append-only log: as snapshots, of which there is one at a time. Cold. */
-import { existingScriptRunner } from '../commands/scripting/script-runner.ts'
 import { timestampLine } from '../persistence/aof-annotations.ts'
 import { AofFormat } from '../persistence/aof-format.ts'
 import type { BaseFormat, BaseWriter } from '../persistence/append-only.ts'
@@ -8,6 +7,7 @@ import type { RecordBuffer } from '../persistence/rdb/record-buffer.ts'
 import type { SnapshotRequest } from '../persistence/snapshot/snapshot.ts'
 import type { SnapshotFormat, SnapshotInfo } from '../persistence/snapshot-format.ts'
 import type { Server } from './server.ts'
+import { SnapshotPurpose, snapshotInfo } from './snapshot-info.ts'
 
 /** Begins with the time at which the file was written. */
 class StampedAofFormat extends AofFormat {
@@ -42,12 +42,11 @@ export class AofBaseWriter implements BaseWriter {
   }
 
   private request(path: string, format: BaseFormat): Omit<SnapshotRequest, 'done'> {
-    const { config, keyspace, ctx } = this.server
-    const libraries = existingScriptRunner(ctx)?.functions.sources() ?? []
+    const { config } = this.server
     return {
       path,
       format: this.format(format),
-      info: { nowMs: keyspace.now, usedMemory: this.server.memory.usedBytes, isAofBase: true, functions: libraries },
+      info: snapshotInfo(this.server, SnapshotPurpose.AofBase),
       compresses: format === 'rdb' && config.bool('rdbcompression'),
       checksums: format === 'rdb' ? config.bool('rdbchecksum') : null,
       syncsPieces: config.bool('aof-rewrite-incremental-fsync'),

@@ -7,12 +7,12 @@
  */
 import { dirname, join } from 'node:path'
 import { type SaveControl, SaveOutcome, ShutdownSave } from '../commands/context.ts'
-import { existingScriptRunner } from '../commands/scripting/script-runner.ts'
 import { decodePath } from '../config/path-text.ts'
 import type { Files } from '../files/files.ts'
 import { RdbFormat } from '../persistence/rdb/rdb-format.ts'
 import { SnapshotAbortedError, type SnapshotRequest } from '../persistence/snapshot/snapshot.ts'
 import type { Server } from './server.ts'
+import { SnapshotPurpose, snapshotInfo } from './snapshot-info.ts'
 
 /** A save point waits for so long after a snapshot that failed. */
 const RETRY_MS = 5000
@@ -216,17 +216,12 @@ export class Saving implements SaveControl {
   }
 
   private request(path: string): Omit<SnapshotRequest, 'done'> {
-    const { config, keyspace, ctx, memory } = this.server
+    const { config, keyspace } = this.server
     if (!this.hasFile) throw new Error('dbfilename is empty')
     return {
       path,
       format: new RdbFormat(keyspace.arena, config.number('rdb-version')),
-      info: {
-        nowMs: keyspace.now,
-        usedMemory: memory.usedBytes,
-        isAofBase: false,
-        functions: existingScriptRunner(ctx)?.functions.sources() ?? [],
-      },
+      info: snapshotInfo(this.server, SnapshotPurpose.Dump),
       compresses: config.bool('rdbcompression'),
       checksums: config.bool('rdbchecksum'),
       syncsPieces: config.bool('rdb-save-incremental-fsync'),
