@@ -243,4 +243,4 @@ test.each([
   } finally {
     await server.dispose()
   }
-})
+}, 30_000)
