@@ -154,9 +154,10 @@ export class Aof {
    * them. Never throws: a failure shows in `error`.
    */
   append(buffer: Buffer, start: number, end: number, effects: number, nowMs: number): void {
-    this.acceptedEffects = effects
     const stamp = this.writesTimestamps ? this.timestamp(nowMs) : null
+    // It holds no effects: those count from here on.
     if (stamp !== null) this.accept(stamp, 0, stamp.length)
+    this.acceptedEffects = effects
     if (!this.writesChecksums) {
       this.accept(buffer, start, end)
       return

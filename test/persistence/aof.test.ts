@@ -370,4 +370,23 @@ describe('annotations', () => {
     )
     expect(aof.acceptedBytes).toBe(content().length)
   })
+
+  test('a time stamp that is durable says nothing of the effects behind it', () => {
+    open(FsyncPolicy.EverySecond)
+    aof.writesTimestamps = true
+    append('a', 1, 5000)
+    aof.tick()
+    // While the sync is under way, the stamp and what it stands before go to the thread pool one after the other.
+    append('b', 2, 6000)
+    disk.writes.shift()!()
+    disk.syncs.shift()!()
+    aof.tick()
+    disk.syncs.shift()!()
+    expect(content()).toBe('#TS:5\r\na#TS:6\r\n')
+    expect(aof.syncedEffects).toBe(1)
+    disk.writes.shift()!()
+    aof.tick()
+    disk.syncs.shift()!()
+    expect(aof.syncedEffects).toBe(2)
+  })
 })
