@@ -273,6 +273,11 @@ export class CommandContext {
     this.keyspace.stats.changes += changes
   }
 
+  /** The running command is recorded in the journal although it may have changed nothing. */
+  recordAnyway(): void {
+    this.dirty++
+  }
+
   /** The running command is not recorded in the journal although it is dirty. */
   recordNothing(): void {
     this.recordingOff = true

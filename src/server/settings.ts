@@ -71,6 +71,10 @@ export function applySettings(server: Server): void {
   // What cannot be done while the server runs is refused; to accept it would be a promise that nobody keeps.
   config.onChange('maxmemory', (bytes) => (bytes === 0 ? null : 'this version does not limit memory yet'))
 
+  config.onChange('rdb-key-save-delay', (delayUs) => {
+    server.snapshots.setKeyDelay(delayUs)
+    return null
+  })
   followLogSettings(server)
 }
 

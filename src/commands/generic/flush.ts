@@ -3,7 +3,7 @@
  * FLUSHALL [ASYNC | SYNC]
  *
  * Removes all keys of the selected database, or of all. Both modes free the values at once: there is no thread to leave
- * them to. Recorded even when there was no key.
+ * them to. Recorded even when there was no key, which is no change to save.
  *
  * Reply: OK. Errors: syntax.
  * Source: Valkey src/db.c `flushdbCommand`, `flushallCommand`, `signalFlushedDb`.
@@ -45,15 +45,16 @@ export const flushall = defineCommand({
 function flushdbHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
   checkMode(args)
   clearDatabase(ctx, ctx.db)
-  ctx.markDirty(1)
+  ctx.recordAnyway()
   reply.ok()
 }
 
 function flushallHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
   checkMode(args)
   for (const db of ctx.keyspace.databases) clearDatabase(ctx, db)
+  // With save points the empty data are on disk afterwards, and nothing is left to save.
   ctx.server.saving.dataRemoved()
-  ctx.markDirty(1)
+  ctx.recordAnyway()
   reply.ok()
 }
 

@@ -55,7 +55,7 @@ export interface SnapshotRequest {
   /** Whether the file ends with a checksum; null for a format that has no place for one. */
   readonly checksums: boolean | null
   readonly syncsPieces: boolean
-  /** Pause after each key in microseconds, for tests; 0: none. */
+  /** Pause after each key in microseconds, for tests; 0: none. Can be changed on the way (setKeyDelay). */
   readonly keyDelayUs: number
   /** Called once, in a later turn: null when the file is complete. */
   readonly done: (error: Error | null) => void
@@ -154,6 +154,11 @@ export class Snapshots implements SnapshotStatus {
     this.walk?.abort()
   }
 
+  /** Changes the pause after each key of the snapshot under way; one that lasts ends. */
+  setKeyDelay(delayUs: number): void {
+    this.walk?.setKeyDelay(delayUs)
+  }
+
   /** A cleared database of the last snapshot may not be freed yet: a new one cannot begin before. */
   private finishFreeing(): void {
     this.walk?.freeAll()
@@ -183,6 +188,7 @@ class SnapshotWalk implements KeyspaceWalk, WriterEvents {
   private isTold: boolean = false
   private isScheduled: boolean = false
   private sliceEndMs = 0
+  private keyDelayUs: number
   private delayedUntilMs = 0
   private timer: NodeJS.Timeout | null = null
   readonly keysTotal: number
@@ -192,6 +198,7 @@ class SnapshotWalk implements KeyspaceWalk, WriterEvents {
     this.keyspace = keyspace
     this.request = request
     this.format = request.format
+    this.keyDelayUs = request.keyDelayUs
     let keys = 0
     for (const db of keyspace.databases) {
       if (db.keys.size === 0) continue
@@ -308,6 +315,7 @@ class SnapshotWalk implements KeyspaceWalk, WriterEvents {
     this.current = null
     this.waiting.length = 0
     this.removeMarks()
+    this.endPause()
     this.schedule()
     this.request.done(error)
   }
@@ -341,6 +349,19 @@ class SnapshotWalk implements KeyspaceWalk, WriterEvents {
     else if (this.isTold) this.freeAll()
   }
 
+  setKeyDelay(delayUs: number): void {
+    this.keyDelayUs = delayUs
+    this.endPause()
+    this.schedule()
+  }
+
+  private endPause(): void {
+    this.delayedUntilMs = 0
+    if (this.timer === null) return
+    clearTimeout(this.timer)
+    this.timer = null
+  }
+
   /** Waits as `keyDelayUs` wants it. */
   private mustPause(now: number): boolean {
     if (this.delayedUntilMs <= now) return false
@@ -372,7 +393,7 @@ class SnapshotWalk implements KeyspaceWalk, WriterEvents {
   }
 
   private walkKeys(): void {
-    let keys = this.request.keyDelayUs > 0 ? 1 : KEYS_PER_LOOK
+    let keys = this.keyDelayUs > 0 ? 1 : KEYS_PER_LOOK
     while (keys > 0) {
       const marks = this.parts[this.part]
       if (marks === undefined) {
@@ -391,7 +412,7 @@ class SnapshotWalk implements KeyspaceWalk, WriterEvents {
       }
       if (marks.cursor === 0) this.part++
     }
-    if (this.request.keyDelayUs > 0) this.delayedUntilMs = performance.now() + this.request.keyDelayUs / 1000
+    if (this.keyDelayUs > 0) this.delayedUntilMs = performance.now() + this.keyDelayUs / 1000
   }
 
   /** Writes a key that is not done, or begins to. */
