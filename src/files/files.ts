@@ -24,6 +24,8 @@ import {
 
 /** Bytes that `rewrite` reads at once. */
 const REWRITE_BYTES = 1024 * 1024
+/** Bytes that one write is asked to take at most: node:fs refuses 2 GiB, which the effects of one transaction can have. */
+const WRITE_BYTES_MAX = 1024 * 1024 * 1024
 
 /** Told when an operation on the thread pool has ended. */
 export type FileDone = (error: Error | null) => void
@@ -37,9 +39,10 @@ export class Files {
 
   /** Writes at an offset of a file. Returns how many bytes it took, which may be fewer. */
   write(fd: number, buffer: Buffer, start: number, length: number, offset: number): number {
-    return writeSync(fd, buffer, start, length, offset)
+    return writeSync(fd, buffer, start, Math.min(length, WRITE_BYTES_MAX), offset)
   }
 
+  /** As `write`, on the thread pool. */
   writeLater(
     fd: number,
     buffer: Buffer,
@@ -48,7 +51,7 @@ export class Files {
     offset: number,
     done: (error: Error | null, written: number) => void,
   ): void {
-    write(fd, buffer, start, length, offset, done)
+    write(fd, buffer, start, Math.min(length, WRITE_BYTES_MAX), offset, done)
   }
 
   /**
