@@ -104,8 +104,8 @@ export class Saving implements SaveControl {
     return isForced
   }
 
-  /** Gives up the snapshot under way. */
-  private abort(): void {
+  /** Gives up the snapshot under way: it must not take the place of one that is written later. */
+  abort(): void {
     this.isScheduled = false
     if (this.isSaving) this.server.snapshots.abort()
   }

@@ -992,8 +992,9 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
     return isComplete
   }
 
-  /** Completes the log. Everything accepted is durable then: replies that waited for it go out. */
+  /** Completes the log, and gives up a snapshot. Everything accepted is durable then: replies that waited for it go out. */
   private closeLog(): boolean {
+    this.saving.abort()
     const isComplete = this.appendOnly.close()
     this.output.releaseHeld()
     return isComplete

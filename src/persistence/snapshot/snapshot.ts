@@ -112,10 +112,9 @@ export class Snapshots implements SnapshotStatus {
     return this.isActive ? (this.walk?.heldBytes ?? 0) : 0
   }
 
-  /** Begins a snapshot of this moment. There must be none under way. */
+  /** Begins a snapshot of this moment. There must be none under way. @throws what prevents it, such as no room for a thread */
   begin(request: SnapshotRequest): void {
     this.finishFreeing()
-    this.isActive = true
     // A snapshot can fail in the midst of a command, which is no moment to begin something else.
     const done = (error: Error | null): void => {
       setImmediate(() => {
@@ -130,16 +129,17 @@ export class Snapshots implements SnapshotStatus {
       syncsPieces: request.syncsPieces,
     }
     const inThread = this.files === SYSTEM_FILES
-    this.walk = new SnapshotWalk(this.keyspace, { ...request, done }, (events) =>
+    const walk = new SnapshotWalk(this.keyspace, { ...request, done }, (events) =>
       inThread ? new ThreadWriter(fileOptions, events) : new DirectWriter(fileOptions, this.files, events),
     )
-    this.walk.start()
+    this.walk = walk
+    this.isActive = true
+    walk.start()
   }
 
   /** Writes a snapshot while everything else waits, the rest of one under way included. @throws what prevented it */
   saveNow(request: Omit<SnapshotRequest, 'done' | 'keyDelayUs'>): void {
     this.walk?.runToEnd()
-    this.walk = null
     const outcome: { error: Error | null } = { error: null }
     const done = (error: Error | null): void => {
       outcome.error = error
@@ -199,6 +199,8 @@ class SnapshotWalk implements KeyspaceWalk, WriterEvents {
     this.request = request
     this.format = request.format
     this.keyDelayUs = request.keyDelayUs
+    // If that fails, nothing has begun.
+    this.writer = openWriter(this)
     let keys = 0
     for (const db of keyspace.databases) {
       if (db.keys.size === 0) continue
@@ -208,7 +210,6 @@ class SnapshotWalk implements KeyspaceWalk, WriterEvents {
     }
     this.keysTotal = keys
     keyspace.walk = this
-    this.writer = openWriter(this)
     this.attempt(() => this.format.header(this.records, request.info))
   }
 
@@ -230,8 +231,9 @@ class SnapshotWalk implements KeyspaceWalk, WriterEvents {
       this.attempt(this.step)
       this.handOver(RECORDS_MIN_BYTES)
     }
-    this.freeAll()
+    // In this order: what is freed is not to be kept for anybody.
     this.removeMarks()
+    this.freeAll()
   }
 
   // ---- what the keyspace tells ---------------------------------------------------------------------------------
