@@ -5,9 +5,10 @@
  * may not outlive a power cut (the directory could not be synced) counts, and `syncError` says so until a sync has
  * succeeded; nothing that the old manifest names is removed before.
  *
- * Beside the named files there are temporary ones, at most one of each kind, which the next start removes.
+ * Beside the named files there are temporary ones, which the next start removes: at most one of each kind, and those that
+ * are being removed in the background, whose names may be in use again meanwhile.
  */
-import { existsSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { decodePath } from '../config/path-text.ts'
 import { systemErrorText } from '../config/system-error.ts'
@@ -45,6 +46,7 @@ export class AofFolder {
   manifest: Manifest = EMPTY_MANIFEST
   /** Why the manifest may not outlive a power cut; null when it does. */
   syncError: string | null = null
+  private removals = 0
 
   constructor(options: AofFolderOptions) {
     this.options = options
@@ -141,11 +143,24 @@ export class AofFolder {
     return statSync(this.pathOf(name), { throwIfNoEntry: false })?.size ?? 0
   }
 
-  /** Removes a file that no manifest names, in the background. A failure is logged: the file is in nobody's way. */
+  /**
+   * Removes a file that is not needed, in the background. It loses its name at once: the next rewrite may use that before
+   * the removal comes to it. A failure is logged: the file is in nobody's way.
+   */
   removeLater(name: string): void {
-    this.options.files.removeLater(this.pathOf(name), (error) => {
-      if (error !== null) this.options.log.warning(`Cannot remove ${this.pathOf(name)}: ${systemErrorText(error)}`)
-    })
+    const { files, log } = this.options
+    const path = this.pathOf(name)
+    if (!existsSync(path)) return
+    const aside = this.pathOf(`${this.removedPrefix}${++this.removals}`)
+    const done = (error: Error | null): void => {
+      if (error !== null) log.warning(`Cannot remove ${path}: ${systemErrorText(error)}`)
+    }
+    try {
+      files.rename(path, aside)
+      files.removeLater(aside, done)
+    } catch (error) {
+      done(error instanceof Error ? error : new Error(String(error)))
+    }
   }
 
   /** Removes what rewrites have made superfluous. Not before a manifest that no longer needs it is durable. */
@@ -166,10 +181,20 @@ export class AofFolder {
 
   /** Removes what a crash has left of a rewrite. */
   removeTemporary(): void {
-    for (const kind of ['base', 'incr'] as const) {
-      const name = this.temporaryName(kind)
-      if (existsSync(this.pathOf(name))) this.removeLater(name)
+    const { files, log } = this.options
+    const prefix = decodePath(this.removedPrefix)
+    for (const name of readdirSync(this.path)) {
+      if (!name.startsWith(prefix)) continue
+      const path = join(this.path, name)
+      files.removeLater(path, (error) => {
+        if (error !== null) log.warning(`Cannot remove ${path}: ${systemErrorText(error)}`)
+      })
     }
+    for (const kind of ['base', 'incr'] as const) this.removeLater(this.temporaryName(kind))
+  }
+
+  private get removedPrefix(): string {
+    return `temp-${this.options.fileName}.removed-`
   }
 
   private get manifestPath(): string {

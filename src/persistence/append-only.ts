@@ -191,12 +191,15 @@ export class AppendOnly implements AofControl {
    * @throws LogLockedError, ManifestError, the system's error
    */
   lock(): void {
-    if (this.unlock !== null) return
-    const { config } = this.options
-    config.createDefaultDirectory()
-    // `dir` may have been changed since.
-    this.folder = this.folderOf()
-    const { folder } = this
+    const folder = this.folderOf()
+    if (this.unlock !== null) {
+      if (this.aof !== null || folder.path === this.folder.path) return
+      // `dir` has been changed while there was no log: the next start looks for one there.
+      this.unlock()
+      this.unlock = null
+    }
+    this.options.config.createDefaultDirectory()
+    this.folder = folder
     folder.create()
     const unlock = lockLog(join(realpathSync(folder.path), `${decodePath(folder.options.fileName)}.lock`))
     try {
@@ -229,6 +232,9 @@ export class AppendOnly implements AofControl {
     const { name } = manifest.incremental.at(-1)!
     // The file is there before the manifest names it: a crash in between leaves a file that nobody names.
     const fd = isNew ? folder.openNew(name) : folder.openExisting(name)
+    // A killed process may have left bytes that only the system's memory has. They are data now, and what comes behind
+    // them, in this file or the next one, must not be durable before they are.
+    if (!isNew) this.options.files.syncContent(fd)
     if (manifest !== folder.manifest) folder.persist(manifest)
     log.notice(`${isNew ? 'Creating' : 'Opening'} AOF incr file ${name} on server start`)
     const fileBytes = folder.sizeOf(name)
@@ -415,9 +421,7 @@ export class AppendOnly implements AofControl {
       journal.drain()
       this.openNext()
     } catch (error) {
-      log.warning(`Cannot begin to rewrite the append-only file: ${systemErrorText(error)}`)
-      this.isLastRewriteOk = false
-      return false
+      return this.cannotBegin(error)
     }
     this.rewrites++
     const { folder } = this
@@ -429,10 +433,8 @@ export class AppendOnly implements AofControl {
         if (rewrite === this.rewriteNumber && this.isRewriting) this.finishRewrite(format, error)
       })
     } catch (error) {
-      log.warning(`Cannot rewrite the append-only file in the background: ${systemErrorText(error)}`)
-      this.isLastRewriteOk = false
       if (this.state === AofState.Waiting) this.dropWaitingFile()
-      return false
+      return this.cannotBegin(error)
     }
     this.isRewriting = true
     this.isRewriteScheduled = false
@@ -440,6 +442,14 @@ export class AppendOnly implements AofControl {
     if (this.aof !== null) this.aof.isSyncPaused = this.pausesSyncs
     log.notice('Background append only file rewriting started')
     return true
+  }
+
+  /** Counts as a failure: what is tried again at each tick would try for ever otherwise. Returns false. */
+  private cannotBegin(error: unknown): false {
+    this.options.log.warning(`Cannot begin to rewrite the append-only file: ${systemErrorText(error)}`)
+    this.isLastRewriteOk = false
+    this.consecutiveFailures++
+    return false
   }
 
   /** Lets the log go on in a new file from here on. @throws Error: the log goes on as it was */

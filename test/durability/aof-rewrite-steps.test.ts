@@ -2,7 +2,7 @@
  * A rewrite of the append-only file, with the process ending before and after each operation on a file, and with each of
  * them failing: what was written is there afterwards, and the log can be loaded.
  */
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { AofState, RewriteOutcome } from '../../src/persistence/append-only.ts'
@@ -212,6 +212,18 @@ describe('a rewrite', () => {
     })
   })
 
+  test('and every other write comes behind what a killed process has left in the memory of the system', () => {
+    const { log } = opened()
+    log.set('a', '1')
+    log.endTurn()
+    log.appendOnly.close()
+    const files = new SteppedFiles()
+    const next = new LogUnderTest(directory, files)
+    logs.push(next)
+    next.open()
+    expect(files.steps.slice(-2)).toEqual(['open', 'syncContent'])
+  })
+
   test('keeps history files with aof-disable-auto-gc until that is switched off', () => {
     const { log, files } = opened({ 'aof-disable-auto-gc': 'yes', 'aof-use-rdb-preamble': 'no' })
     rewrite(log, files)
@@ -288,6 +300,25 @@ describe('a rewrite', () => {
     expect(manifest().filter((line) => line.endsWith('type i'))).toHaveLength(1)
   })
 
+  test('that cannot even begin is not tried for ever', () => {
+    const { log, files } = opened({ 'auto-aof-rewrite-percentage': 1, 'auto-aof-rewrite-min-size': 0 })
+    log.set('a', '1')
+    log.endTurn()
+    const open = files.open.bind(files)
+    files.open = () => {
+      throw new Error('ENOSPC')
+    }
+    for (let i = 0; i < 50; i++) log.appendOnly.tick()
+    expect(log.log.warnings.map((line) => line.slice(0, 20))).toEqual([
+      ...Array<string>(3).fill('Cannot begin to rewr'),
+      'Background AOF rewri',
+    ])
+    files.open = open
+    log.nowMs += 60_000
+    log.appendOnly.tick()
+    expect(log.appendOnly.isRewriting).toBe(true)
+  })
+
   test('is refused while the log cannot be written', () => {
     const { log, files } = opened()
     log.set('a', '1')
@@ -315,9 +346,9 @@ describe('a rewrite', () => {
 })
 
 describe('appendonly at run time', () => {
-  function off(): { log: LogUnderTest; files: SteppedFiles } {
+  function off(options: Record<string, string> = {}): { log: LogUnderTest; files: SteppedFiles } {
     const files = new SteppedFiles()
-    const log = new LogUnderTest(directory, files)
+    const log = new LogUnderTest(directory, files, options)
     logs.push(log)
     log.data.set('before', '1')
     return { log, files }
@@ -389,6 +420,60 @@ describe('appendonly at run time', () => {
     expect(log.appendOnly.close()).toBe(true)
     expect(loadedFrom(directory)).toEqual(log.data)
     expect(names()).toEqual(['appendonly.aof.2.base.rdb', 'appendonly.aof.2.incr.aof', 'appendonly.aof.manifest'])
+  })
+
+  test('yes right after no does not lose its files to what no has removed', () => {
+    const { log, files } = off()
+    log.appendOnly.enable(false)
+    log.appendOnly.disable()
+    expect(log.appendOnly.enable(false)).toBeNull()
+    log.set('meanwhile', '1')
+    log.endTurn()
+    // Only now does the thread pool come to the removal.
+    files.settle()
+    log.base.finish()
+    files.settle()
+    expect(log.appendOnly.state).toBe(AofState.On)
+    expect(log.appendOnly.close()).toBe(true)
+    expect(loadedFrom(directory)).toEqual(log.data)
+    expect(readdirSync(join(directory, 'appendonlydir')).filter((name) => name.startsWith('temp-'))).toEqual([])
+  })
+
+  test('yes is not hindered by what a killed process has left, which is removed', () => {
+    const { log, files } = off()
+    const folder = join(directory, 'appendonlydir')
+    mkdirSync(folder)
+    for (const name of ['incr', 'base', 'removed-1', 'removed-7'])
+      writeFileSync(join(folder, `temp-appendonly.aof.${name}`), 'left')
+    log.appendOnly.enable(false)
+    files.settle()
+    log.base.finish()
+    files.settle()
+    expect(log.appendOnly.state).toBe(AofState.On)
+    expect(loadedFrom(directory)).toEqual(log.data)
+    expect(readdirSync(folder).filter((name) => name.startsWith('temp-'))).toEqual([])
+  })
+
+  test('yes makes the log where dir is now', () => {
+    const { log, files } = off({ 'enable-protected-configs': 'yes' })
+    log.appendOnly.enable(false)
+    log.base.finish()
+    log.appendOnly.disable()
+    const other = temporaryDirectory()
+    expect(log.config.set([['dir', other]], { isLocalClient: true, isLoading: false })).toBeNull()
+    log.set('after', '1')
+    log.endTurn()
+    expect(log.appendOnly.enable(false)).toBeNull()
+    log.base.finish()
+    files.settle()
+    // Others may use the old one.
+    const next = new LogUnderTest(directory, new SteppedFiles())
+    logs.push(next)
+    next.open()
+    expect(loadedFrom(directory).get('after')).toBeUndefined()
+    expect(log.appendOnly.close()).toBe(true)
+    expect(loadedFrom(other)).toEqual(log.data)
+    rmSync(other, { recursive: true })
   })
 
   test('no while the first rewrite is under way leaves nothing', () => {

@@ -4,7 +4,7 @@
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type ConfigOptions, configFromOptions } from '../../src/config/config.ts'
+import { type Config, type ConfigOptions, configFromOptions } from '../../src/config/config.ts'
 import { type FileDone, Files } from '../../src/files/files.ts'
 import { AppendOnly, type BaseFormat, type BaseWriter } from '../../src/persistence/append-only.ts'
 import { Journal } from '../../src/persistence/journal.ts'
@@ -158,13 +158,15 @@ export class LogUnderTest {
   readonly base = new FakeBaseWriter(this.data)
   readonly journal = new Journal(new Arena())
   readonly log = new TestLog()
+  readonly config: Config
   readonly appendOnly: AppendOnly
   nowMs = 1_700_000_000_000
   progress = 0
 
   constructor(directory: string, files: Files, options: ConfigOptions = {}) {
+    this.config = configFromOptions({ dir: directory, 'auto-aof-rewrite-percentage': 0, ...options })
     this.appendOnly = new AppendOnly({
-      config: configFromOptions({ dir: directory, 'auto-aof-rewrite-percentage': 0, ...options }),
+      config: this.config,
       log: this.log,
       files,
       journal: this.journal,
