@@ -10,7 +10,7 @@
  */
 import { hash } from 'node:crypto'
 import { formatDouble17 } from '../../bytes/double.ts'
-import { SHA1_BYTES, sha1 } from '../../bytes/sha1.ts'
+import { SHA1_WORDS, sha1, sha1Bytes, sha1OfSum } from '../../bytes/sha1.ts'
 import type { Database } from '../../keyspace/database.ts'
 import { Element } from '../../structures/element.ts'
 import { Kind, TYPE_OF_KIND } from '../../structures/kind.ts'
@@ -25,45 +25,55 @@ import { openZset } from '../zset/zset-access.ts'
 
 /** Up to here a sum of our own is quicker than a call of node:crypto, in bytes. */
 const SHORT_BYTES_MAX = 128
-const SUM: Buffer = Buffer.alloc(SHA1_BYTES)
-/** Numbers of types, in Redis' objects. */
-const TYPE_NUMBERS: Readonly<Record<string, number>> = { string: 0, list: 1, set: 2, zset: 3, hash: 4, stream: 6 }
+const SCRATCH: Buffer = Buffer.alloc(SHORT_BYTES_MAX)
+const SUM = new Int32Array(SHA1_WORDS)
+/** Sums of the types' numbers in Redis' objects. */
+const TYPE_SUMS: Readonly<Record<string, Int32Array>> = {
+  string: sumOfWord(0),
+  list: sumOfWord(1),
+  set: sumOfWord(2),
+  zset: sumOfWord(3),
+  hash: sumOfWord(4),
+  stream: sumOfWord(6),
+}
 /** Stands for the expire time, whatever it is. */
 const EXPIRE_MARK = '!!expire!!'
 
 /** Digest of all databases, in hexadecimal. */
 export function datasetDigest(ctx: CommandContext): string {
-  const total = Buffer.alloc(SHA1_BYTES)
+  const total = new Int32Array(SHA1_WORDS)
+  const digest = new Int32Array(SHA1_WORDS)
   for (const db of ctx.keyspace.databases) {
     let isEmpty = true
     for (let row = 0; row < db.size; row++) {
       if (!db.isLive(row)) continue
-      if (isEmpty) chain(total, bigEndian(db.index))
+      if (isEmpty) chain(total, sumOfWord(db.index))
       isEmpty = false
-      const digest = Buffer.alloc(SHA1_BYTES)
+      digest.fill(0)
       chainText(digest, db.keyText(row))
       addValue(digest, ctx, db, row)
+      sha1OfSum(digest)
       combine(total, digest)
     }
   }
-  return total.toString('hex')
+  return sha1Bytes(total).toString('hex')
 }
 
 /** Digest of one value with its type and whether it expires, in hexadecimal. */
 export function valueDigest(ctx: CommandContext, db: Database, row: number): string {
-  const digest = Buffer.alloc(SHA1_BYTES)
+  const digest = new Int32Array(SHA1_WORDS)
   addValue(digest, ctx, db, row)
-  return digest.toString('hex')
+  return sha1Bytes(digest).toString('hex')
 }
 
-function addValue(digest: Buffer, ctx: CommandContext, db: Database, row: number): void {
+function addValue(digest: Int32Array, ctx: CommandContext, db: Database, row: number): void {
   const type = TYPE_OF_KIND[db.kind(row)]!
-  chain(digest, bigEndian(TYPE_NUMBERS[type]!))
+  chain(digest, TYPE_SUMS[type]!)
   addContent(digest, ctx, db, row, type)
   if (db.expireTime(row) >= 0) combineText(digest, EXPIRE_MARK)
 }
 
-function addContent(digest: Buffer, ctx: CommandContext, db: Database, row: number, type: string): void {
+function addContent(digest: Int32Array, ctx: CommandContext, db: Database, row: number, type: string): void {
   switch (type) {
     case 'string':
       chainText(digest, db.kind(row) === Kind.StringInteger ? String(db.value(row)) : db.arena.text(db.ref(row)))
@@ -85,7 +95,7 @@ function addContent(digest: Buffer, ctx: CommandContext, db: Database, row: numb
   }
 }
 
-function addList(digest: Buffer, ctx: CommandContext, db: Database, row: number): void {
+function addList(digest: Int32Array, ctx: CommandContext, db: Database, row: number): void {
   openList(db, row, ctx.list)
   const cursor = ctx.list.rewind()
   const element = new Element()
@@ -95,7 +105,7 @@ function addList(digest: Buffer, ctx: CommandContext, db: Database, row: number)
   }
 }
 
-function addHash(digest: Buffer, ctx: CommandContext, db: Database, row: number): void {
+function addHash(digest: Int32Array, ctx: CommandContext, db: Database, row: number): void {
   openHash(db, row, ctx.hash)
   const cursor = ctx.hash.walk()
   const field = new Element()
@@ -103,14 +113,14 @@ function addHash(digest: Buffer, ctx: CommandContext, db: Database, row: number)
   while (cursor.advance(field, value)) combinePair(digest, field.text(), value.text())
 }
 
-function addSet(digest: Buffer, ctx: CommandContext, db: Database, row: number): void {
+function addSet(digest: Int32Array, ctx: CommandContext, db: Database, row: number): void {
   openSet(db, row, ctx.set)
   const cursor = ctx.set.walk()
   const member = new Element()
   while (cursor.advance(member)) combineText(digest, member.text())
 }
 
-function addZset(digest: Buffer, ctx: CommandContext, db: Database, row: number): void {
+function addZset(digest: Int32Array, ctx: CommandContext, db: Database, row: number): void {
   openZset(db, row, ctx.zset)
   const { members: cursor } = ctx.zset
   const member = new Element()
@@ -121,7 +131,7 @@ function addZset(digest: Buffer, ctx: CommandContext, db: Database, row: number)
   }
 }
 
-function addStream(digest: Buffer, db: Database, row: number): void {
+function addStream(digest: Int32Array, db: Database, row: number): void {
   const stream = db.object(row)
   if (!(stream instanceof Stream)) throw new TypeError(`Cannot digest a value of kind ${db.kind(row)}`)
   const cursor = new StreamCursor()
@@ -141,38 +151,48 @@ function addStream(digest: Buffer, db: Database, row: number): void {
   }
 }
 
-function combinePair(digest: Buffer, first: string, second: string): void {
-  const pair = Buffer.alloc(SHA1_BYTES)
+function combinePair(digest: Int32Array, first: string, second: string): void {
+  const pair = new Int32Array(SHA1_WORDS)
   chainText(pair, first)
   chainText(pair, second)
+  sha1OfSum(pair)
   combine(digest, pair)
 }
 
-function combineText(digest: Buffer, text: string): void {
-  combine(digest, Buffer.from(text, 'latin1'))
+function combineText(digest: Int32Array, text: string): void {
+  sumText(text)
+  combine(digest, SUM)
 }
 
-function chainText(digest: Buffer, text: string): void {
-  chain(digest, Buffer.from(text, 'latin1'))
+function chainText(digest: Int32Array, text: string): void {
+  sumText(text)
+  chain(digest, SUM)
 }
 
-function combine(digest: Buffer, bytes: Buffer): void {
-  sum(bytes, SUM)
-  for (let i = 0; i < SHA1_BYTES; i++) digest[i]! ^= SUM[i]!
+function chain(digest: Int32Array, sum: Int32Array): void {
+  combine(digest, sum)
+  sha1OfSum(digest)
 }
 
-function chain(digest: Buffer, bytes: Buffer): void {
-  combine(digest, bytes)
-  sum(digest, digest)
+function combine(digest: Int32Array, sum: Int32Array): void {
+  for (let i = 0; i < SHA1_WORDS; i++) digest[i]! ^= sum[i]!
 }
 
-function sum(bytes: Buffer, target: Buffer): void {
-  if (bytes.length <= SHORT_BYTES_MAX) sha1(bytes, 0, bytes.length, target, 0)
-  else hash('sha1', bytes, 'buffer').copy(target)
+/** Writes the sum of a text's bytes to SUM. */
+function sumText(text: string): void {
+  if (text.length <= SHORT_BYTES_MAX) {
+    sha1(SCRATCH, 0, SCRATCH.latin1Write(text, 0, text.length), SUM)
+    return
+  }
+  const bytes = hash('sha1', Buffer.from(text, 'latin1'), 'buffer')
+  for (let i = 0; i < SHA1_WORDS; i++) SUM[i] = bytes.readInt32BE(i * 4)
 }
 
-function bigEndian(value: number): Buffer {
+/** The sum of the four bytes of a number, the highest first. */
+function sumOfWord(value: number): Int32Array {
   const bytes = Buffer.alloc(4)
   bytes.writeUInt32BE(value)
-  return bytes
+  const sum = new Int32Array(SHA1_WORDS)
+  sha1(bytes, 0, bytes.length, sum)
+  return sum
 }
