@@ -10,6 +10,8 @@ export interface Hidden {
   readonly fields: readonly string[]
   /** Whether pending entries that are deleted from the stream are. */
   readonly deletedPending: boolean
+  /** Whether consumers without pending entries are. */
+  readonly idleConsumers: boolean
 }
 
 /** What differs after loading although nothing is lost: the shape of an index. */
@@ -20,11 +22,14 @@ const SHAPE_FIELDS = ['radix-tree-keys', 'radix-tree-nodes']
  */
 const COMMAND_FIELDS = [...SHAPE_FIELDS, 'seen-time', 'active-time', 'idle', 'inactive', 'entries-read', 'lag']
 
-/** What snapshots do not keep, what a log does not, and what a base of commands does not: as in Redis, XCLAIM makes no entry pending that is deleted. */
+/**
+ * What snapshots do not keep, what a log does not, and what a base of commands does not, all as in Redis: a consumer is
+ * recorded with the first entry that it gets, and XCLAIM makes no entry pending that is deleted.
+ */
 export const LostIn = {
-  Rdb: { fields: SHAPE_FIELDS, deletedPending: false },
-  Log: { fields: COMMAND_FIELDS, deletedPending: false },
-  LogOfCommands: { fields: [...COMMAND_FIELDS, 'pel-count'], deletedPending: true },
+  Rdb: { fields: SHAPE_FIELDS, deletedPending: false, idleConsumers: false },
+  Log: { fields: COMMAND_FIELDS, deletedPending: false, idleConsumers: true },
+  LogOfCommands: { fields: [...COMMAND_FIELDS, 'pel-count'], deletedPending: true, idleConsumers: true },
 } as const satisfies Record<string, Hidden>
 
 const READERS: Readonly<Record<string, (key: string) => string[]>> = {
@@ -102,9 +107,16 @@ function canonicalStream(stream: readonly Reply[], hidden: Hidden): Reply {
           item,
           (value[++i] as Reply[][]).filter(([id]) => existing.has(id!)),
         )
+      else if (item === 'consumers' && hidden.idleConsumers)
+        kept.push(item, (visit(value[++i]!) as Reply[][]).filter(hasPending))
       else kept.push(visit(item))
     }
     return kept
   }
   return visit([...stream])
+}
+
+function hasPending(consumer: readonly Reply[]): boolean {
+  const pending = consumer[consumer.indexOf('pending') + 1]
+  return Array.isArray(pending) && pending.length > 0
 }
