@@ -9,8 +9,10 @@ import { type Files, SYSTEM_FILES } from '../../files/files.ts'
 import type { RecordBuffer } from '../rdb/record-buffer.ts'
 import { SnapshotFile, type SnapshotFileOptions } from './snapshot-file.ts'
 
-/** Buffers on their way to the thread or back. */
+/** Buffers on their way to the thread or back, while the walk goes on; and how many of them are kept for more. */
 const BUFFERS_MAX = 4
+/** Larger buffers, which one large value has made, are not used again. */
+const SPARE_BYTES_MAX = 2 * 1024 * 1024
 
 /** From the walk to the thread. The buffers are transferred. */
 export type WriterRequest =
@@ -46,12 +48,16 @@ export interface SnapshotWriter {
   /** Whether the walk should wait. */
   readonly isFull: boolean
   readonly writtenBytes: number
+  /** Memory of what was taken and is not written. */
+  readonly heldBytes: number
   /** Takes the content of `records`, which is empty afterwards. Failures are told to the events. */
   write(records: RecordBuffer): void
   /** No more will come. */
   complete(): void
   /** Gives the file up and removes it. No event follows. */
   discard(): void
+  /** Calls back when nobody uses the file any more, after its end or `discard`: only then may its name be used again. */
+  whenGone(then: () => void): void
 }
 
 /** Writes in a thread. */
@@ -62,8 +68,12 @@ export class ThreadWriter implements SnapshotWriter {
   private readonly spare: { bytes: ArrayBuffer; marks: ArrayBuffer }[] = []
   private underWay = 0
   private isOver: boolean = false
+  /** Resolves when the thread is no more. */
+  private ending: Promise<unknown> | null = null
   writtenBytes = 0
+  heldBytes = 0
 
+  /** @throws the system's error when it has no thread to spare */
   constructor(options: SnapshotFileOptions, events: WriterEvents) {
     this.path = options.path
     this.events = events
@@ -85,6 +95,7 @@ export class ThreadWriter implements SnapshotWriter {
     this.underWay++
     const { length, markCount } = records
     const { bytes, marks } = records.exchange(this.spare.pop() ?? null)
+    this.heldBytes += bytes.byteLength + marks.byteLength
     const request: WriterRequest = { type: 'records', bytes, length, marks, markCount }
     this.worker.postMessage(request, [bytes, marks])
   }
@@ -94,10 +105,22 @@ export class ThreadWriter implements SnapshotWriter {
   }
 
   discard(): void {
-    this.isOver = true
-    // At once, because the process may be about to end; and again where a file that is open cannot be removed (Windows).
+    // At once, because the process may be about to end; and again, as the thread may be about to make it.
     removeQuietly(this.path)
-    void this.worker.terminate().then(() => removeQuietly(this.path))
+    this.end()
+    void this.ending?.then(() => removeQuietly(this.path))
+  }
+
+  whenGone(then: () => void): void {
+    if (this.ending === null) then()
+    else void this.ending.then(then)
+  }
+
+  private end(): void {
+    this.isOver = true
+    this.heldBytes = 0
+    this.spare.length = 0
+    this.ending ??= this.worker.terminate()
   }
 
   private received(report: WriterReport): void {
@@ -108,20 +131,20 @@ export class ThreadWriter implements SnapshotWriter {
     }
     this.writtenBytes = report.writtenBytes
     if (report.type === 'written') {
+      const { bytes, marks } = report
       this.underWay--
-      this.spare.push({ bytes: report.bytes, marks: report.marks })
+      this.heldBytes -= bytes.byteLength + marks.byteLength
+      if (this.spare.length < BUFFERS_MAX && bytes.byteLength <= SPARE_BYTES_MAX) this.spare.push({ bytes, marks })
       this.events.drained()
       return
     }
-    this.isOver = true
-    void this.worker.terminate()
+    this.end()
     this.events.completed()
   }
 
   private failed(error: Error): void {
     if (this.isOver) return
-    this.isOver = true
-    void this.worker.terminate()
+    this.end()
     removeQuietly(this.path)
     this.events.failed(error)
   }
@@ -135,6 +158,7 @@ export class DirectWriter implements SnapshotWriter {
   private file: SnapshotFile | null = null
   private isOver: boolean = false
   readonly isFull = false
+  readonly heldBytes = 0
 
   constructor(options: SnapshotFileOptions, files: Files, events: WriterEvents) {
     this.options = options
@@ -159,6 +183,10 @@ export class DirectWriter implements SnapshotWriter {
   discard(): void {
     if (!this.isOver) this.file?.discard()
     this.isOver = true
+  }
+
+  whenGone(then: () => void): void {
+    then()
   }
 
   /** Returns false when it failed, which the events have been told. */

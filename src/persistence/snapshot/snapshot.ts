@@ -40,6 +40,11 @@ const RECORDS_MIN_BYTES = 512 * 1024
 /** Keys freed at once of a database that was cleared, and elements of a collection that was removed. */
 const FREE_COUNT = 512
 
+/** Room for what stands before the elements of a big value: most keys are short. */
+const HEAD_CAPACITY = 128
+/** A queue is not cut for fewer tasks that are no longer in it. */
+const TAKEN_MIN = 64
+
 const NO_KEY = Buffer.alloc(0)
 
 /** A snapshot that was given up. */
@@ -173,13 +178,19 @@ class SnapshotWalk implements KeyspaceWalk, WriterEvents {
   private readonly writer: SnapshotWriter
   private readonly parts: RowMarks[] = []
   private part = 0
-  private readonly records = new RecordBuffer()
+  private records = new RecordBuffer()
   private recordsDb = -1
-  /** Keys written while a collection is in the midst of the records. */
-  private readonly beside = new RecordBuffer()
+  /** Keys written while a collection is in the midst of the records; `besideFull` comes first. */
+  private beside = new RecordBuffer()
+  private besideFull: RecordBuffer[] = []
   private besideDb = -1
   private current: BigTask | null = null
-  private readonly waiting: BigTask[] = []
+  /** Tasks from `taken` on are still to begin. There may be as many as there are big values. */
+  private waiting: BigTask[] = []
+  private taken = 0
+  /** All tasks, by what they write. */
+  private readonly taskOfObject = new Map<Collection, BigTask>()
+  private readonly taskOfString = new Map<Ref, BigTask>()
   /** Databases that were cleared: nobody else has them any more. */
   private readonly cleared: Database[] = []
   /** Collections whose keys were removed before they were written. */
@@ -214,8 +225,9 @@ class SnapshotWalk implements KeyspaceWalk, WriterEvents {
   }
 
   get heldBytes(): number {
-    let bytes = this.records.bytes.length + this.beside.bytes.length
-    for (const task of this.tasks()) bytes += task.head.bytes.length + task.record.heldBytes
+    let bytes = this.writer.heldBytes + this.records.capacity + this.beside.capacity
+    for (const full of this.besideFull) bytes += full.capacity
+    for (const task of this.tasks()) bytes += task.head.capacity + task.record.heldBytes
     for (const marks of this.parts) bytes += marks.bytes
     return bytes
   }
@@ -243,19 +255,18 @@ class SnapshotWalk implements KeyspaceWalk, WriterEvents {
       this.writeRow(db, row)
       if (db.marks === null || db.marks.isDone(row)) return
       // It is a long string, which cannot wait any longer.
-      const ref = db.ref(row)
-      for (const task of this.tasks()) if (task.ref === ref) task.record.keepRest()
+      this.taskOfString.get(db.ref(row))?.record.keepRest()
       db.marks.setDone(row)
     })
+    // The writer may be full, but one buffer for all that changes meanwhile would be copied again and again as it grows.
+    this.handOver(RECORDS_MIN_BYTES)
   }
 
   takes(object: Collection): boolean {
-    for (const task of this.tasks()) {
-      if (task.object !== object) continue
-      task.isOwned = true
-      return true
-    }
-    return false
+    const task = this.taskOfObject.get(object)
+    if (task === undefined) return false
+    task.isOwned = true
+    return true
   }
 
   detached(db: Database): void {
@@ -315,11 +326,16 @@ class SnapshotWalk implements KeyspaceWalk, WriterEvents {
     this.isTold = true
     for (const task of this.tasks()) this.endTask(task)
     this.current = null
-    this.waiting.length = 0
+    this.waiting = []
+    this.taken = 0
+    // What is left of them is of no use, and may be much.
+    this.records = new RecordBuffer(0)
+    this.beside = new RecordBuffer(0)
+    this.besideFull = []
     this.removeMarks()
     this.endPause()
     this.schedule()
-    this.request.done(error)
+    this.writer.whenGone(() => this.request.done(error))
   }
 
   private removeMarks(): void {
@@ -384,8 +400,8 @@ class SnapshotWalk implements KeyspaceWalk, WriterEvents {
       this.takeBeside()
       return
     }
-    const next = this.waiting.shift()
-    if (next !== undefined) {
+    const next = this.takeWaiting()
+    if (next !== null) {
       this.selectInRecords(next.marks)
       this.records.append(next.head)
       this.current = next
@@ -410,7 +426,7 @@ class SnapshotWalk implements KeyspaceWalk, WriterEvents {
         keys--
         this.writeRow(db, row)
         // A big value comes first, so that few of them wait.
-        if (this.waiting.length > 0) keys = 0
+        if (this.waiting.length > this.taken) keys = 0
       }
       if (marks.cursor === 0) this.part++
     }
@@ -435,19 +451,37 @@ class SnapshotWalk implements KeyspaceWalk, WriterEvents {
     if (this.besideDb !== marks.index) this.format.database(this.beside, marks.index, marks.size, marks.expiring)
     this.besideDb = marks.index
     this.format.value(this.beside, db, row)
+    if (this.beside.length < RECORDS_MIN_BYTES) return
+    this.besideFull.push(this.beside)
+    this.beside = new RecordBuffer()
   }
 
   private beginTask(db: Database, marks: RowMarks, row: number): void {
     const isString = isLongString(db, row)
     const ref = isString ? db.ref(row) : NO_REF
     // A long string is met again when its row has moved.
-    if (isString && this.tasks().some((task) => task.ref === ref)) return
+    if (isString && this.taskOfString.has(ref)) return
     if (!isString) marks.setDone(row)
     this.keysDone++
-    const head = new RecordBuffer()
+    const head = new RecordBuffer(HEAD_CAPACITY)
     const record = this.format.big(head, db, row)
     const key = isString ? Buffer.from(db.keyText(row), 'latin1') : NO_KEY
-    this.waiting.push({ marks, object: isString ? null : db.object(row), key, ref, head, record, isOwned: false })
+    const object = isString ? null : db.object(row)
+    const task: BigTask = { marks, object, key, ref, head, record, isOwned: false }
+    this.waiting.push(task)
+    if (object === null) this.taskOfString.set(ref, task)
+    else this.taskOfObject.set(object, task)
+  }
+
+  private takeWaiting(): BigTask | null {
+    const task = this.waiting[this.taken]
+    if (task === undefined) return null
+    this.taken++
+    if (this.taken >= TAKEN_MIN && this.taken * 2 >= this.waiting.length) {
+      this.waiting = this.waiting.slice(this.taken)
+      this.taken = 0
+    }
+    return task
   }
 
   /** A long string is whole, or kept: its changes matter no more. */
@@ -464,7 +498,12 @@ class SnapshotWalk implements KeyspaceWalk, WriterEvents {
   }
 
   private takeBeside(): void {
-    if (this.beside.length === 0) return
+    if (this.besideDb === -1) return
+    if (this.besideFull.length > 0) {
+      this.handOver(1)
+      for (const full of this.besideFull) if (!this.isTold) this.writer.write(full)
+      this.besideFull = []
+    }
     this.records.append(this.beside)
     this.recordsDb = this.besideDb
     this.beside.reset()
@@ -494,8 +533,13 @@ class SnapshotWalk implements KeyspaceWalk, WriterEvents {
 
   private endTask(task: BigTask): void {
     task.record.close()
-    if (task.object === null) this.markString(task)
-    else if (task.isOwned) this.removed.push(task.object)
+    if (task.object === null) {
+      this.taskOfString.delete(task.ref)
+      this.markString(task)
+      return
+    }
+    this.taskOfObject.delete(task.object)
+    if (task.isOwned) this.removed.push(task.object)
   }
 
   private get hasToFree(): boolean {
@@ -514,6 +558,7 @@ class SnapshotWalk implements KeyspaceWalk, WriterEvents {
   }
 
   private tasks(): BigTask[] {
-    return this.current === null ? this.waiting : [this.current, ...this.waiting]
+    const waiting = this.waiting.slice(this.taken)
+    return this.current === null ? waiting : [this.current, ...waiting]
   }
 }
