@@ -5,7 +5,9 @@
  * Operations of one call block; those named `…Later` run on the thread pool. Errors are those of node:fs.
  */
 import {
+  close,
   closeSync,
+  constants,
   existsSync,
   fdatasync,
   fdatasyncSync,
@@ -86,8 +88,26 @@ export class Files {
     closeSync(fd)
   }
 
+  closeLater(fd: number, done: FileDone): void {
+    close(fd, (error) => done(error ?? null))
+  }
+
   rename(from: string, to: string): void {
     renameSync(from, to)
+  }
+
+  /**
+   * Renames a file to the name of another, which is gone then. The system would give the space of a big one free before it
+   * returns (hundreds of milliseconds for a gigabyte): that is left to the thread pool.
+   */
+  supersede(from: string, to: string): void {
+    const old = openIfPossible(to)
+    try {
+      this.rename(from, to)
+    } finally {
+      // Nothing was written to it: how closing it ends does not matter.
+      if (old !== null) this.closeLater(old, () => {})
+    }
   }
 
   /** Removes a file; one that is not there is no error. */
@@ -128,3 +148,14 @@ export class Files {
 }
 
 export const SYSTEM_FILES: Files = new Files()
+
+/** Null when it is not there or cannot be read, and on Windows, where an open file cannot be replaced. */
+function openIfPossible(path: string): number | null {
+  if (process.platform === 'win32') return null
+  try {
+    // A pipe of that name must not be waited for.
+    return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
+  } catch {
+    return null
+  }
+}

@@ -194,7 +194,7 @@ export class Saving implements SaveControl {
   /** Gives a complete file its name. @throws the system's error */
   private publish(path: string): void {
     const target = this.path()
-    this.files.rename(path, target)
+    this.files.supersede(path, target)
     this.files.syncDirectory(dirname(target))
   }
 
