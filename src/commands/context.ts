@@ -155,6 +155,10 @@ export interface ServerControl extends BlockingControl {
    * could not be written; `isForced`: that is no reason to go on.
    */
   shutdown(save: ShutdownSave, isForced: boolean): boolean
+  /** Takes back a shutdown that a signal has asked for and that has not begun. Returns false when there is none. */
+  abortShutdown(): boolean
+  /** Ends the process as a crash would, with a report that shows `stack`; null where nobody runs the process. */
+  readonly onCrash: ((stack: string) => void) | null
 }
 
 export class CommandContext {

@@ -84,6 +84,13 @@ export interface Clock {
   now(): number
 }
 
+/** A wish of a signal to end the process. */
+export interface ShutdownRequest {
+  begin(): void
+  /** Somebody has taken it back. */
+  aborted(): void
+}
+
 export interface ServerOptions {
   readonly config: Config
   readonly log: Log
@@ -127,6 +134,8 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
   onShutdown: (() => void) | null = null
   /** As `onShutdown`, from the midst of a script that keeps the loop from going on: must end the process at once. */
   onShutdownNow: (() => void) | null = null
+  /** Ends the process by DEBUG SEGFAULT; set by whoever runs it. */
+  onCrash: ((stack: string) => void) | null = null
   /** Loads the data from the log again; set by whoever opened it. */
   onReloadLog: (() => boolean) | null = null
   /** Loads the snapshot in `dir`; set by whoever runs the server. */
@@ -157,6 +166,7 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
   private timerAt = Number.POSITIVE_INFINITY
   private cronTimer: NodeJS.Timeout | null = null
   private cronRuns = 0
+  private requestedShutdown: ShutdownRequest | null = null
   private isClosing: boolean = false
   private foreignLoggedMs = Number.NEGATIVE_INFINITY
 
@@ -441,6 +451,22 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
     if (this.onShutdown === null || !this.prepareShutdown(save, isForced)) return false
     // Not from within a command: the turn ends first, with the replies of all who were served in it.
     setImmediate(this.onShutdown)
+    return true
+  }
+
+  /** Begins to end the process at the next tick of the cron, unless SHUTDOWN ABORT comes first. */
+  requestShutdown(request: ShutdownRequest): void {
+    // Without a cron there is nobody either who could take it back.
+    if (this.cronTimer === null) request.begin()
+    else this.requestedShutdown = request
+  }
+
+  abortShutdown(): boolean {
+    const request = this.requestedShutdown
+    if (request === null) return false
+    this.requestedShutdown = null
+    this.log.notice('Shutdown manually aborted.')
+    request.aborted()
     return true
   }
 
@@ -924,6 +950,12 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
   private readonly cron = (): void => {
     if (this.isCronPaused) return
     this.readClock()
+    const shutdown = this.requestedShutdown
+    if (shutdown !== null) {
+      this.requestedShutdown = null
+      shutdown.begin()
+      return
+    }
     this.cronRuns++
     const now = this.keyspace.now
     this.stats.sample(performance.now())

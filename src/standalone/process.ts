@@ -14,7 +14,7 @@ import type { Config } from '../config/config.ts'
 import { ConfigError } from '../config/config-error.ts'
 import { type LoadedConfig, loadConfig } from '../config/redis-conf.ts'
 import { REDIS_VERSION } from '../config/version.ts'
-import { ServerLog } from '../observe/log.ts'
+import { type Log, ServerLog } from '../observe/log.ts'
 import { AofLoadError } from '../persistence/aof-load.ts'
 import { LogLockedError } from '../persistence/lock.ts'
 import { ManifestError } from '../persistence/manifest.ts'
@@ -23,6 +23,7 @@ import { type Annex, Broker, ListenError } from '../server/broker.ts'
 import { allowInlining } from '../server/compiler-flags.ts'
 import type { Server } from '../server/server.ts'
 import { TlsConfigError } from '../server/tls-settings.ts'
+import { reportCrashes } from './crash-report.ts'
 
 /** Runs the server until a signal or SHUTDOWN ends it. */
 export async function runProcess(argv: readonly string[]): Promise<void> {
@@ -86,8 +87,7 @@ async function runRemote(loaded: LoadedConfig): Promise<void> {
   const { startRemote } = await import('./remote.ts')
   const remote = await startRemote(config, log)
   const stop = createStop({ close: () => remote.close().then(() => true) }, config, log)
-  process.on('SIGTERM', () => stop('SIGTERM'))
-  process.on('SIGINT', () => stop('SIGINT'))
+  followSignals(log, (signal) => stop(signal))
   process.on('SIGHUP', () => log.reopen())
   writePidFile(inDirectory(config, config.text('pidfile')), log)
 }
@@ -97,14 +97,21 @@ async function runBroker(loaded: LoadedConfig): Promise<void> {
   const log = openLog(loaded)
   const broker = new Broker({ config, log, openAnnex: (server) => openAnnex(server, config, log) })
   const stop = createStop(broker, config, log)
-  broker.server.onShutdown = () => stop('SHUTDOWN')
+  broker.server.onShutdown = () => void stop('SHUTDOWN')
   broker.server.onShutdownNow = () => {
     log.notice('SHUTDOWN received while a script runs, shutting down')
     exit(config, log, broker.closeNow())
   }
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.on(signal, () => stop(signal, () => prepareShutdown(broker.server, signal)))
-  }
+  const { server } = broker
+  followSignals(log, (signal, ended) => {
+    server.requestShutdown({
+      begin: () => {
+        if (!stop(signal, () => prepareShutdown(server, signal))) ended()
+      },
+      aborted: ended,
+    })
+  })
+  reportCrashes(server, log)
   process.on('SIGHUP', () => log.reopen())
   allowInlining()
   // With a gateway, whose modules leave as much as all else, once is enough: when they are loaded.
@@ -121,8 +128,28 @@ async function runBroker(loaded: LoadedConfig): Promise<void> {
   writePidFile(inDirectory(config, config.text('pidfile')), log)
 }
 
+/**
+ * Calls `begin` for the first signal that asks the process to end; it tells by `ended` when nothing comes of that. Ctrl-C
+ * for the second time ends the process at once: whoever sits there does not want to wait.
+ */
+function followSignals(log: Log, begin: (signal: EndSignal, ended: () => void) => void): void {
+  let isEnding = false
+  const ended = (): void => {
+    isEnding = false
+  }
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      if (isEnding && signal === 'SIGINT') process.exit(1)
+      if (isEnding) return
+      isEnding = true
+      log.warning(`Received ${signal} scheduling shutdown...`)
+      begin(signal, ended)
+    })
+  }
+}
+
 /** What comes before the process ends for a signal; the directives `shutdown-on-sig…` say what. */
-function prepareShutdown(server: Server, signal: 'SIGTERM' | 'SIGINT'): boolean {
+function prepareShutdown(server: Server, signal: EndSignal): boolean {
   const words = server.config.value(signal === 'SIGTERM' ? 'shutdown-on-sigterm' : 'shutdown-on-sigint')
   const isNever = words.includes('nosave')
   const save = words.includes('save') ? ShutdownSave.Always : isNever ? ShutdownSave.Never : ShutdownSave.IfConfigured
@@ -151,21 +178,19 @@ interface Stoppable {
   close(): Promise<boolean>
 }
 
-/** Stops for a reason; `prepare` may say that it cannot be. */
-type Stop = (reason: string, prepare?: () => boolean) => void
+type EndSignal = 'SIGTERM' | 'SIGINT'
+
+/** Stops for a reason; `prepare` may say that it cannot be, which is what is returned. */
+type Stop = (reason: string, prepare?: () => boolean) => boolean
 
 function createStop(running: Stoppable, config: Config, log: ServerLog): Stop {
   let isStopping = false
   return (reason, prepare = () => true) => {
-    if (isStopping) {
-      // Ctrl-C for the second time: whoever sits there does not want to wait.
-      if (reason === 'SIGINT') process.exit(1)
-      return
-    }
+    if (isStopping) return true
     log.notice(`${reason} received, shutting down`)
     if (!prepare()) {
       log.warning(`${reason} received but errors trying to shut down the server, check the logs for more information`)
-      return
+      return false
     }
     isStopping = true
     running.close().then(
@@ -175,6 +200,7 @@ function createStop(running: Stoppable, config: Config, log: ServerLog): Stop {
         process.exit(1)
       },
     )
+    return true
   }
 }
 

@@ -318,6 +318,32 @@ describe('the end', () => {
     expect(await withClient((client) => client.call('GET', 'k'))).toBe('v')
   })
 
+  test('SHUTDOWN ABORT takes back what a signal has asked for, and the next signal counts again', async () => {
+    const server = await serve('--enable-debug-command', 'yes')
+    await withClient(async (client) => {
+      // What signals ask for is begun by the periodic work.
+      await client.call('DEBUG', 'PAUSE-CRON', '1')
+      server.signal('SIGTERM')
+      await server.until(() => server.stdout.includes('Received SIGTERM scheduling shutdown'))
+      expect(await client.call('SHUTDOWN', 'ABORT')).toEqual(OK)
+      expect(server.stdout).toContain('Shutdown manually aborted')
+      await client.call('DEBUG', 'PAUSE-CRON', '0')
+      expect(await client.call('SHUTDOWN', 'ABORT')).toEqual({ error: 'ERR No shutdown in progress.' })
+      expect(await client.call('SET', 'k', 'v')).toEqual(OK)
+    })
+    server.signal('SIGTERM')
+    expect(await server.exit()).toBe(0)
+  })
+
+  test('SIGINT for the second time ends the process at once', async () => {
+    const server = await serve('--enable-debug-command', 'yes')
+    await withClient((client) => client.call('DEBUG', 'PAUSE-CRON', '1'))
+    server.signal('SIGINT')
+    await server.until(() => server.stdout.includes('Received SIGINT scheduling shutdown'))
+    server.signal('SIGINT')
+    expect(await server.exit()).toBe(1)
+  })
+
   test('SHUTDOWN that cannot be carried out is an error, and the server goes on', async () => {
     await serve()
     await withClient(async (client) => {

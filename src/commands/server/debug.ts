@@ -3,7 +3,7 @@
  *
  * DIGEST | DIGEST-VALUE key ... | HTSTATS db | LOADAOF | LOG text | OBJECT key | PAUSE-CRON 0|1 |
  * POPULATE count [prefix [size]] | PROTOCOL type | QUICKLIST-PACKED-THRESHOLD bytes |
- * RELOAD [MERGE] [NOFLUSH] [NOSAVE] | SET-ACTIVE-EXPIRE 0|1 |
+ * RELOAD [MERGE] [NOFLUSH] [NOSAVE] | SEGFAULT | SET-ACTIVE-EXPIRE 0|1 |
  * SET-DISABLE-DENY-SCRIPTS 0|1 | SET-SKIP-CHECKSUM-VALIDATION 0|1 | SLEEP seconds | HELP
  *
  * Subcommands of Redis that are about parts which this server does not have are unknown.
@@ -62,6 +62,8 @@ const HELP = [
   'RELOAD [MERGE] [NOFLUSH] [NOSAVE]',
   '    Write the snapshot, forget all data and load it from there. With MERGE keys that are there are replaced,',
   '    with NOFLUSH nothing is forgotten, with NOSAVE the snapshot that is there is loaded.',
+  'SEGFAULT',
+  '    End the process by SIGSEGV, with a report in the log.',
   'SET-ACTIVE-EXPIRE <0|1>',
   '    Set whether expired keys are removed before somebody asks for them.',
   'SET-DISABLE-DENY-SCRIPTS <0|1>',
@@ -99,6 +101,7 @@ const SUBCOMMANDS: ReadonlyMap<string, Subcommand> = new Map<string, Subcommand>
   ['protocol', { min: 3, max: 3, handler: (_ctx, args, reply) => replyTestValue(reply, args.text(2).toLowerCase()) }],
   ['quicklist-packed-threshold', { min: 3, max: 3, handler: packedThresholdHandler }],
   ['reload', { min: 2, max: Number.POSITIVE_INFINITY, handler: reloadHandler }],
+  ['segfault', { min: 2, max: 2, handler: segfaultHandler }],
   ['set-active-expire', { min: 3, max: 3, handler: setActiveExpireHandler }],
   ['set-disable-deny-scripts', { min: 3, max: 3, handler: disableDenyScriptsHandler }],
   ['set-skip-checksum-validation', { min: 3, max: 3, handler: skipChecksumsHandler }],
@@ -169,6 +172,13 @@ function reloadHandler(ctx: CommandContext, args: Args, reply: ReplySink): void 
   if (!ctx.server.reloadDump({ merges, clears })) throw DEBUG_RELOAD_FAILED
   ctx.server.log.warning('DB reloaded by DEBUG RELOAD')
   reply.ok()
+}
+
+/** Within somebody's program there is nothing to crash: that is not ours. */
+function segfaultHandler(ctx: CommandContext, args: Args): void {
+  const { onCrash } = ctx.server
+  if (onCrash === null) throw subcommandSyntax(args.text(1), args.text(0))
+  onCrash(new Error('DEBUG SEGFAULT').stack ?? '')
 }
 
 /** DEBUG itself is allowed while data are loaded; what would put others in their place is not. */

@@ -69,9 +69,18 @@ function plain(name: string, title: string, lines: Section['lines']): Section {
 function infoHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
   const names = new Set<string>()
   for (let i = 1; i < args.count; i++) names.add(args.text(i).toLowerCase())
+  reply.verbatim(textOf(ctx, names), 'txt')
+}
+
+/** The default sections. */
+export function infoText(ctx: CommandContext): string {
+  return textOf(ctx, new Set())
+}
+
+function textOf(ctx: CommandContext, names: ReadonlySet<string>): string {
   const texts: string[] = []
   for (const section of SECTIONS) if (isWanted(section, names)) texts.push(sectionText(ctx, section))
-  reply.verbatim(texts.join('\r\n'), 'txt')
+  return texts.join('\r\n')
 }
 
 function isWanted(section: Section, names: ReadonlySet<string>): boolean {

@@ -1,11 +1,11 @@
 /**
  * SHUTDOWN [NOSAVE | SAVE] [NOW] [FORCE] [ABORT]
  *
- * Sends what is due, completes and closes the append-only file and ends the process. There are no replicas to wait for, so
- * NOW and FORCE change nothing, and a shutdown is never in progress long enough for ABORT to find it. Snapshots cannot be
- * written yet: SAVE is refused.
+ * Writes the last snapshot if there is to be one, sends what is due, completes and closes the append-only file and ends
+ * the process. FORCE: even when the snapshot cannot be written. There are no replicas to wait for, so NOW changes nothing,
+ * and ABORT finds only what a signal has asked for and the server has not begun yet.
  *
- * Reply: none, the connection is closed. Errors: syntax; what cannot be done.
+ * Reply: none, the connection is closed; OK to ABORT. Errors: syntax; what cannot be done.
  * Source: Valkey src/db.c `shutdownCommand`, src/server.c `prepareForShutdown`.
  */
 import type { Args } from '../../resp/args.ts'
@@ -36,9 +36,13 @@ export const shutdown = defineCommand({
 
 const options = { save: false, nosave: false, now: false, force: false, abort: false }
 
-function shutdownHandler(ctx: CommandContext, args: Args, _reply: ReplySink): void {
+function shutdownHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
   parseOptions(args)
-  if (options.abort) throw NO_SHUTDOWN
+  if (options.abort) {
+    if (!ctx.server.abortShutdown()) throw NO_SHUTDOWN
+    reply.ok()
+    return
+  }
   if (!options.now && !ctx.mayBlock) throw SHUTDOWN_DENIED
   // A script that runs too long: what it has done so far cannot be kept.
   const runner = existingScriptRunner(ctx)

@@ -10,7 +10,7 @@ const HZ_MAX = 500
 const NO_SYSLOG = 'logs go to stdout or to `logfile`; both can be sent to syslog from there'
 const NO_TITLE = 'Node sets the title of the process'
 const NO_CPU_LIST = 'use taskset or the service manager to choose processors'
-const NO_CRASH_LOG = 'Node prints its own report when it fails'
+const NO_MEMCHECK = 'memory is not tested'
 const NO_OOM_SCORE = 'use the service manager to set the score of the process'
 
 function refuseSaveAndNosave(value: readonly string[]): string | null {
@@ -40,8 +40,8 @@ export const operationDirectives = {
     'Facility in syslog.',
     { flags: Immutable, effect: later(NO_SYSLOG) },
   ),
-  'crash-log-enabled': bool(true, 'Writes a report when the server crashes.', { effect: inert(NO_CRASH_LOG) }),
-  'crash-memcheck-enabled': bool(true, 'Tests the memory when the server crashes.', { effect: inert(NO_CRASH_LOG) }),
+  'crash-log-enabled': bool(true, 'Writes a report to the log when the server crashes, or gets SIGABRT.'),
+  'crash-memcheck-enabled': bool(true, 'Tests the memory when the server crashes.', { effect: inert(NO_MEMCHECK) }),
   'watchdog-period': int(0, 0n, INT_MAX, 'Logs what held up the server for so long.', {
     unit: 'milliseconds',
     flags: Hidden,
