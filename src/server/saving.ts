@@ -6,6 +6,7 @@
  * Source: Valkey 7.2 src/rdb.c bgsaveCommand, backgroundSaveDoneHandlerDisk; src/server.c serverCron.
  */
 import { dirname, join } from 'node:path'
+import { threadId } from 'node:worker_threads'
 import { type SaveControl, SaveOutcome, ShutdownSave } from '../commands/context.ts'
 import { decodePath } from '../config/path-text.ts'
 import type { Files } from '../files/files.ts'
@@ -17,6 +18,18 @@ import { SnapshotPurpose, snapshotInfo } from './snapshot-info.ts'
 /** A save point waits for so long after a snapshot that failed. */
 const RETRY_MS = 5000
 const MIB = 1024 * 1024
+
+/** Snapshots that were begun in this thread, by any broker: two of them may use one directory. */
+let fileNumber = 0
+
+/** A snapshot in the background. */
+interface SaveUnderWay {
+  /** Where it is written, and the name that it gets. */
+  readonly path: string
+  readonly target: string
+  /** Changes that it holds. */
+  readonly changes: number
+}
 
 export class Saving implements SaveControl {
   private readonly server: Server
@@ -31,7 +44,6 @@ export class Saving implements SaveControl {
   private startedMs = 0
   private triedMs = 0
   private heldBytes = 0
-  private fileNumber = 0
 
   constructor(server: Server, files: Files) {
     this.server = server
@@ -59,7 +71,7 @@ export class Saving implements SaveControl {
     try {
       this.server.config.createDefaultDirectory()
       this.server.snapshots.saveNow(this.request(path))
-      this.publish(path)
+      this.publish(path, this.path())
     } catch (error) {
       this.discard(path)
       this.server.log.warning(`Error saving the snapshot on disk: ${messageOf(error)}`)
@@ -141,6 +153,8 @@ export class Saving implements SaveControl {
   private begin(): boolean {
     const { server } = this
     const path = this.temporaryPath()
+    // As in Redis: it goes where it was meant to go when it began, whatever is set meanwhile.
+    const target = this.path()
     const changes = server.keyspace.stats.changes
     this.triedMs = server.keyspace.now
     this.startedMs = server.keyspace.now
@@ -149,7 +163,7 @@ export class Saving implements SaveControl {
     this.heldBytes = 0
     try {
       server.config.createDefaultDirectory()
-      server.snapshots.begin({ ...this.request(path), done: (error) => this.ended(path, changes, error) })
+      server.snapshots.begin({ ...this.request(path), done: (error) => this.ended({ path, target, changes }, error) })
     } catch (error) {
       server.log.warning(`Can't save in background: ${messageOf(error)}`)
       this.isLastOk = false
@@ -160,7 +174,7 @@ export class Saving implements SaveControl {
     return true
   }
 
-  private ended(path: string, changes: number, error: Error | null): void {
+  private ended({ path, target, changes }: SaveUnderWay, error: Error | null): void {
     const { server } = this
     this.isSaving = false
     this.lastSeconds = this.secondsSinceStart()
@@ -172,7 +186,7 @@ export class Saving implements SaveControl {
     }
     try {
       if (error !== null) throw error
-      this.publish(path)
+      this.publish(path, target)
     } catch (problem) {
       this.discard(path)
       this.isLastOk = false
@@ -192,8 +206,7 @@ export class Saving implements SaveControl {
   }
 
   /** Gives a complete file its name. @throws the system's error */
-  private publish(path: string): void {
-    const target = this.path()
+  private publish(path: string, target: string): void {
     this.files.supersede(path, target)
     this.files.syncDirectory(dirname(target))
   }
@@ -212,7 +225,7 @@ export class Saving implements SaveControl {
   }
 
   private temporaryPath(): string {
-    return join(this.server.config.directory, `temp-${process.pid}-${++this.fileNumber}.rdb`)
+    return join(this.server.config.directory, `temp-${process.pid}-${threadId}-${++fileNumber}.rdb`)
   }
 
   private request(path: string): Omit<SnapshotRequest, 'done'> {

@@ -8,11 +8,11 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { ShutdownSave } from '../../src/commands/context.ts'
 import { Files } from '../../src/files/files.ts'
 import { Random } from '../differential/random.ts'
-import { temporaryDirectory } from '../support/server-process.ts'
 import { BrokerInProcess, type BrokerSettings, type DirectClient, nextTurn } from './support/broker-in-process.ts'
 import { contentOf, differences, LostIn } from './support/content.ts'
 import { EndingFiles } from './support/ending-files.ts'
 import { type FaultPlan, FaultyFiles } from './support/faulty-files.ts'
+import { memoryDirectory } from './support/memory-directory.ts'
 import { dataCommands, nextChange } from './support/workload.ts'
 
 const SEED = 5
@@ -28,7 +28,7 @@ let directory = ''
 const brokers: BrokerInProcess[] = []
 
 beforeEach(() => {
-  directory = temporaryDirectory()
+  directory = memoryDirectory()
 })
 
 afterEach(async () => {
@@ -279,7 +279,8 @@ describe.each([
 })
 
 test("a temporary file that a crash has left, and foreign files, are in nobody's way", async () => {
-  for (const name of ['temp-1-1.rdb', `temp-${process.pid}-1.rdb`, 'foreign', 'dump.rdb.old'])
+  const ours = Array.from({ length: 100 }, (_, n) => `temp-${process.pid}-0-${n}.rdb`)
+  for (const name of ['temp-1-1.rdb', ...ours, 'foreign', 'dump.rdb.old'])
     writeFileSync(join(directory, name), 'what is this')
   const broker = await start({ files: new FaultyFiles(directory) })
   const client = broker.connect()
