@@ -12,11 +12,25 @@ import { NO_ROW } from '../storage/dict.ts'
 
 export function keepPreImages(db: Database, command: Command, args: Args): void {
   if (db.marks === null) return
-  // Null: the call is malformed, and the handler will say so.
-  const keys = keyArguments(command, args)
-  if (keys === null) return
-  for (const { index } of keys) {
-    const row = db.keys.find(args.buffer, args.start(index), args.length(index))
-    if (row !== NO_ROW) db.aboutToChange(row)
+  const keys = isGuess(command) ? null : keyArguments(command, args)
+  if (keys === null) {
+    // The call is malformed, or only the handler knows which of its arguments are keys: whatever may be one is kept.
+    for (let i = 1; i < args.count; i++) keep(db, args, i)
+    return
   }
+  for (const { index } of keys) keep(db, args, index)
+}
+
+/**
+ * Whether keys are found behind a word that may stand for something else before it: a consumer called STREAMS. What
+ * COMMAND GETKEYS tells of such a call is as wrong as in Redis.
+ */
+function isGuess({ definition: { keys = [] } }: Command): boolean {
+  for (const { begin } of keys) if (begin.type === 'keyword') return true
+  return false
+}
+
+function keep(db: Database, args: Args, i: number): void {
+  const row = db.keys.find(args.buffer, args.start(i), args.length(i))
+  if (row !== NO_ROW) db.aboutToChange(row)
 }

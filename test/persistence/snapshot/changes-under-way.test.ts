@@ -96,6 +96,21 @@ test('it stands behind the collection in whose midst the snapshot is, however mu
   expect(await reader.call('DEBUG', 'DIGEST')).toEqual(digest)
 })
 
+test('it is kept also when the call misleads who looks for its keys', async () => {
+  const broker = await start()
+  const client = broker.connect()
+  await client.pipeline([
+    ['XADD', 'stream', '1-1', 'field', 'value'],
+    ['XGROUP', 'CREATE', 'stream', 'group', '0'],
+  ])
+  const groups = await client.call('XINFO', 'GROUPS', 'stream')
+  // The key specs take the consumer for the keyword, and the keyword for the key.
+  client.send(['BGSAVE'], ['XREADGROUP', 'NOACK', 'GROUP', 'group', 'streams', 'STREAMS', 'stream', '>'])
+  expect(await client.call('XINFO', 'GROUPS', 'stream')).not.toEqual(groups)
+  await broker.untilQuiet()
+  expect(await (await start()).connect().call('XINFO', 'GROUPS', 'stream')).toEqual(groups)
+})
+
 test('a snapshot that was given up is under way until nobody writes its file any more', async () => {
   const broker = await start(null)
   const client = broker.connect()
