@@ -31,6 +31,13 @@ interface SaveUnderWay {
   readonly changes: number
 }
 
+/** The last snapshot, which a signal has asked for. */
+interface FinalSave {
+  readonly path: string
+  readonly isForced: boolean
+  readonly done: (mayEnd: boolean) => void
+}
+
 export class Saving implements SaveControl {
   private readonly server: Server
   private readonly files: Files
@@ -44,6 +51,7 @@ export class Saving implements SaveControl {
   private startedMs = 0
   private triedMs = 0
   private heldBytes = 0
+  private final: FinalSave | null = null
 
   constructor(server: Server, files: Files) {
     this.server = server
@@ -103,16 +111,80 @@ export class Saving implements SaveControl {
 
   /** The last snapshot before the process ends. Returns false when it is wanted and cannot be written. */
   saveForShutdown(save: ShutdownSave, isForced: boolean): boolean {
+    return !this.wantsFinal(save) || this.saveNow() || this.finalFailed(isForced)
+  }
+
+  /**
+   * As `saveForShutdown`, while the loop goes on, so that the process can still be told to end at once. Nothing may be
+   * executed from now on: it would not be in the snapshot.
+   */
+  saveForShutdownLater(save: ShutdownSave, isForced: boolean, done: (mayEnd: boolean) => void): void {
+    const { snapshots, config } = this.server
+    // A rewrite of the log is brought to its end first, which only the other way does.
+    const isRewriting = snapshots.isActive && !this.isSaving
+    if (!this.wantsFinal(save)) {
+      done(true)
+      return
+    }
+    if (isRewriting) {
+      done(this.saveNow() || this.finalFailed(isForced))
+      return
+    }
+    this.final = { path: join(config.directory, `temp-${process.pid}.rdb`), isForced, done }
+    // One that was given up is under way for some time yet.
+    if (!snapshots.isActive) this.beginFinal(this.final)
+  }
+
+  /** Removes what there is of the last snapshot: the process ends at once. */
+  discardFinal(): void {
+    if (this.final !== null) this.discard(this.final.path)
+  }
+
+  private wantsFinal(save: ShutdownSave): boolean {
     const { config, loading, log } = this.server
     // What is loaded is in its files.
-    if (loading.isActive) return true
+    if (loading.isActive) return false
     if (this.isSaving) log.warning('There is a child saving an .rdb. Killing it!')
     this.abort()
     const isConfigured = config.value('save').length > 0 && this.hasFile
-    if (save === ShutdownSave.Never || (save === ShutdownSave.IfConfigured && !isConfigured)) return true
+    if (save === ShutdownSave.Never || (save === ShutdownSave.IfConfigured && !isConfigured)) return false
     log.notice('Saving the final RDB snapshot before exiting.')
-    if (this.saveNow()) return true
-    log.warning(`Error trying to save the DB, ${isForced ? 'exit anyway' : "can't exit"}.`)
+    return true
+  }
+
+  private beginFinal({ path, isForced, done }: FinalSave): void {
+    const { server } = this
+    const target = this.path()
+    const end = (error: Error | null): void => {
+      this.final = null
+      done(this.finalEnded(path, target, error) || this.finalFailed(isForced))
+    }
+    try {
+      server.config.createDefaultDirectory()
+      server.snapshots.begin({ ...this.request(path), done: end })
+    } catch (error) {
+      end(error instanceof Error ? error : new Error(String(error)))
+    }
+  }
+
+  private finalEnded(path: string, target: string, error: Error | null): boolean {
+    try {
+      if (error !== null) throw error
+      this.publish(path, target)
+    } catch (problem) {
+      this.discard(path)
+      this.server.log.warning(`Error saving the snapshot on disk: ${messageOf(problem)}`)
+      return false
+    }
+    this.server.log.notice('DB saved on disk')
+    this.server.keyspace.stats.changes = 0
+    this.succeeded()
+    return true
+  }
+
+  /** Returns whether the process may end all the same. */
+  private finalFailed(isForced: boolean): boolean {
+    this.server.log.warning(`Error trying to save the DB, ${isForced ? 'exit anyway' : "can't exit"}.`)
     return isForced
   }
 
@@ -134,6 +206,10 @@ export class Saving implements SaveControl {
       return
     }
     if (server.snapshots.isActive || server.loading.isActive) return
+    if (this.final !== null) {
+      this.beginFinal(this.final)
+      return
+    }
     const { now } = server.keyspace
     const mayTry = this.isLastOk || now - this.triedMs > RETRY_MS
     if (this.isScheduled) {

@@ -477,6 +477,20 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
     return true
   }
 
+  /** As `prepareShutdown`, while the loop goes on; `done` is told whether the process may end. */
+  prepareShutdownLater(save: ShutdownSave, isForced: boolean, done: (mayEnd: boolean) => void): void {
+    const { pausedUntilMs, pausesWritesOnly } = this
+    this.pause(Number.MAX_SAFE_INTEGER, false)
+    this.saving.saveForShutdownLater(save, isForced, (mayEnd) => {
+      if (!mayEnd) {
+        this.readClock()
+        this.unpause()
+        if (pausedUntilMs > this.keyspace.now) this.pause(pausedUntilMs, pausesWritesOnly)
+      }
+      done(mayEnd)
+    })
+  }
+
   // ---- execution -----------------------------------------------------------------------------------------------
 
   call(session: Session, command: Command, args: Args, reply: ReplySink): void {

@@ -87,7 +87,11 @@ async function runRemote(loaded: LoadedConfig): Promise<void> {
   const { startRemote } = await import('./remote.ts')
   const remote = await startRemote(config, log)
   const stop = createStop({ close: () => remote.close().then(() => true) }, config, log)
-  followSignals(log, (signal) => stop(signal))
+  const begin = (signal: EndSignal): void => {
+    log.notice(`${signal} received, shutting down`)
+    stop()
+  }
+  followSignals(log, { begin, abandon: () => undefined })
   process.on('SIGHUP', () => log.reopen())
   writePidFile(inDirectory(config, config.text('pidfile')), log)
 }
@@ -97,19 +101,26 @@ async function runBroker(loaded: LoadedConfig): Promise<void> {
   const log = openLog(loaded)
   const broker = new Broker({ config, log, openAnnex: (server) => openAnnex(server, config, log) })
   const stop = createStop(broker, config, log)
-  broker.server.onShutdown = () => void stop('SHUTDOWN')
+  broker.server.onShutdown = () => {
+    log.notice('SHUTDOWN received, shutting down')
+    stop()
+  }
   broker.server.onShutdownNow = () => {
     log.notice('SHUTDOWN received while a script runs, shutting down')
     exit(config, log, broker.closeNow())
   }
   const { server } = broker
-  followSignals(log, (signal, ended) => {
-    server.requestShutdown({
-      begin: () => {
-        if (!stop(signal, () => prepareShutdown(server, signal))) ended()
-      },
-      aborted: ended,
+  const begin = (signal: EndSignal, ended: () => void): void => {
+    log.notice(`${signal} received, shutting down`)
+    prepareShutdown(server, signal, (mayEnd) => {
+      if (mayEnd) return stop()
+      log.warning(`${signal} received but errors trying to shut down the server, check the logs for more information`)
+      ended()
     })
+  }
+  followSignals(log, {
+    begin: (signal, ended) => server.requestShutdown({ begin: () => begin(signal, ended), aborted: ended }),
+    abandon: () => server.saving.discardFinal(),
   })
   reportCrashes(server, log)
   process.on('SIGHUP', () => log.reopen())
@@ -128,18 +139,27 @@ async function runBroker(loaded: LoadedConfig): Promise<void> {
   writePidFile(inDirectory(config, config.text('pidfile')), log)
 }
 
-/**
- * Calls `begin` for the first signal that asks the process to end; it tells by `ended` when nothing comes of that. Ctrl-C
- * for the second time ends the process at once: whoever sits there does not want to wait.
- */
-function followSignals(log: Log, begin: (signal: EndSignal, ended: () => void) => void): void {
+/** What signals that ask the process to end lead to. */
+interface SignalEnd {
+  /** Ends the process in good order; tells by `ended` when nothing comes of that. */
+  begin(signal: EndSignal, ended: () => void): void
+  /** Comes before the process ends in the midst of that. */
+  abandon(): void
+}
+
+/** Ctrl-C for the second time ends the process at once: whoever sits there does not want to wait. */
+function followSignals(log: Log, { begin, abandon }: SignalEnd): void {
   let isEnding = false
   const ended = (): void => {
     isEnding = false
   }
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
-      if (isEnding && signal === 'SIGINT') process.exit(1)
+      if (isEnding && signal === 'SIGINT') {
+        log.warning('SIGINT received again, ending at once')
+        abandon()
+        process.exit(1)
+      }
       if (isEnding) return
       isEnding = true
       log.warning(`Received ${signal} scheduling shutdown...`)
@@ -149,11 +169,11 @@ function followSignals(log: Log, begin: (signal: EndSignal, ended: () => void) =
 }
 
 /** What comes before the process ends for a signal; the directives `shutdown-on-sig…` say what. */
-function prepareShutdown(server: Server, signal: EndSignal): boolean {
+function prepareShutdown(server: Server, signal: EndSignal, done: (mayEnd: boolean) => void): void {
   const words = server.config.value(signal === 'SIGTERM' ? 'shutdown-on-sigterm' : 'shutdown-on-sigint')
   const isNever = words.includes('nosave')
   const save = words.includes('save') ? ShutdownSave.Always : isNever ? ShutdownSave.Never : ShutdownSave.IfConfigured
-  return server.prepareShutdown(save, words.includes('force'))
+  server.prepareShutdownLater(save, words.includes('force'), done)
 }
 
 /** The gateway, whose modules are loaded only when there is to be one. */
@@ -180,18 +200,11 @@ interface Stoppable {
 
 type EndSignal = 'SIGTERM' | 'SIGINT'
 
-/** Stops for a reason; `prepare` may say that it cannot be, which is what is returned. */
-type Stop = (reason: string, prepare?: () => boolean) => boolean
-
-function createStop(running: Stoppable, config: Config, log: ServerLog): Stop {
+/** Closes what is running, then ends the process. */
+function createStop(running: Stoppable, config: Config, log: ServerLog): () => void {
   let isStopping = false
-  return (reason, prepare = () => true) => {
-    if (isStopping) return true
-    log.notice(`${reason} received, shutting down`)
-    if (!prepare()) {
-      log.warning(`${reason} received but errors trying to shut down the server, check the logs for more information`)
-      return false
-    }
+  return () => {
+    if (isStopping) return
     isStopping = true
     running.close().then(
       (isComplete) => exit(config, log, isComplete),
@@ -200,7 +213,6 @@ function createStop(running: Stoppable, config: Config, log: ServerLog): Stop {
         process.exit(1)
       },
     )
-    return true
   }
 }
 

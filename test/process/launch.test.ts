@@ -1,6 +1,6 @@
 /** The launch contract: what command line, files and signals do, with exit codes, as at redis-server. */
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -333,6 +333,62 @@ describe('the end', () => {
     })
     server.signal('SIGTERM')
     expect(await server.exit()).toBe(0)
+  })
+
+  for (const background of [false, true]) {
+    const name = background ? 'gives up a snapshot in the background, ' : ''
+    test(`SIGINT ${name}writes the last one and ends with 0`, async () => {
+      const settings = ['--appendonly', 'no', '--save', '3600', '1000']
+      const server = await serve(...settings)
+      await withClient(async (client) => {
+        await client.call('MSET', 'a', '1', 'b', '2')
+        if (!background) return
+        await client.call('CONFIG', 'SET', 'rdb-key-save-delay', '1000000')
+        await client.call('BGSAVE')
+        await client.call('SET', 'a', 'later')
+      })
+      server.signal('SIGINT')
+      expect(await server.exit()).toBe(0)
+      expect(server.stdout.includes('There is a child saving an .rdb. Killing it!')).toBe(background)
+      expect(readdirSync(directory)).toEqual(['dump.rdb'])
+      await serve(...settings)
+      expect(await withClient((client) => client.call('MGET', 'a', 'b'))).toEqual([background ? 'later' : '1', '2'])
+    })
+  }
+
+  test('a last snapshot that cannot be written keeps the server going, for whoever waits meanwhile too', async () => {
+    const server = await serve('--appendonly', 'no', '--save', '3600', '1000')
+    await withClient(async (client) => {
+      await client.call('MSET', 'a', '1', 'b', '2')
+      mkdirSync(join(directory, 'dump.rdb'))
+      await client.call('CONFIG', 'SET', 'rdb-key-save-delay', '300000')
+      server.signal('SIGTERM')
+      await server.until(() => server.stdout.includes('Saving the final RDB snapshot'))
+      expect(await client.call('SET', 'a', 'after')).toEqual(OK)
+      expect(server.stdout).toContain("Error trying to save the DB, can't exit")
+      rmSync(join(directory, 'dump.rdb'), { recursive: true })
+      await client.call('CONFIG', 'SET', 'rdb-key-save-delay', '0')
+    })
+    server.signal('SIGTERM')
+    expect(await server.exit()).toBe(0)
+    await serve('--appendonly', 'no')
+    expect(await withClient((client) => client.call('GET', 'a'))).toBe('after')
+  })
+
+  test('SIGINT for the second time gives up the last snapshot and leaves the one before', async () => {
+    const server = await serve('--appendonly', 'no', '--save', '3600', '1000')
+    await withClient(async (client) => {
+      await client.call('MSET', 'a', '1', 'b', '2')
+      await client.call('SAVE')
+      await client.call('CONFIG', 'SET', 'rdb-key-save-delay', '1000000000')
+    })
+    const before = readFileSync(join(directory, 'dump.rdb'))
+    server.signal('SIGINT')
+    await server.until(() => existsSync(join(directory, `temp-${server.child.pid}.rdb`)))
+    server.signal('SIGINT')
+    expect(await server.exit()).toBe(1)
+    expect(readdirSync(directory)).toEqual(['dump.rdb'])
+    expect(readFileSync(join(directory, 'dump.rdb'))).toEqual(before)
   })
 
   test('SIGINT for the second time ends the process at once', async () => {
