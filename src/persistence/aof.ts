@@ -34,8 +34,10 @@ export const FsyncPolicy = { Always: 0, EverySecond: 1, No: 2 } as const
 const DELAY_MS_MAX = 2000
 /** Bytes that may wait to be written; beyond them writes are refused. */
 const PENDING_BYTES_MAX = 256 * 1024 * 1024
-/** At the end the write that is under way on the thread pool is waited for so long at most, in ms. */
-const CLOSE_WAIT_MS_MAX = 10_000
+/** A write that is under way on the thread pool is waited for so long at most, in ms. */
+const FLUSH_WAIT_MS_MAX = 10_000
+/** As long as the loop may stand still. */
+const SHORT_WAIT_MS_MAX = 5
 
 /** Room that there must be behind bytes that are appended. */
 export const APPEND_SLACK_BYTES = ANNOTATION_BYTES_MAX
@@ -184,7 +186,11 @@ export class Aof {
       // The file may have been closed meanwhile, after it was synced otherwise.
       if (this.isClosed || (file !== this.file && file !== this.retired)) return
       this.noteSync(error === null ? null : `fdatasync: ${error.message}`)
-      if (error !== null) return
+      if (error !== null) {
+        // Who has written nothing need not wait until it is over.
+        this.onProgress()
+        return
+      }
       file.syncedBytes = coveredOfFile
       this.syncedBytes = covered
       this.syncedEffects = effects
@@ -235,7 +241,18 @@ export class Aof {
 
   /** Writes all that was accepted, whatever it takes. Returns false when that failed. */
   flush(): boolean {
-    if (!this.awaitWrite() || !this.flushRetired()) return false
+    if (this.awaitWrite(FLUSH_WAIT_MS_MAX)) return this.writeRest()
+    this.noteWrite('a write does not end')
+    return false
+  }
+
+  /** As `flush`, without waiting for a slow disk. Returns false when it is one, and when that failed. */
+  tryFlush(): boolean {
+    return this.retired === null && this.awaitWrite(SHORT_WAIT_MS_MAX) && this.writeRest()
+  }
+
+  private writeRest(): boolean {
+    if (!this.flushRetired()) return false
     while (this.pending.length > 0) {
       const next = this.pending.shift()!
       this.pendingBytes -= next.length
@@ -333,9 +350,12 @@ export class Aof {
     this.count(written)
     if (written < bytes.length) this.putBack(bytes.subarray(written))
     else this.writtenEffects = effects
-    if (error !== null) this.noteWrite(error.message)
-    else if (written === 0) this.noteWrite('the system took no bytes')
-    else this.noteWritten()
+    if (error === null && written > 0) {
+      this.noteWritten()
+      return
+    }
+    this.noteWrite(error === null ? 'the system took no bytes' : error.message)
+    this.onProgress()
   }
 
   /** Tries a failed write again, on the thread pool. */
@@ -349,16 +369,13 @@ export class Aof {
   }
 
   /** Waits until a write that is under way on the thread pool has ended. Returns false when it does not. */
-  private awaitWrite(): boolean {
+  private awaitWrite(waitMsMax: number): boolean {
     if (!this.isWriting) return true
     const bytes = this.inFlight
     const { fd } = this.file
     const wanted = this.file.bytes + bytes.length
     for (let waitedMs = 0; this.files.sizeOf(fd) < wanted; waitedMs++) {
-      if (waitedMs >= CLOSE_WAIT_MS_MAX) {
-        this.noteWrite('a write does not end')
-        return false
-      }
+      if (waitedMs >= waitMsMax) return false
       Atomics.wait(STILL, 0, 0, 1)
     }
     this.isWriting = false

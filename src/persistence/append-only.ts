@@ -271,7 +271,7 @@ export class AppendOnly implements AofControl {
       this.isRewriteScheduled = true
       return null
     }
-    if (this.rewrite()) return null
+    if (this.rewrite() === RewriteOutcome.Started) return null
     this.state = AofState.Off
     log.warning(
       "Millrace needs to enable the AOF but can't trigger a background AOF rewrite operation. Check the above logs for more info about the error.",
@@ -323,7 +323,7 @@ export class AppendOnly implements AofControl {
       this.consecutiveFailures = 0
       return RewriteOutcome.Scheduled
     }
-    return this.rewrite() ? RewriteOutcome.Started : RewriteOutcome.Failed
+    return this.rewrite()
   }
 
   /** Ten times a second, between commands. */
@@ -411,14 +411,21 @@ export class AppendOnly implements AofControl {
     return true
   }
 
-  /** Begins a rewrite. Returns false, with a line in the log, when that cannot be done. */
-  private rewrite(): boolean {
+  /**
+   * Begins a rewrite. Returns one of RewriteOutcome: Failed, with a line in the log, when that cannot be done; Scheduled
+   * when the disk is busy, for which the loop does not wait.
+   */
+  private rewrite(): number {
     const { log, base, journal } = this.options
     try {
       this.lock()
       this.folder.create()
       // What the commands before this one have done belongs to the old file, and is part of the snapshot.
       journal.drain()
+      if (!this.isWritten()) {
+        this.isRewriteScheduled = true
+        return RewriteOutcome.Scheduled
+      }
       this.openNext()
     } catch (error) {
       return this.cannotBegin(error)
@@ -441,15 +448,23 @@ export class AppendOnly implements AofControl {
     this.rewriteStartedMs = this.options.now()
     if (this.aof !== null) this.aof.isSyncPaused = this.pausesSyncs
     log.notice('Background append only file rewriting started')
-    return true
+    return RewriteOutcome.Started
   }
 
-  /** Counts as a failure: what is tried again at each tick would try for ever otherwise. Returns false. */
-  private cannotBegin(error: unknown): false {
+  /** Whether the file holds all that was executed. @throws Error when it cannot be written */
+  private isWritten(): boolean {
+    const { aof } = this
+    if (this.state !== AofState.On || aof === null || (aof.tryFlush() && aof.error === null)) return true
+    if (aof.error !== null) throw new Error(`it cannot be written: ${aof.error}`)
+    return false
+  }
+
+  /** Counts as a failure: what is tried again at each tick would try for ever otherwise. */
+  private cannotBegin(error: unknown): number {
     this.options.log.warning(`Cannot begin to rewrite the append-only file: ${systemErrorText(error)}`)
     this.isLastRewriteOk = false
     this.consecutiveFailures++
-    return false
+    return RewriteOutcome.Failed
   }
 
   /** Lets the log go on in a new file from here on. @throws Error: the log goes on as it was */
@@ -463,8 +478,7 @@ export class AppendOnly implements AofControl {
       log.notice(`Creating AOF incr file ${name} on background rewrite`)
       return
     }
-    if (aof === null || aof.isSwitching) throw new Error('the file before the current one is not synced yet')
-    if (!aof.flush() || aof.error !== null) throw new Error(`it cannot be written: ${aof.error ?? 'unknown'}`)
+    if (aof === null) throw new Error('there is no file')
     const next = withNewIncremental(folder.manifest, folder.options.fileName)
     const { name } = next.incremental.at(-1)!
     const fd = folder.openNew(name)

@@ -319,6 +319,28 @@ describe('a rewrite', () => {
     expect(log.appendOnly.isRewriting).toBe(true)
   })
 
+  test('waits for a disk that is busy, and the loop does not', () => {
+    const { log, files } = opened({ appendfsync: 'everysec' })
+    log.set('a', '1')
+    log.endTurn()
+    // From here on a sync is under way, and a write behind it.
+    for (let i = 0; i < 10; i++) log.appendOnly.tick()
+    log.set('b', '1')
+    log.endTurn()
+    const started = performance.now()
+    expect(log.appendOnly.requestRewrite(false)).toBe(RewriteOutcome.Scheduled)
+    log.appendOnly.tick()
+    expect(performance.now() - started).toBeLessThan(5000)
+    expect(log.appendOnly).toMatchObject({ isRewriting: false, isRewriteScheduled: true, consecutiveFailures: 0 })
+    files.settle()
+    log.appendOnly.tick()
+    expect(log.appendOnly).toMatchObject({ isRewriting: true, isRewriteScheduled: false })
+    log.base.finish()
+    files.settle()
+    expect(log.appendOnly.close()).toBe(true)
+    expect(loadedFrom(directory)).toEqual(log.data)
+  })
+
   test('is refused while the log cannot be written', () => {
     const { log, files } = opened()
     log.set('a', '1')
