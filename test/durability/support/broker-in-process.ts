@@ -126,10 +126,10 @@ export class DirectClient {
     const limit = Date.now() + WAIT_MS_MAX
     while (this.replies.length < commands.length) {
       if (Date.now() > limit) throw new Error(`No reply to ${JSON.stringify(commands).slice(0, 200)}`)
-      if (isGivenUp()) return null
+      if (isGivenUp()) break
       await nextTurn()
     }
-    return this.replies.splice(0)
+    return isGivenUp() ? null : this.replies.splice(0)
   }
 
   async pipeline(commands: readonly (readonly string[])[]): Promise<Reply[]> {
