@@ -4,7 +4,9 @@
  * Replies of all clients gather in one shared sink, as segments (client, from, to); messages that others push to a
  * client queue with the client. `flush` hands the journal to the append-only file first, then sends each segment, then
  * what is queued. With `appendfsync always` all of it is held until the data it stands for is synced; so is what
- * follows, because it may show that data.
+ * follows, because it may show that data. While the log cannot be written that would hold up everybody, as long as a
+ * disk is full: then only those wait on whose output is held already. Writes are refused by then, so that nothing that is
+ * sent answers one; what is read may show the write that met the failure.
  */
 import { ClientFlag } from '../commands/session.ts'
 import type { OutputBufferLimits } from '../config/special-directives.ts'
@@ -62,6 +64,11 @@ export class TurnOutput {
   private readonly outputListed: Client[] = []
   private held: Held[] = []
   private heldAt = 0
+  /** Why the log could not be written when the last turn ended, and how far it had come; null: it could. */
+  private failureBefore: string | null = null
+  private progressBefore = 0
+  /** Whether writes have been refused for all of this turn. */
+  private isRefusing: boolean = false
 
   constructor(host: OutputHost, arena: Arena) {
     this.host = host
@@ -177,6 +184,7 @@ export class TurnOutput {
 
   /** Journal to the AOF, then replies to the sockets. */
   flush(): void {
+    this.noteRefusal()
     this.host.journal.drain()
     const after = this.syncHeld()
     const isKept = this.sendSegments(after)
@@ -184,6 +192,7 @@ export class TurnOutput {
     else this.sink.reset()
     this.releaseFinished(after)
     this.sendListed(after)
+    this.noteFailure()
     // All messages have been sent or copied now.
     this.host.channels.resp2.reset()
     this.host.channels.resp3.reset()
@@ -191,6 +200,7 @@ export class TurnOutput {
 
   /** As `flush`, in the midst of a script: its own client and its effects stay (BUSY mode). */
   flushBeforeScript(): void {
+    this.isRefusing = false
     this.host.journal.drainBeforeUnit()
     // The running command goes on writing into the sink.
     if (this.sendSegments(this.syncHeld())) this.sink.moveToNewBuffer()
@@ -214,6 +224,12 @@ export class TurnOutput {
       this.held = []
       this.heldAt = 0
     }
+    // Between turns: whatever is executed from here on is refused if it writes. Otherwise the turn's end notes it.
+    if (!this.hasOutput && this.host.journal.pendingBytes === 0) this.noteFailure()
+  }
+
+  private get hasOutput(): boolean {
+    return this.running !== null || this.segmentCount > 0 || this.finished.length > 0 || this.outputListed.length > 0
   }
 
   /** Bytes of the log that output has to wait for, whose sync is started if need be; 0 when it goes out at once. */
@@ -225,6 +241,29 @@ export class TurnOutput {
     if (aof.releasedBytes >= aof.acceptedBytes) return 0
     if (aof.policy === FsyncPolicy.Always) aof.sync()
     return aof.acceptedBytes
+  }
+
+  /** Where the turn's commands have been executed: whether the failure that the last turn saw has lasted till now. */
+  private noteRefusal(): void {
+    const { failureBefore } = this
+    if (failureBefore === null) {
+      this.isRefusing = false
+      return
+    }
+    const { aof } = this.host
+    // One that was over in between, so that a command may have written, has brought the log forward.
+    this.isRefusing = aof !== null && aof.error === failureBefore && progressOf(aof) === this.progressBefore
+  }
+
+  private noteFailure(): void {
+    const { aof } = this.host
+    this.failureBefore = aof === null ? null : aof.error
+    if (aof !== null && this.failureBefore !== null) this.progressBefore = progressOf(aof)
+  }
+
+  /** Whether output of this turn waits, given what `syncHeld` said. A client's output stays in order. */
+  private mustHold(client: Client, after: number): boolean {
+    return after > 0 && (client.heldCount > 0 || !this.isRefusing)
   }
 
   /** Sends the segments. Returns whether a transport goes on reading from the sink's buffer. */
@@ -239,7 +278,7 @@ export class TurnOutput {
       this.host.stats.writes++
       this.host.stats.bytesOut += end - start
       client.bytesOut += end - start
-      if (after > 0) this.hold(client, Buffer.from(buffer.subarray(start, end)), after)
+      if (this.mustHold(client, after)) this.hold(client, Buffer.from(buffer.subarray(start, end)), after)
       else if (!client.connection.send(buffer, start, end)) {
         isKept = true
         this.checkOutputLimit(client)
@@ -256,7 +295,7 @@ export class TurnOutput {
     if (finished.length === 0) return
     this.finished = []
     for (const client of finished) {
-      if (after > 0) this.hold(client, EMPTY, after)
+      if (this.mustHold(client, after)) this.hold(client, EMPTY, after)
       else client.door?.release()
     }
   }
@@ -266,14 +305,15 @@ export class TurnOutput {
     for (const client of listed) {
       client.isOutputListed = false
       if ((client.flags & ClientFlag.Closed) !== 0) continue
-      if (after > 0 || client.connection.queuedBytes > 0) client.copyMessages()
+      const isHeld = this.mustHold(client, after)
+      if (isHeld || client.connection.queuedBytes > 0) client.copyMessages()
       if (client.fanOut !== null) this.sendMessages(client, client.fanOut)
       else if (client.outputLength > 0 && client.connection.queuedBytes === 0) {
         const bytes = client.takeOutput()
         this.host.stats.writes++
         this.host.stats.bytesOut += bytes.length
         client.bytesOut += bytes.length
-        if (after > 0) this.hold(client, bytes, after)
+        if (isHeld) this.hold(client, bytes, after)
         else client.connection.send(bytes, 0, bytes.length)
       }
       const isClosing = (client.flags & ClientFlag.CloseAfterReply) !== 0
@@ -329,3 +369,8 @@ export class TurnOutput {
 }
 
 const EMPTY = Buffer.alloc(0)
+
+/** Grows with each write and each sync that succeeds. */
+function progressOf(aof: Aof): number {
+  return aof.writtenBytes + aof.syncedBytes
+}
