@@ -10,7 +10,7 @@
  * overwritten. Hot path: replaySlice.
  * Source: Valkey 7.2 src/aof.c loadAppendOnlyFiles, loadSingleAppendOnlyFile.
  */
-import { closeSync, fstatSync, fsyncSync, ftruncateSync, openSync, readSync } from 'node:fs'
+import { closeSync, fstatSync, fsyncSync, ftruncateSync, openSync, readSync, statSync } from 'node:fs'
 import type { Log } from '../observe/log.ts'
 import type { Args } from '../resp/args.ts'
 import { Decoded, Decoder } from '../resp/decoder.ts'
@@ -84,7 +84,9 @@ export class AofLoader implements Loader {
     if (this.current === null) {
       if (++this.index >= files.length) return true
       this.fileStartedMs = performance.now()
-      this.current = new AofFileLoader(this.options, files[this.index]!, this.index === files.length - 1)
+      // A power cut right after a rewrite has begun leaves a torn file and an empty one behind it: that file is the last.
+      const isLast = files.slice(this.index + 1).every(({ path }) => statSync(path).size === 0)
+      this.current = new AofFileLoader(this.options, files[this.index]!, isLast)
     }
     if (!this.current.step()) return false
     const { name, kind } = files[this.index]!

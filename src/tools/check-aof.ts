@@ -8,7 +8,7 @@
  * cut off only by who was asked.
  * Lines that scripts look for are those of redis-check-aof. Source: Valkey 7.2 src/valkey-check-aof.c.
  */
-import { closeSync, fsyncSync, ftruncateSync, openSync, realpathSync } from 'node:fs'
+import { closeSync, fsyncSync, ftruncateSync, openSync, realpathSync, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { systemErrorText } from '../config/system-error.ts'
 import { LogLockedError, lockLog } from '../persistence/lock.ts'
@@ -120,7 +120,10 @@ class AofCheck {
     const { path } = this.options
     this.io.print('Start checking Multi Part AOF')
     const { base, incremental } = readExistingManifest(path)
-    const isLast = (name: string): boolean => name === (incremental.at(-1) ?? base)?.name
+    const names = (base === null ? incremental : [base, ...incremental]).map(({ name }) => name)
+    // Behind it there may be an empty one: a rewrite had begun.
+    const isLast = (name: string): boolean =>
+      names.slice(names.indexOf(name) + 1).every((later) => isEmpty(logPath(dirname(path), later)))
     const part = (name: string, role: string): Part => ({
       path: logPath(dirname(path), name),
       name: shownName(name),
@@ -225,4 +228,8 @@ class AofCheck {
       throw new ToolError(`Failed to truncate AOF ${part.path}: ${systemErrorText(error)}`)
     }
   }
+}
+
+function isEmpty(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.size === 0
 }

@@ -254,4 +254,10 @@ describe('damage', () => {
     )
     expect(content('first')).toBe(torn)
   })
+
+  test('a torn end is cut off also before a file in which there is nothing yet', () => {
+    const { commands } = load({ first: `${set}*2\r\n$3\r\nGE`, second: '', third: '' })
+    expect(commands).toEqual(['SET a 1'])
+    expect(content('first')).toBe(set)
+  })
 })

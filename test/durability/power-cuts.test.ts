@@ -14,6 +14,7 @@ import { listenTcp } from '../../src/transport/node.ts'
 import { TestLog } from '../support/broker.ts'
 import { type Reply, RespClient } from '../support/resp-client.ts'
 import { temporaryDirectory } from '../support/server-process.ts'
+import { BrokerInProcess } from './support/broker-in-process.ts'
 import { type FaultPlan, FaultyFiles, PowerLostError } from './support/faulty-files.ts'
 
 const MODE = 0o644
@@ -302,4 +303,19 @@ describe('a server', () => {
     }
     throw new Error('There is no end of calls')
   })
+})
+
+test('a power cut right after a rewrite has begun leaves a log that is loaded, although its last file but one is torn', async () => {
+  const files = new FaultyFiles(directory)
+  const broker = await BrokerInProcess.start(directory, { options: { appendonly: 'yes' }, files })
+  const client = broker.connect()
+  await client.call('SET', 'a', '1')
+  expect(broker.server.appendOnly.flush()).toBe(true)
+  client.send(['SET', 'torn', 'value'], ['BGREWRITEAOF'])
+  expect(broker.server.appendOnly.isRewriting).toBe(true)
+  files.cutPower(10)
+  await broker.close()
+  const restarted = await BrokerInProcess.start(directory, { options: { appendonly: 'yes' } })
+  expect(await restarted.connect().call('DBSIZE')).toBe(0)
+  await restarted.close()
 })

@@ -357,6 +357,14 @@ describe('a manifest', () => {
     expect(existsSync(part('appendonly.aof.lock'))).toBe(false)
   })
 
+  test('lets the file be fixed that was the last one before a rewrite began', async () => {
+    writeFileSync(part('appendonly.aof.1.incr.aof'), Buffer.concat([SET, text('*3')]))
+    writeFileSync(part('appendonly.aof.2.incr.aof'), '')
+    const { code } = await run('check-aof', ['--fix', manifest], ['yes'])
+    expect(code).toBe(0)
+    expect(readFileSync(part('appendonly.aof.1.incr.aof'))).toEqual(SET)
+  })
+
   test.each(['appendonly.aof.1.base.aof', 'appendonly.aof.1.incr.aof'])('does not let %s be fixed', async (name) => {
     const torn = Buffer.concat([SET, text('*3')])
     writeFileSync(part(name), torn)
