@@ -10,7 +10,7 @@
  */
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { decodePath } from '../config/path-text.ts'
+import { decodePath, encodePath } from '../config/path-text.ts'
 import { systemErrorText } from '../config/system-error.ts'
 import type { Files } from '../files/files.ts'
 import { NotDurableError } from '../files/replace-file.ts'
@@ -20,6 +20,7 @@ import {
   filesToLoad,
   logPath,
   type Manifest,
+  ManifestError,
   manifestName,
   readManifest,
   withoutHistory,
@@ -38,6 +39,8 @@ export interface AofFolderOptions {
 }
 
 const FILE_MODE = 0o644
+/** What follows the base of the file names: number and kind. */
+const LOG_FILE = /^(\d+)\.(base|incr)\.(?:rdb|aof)$/
 
 export class AofFolder {
   readonly options: AofFolderOptions
@@ -75,9 +78,11 @@ export class AofFolder {
     files.syncDirectory(directory)
   }
 
-  /** Reads the manifest. @throws ManifestError, the system's error */
+  /** Reads the manifest. @throws ManifestError, also when there is a log that has lost it; the system's error */
   read(): void {
-    this.manifest = readManifest(this.manifestPath) ?? EMPTY_MANIFEST
+    const manifest = readManifest(this.manifestPath)
+    if (manifest === null) this.refuseUnnamed()
+    this.manifest = manifest ?? EMPTY_MANIFEST
   }
 
   /** Takes over a single-file log of an older version, if there is no other. @throws the system's error */
@@ -126,6 +131,16 @@ export class AofFolder {
   /** Opens a file to append to. @throws the system's error */
   openExisting(name: string): number {
     return this.options.files.open(this.pathOf(name), 'r+', FILE_MODE)
+  }
+
+  /** Makes durable what a file holds. @throws the system's error */
+  syncContent(name: string): void {
+    const fd = this.openExisting(name)
+    try {
+      this.options.files.syncContent(fd)
+    } finally {
+      this.options.files.close(fd)
+    }
   }
 
   /** Gives a file another name, for good: the manifest that names it comes after. @throws the system's error */
@@ -195,6 +210,21 @@ export class AofFolder {
 
   private get removedPrefix(): string {
     return `temp-${this.options.fileName}.removed-`
+  }
+
+  /**
+   * Without a manifest a new log would begin, in files of the same names. A crash in the midst of that leaves a first base
+   * and an empty incremental file, which are begun anew; anything else is data. (Redis would overwrite them.)
+   */
+  private refuseUnnamed(): void {
+    const prefix = `${decodePath(this.options.fileName)}.`
+    for (const name of readdirSync(this.path)) {
+      const kind = name.startsWith(prefix) ? LOG_FILE.exec(name.slice(prefix.length)) : null
+      if (kind === null || (kind[1] === '1' && (kind[2] === 'base' || this.sizeOf(encodePath(name)) === 0))) continue
+      throw new ManifestError(
+        `Cannot load the append-only file: ${this.path} holds ${name}, but no manifest, which says what else belongs to it. Put ${manifestName(this.options.fileName)} back, or move the files away to begin a new log`,
+      )
+    }
   }
 
   private get manifestPath(): string {

@@ -234,7 +234,7 @@ export class AppendOnly implements AofControl {
     const fd = isNew ? folder.openNew(name) : folder.openExisting(name)
     // A killed process may have left bytes that only the system's memory has. They are data now, and what comes behind
     // them, in this file or the next one, must not be durable before they are.
-    if (!isNew) this.options.files.syncContent(fd)
+    for (const { name: older } of folder.manifest.incremental) folder.syncContent(older)
     if (manifest !== folder.manifest) folder.persist(manifest)
     log.notice(`${isNew ? 'Creating' : 'Opening'} AOF incr file ${name} on server start`)
     const fileBytes = folder.sizeOf(name)
