@@ -81,6 +81,7 @@ export class Client implements Session, Receiver {
   isOutputListed: boolean = false
   /** Pieces of output that wait until the data they stand for is durable. */
   heldCount: number = 0
+  heldBytes: number = 0
   /** Wall time since which the output is over its soft limit; 0 when it is not. */
   softLimitSinceMs: number = 0
   /** Blocked state: what the client waits for, its command and its place in the deadline order. */
@@ -236,6 +237,6 @@ export class Client implements Session, Receiver {
   /** Bytes waiting to be sent, wherever they are. */
   get pendingOutputBytes(): number {
     const messages = this.fanOut === null ? 0 : this.fanOutEnd - this.fanOutStart
-    return this.outputLength + messages + this.connection.queuedBytes
+    return this.outputLength + messages + this.heldBytes + this.connection.queuedBytes
   }
 }

@@ -19,6 +19,7 @@ import type { FanOut } from '../pubsub/fan-out.ts'
 import { RespSink } from '../resp/reply.ts'
 import type { Arena } from '../storage/arena.ts'
 import type { Client } from './client.ts'
+import { Fifo } from './fifo.ts'
 import { hardOutputLimit, isOverOutputLimit, isOverUnauthenticatedLimit } from './output-limits.ts'
 
 /** What output needs of the server. */
@@ -62,8 +63,7 @@ export class TurnOutput {
   private segmentCount = 0
   private segmentStart = 0
   private readonly outputListed: Client[] = []
-  private held: Held[] = []
-  private heldAt = 0
+  private readonly held = new Fifo<Held>()
   /** Why the log could not be written when the last turn ended, and how far it had come; null: it could. */
   private failureBefore: string | null = null
   private progressBefore = 0
@@ -209,9 +209,11 @@ export class TurnOutput {
   /** Sends held output whose data is as durable now as it has to be. */
   readonly releaseHeld = (): void => {
     const released = this.host.aof === null ? Number.POSITIVE_INFINITY : this.host.aof.releasedBytes
-    while (this.heldAt < this.held.length && this.held[this.heldAt]!.after <= released) {
-      const { client, bytes } = this.held[this.heldAt++]!
+    for (let next = this.held.first(); next !== null && next.after <= released; next = this.held.first()) {
+      const { client, bytes } = next
+      this.held.shift()
       client.heldCount--
+      client.heldBytes -= bytes.length
       if (client.door !== null) client.door.release()
       if ((client.flags & ClientFlag.Closed) !== 0) continue
       if (client.connection.queuedBytes > 0) {
@@ -219,10 +221,6 @@ export class TurnOutput {
         this.listOutput(client)
       } else client.connection.send(bytes, 0, bytes.length)
       if ((client.flags & ClientFlag.CloseAfterReply) !== 0) this.listOutput(client)
-    }
-    if (this.heldAt === this.held.length) {
-      this.held = []
-      this.heldAt = 0
     }
     // Between turns: whatever is executed from here on is refused if it writes. Otherwise the turn's end notes it.
     if (!this.hasOutput && this.host.journal.pendingBytes === 0) this.noteFailure()
@@ -237,7 +235,7 @@ export class TurnOutput {
     const aof = this.host.aof
     if (aof === null) return 0
     // What may go out by now goes first.
-    if (this.held.length > 0) this.releaseHeld()
+    if (this.held.size > 0) this.releaseHeld()
     if (aof.releasedBytes >= aof.acceptedBytes) return 0
     if (aof.policy === FsyncPolicy.Always) aof.sync()
     return aof.acceptedBytes
@@ -334,7 +332,9 @@ export class TurnOutput {
 
   private hold(client: Client, bytes: Buffer, after: number): void {
     client.heldCount++
+    client.heldBytes += bytes.length
     this.held.push({ client, bytes, after })
+    this.checkOutputLimit(client)
   }
 
   private growSegments(): void {
