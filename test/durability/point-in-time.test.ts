@@ -7,7 +7,7 @@
 import { cpSync, mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { Files } from '../../src/files/files.ts'
+import { type FileDone, Files } from '../../src/files/files.ts'
 import type { Server } from '../../src/server/server.ts'
 import { Random } from '../differential/random.ts'
 import { TestClock } from '../support/broker.ts'
@@ -24,11 +24,19 @@ const SEEDS = Array.from({ length: ROUNDS }, (_, round) => SEED + round)
 const LOOK_MS = 1.5
 const LOOKS_PER_TURN = 3
 const BLOCKED_CLIENTS = 3
+const SELDOM_PER_MILLE = 3
+/** What brings a rewrite to its end, or reads its data anew, while it is under way; a snapshot would be given up. */
+const INTERRUPTIONS = [['FLUSHALL'], ['SAVE'], ['DEBUG', 'RELOAD'], ['DEBUG', 'LOADAOF']]
 /** Turns of a round at most; a snapshot takes some hundred. */
 const TURNS_MAX = 5000
 
 /** Other files than the system's are written in the thread of the walk, so that a round can be repeated. */
-class OwnFiles extends Files {}
+class OwnFiles extends Files {
+  override removeLater(path: string, done: FileDone): void {
+    this.remove(path)
+    done(null)
+  }
+}
 
 let directory = ''
 const brokers: BrokerInProcess[] = []
@@ -57,14 +65,23 @@ async function fill(client: DirectClient, random: Random): Promise<void> {
   for (let at = 0; at < commands.length; at += 500) await client.pipeline(commands.slice(at, at + 500))
 }
 
+interface Changes {
+  /** Commands a turn, at most. */
+  readonly perTurn: number
+  /** What is executed now and then, per mille. */
+  readonly seldom: readonly (readonly string[])[]
+}
+
 /** Changes the data, and lets time pass, until what is written in the background is complete. */
-async function changeMeanwhile(broker: BrokerInProcess, random: Random, perTurn: number): Promise<number> {
+async function changeMeanwhile(broker: BrokerInProcess, random: Random, { perTurn, seldom }: Changes): Promise<number> {
   const client = broker.connect()
   const blocked = Array.from({ length: BLOCKED_CLIENTS }, () => broker.connect())
   let changes = 0
   for (let turn = 0; broker.server.snapshots.isActive && turn < TURNS_MAX; turn++) {
     for (let i = random.below(perTurn); i >= 0; i--) {
-      const commands = random.chance(10) ? [nextWaited(random)] : nextChange(random)
+      const isSeldom = seldom.length > 0 && random.below(1000) < SELDOM_PER_MILLE
+      const other = isSeldom ? [random.pick(seldom)] : nextChange(random)
+      const commands = random.chance(10) ? [nextWaited(random)] : other
       client.send(...commands)
       changes += commands.length
     }
@@ -106,7 +123,7 @@ describe.each(SEEDS)('with seed %i', (seed) => {
       const digest = await client.call('DEBUG', 'DIGEST')
       const begunMs = broker.clock.nowMs
       client.send(['BGSAVE'])
-      const changes = await changeMeanwhile(broker, random, perTurn)
+      const changes = await changeMeanwhile(broker, random, { perTurn, seldom: [] })
       expect(changes).toBeGreaterThan(50)
       expect(broker.server.saving.isLastOk).toBe(true)
       expectClean(broker.server)
@@ -131,7 +148,12 @@ describe.each(SEEDS)('with seed %i', (seed) => {
     { timeout: 30_000 },
     async (preamble, delayUs, perTurn) => {
       const random = new Random(seed)
-      const options = { appendonly: 'yes', 'aof-use-rdb-preamble': preamble, 'auto-aof-rewrite-percentage': 0 }
+      const options = {
+        appendonly: 'yes',
+        'aof-use-rdb-preamble': preamble,
+        'auto-aof-rewrite-percentage': 0,
+        save: '3600 100000000',
+      }
       const broker = await start({ options: { ...options, 'rdb-key-save-delay': delayUs }, files: new OwnFiles() })
       const client = broker.connect()
       await fill(client, random)
@@ -139,7 +161,7 @@ describe.each(SEEDS)('with seed %i', (seed) => {
       // The second one knows nothing of the first, and hides what was wrong with it.
       for (let rewrites = 1; rewrites <= 2; rewrites++) {
         client.send(['BGREWRITEAOF'])
-        await changeMeanwhile(broker, random, perTurn)
+        await changeMeanwhile(broker, random, { perTurn, seldom: INTERRUPTIONS })
         expect(broker.server.appendOnly).toMatchObject({ rewrites, isLastRewriteOk: true })
         expectClean(broker.server)
         const after = await contentOf(client, lost)
