@@ -280,7 +280,8 @@ export class Aof {
   /** Gives the file up: what it holds is of no use any more. */
   abandon(): void {
     this.isClosed = true
-    this.closeFile(this.file)
+    // A write that the thread pool has not come to would go to whatever file has that number next.
+    if (!this.isWriting) this.closeFile(this.file)
     if (this.retired !== null) this.closeFile(this.retired)
     this.retired = null
   }
@@ -341,8 +342,12 @@ export class Aof {
       if (this.inFlight !== bytes) return
       this.isWriting = false
       this.inFlight = EMPTY
+      if (this.isClosed) {
+        this.closeFile(this.file)
+        return
+      }
       this.tookInFlight(bytes, error === null ? written : 0, error, effects)
-      if (!this.isClosed) this.writeQueue()
+      this.writeQueue()
     })
   }
 

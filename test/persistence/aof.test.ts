@@ -353,6 +353,27 @@ describe('a switch to another file', () => {
   })
 })
 
+test('a file that is given up while a write to it is under way is closed behind that write', () => {
+  open(FsyncPolicy.EverySecond)
+  const close = disk.close.bind(disk)
+  let closed = 0
+  disk.close = (fd) => {
+    closed++
+    close(fd)
+  }
+  append('a')
+  aof.tick()
+  append('lost')
+  aof.abandon()
+  expect(closed).toBe(0)
+  const other = join(directory, 'other')
+  const fd = disk.open(other, 'w', 0o644)
+  disk.writes.shift()!()
+  expect(readFileSync(other, 'latin1')).toBe('')
+  expect(closed).toBe(1)
+  close(fd)
+})
+
 describe('annotations', () => {
   test('each batch ends with one checksum, and a time stamp stands before the first one of a second', () => {
     open(FsyncPolicy.No)
