@@ -128,8 +128,23 @@ export class RecordBuffer {
   /** Four bytes, little endian. */
   uint32(value: number): void {
     this.reserve(4)
-    this.bytes.writeUInt32LE(value >>> 0, this.length)
-    this.length += 4
+    const { bytes, length: at } = this
+    bytes[at] = value
+    bytes[at + 1] = value >>> 8
+    bytes[at + 2] = value >>> 16
+    bytes[at + 3] = value >>> 24
+    this.length = at + 4
+  }
+
+  /** Four bytes, big endian. */
+  uint32BigEndian(value: number): void {
+    this.reserve(4)
+    const { bytes, length: at } = this
+    bytes[at] = value >>> 24
+    bytes[at + 1] = value >>> 16
+    bytes[at + 2] = value >>> 8
+    bytes[at + 3] = value
+    this.length = at + 4
   }
 
   /** A safe integer as eight bytes, little endian. */

@@ -16,6 +16,8 @@ import type { RecordBuffer } from './record-buffer.ts'
 
 /** Bytes of an ID in a file. */
 export const STREAM_ID_BYTES = 16
+/** Bytes of a pending entry and of its ID with its consumer: two IDs, a time and a delivery count, which is a small number. */
+const PENDING_BYTES = 2 * STREAM_ID_BYTES + 8 + 1
 
 const id = new StreamId()
 
@@ -44,13 +46,10 @@ export function writeStreamTail(out: RecordBuffer, stream: Stream, type: number)
 
 /** Appends an ID as 16 bytes, big endian. */
 export function writeStreamId(out: RecordBuffer, streamId: StreamId): void {
-  out.reserve(STREAM_ID_BYTES)
-  const { bytes, length } = out
-  bytes.writeInt32BE(streamId.msHigh, length)
-  bytes.writeInt32BE(streamId.msLow, length + 4)
-  bytes.writeInt32BE(streamId.seqHigh, length + 8)
-  bytes.writeInt32BE(streamId.seqLow, length + 12)
-  out.length = length + STREAM_ID_BYTES
+  out.uint32BigEndian(streamId.msHigh)
+  out.uint32BigEndian(streamId.msLow)
+  out.uint32BigEndian(streamId.seqHigh)
+  out.uint32BigEndian(streamId.seqLow)
 }
 
 /** Whether a file that holds no active times would lose one: where it has none, it is taken from the seen time. */
@@ -74,6 +73,8 @@ export function writeActiveTimes(out: RecordBuffer, stream: Stream): void {
 function writePending(out: RecordBuffer, group: ConsumerGroup): void {
   const pending = group.pending
   out.rdbLength(pending.size)
+  // All at once, or the buffer is copied again and again as it grows.
+  out.reserve(pending.size * PENDING_BYTES)
   for (let at = pending.first(); at !== NO_POSITION; at = pending.next(at)) {
     pending.readId(at, id)
     writeStreamId(out, id)
@@ -90,6 +91,7 @@ function writeConsumers(out: RecordBuffer, group: ConsumerGroup, type: number): 
     if (type === RdbType.StreamListpacks3) out.int64(consumer.activeTime)
     const pending = consumer.pending
     out.rdbLength(pending.size)
+    out.reserve(pending.size * STREAM_ID_BYTES)
     for (let at = pending.first(); at !== NO_POSITION; at = pending.next(at)) {
       pending.readId(at, 0, id)
       writeStreamId(out, id)
