@@ -105,6 +105,11 @@ export class AofLoader implements Loader {
   }
 }
 
+/** Whether a file of a log has to begin with an RDB. */
+function mustBeSnapshot({ kind, name }: { readonly kind: string; readonly name: string }): boolean {
+  return kind === 'base' && name.endsWith('.base.rdb')
+}
+
 class AofFileLoader {
   readonly sizeBytes: number
   commands = 0
@@ -133,7 +138,14 @@ class AofFileLoader {
     this.isLast = isLast
     this.fd = openSync(file.path, options.truncates && isLast ? 'r+' : 'r')
     try {
-      this.sizeBytes = fstatSync(this.fd).size
+      const status = fstatSync(this.fd)
+      if (status.isDirectory()) throw new AofLoadError(`Cannot load ${file.path}: it is a directory`)
+      this.sizeBytes = status.size
+      // Even of no keys at all such a file has more: it has lost what it held, and what follows is no log without it.
+      if (mustBeSnapshot(file) && this.sizeBytes < RDB_MAGIC.length)
+        throw new AofLoadError(
+          `Error reading the RDB base file ${file.name}, AOF loading aborted: Expected an RDB file, found ${this.sizeBytes} bytes, at offset 0`,
+        )
       if (this.startsWithSnapshot()) {
         options.log.notice(
           file.isOldStyle ? 'Reading RDB preamble from AOF file...' : 'Reading RDB base file on AOF loading...',

@@ -7,6 +7,7 @@
  * can look a process up: there the lock counts as left behind.
  */
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { systemErrorText } from '../config/system-error.ts'
 
 /** How often a lock that changes hands meanwhile is looked at again. */
 const ATTEMPTS_MAX = 10
@@ -22,9 +23,12 @@ export function lockLog(path: string): () => void {
   const own = describeProcess(process.pid)
   if (held.has(path)) throw new LogLockedError(inUse(path, 'this process'))
   const temporary = `${path}.${process.pid}`
-  writeFileSync(temporary, own)
   try {
+    writeFileSync(temporary, own)
     take(path, temporary)
+  } catch (error) {
+    if (error instanceof LogLockedError) throw error
+    throw new Error(`Cannot write the lock ${path}: ${systemErrorText(error)}`, { cause: error })
   } finally {
     rmSync(temporary, { force: true })
   }

@@ -16,6 +16,7 @@ import { readFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { quote, splitQuoted } from '../bytes/quoting.ts'
 import { decodePath } from '../config/path-text.ts'
+import { systemErrorText } from '../config/system-error.ts'
 import { type Files, SYSTEM_FILES } from '../files/files.ts'
 import { replaceFile } from '../files/replace-file.ts'
 
@@ -64,7 +65,7 @@ export function readManifest(path: string): Manifest | null {
     text = readFileSync(path, 'latin1')
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null
-    throw error
+    throw new ManifestError(`Cannot read the AOF manifest ${path}: ${systemErrorText(error)}`)
   }
   return parseManifest(text, path)
 }

@@ -254,6 +254,8 @@ export class DataLoading {
     const path = config.resolvePath(name)
     if (name === '' || !existsSync(path)) return null
     try {
+      // A directory can be opened, and fails without a name when it is read.
+      if (statSync(path).isDirectory()) throw new Error('it is a directory')
       const fd = openSync(path, 'r')
       return { fd, path, sizeBytes: fstatSync(fd).size }
     } catch (error) {

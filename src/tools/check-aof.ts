@@ -147,6 +147,8 @@ class AofCheck {
     const { untilTimestamp } = this.options
     const extent = withDataFile(part.path, (file) => this.extentOf(file, part))
     if (extent === null) {
+      if (part.role === 'BASE AOF' && part.name.endsWith('.base.rdb'))
+        throw new ToolError(`${part.role} ${part.name} is empty: expected an RDB file`)
       io.print(`${part.role} ${part.name} is empty`)
       return
     }

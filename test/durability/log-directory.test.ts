@@ -131,6 +131,37 @@ describe('a manifest', () => {
   })
 })
 
+test('an RDB base that is empty is refused, not taken for no keys, and nothing is changed', async () => {
+  await prepare()
+  for (const content of ['', 'RED']) {
+    writeFileSync(path(BASE), content)
+    const before = snapshot()
+    await expect(start()).rejects.toThrow(
+      `Error reading the RDB base file ${BASE}, AOF loading aborted: Expected an RDB file, found ${content.length} bytes, at offset 0`,
+    )
+    expect(snapshot()).toEqual(before)
+  }
+})
+
+test.each([
+  [BASE, 'Cannot load PATH: it is a directory'],
+  [MANIFEST, 'Cannot read the AOF manifest PATH: Is a directory'],
+  [LOCK, 'Cannot write the lock PATH: Is a directory'],
+])('a directory in the place of %s is named', async (name, message) => {
+  await prepare()
+  rmSync(path(name), { force: true })
+  mkdirSync(path(name))
+  await expect(start()).rejects.toThrow(message.replace('PATH', path(name)))
+})
+
+test('a directory in the place of the snapshot is named', async () => {
+  const dump = join(directory, 'dump.rdb')
+  mkdirSync(dump)
+  await expect(start({ appendonly: 'no' })).rejects.toThrow(
+    `Fatal error loading the DB: can't open the RDB file ${dump} for reading: it is a directory`,
+  )
+})
+
 test('foreign files stay as they are, and temporary ones of a crash are removed', async () => {
   await prepare()
   const foreign = [

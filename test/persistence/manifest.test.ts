@@ -133,6 +133,8 @@ describe('writing a manifest', () => {
   test('a missing one is null, one that cannot be read is an error', () => {
     expect(readManifest(join(directory, 'none'))).toBeNull()
     mkdirSync(join(directory, 'folder'))
-    expect(() => readManifest(join(directory, 'folder'))).toThrow('EISDIR')
+    expect(() => readManifest(join(directory, 'folder'))).toThrow(
+      `Cannot read the AOF manifest ${join(directory, 'folder')}: Is a directory`,
+    )
   })
 })
