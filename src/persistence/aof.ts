@@ -23,6 +23,7 @@
  * writes. Each kind of failure ends only with a success of its own kind. Before a sync is tried again, what it did not
  * bring to the disk is written once more: the system would take it for done.
  */
+import { systemErrorText } from '../config/system-error.ts'
 import type { Files } from '../files/files.ts'
 import type { Log } from '../observe/log.ts'
 import { ANNOTATION_BYTES_MAX, checksumOf, timestampLine, writeChecksum } from './aof-annotations.ts'
@@ -185,7 +186,7 @@ export class Aof {
       this.isSyncing = false
       // The file may have been closed meanwhile, after it was synced otherwise.
       if (this.isClosed || (file !== this.file && file !== this.retired)) return
-      this.noteSync(error === null ? null : `fdatasync: ${error.message}`)
+      this.noteSync(error === null ? null : `fdatasync: ${systemErrorText(error)}`)
       if (error !== null) {
         // Who has written nothing need not wait until it is over.
         this.onProgress()
@@ -359,7 +360,7 @@ export class Aof {
       this.noteWritten()
       return
     }
-    this.noteWrite(error === null ? 'the system took no bytes' : error.message)
+    this.noteWrite(error === null ? 'the system took no bytes' : systemErrorText(error))
     this.onProgress()
   }
 
@@ -404,7 +405,7 @@ export class Aof {
     try {
       this.files.syncContent(file.fd)
     } catch (error) {
-      this.noteSync(`fdatasync: ${textOf(error)}`)
+      this.noteSync(`fdatasync: ${systemErrorText(error)}`)
       return false
     }
     file.syncedBytes = file.bytes
@@ -417,7 +418,7 @@ export class Aof {
       this.files.rewrite(file.fd, file.syncedBytes, file.bytes)
       return true
     } catch (error) {
-      this.noteSync(`cannot write again what could not be synced: ${textOf(error)}`)
+      this.noteSync(`cannot write again what could not be synced: ${systemErrorText(error)}`)
       return false
     }
   }
@@ -432,7 +433,7 @@ export class Aof {
     try {
       this.files.close(file.fd)
     } catch (error) {
-      this.log.warning(`Cannot close an append-only file: ${textOf(error)}`)
+      this.log.warning(`Cannot close an append-only file: ${systemErrorText(error)}`)
     }
   }
 
@@ -448,7 +449,7 @@ export class Aof {
         this.count(written)
       }
     } catch (error) {
-      this.noteWrite(textOf(error))
+      this.noteWrite(systemErrorText(error))
     }
     return at
   }
@@ -496,8 +497,4 @@ export class Aof {
     if (before !== null && this.error === null)
       this.log.notice('AOF write error looks solved, the append-only file can be written again')
   }
-}
-
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

@@ -26,7 +26,8 @@ class FaultyDisk extends Files {
       this.roomBytes -= written
       return written
     }
-    throw new Error(this.error)
+    // As node:fs words it; replies have the words of C.
+    throw Object.assign(new Error(`ENOSPC: ${this.error.toLowerCase()}, write`), { code: 'ENOSPC' })
   }
 
   override writeLater(

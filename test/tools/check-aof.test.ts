@@ -321,6 +321,18 @@ describe('a manifest', () => {
     writeFileSync(part('appendonly.aof.2.incr.aof'), SET)
   })
 
+  test('whose RDB base is empty is not valid: it has lost what it held', async () => {
+    writeFileSync(
+      manifest,
+      'file appendonly.aof.1.base.rdb seq 1 type b\nfile appendonly.aof.1.incr.aof seq 1 type i\n',
+    )
+    writeFileSync(part('appendonly.aof.1.base.rdb'), '')
+    expect(await run('check-aof', [manifest])).toMatchObject({
+      code: 1,
+      output: expect.stringContaining('BASE AOF appendonly.aof.1.base.rdb is empty: expected an RDB file'),
+    })
+  })
+
   test('whose files are whole is valid', async () => {
     const { code, output } = await run('check-aof', [manifest])
     expect(output.split('\n')).toEqual([
