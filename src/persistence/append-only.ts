@@ -326,6 +326,20 @@ export class AppendOnly implements AofControl {
     return this.rewrite()
   }
 
+  /** Gives up a rewrite that is under way: there is something that cannot wait for it. */
+  abandonRewrite(): void {
+    if (!this.isRewriting) return
+    this.abortRewrite()
+    if (this.state === AofState.Waiting) this.dropWaitingFile()
+  }
+
+  /** As `abandonRewrite`, and begins another one when that is possible. */
+  postponeRewrite(): void {
+    if (!this.isRewriting) return
+    this.abandonRewrite()
+    this.isRewriteScheduled = true
+  }
+
   /** Ten times a second, between commands. */
   tick(): void {
     this.aof?.checkDelay(performance.now())

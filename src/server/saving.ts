@@ -71,8 +71,10 @@ export class Saving implements SaveControl {
 
   /** Writes the snapshot before it returns. Returns whether that worked; the log says what did not. */
   saveNow(): boolean {
-    // One under way would put an older state in the place of this one.
+    // One under way would put an older state in the place of this one. A rewrite could only be brought to its end at
+    // once, with all of its records in memory.
     this.abort()
+    this.server.appendOnly.postponeRewrite()
     this.saves++
     const started = performance.now()
     const path = this.temporaryPath()
@@ -120,16 +122,11 @@ export class Saving implements SaveControl {
    */
   saveForShutdownLater(save: ShutdownSave, isForced: boolean, done: (mayEnd: boolean) => void): void {
     const { snapshots, config } = this.server
-    // A rewrite of the log is brought to its end first, which only the other way does.
-    const isRewriting = snapshots.isActive && !this.isSaving
     if (!this.wantsFinal(save)) {
       done(true)
       return
     }
-    if (isRewriting) {
-      done(this.saveNow() || this.finalFailed(isForced))
-      return
-    }
+    this.server.appendOnly.abandonRewrite()
     this.final = { path: join(config.directory, `temp-${process.pid}.rdb`), isForced, done }
     // One that was given up is under way for some time yet.
     if (!snapshots.isActive) this.beginFinal(this.final)
