@@ -63,27 +63,31 @@ const transaction = [['MULTI'], ['SET', 'second', '2'], ['RPUSH', 'third', 'x'],
 const last = encodeCommand(['HSET', 'fourth', 'field', 'some value'])
 
 describe('a torn tail', () => {
-  test('is cut at every byte; what was whole before it stays, and no transaction is torn', async () => {
-    const whole = select + first + transaction + last
-    const boundaries = [
-      { at: whole.length, keys: ['first', 'fourth', 'second', 'third'] },
-      { at: (select + first + transaction).length, keys: ['first', 'second', 'third'] },
-      { at: (select + first).length, keys: ['first'] },
-      { at: 0, keys: [] },
-    ]
-    for (let length = whole.length; length >= select.length; length--) {
-      const directory = directoryWith(whole)
-      const path = join(directory, FOLDER, FILE)
-      truncateSync(path, length)
-      const broker = await load(directory)
-      const boundary = boundaries.find(({ at }) => at <= length)!
-      expect(keysOf(broker), `cut at ${length}`).toEqual(boundary.keys)
-      await broker.close()
-      const kept = readFileSync(path, 'latin1')
-      expect(whole.startsWith(kept), `cut at ${length}`).toBe(true)
-      expect(kept.length).toBeLessThanOrEqual(length)
-    }
-  })
+  test(
+    'is cut at every byte; what was whole before it stays, and no transaction is torn',
+    { timeout: 30_000 },
+    async () => {
+      const whole = select + first + transaction + last
+      const boundaries = [
+        { at: whole.length, keys: ['first', 'fourth', 'second', 'third'] },
+        { at: (select + first + transaction).length, keys: ['first', 'second', 'third'] },
+        { at: (select + first).length, keys: ['first'] },
+        { at: 0, keys: [] },
+      ]
+      for (let length = whole.length; length >= select.length; length--) {
+        const directory = directoryWith(whole)
+        const path = join(directory, FOLDER, FILE)
+        truncateSync(path, length)
+        const broker = await load(directory)
+        const boundary = boundaries.find(({ at }) => at <= length)!
+        expect(keysOf(broker), `cut at ${length}`).toEqual(boundary.keys)
+        await broker.close()
+        const kept = readFileSync(path, 'latin1')
+        expect(whole.startsWith(kept), `cut at ${length}`).toBe(true)
+        expect(kept.length).toBeLessThanOrEqual(length)
+      }
+    },
+  )
 
   test('is fatal with aof-load-truncated no, and the file stays as it is', async () => {
     const directory = directoryWith((select + first + last).slice(0, -3))

@@ -258,7 +258,7 @@ describe.each([
     const whole = readFileSync(path(file))
     expect(states.at(-1)!.bytes).toBe(whole.length)
 
-    for (let bytes = whole.length; bytes >= states[1]!.bytes; bytes--) {
+    for (let bytes = whole.length; bytes >= states[2]!.bytes; bytes--) {
       writeFileSync(path(file), whole.subarray(0, bytes))
       const torn = await start(options)
       const reader = torn.connect()
