@@ -8,7 +8,7 @@ import { SubscribeTo, type Subscription, Subscriptions } from '../server/subscri
 import type { Endpoint } from '../transport/contract.ts'
 import { connectMemory } from '../transport/memory.ts'
 import { listenTcp } from '../transport/node.ts'
-import { type CreateBrokerOptions, configOf, DEFAULT_HOST, logOf } from './options.ts'
+import { type CreateBrokerOptions, configOf, DEFAULT_HOST, isInMemory, logOf } from './options.ts'
 
 /** Receives a message and the channel it was published to. Bytes that are no UTF-8 are replaced. */
 export type MessageListener = (message: string, channel: string) => void
@@ -34,7 +34,7 @@ export async function createBroker(options: CreateBrokerOptions = {}): Promise<L
     httpPort = gateway.port
     return gateway
   }
-  const broker = new Broker({ config, log, openAnnex })
+  const broker = new Broker({ config, log, openAnnex, isInMemory: isInMemory(options) })
   try {
     await broker.start()
     const host = options.host ?? DEFAULT_HOST

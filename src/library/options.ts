@@ -44,6 +44,11 @@ export interface CreateBrokerOptions {
   readonly config?: ConfigOptions
 }
 
+/** Whether the broker has no directory of its own for files. */
+export function isInMemory(options: CreateBrokerOptions): boolean {
+  return options.dataDir === undefined && options.config?.dir === undefined
+}
+
 /** The settings of a broker with these options. @throws ConfigError for settings that do not exist or do not work. */
 export function configOf(options: CreateBrokerOptions): Config {
   const { dataDir, appendfsync, requirepass, unixSocket } = options
@@ -55,7 +60,7 @@ export function configOf(options: CreateBrokerOptions): Config {
     port: 0,
     ...(dataDir === undefined ? { 'http-token-file': '' } : {}),
     // Without a directory there is no snapshot either: one that lies in the default directory is another program's.
-    ...(dataDir === undefined && options.config?.dir === undefined ? { dbfilename: '' } : {}),
+    ...(isInMemory(options) ? { dbfilename: '' } : {}),
     'http-port': 0,
     ...options.config,
     ...(options.host === undefined ? {} : { bind: options.host, 'http-bind': options.host }),

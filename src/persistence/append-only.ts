@@ -92,6 +92,8 @@ export interface AppendOnlyOptions {
   readonly files: Files
   readonly journal: Journal
   readonly base: BaseWriter
+  /** Whether there is no directory that files may be written to: the log cannot be switched on. */
+  readonly isInMemory: boolean
   /** Wall time in ms. */
   readonly now: () => number
   /** Told when there is another file to write to, or none. */
@@ -191,6 +193,7 @@ export class AppendOnly implements AofControl {
    * @throws LogLockedError, ManifestError, the system's error
    */
   lock(): void {
+    if (this.options.isInMemory) throw new Error('this broker has no data directory')
     const folder = this.folderOf()
     if (this.unlock !== null) {
       if (this.aof !== null || folder.path === this.folder.path) return

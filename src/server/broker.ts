@@ -30,6 +30,8 @@ export interface BrokerOptions {
   readonly clock?: Clock
   /** File operations of the log, replaced in fault tests. */
   readonly files?: Files
+  /** Whether there is no directory for an append-only log, which cannot be switched on then. Default: no. */
+  readonly isInMemory?: boolean
   /** Opens a further door once the data is loaded. */
   readonly openAnnex?: (server: Server) => Promise<Annex | null>
 }
@@ -62,6 +64,7 @@ export class Broker {
       log: options.log,
       clock: options.clock ?? { now: Date.now },
       files: options.files ?? SYSTEM_FILES,
+      isInMemory: options.isInMemory ?? false,
     })
     this.loading = new DataLoading(this.server)
     this.server.onReloadDump = (reload) => this.loading.reloadDump(reload)

@@ -92,6 +92,8 @@ export interface ShutdownRequest {
 }
 
 export interface ServerOptions {
+  /** Whether there is no directory for an append-only log. */
+  readonly isInMemory?: boolean
   readonly config: Config
   readonly log: Log
   readonly clock: Clock
@@ -194,6 +196,7 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
       files: options.files ?? SYSTEM_FILES,
       journal: this.journal,
       base: new AofBaseWriter(this),
+      isInMemory: options.isInMemory ?? false,
       now: () => options.clock.now(),
       onChange: (aof) => {
         this.aof = aof

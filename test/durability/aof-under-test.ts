@@ -166,6 +166,7 @@ export class LogUnderTest {
   constructor(directory: string, files: Files, options: ConfigOptions = {}) {
     this.config = configFromOptions({ dir: directory, 'auto-aof-rewrite-percentage': 0, ...options })
     this.appendOnly = new AppendOnly({
+      isInMemory: false,
       config: this.config,
       log: this.log,
       files,

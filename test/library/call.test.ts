@@ -1,5 +1,5 @@
 /** Calls, pipelines and subscriptions of a program that runs the broker. */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
@@ -302,6 +302,9 @@ describe('close', () => {
   })
 })
 
+/** The default directory, which a server that was started here by hand may have left. */
+const existedBefore = existsSync('data')
+
 describe('options', () => {
   test.each([
     'always',
@@ -319,6 +322,17 @@ describe('options', () => {
     expect(await second.call('LLEN', 'l')).toBe(50)
     expect(await second.call('EXISTS', 'blocked')).toBe(0)
     expect(await second.call('CONFIG', 'GET', 'appendfsync')).toEqual({ appendfsync })
+  })
+
+  test('without a data directory nothing is ever written to a file', async () => {
+    const broker = await start({})
+    await broker.call('SET', 'k', 'v')
+    await expect(broker.call('BGREWRITEAOF')).rejects.toThrow('ERR')
+    await expect(broker.call('CONFIG', 'SET', 'appendonly', 'yes')).rejects.toThrow('Unable to turn on AOF')
+    await expect(broker.call('SAVE')).rejects.toThrow('ERR')
+    await expect(broker.call('BGSAVE')).rejects.toThrow('ERR')
+    expect(await broker.call('SET', 'k', 'w')).toBe('OK')
+    expect(existsSync('data')).toBe(existedBefore)
   })
 
   test('a password holds for sockets, not for the process', async () => {
