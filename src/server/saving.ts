@@ -79,7 +79,6 @@ export class Saving implements SaveControl {
     const started = performance.now()
     const path = this.temporaryPath()
     try {
-      this.server.config.createDefaultDirectory()
       this.server.snapshots.saveNow(this.request(path))
       this.publish(path, this.path())
     } catch (error) {
@@ -157,7 +156,6 @@ export class Saving implements SaveControl {
       done(this.finalEnded(path, target, error) || this.finalFailed(isForced))
     }
     try {
-      server.config.createDefaultDirectory()
       server.snapshots.begin({ ...this.request(path), done: end })
     } catch (error) {
       end(error instanceof Error ? error : new Error(String(error)))
@@ -235,7 +233,6 @@ export class Saving implements SaveControl {
     server.stats.snapshots++
     this.heldBytes = 0
     try {
-      server.config.createDefaultDirectory()
       server.snapshots.begin({ ...this.request(path), done: (error) => this.ended({ path, target, changes }, error) })
     } catch (error) {
       server.log.warning(`Can't save in background: ${messageOf(error)}`)
@@ -304,6 +301,7 @@ export class Saving implements SaveControl {
   private request(path: string): Omit<SnapshotRequest, 'done'> {
     const { config, keyspace } = this.server
     if (!this.hasFile) throw new Error('dbfilename is empty')
+    config.createDefaultDirectory()
     return {
       path,
       format: new RdbFormat(keyspace.arena, config.number('rdb-version')),
