@@ -217,6 +217,7 @@ export class AofFolder {
    * and an empty incremental file, which are begun anew; anything else is data. (Redis would overwrite them.)
    */
   private refuseUnnamed(): void {
+    if (!existsSync(this.path)) return
     const prefix = `${decodePath(this.options.fileName)}.`
     for (const name of readdirSync(this.path)) {
       const kind = name.startsWith(prefix) ? LOG_FILE.exec(name.slice(prefix.length)) : null

@@ -168,7 +168,12 @@ export class Broker {
   /** Empties the data and loads the log again (DEBUG LOADAOF). */
   private reload(): boolean {
     const { folder } = this.server.appendOnly
-    folder.read()
+    try {
+      folder.read()
+    } catch (error) {
+      this.log.warning(error instanceof Error ? error.message : String(error))
+      return false
+    }
     if (folder.isEmpty || !this.loading.reloadLog(filesOf(folder))) return false
     // What was loaded is no change that a snapshot would have to save.
     this.server.keyspace.stats.changes = 0
