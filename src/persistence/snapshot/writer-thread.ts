@@ -1,9 +1,15 @@
 /** The thread that writes a snapshot's file: takes buffers of records, sends them back when they are written. */
+import { readlinkSync } from 'node:fs'
+import { setPriority } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
 import { SYSTEM_FILES } from '../../files/files.ts'
 import { SnapshotFile, type SnapshotFileOptions } from './snapshot-file.ts'
 import type { WriterReport, WriterRequest } from './snapshot-writer.ts'
 
+/** On a machine whose processors are busy the loop comes before the file. */
+const NICENESS = 10
+
+yieldToLoop()
 const port = parentPort!
 let file: SnapshotFile | null = null
 
@@ -41,4 +47,15 @@ function attempt(action: () => void): void {
 
 function report(message: WriterReport): void {
   port.postMessage(message)
+}
+
+/** Lowers the priority of this thread alone. Only Linux gives threads priorities of their own. */
+function yieldToLoop(): void {
+  if (process.platform !== 'linux') return
+  try {
+    // The link reads `process/task/thread`.
+    setPriority(Number(readlinkSync('/proc/thread-self').split('/').at(-1)), NICENESS)
+  } catch {
+    // Without /proc, or in a sandbox that forbids it, the thread works as it is.
+  }
 }
