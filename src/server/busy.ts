@@ -21,9 +21,10 @@ import { RunKind, type ScriptRunner } from '../commands/scripting/script-runner.
 import { ClientFlag } from '../commands/session.ts'
 import type { Log } from '../observe/log.ts'
 import { Decoded, Decoder, type DecoderLimits } from '../resp/decoder.ts'
-import { type ReplySink, RespSink } from '../resp/reply.ts'
+import { RespSink } from '../resp/reply.ts'
 import type { Client } from './client.ts'
 import type { Pipeline } from './execute.ts'
+import type { ClientInput } from './input.ts'
 import type { TurnOutput } from './output.ts'
 
 /** The script runs on for so long between two polls, in ms. */
@@ -41,16 +42,11 @@ export interface BusyHost {
   readonly log: Log
   readonly clients: ReadonlyMap<number, Client>
   readonly output: TurnOutput
+  readonly input: ClientInput
   /** Whether the client runs the script, is blocked or paused, or takes no more commands. */
   isWaiting(client: Client): boolean
-  /** 1, or 0 for a client that has to authenticate. */
-  isAuthenticated(client: Client): number
   /** Keeps what a client has sent. Returns false when that was too much and the client was closed. */
   keepInput(client: Client, buffer: Buffer, bytes: number): boolean
-  /** Replies to what is no request; the client will be closed. */
-  refuseMalformed(client: Client, problem: string, reply: ReplySink): void
-  /** Takes note of what is left in a client's kept input, after requests were executed. */
-  notePartial(client: Client): void
 }
 
 export class BusyMode {
@@ -141,7 +137,7 @@ export class BusyMode {
     client.dropInput(executedBytes)
     if (executedBytes > 0 || client.decoder === null) {
       client.decoder = null
-      host.notePartial(client)
+      host.input.notePartial(client)
     }
     host.output.reply(client, Buffer.from(sink.buffer.subarray(0, sink.at)))
   }
@@ -158,10 +154,10 @@ export class BusyMode {
     while (at < end) {
       if (!isContinuing) decoder.begin(at)
       isContinuing = false
-      const outcome = decoder.decode(buffer, end, host.isAuthenticated(client))
+      const outcome = decoder.decode(buffer, end, host.input.isAuthenticated(client))
       if (outcome === Decoded.Incomplete) break
       if (outcome === Decoded.Malformed) {
-        host.refuseMalformed(client, decoder.error, sink)
+        host.input.refuseMalformed(client, decoder.error, sink)
         return end
       }
       if (outcome === Decoded.Request) {

@@ -66,7 +66,7 @@ export class DataLoading {
   finish(): void {
     const { loading, keyspace } = this.server
     loading.end()
-    keyspace.removesMetExpired = !this.server.isPaused
+    keyspace.removesMetExpired = !this.server.pauses.isActive
     // Whoever watches a key has not seen it come.
     for (const db of keyspace.databases)
       for (const watchers of db.watchers.values()) for (const watcher of watchers) watcher.watchDirty = true

@@ -1,6 +1,6 @@
 /**
  * The server: composition root of the engine. Takes bytes from transports, runs them through the pipeline and sends
- * the replies of a loop turn together (output.ts). Hot path: clientReceived, process, endTurn.
+ * the replies of a loop turn together (input.ts, output.ts). Hot path: clientReceived, endTurn.
  *
  * A turn: transports deliver input, any number of times, which is executed at once; `endTurn` (setImmediate) removes
  * keys whose time is over, goes on with input that had to wait, and has the output sent.
@@ -40,7 +40,7 @@ import { Snapshots } from '../persistence/snapshot/snapshot.ts'
 import { Channels } from '../pubsub/channels.ts'
 import type { FanOut } from '../pubsub/fan-out.ts'
 import type { Args } from '../resp/args.ts'
-import { Decoded, Decoder, type DecoderLimits } from '../resp/decoder.ts'
+import type { DecoderLimits } from '../resp/decoder.ts'
 import {
   type AccessDenied,
   DenialReason,
@@ -58,21 +58,15 @@ import { Blocking } from './blocking.ts'
 import { type BusyHost, BusyMode } from './busy.ts'
 import { Client, type ClientHost, type Door } from './client.ts'
 import { Pipeline, type PipelineGates } from './execute.ts'
+import { ClientInput, type InputHost, isStalled } from './input.ts'
 import { type OutputHost, TurnOutput } from './output.ts'
+import { Pauses, type PausesHost } from './pauses.ts'
 import { Saving } from './saving.ts'
 import { applySettings } from './settings.ts'
+import { Timers, type TimersHost } from './timers.ts'
 
-/** Keys removed by one slice of the active expire cycle; the rest follows in the next turn. */
-const EXPIRE_SLICE_KEYS = 500
 /** Housekeeping (timeouts, limits, statistics) runs this often, in ms. */
 const CRON_MS = 100
-/** Longest sleep of the precise timer, in ms; setTimeout takes 31 bits. */
-const TIMER_MAX_MS = 0x7fffffff
-/** A half-read request above this is continued instead of read again, in bytes. */
-const CONTINUE_MIN_BYTES = 4096
-/** Output gathered in one turn is sent before more is executed, in bytes. */
-const TURN_OUTPUT_MAX_BYTES = 4 * 1024 * 1024
-
 /** Commands of a log that fail are named up to this number; the others are counted. */
 const REPLAY_ERRORS_LOGGED = 10
 /** Attempts with a foreign protocol are logged this often at most, in ms. */
@@ -101,7 +95,9 @@ export interface ServerOptions {
   readonly files?: Files
 }
 
-export class Server implements ClientHost, ServerControl, PipelineGates, BusyHost, OutputHost {
+export class Server
+  implements ClientHost, ServerControl, PipelineGates, BusyHost, InputHost, OutputHost, PausesHost, TimersHost
+{
   readonly config: Config
   readonly log: Log
   readonly keyspace: Keyspace
@@ -149,12 +145,11 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
   idleTimeoutMs = 0
   keepAliveSeconds = 0
   needsAuthentication: boolean = false
-  /** CLIENT PAUSE: until when (ms), and whether only writes wait. */
-  pausedUntilMs = 0
-  pausesWritesOnly: boolean = false
   private readonly clock: Clock
   readonly output: TurnOutput
-  private readonly decoder: Decoder
+  readonly input: ClientInput
+  readonly pauses: Pauses
+  private readonly timers: Timers
   private nextClientId = 1
   private isTurnScheduled: boolean = false
   /** Clients in WAITAOF, and some that no longer are. */
@@ -164,8 +159,6 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
   /** Whether some of them may go on, at the end of the turn. */
   private hasLogProgressed: boolean = false
   private readonly resumable: Client[] = []
-  private timer: NodeJS.Timeout | null = null
-  private timerAt = Number.POSITIVE_INFINITY
   private cronTimer: NodeJS.Timeout | null = null
   private cronRuns = 0
   private requestedShutdown: ShutdownRequest | null = null
@@ -187,7 +180,6 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
     this.journal = new Journal(this.keyspace.arena)
     this.blocking = new Blocking(this.keyspace)
     this.output = new TurnOutput(this, this.keyspace.arena)
-    this.decoder = new Decoder(this.limits)
     this.snapshots = new Snapshots(this.keyspace, options.files ?? SYSTEM_FILES)
     this.saving = new Saving(this, options.files ?? SYSTEM_FILES)
     this.appendOnly = new AppendOnly({
@@ -224,6 +216,9 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
     this.pipeline = new Pipeline(this.ctx, this.registry, this, this)
     this.pipeline.monitors.send = (monitor, line) => this.output.sendLine(monitor, line)
     this.busy = new BusyMode(this)
+    this.input = new ClientInput(this)
+    this.pauses = new Pauses(this)
+    this.timers = new Timers(this)
     scriptRunner(this.ctx).services = {
       log: (level, text) => this.logScript(level, text),
       poll: (runner) => this.busy.poll(runner),
@@ -294,11 +289,7 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
 
   /** Clients that wait because of CLIENT PAUSE count, as in Redis. */
   get blockedCount(): number {
-    let paused = 0
-    if (this.pausedUntilMs > 0) {
-      for (const client of this.clients.values()) if ((client.flags & ClientFlag.Paused) !== 0) paused++
-    }
-    return this.blocking.count + paused
+    return this.blocking.count + this.pauses.countWaiting()
   }
 
   clientReceived(client: Client, buffer: Buffer, start: number, end: number): void {
@@ -308,22 +299,7 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
     if ((client.flags & (ClientFlag.CloseAfterReply | ClientFlag.Closed)) !== 0) return
     this.beginTurn()
     client.lastCommandMs = this.keyspace.now
-    // What MULTI has queued came through the query buffer too.
-    if (client.queueBytes > 0 && client.queueBytes + end - start > this.queryBufferMax) {
-      this.queryLimitReached(client)
-      return
-    }
-    if (client.inputLength > 0 || this.isStalled(client)) {
-      client.keepInput(buffer, start, end)
-      if (client.inputLength > this.queryBufferMax) this.queryLimitReached(client)
-      else if (!this.isStalled(client)) this.readKept(client)
-      return
-    }
-    const at = this.process(client, this.decoder, buffer, start, end)
-    if (at < end && (client.flags & ClientFlag.Closed) === 0) {
-      this.keepPartial(client, buffer, at, end)
-      if (client.inputLength > this.queryBufferMax) this.queryLimitReached(client)
-    }
+    this.input.receive(client, buffer, start, end)
   }
 
   /**
@@ -332,8 +308,8 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
    */
   clientCalls(client: Client, door: Door, args: Args): boolean {
     this.beginTurn()
-    if (this.isStalled(client)) return false
-    if (this.pausedUntilMs > 0 && this.mustWait(client, args)) return false
+    if (isStalled(client)) return false
+    if (this.mayPause && this.mustWait(client, args)) return false
     this.output.running = client
     door.sink.version = client.respVersion
     client.lastCommandMs = this.keyspace.now
@@ -476,19 +452,17 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
   /** Writes the last snapshot, after which no command is executed any more. Returns false when it is wanted and fails. */
   prepareShutdown(save: ShutdownSave, isForced: boolean): boolean {
     if (!this.saving.saveForShutdown(save, isForced)) return false
-    this.pause(Number.MAX_SAFE_INTEGER, false)
+    this.pauses.beginEndless()
     return true
   }
 
   /** As `prepareShutdown`, while the loop goes on; `done` is told whether the process may end. */
   prepareShutdownLater(save: ShutdownSave, isForced: boolean, done: (mayEnd: boolean) => void): void {
-    const { pausedUntilMs, pausesWritesOnly } = this
-    this.pause(Number.MAX_SAFE_INTEGER, false)
+    const endPause = this.pauses.beginEndless()
     this.saving.saveForShutdownLater(save, isForced, (mayEnd) => {
       if (!mayEnd) {
         this.readClock()
-        this.unpause()
-        if (pausedUntilMs > this.keyspace.now) this.pause(pausedUntilMs, pausesWritesOnly)
+        endPause()
       }
       done(mayEnd)
     })
@@ -647,25 +621,20 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
     this.scheduleTurn()
   }
 
-  /** Ends CLIENT PAUSE. */
   unpause(): void {
-    this.pausedUntilMs = 0
-    this.keyspace.removesMetExpired = !this.loading.isActive
-    for (const client of this.clients.values()) {
-      if ((client.flags & ClientFlag.Paused) === 0) continue
-      client.flags &= ~ClientFlag.Paused
-      this.resume(client)
-    }
+    this.pauses.end()
   }
 
-  /** Starts CLIENT PAUSE until a time in ms. */
   pause(untilMs: number, writesOnly: boolean): void {
-    // A longer or stricter pause that is in force is not shortened (Valkey src/networking.c pauseActions).
-    const isActive = this.pausedUntilMs > this.keyspace.now
-    this.pausesWritesOnly = isActive ? this.pausesWritesOnly && writesOnly : writesOnly
-    this.pausedUntilMs = isActive ? Math.max(this.pausedUntilMs, untilMs) : untilMs
-    this.keyspace.removesMetExpired = this.pausedUntilMs <= this.keyspace.now && !this.loading.isActive
-    this.schedule(this.pausedUntilMs)
+    this.pauses.begin(untilMs, writesOnly)
+  }
+
+  get mayPause(): boolean {
+    return this.pauses.untilMs > 0
+  }
+
+  mustWait(client: Client, args: Args): boolean {
+    return this.pauses.mustWait(client, args)
   }
 
   // ---- turns ---------------------------------------------------------------------------------------------------
@@ -687,11 +656,6 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
     return this.clock.now()
   }
 
-  /** Whether CLIENT PAUSE is in force. */
-  get isPaused(): boolean {
-    return this.pausedUntilMs > this.keyspace.now
-  }
-
   scheduleTurn(): void {
     if (this.isTurnScheduled) return
     this.isTurnScheduled = true
@@ -699,23 +663,23 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
   }
 
   private readonly endTurn = (): void => {
-    this.expireSlice()
+    this.timers.expireSlice()
     for (let i = 0; i < this.resumable.length; i++) {
       const client = this.resumable[i]!
-      if (!this.isStalled(client) && client.inputLength > 0) this.readKept(client)
+      if (!isStalled(client) && client.inputLength > 0) this.input.readKept(client)
     }
     this.resumable.length = 0
     if (this.hasLogProgressed) this.serveSyncWaiters()
     this.stats.turns++
     this.output.flush()
     this.isTurnScheduled = false
-    this.schedule(this.nextEvent())
+    this.timers.scheduleNext()
   }
 
   // ---- in the midst of a script that runs too long (BusyMode) ---------------------------------------------------
 
   isWaiting(client: Client): boolean {
-    return client === this.output.running || this.isStalled(client)
+    return client === this.output.running || isStalled(client)
   }
 
   keepInput(client: Client, buffer: Buffer, bytes: number): boolean {
@@ -723,111 +687,13 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
     this.stats.bytesIn += bytes
     client.bytesIn += bytes
     client.lastCommandMs = this.clock.now()
-    client.keepInput(buffer, 0, bytes)
-    if (client.inputLength + client.queueBytes <= this.queryBufferMax) return true
-    this.queryLimitReached(client)
-    return false
+    return this.input.keep(client, buffer, bytes)
   }
 
-  // ---- input ---------------------------------------------------------------------------------------------------
-
-  private isStalled(client: Client): boolean {
-    return (
-      (client.flags & (ClientFlag.Blocked | ClientFlag.Paused | ClientFlag.CloseAfterReply | ClientFlag.Closed)) !== 0
-    )
-  }
-
-  /** Goes on with input that was kept. */
-  private readKept(client: Client): void {
-    const decoder = client.decoder
-    if (decoder !== null && client.inputLength < decoder.neededBytes) return
-    const buffer = client.input
-    const end = client.inputLength
-    const at = this.process(client, decoder ?? this.decoder, buffer, 0, end)
-    if ((client.flags & ClientFlag.Closed) !== 0) return
-    // `process` may have finished a long request and begun another one; what is left is read again from its start.
-    client.dropInput(at)
-    if (at === 0 && client.decoder !== null) return
-    client.decoder = null
-    this.notePartial(client)
-  }
-
-  private keepPartial(client: Client, buffer: Buffer, at: number, end: number): void {
-    client.keepInput(buffer, at, end)
-    if (!this.isStalled(client) && this.decoder.isPartial && end - at > CONTINUE_MIN_BYTES) {
-      client.decoder = new Decoder(this.limits)
-      client.decoder.continueFrom(this.decoder, at)
-    }
-  }
-
-  /** After kept input was executed: a long request that is still not whole gets a decoder of its own. */
-  notePartial(client: Client): void {
-    if (this.isStalled(client) || client.inputLength <= CONTINUE_MIN_BYTES) return
-    const decoder = new Decoder(this.limits)
-    decoder.begin(0)
-    if (
-      decoder.decode(client.input, client.inputLength, this.isAuthenticated(client)) === Decoded.Incomplete &&
-      decoder.isPartial
-    ) {
-      client.decoder = decoder
-    }
-  }
-
-  isAuthenticated(client: Client): number {
-    return !this.needsAuthentication || (client.flags & ClientFlag.Authenticated) !== 0 ? 1 : 0
-  }
-
-  /** Executes the requests in `buffer[at, end)`. Returns the offset of the first one that was not executed. */
-  private process(client: Client, decoder: Decoder, buffer: Buffer, at: number, end: number): number {
-    const sink = this.output.sink
-    let continuing = decoder === client.decoder
-    client.batchBytes = end - at
-    this.pipeline.timer.begin()
-    this.output.openSegment(client)
-    while (at < end) {
-      if (!continuing) decoder.begin(at)
-      continuing = false
-      const outcome = decoder.decode(buffer, end, this.isAuthenticated(client))
-      if (outcome === Decoded.Incomplete) break
-      if (outcome === Decoded.Malformed) {
-        this.refuseMalformed(client, decoder.error, sink)
-        at = end
-        break
-      }
-      if (outcome === Decoded.Request) {
-        if (this.pausedUntilMs > 0 && this.mustWait(client, decoder.args)) break
-        sink.version = client.respVersion
-        client.lastCommandMs = this.keyspace.now
-        client.commandCount++
-        this.pipeline.execute(client, decoder.args, sink)
-        if (this.output.ownPushes.at > 0) this.output.appendOwnPushes()
-        if (this.keyspace.readyKeys.length > 0) this.serveReady(client)
-      }
-      at = decoder.next
-      if (decoder !== this.decoder) {
-        // The long request is done; those behind it are read by the shared decoder.
-        client.decoder = null
-        decoder = this.decoder
-      }
-      if (this.isStalled(client)) break
-      if (sink.at > TURN_OUTPUT_MAX_BYTES || this.channels.pendingBytes > TURN_OUTPUT_MAX_BYTES)
-        this.output.flushMidTurn(client)
-      if ((client.flags & ClientFlag.Closed) !== 0) break
-    }
-    this.output.closeSegment(client)
-    this.pipeline.timer.end()
-    client.batchBytes = 0
-    return at
-  }
-
-  refuseMalformed(client: Client, problem: string, reply: ReplySink): void {
-    reply.error(`ERR Protocol error: ${problem}`)
-    this.log.verbose(`Protocol error (${problem}) from client ${client.address}`)
-    client.flags |= ClientFlag.CloseAfterReply
-  }
+  // ---- clients that wait ---------------------------------------------------------------------------------------
 
   /** Runs the commands of clients that wait for keys which are ready now. */
-  private serveReady(outer: Client | null): void {
+  serveReady(outer: Client | null): void {
     if (this.blocking.count === 0) {
       this.keyspace.readyKeys.length = 0
       return
@@ -887,73 +753,16 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
     this.syncWaiters = this.syncWaiters.filter(isWaitingForSync)
   }
 
-  /** CLIENT PAUSE: whether this request has to wait. */
-  private mustWait(client: Client, args: Args): boolean {
-    if (this.pausedUntilMs <= this.keyspace.now) {
-      this.unpause()
-      return false
-    }
-    const resolved = this.pipeline.resolve(args)
-    if (!('handler' in resolved) || !this.pipeline.isPausable(client, resolved, args, this.pausesWritesOnly))
-      return false
-    client.flags |= ClientFlag.Paused
-    return true
-  }
-
-  private queryLimitReached(client: Client): void {
-    this.stats.queryLimitDisconnections++
-    this.log.warning(`Closing client ${client.address} that reached max query buffer length`)
-    this.closeClient(client)
-  }
-
   // ---- time ----------------------------------------------------------------------------------------------------
 
   /** Starts timers. */
   start(): void {
     this.cronTimer = setInterval(this.cron, CRON_MS)
-    this.schedule(this.nextEvent())
+    this.timers.scheduleNext()
   }
 
-  private expireSlice(): void {
-    if (!this.keyspace.activeExpire || this.loading.isActive) return
-    if (this.pausedUntilMs > this.keyspace.now) return
-    let budget = EXPIRE_SLICE_KEYS
-    for (const db of this.keyspace.databases) {
-      if (db.expires.size === 0 || db.expires.firstTime() > this.keyspace.now) continue
-      budget -= db.expireDue(budget)
-      if (budget <= 0) break
-    }
-    if (this.keyspace.readyKeys.length > 0) this.serveReady(null)
-  }
-
-  /** Time of the next thing to do: a key that expires, a blocked client's deadline, the end of a pause. */
-  private nextEvent(): number {
-    let next = this.blocking.nextDeadline()
-    if (this.keyspace.activeExpire && !this.loading.isActive) {
-      for (const db of this.keyspace.databases) if (db.expires.size > 0) next = Math.min(next, db.expires.firstTime())
-    }
-    // Nothing expires during a pause, so its end is all there is to wait for besides deadlines.
-    return this.pausedUntilMs > 0 ? Math.min(this.pausedUntilMs, this.blocking.nextDeadline()) : next
-  }
-
-  private schedule(at: number): void {
-    if (at >= this.timerAt) return
-    if (this.timer !== null) clearTimeout(this.timer)
-    this.timerAt = at
-    const delay = Math.min(TIMER_MAX_MS, Math.max(0, at - this.clock.now()))
-    this.timer = setTimeout(this.onTimer, delay)
-  }
-
-  private readonly onTimer = (): void => {
-    this.timer = null
-    this.timerAt = Number.POSITIVE_INFINITY
-    this.readClock()
-    if (this.pausedUntilMs > 0 && this.pausedUntilMs <= this.keyspace.now) this.unpause()
-    for (const client of this.blocking.takeDue(this.keyspace.now)) {
-      this.stats.unblockedByTimeout++
-      this.unblock(client, false)
-    }
-    this.scheduleTurn()
+  schedule(at: number): void {
+    this.timers.schedule(at)
   }
 
   /** redis.log of a script. */
@@ -1032,7 +841,7 @@ export class Server implements ClientHost, ServerControl, PipelineGates, BusyHos
   /** Sends what is due, closes clients and the log. Endpoints are the caller's to close first. */
   close(): boolean {
     this.isClosing = true
-    if (this.timer !== null) clearTimeout(this.timer)
+    this.timers.close()
     if (this.cronTimer !== null) clearInterval(this.cronTimer)
     this.output.flush()
     const isComplete = this.closeLog()

@@ -1,0 +1,186 @@
+/**
+ * What clients have sent, and its execution: requests are decoded out of the bytes as they come and run at once. Hot
+ * path: receive, process.
+ *
+ * Input of a client that waits, and the beginning of a request that is not whole yet, is kept with the client and read
+ * again later. A long request has a decoder of its own, which goes on where it stopped.
+ */
+import { ClientFlag } from '../commands/session.ts'
+import type { Log } from '../observe/log.ts'
+import type { ServerStats } from '../observe/stats.ts'
+import type { Channels } from '../pubsub/channels.ts'
+import type { Args } from '../resp/args.ts'
+import { Decoded, Decoder, type DecoderLimits } from '../resp/decoder.ts'
+import type { ReplySink } from '../resp/reply.ts'
+import type { Client } from './client.ts'
+import type { Pipeline } from './execute.ts'
+import type { TurnOutput } from './output.ts'
+
+/** A half-read request above this is continued instead of read again, in bytes. */
+const CONTINUE_MIN_BYTES = 4096
+/** Output gathered in one turn is sent before more is executed, in bytes. */
+const TURN_OUTPUT_MAX_BYTES = 4 * 1024 * 1024
+
+/** What input needs of the server. */
+export interface InputHost {
+  readonly pipeline: Pipeline
+  readonly output: TurnOutput
+  readonly channels: Channels
+  readonly keyspace: { readonly now: number; readonly readyKeys: readonly unknown[] }
+  readonly stats: ServerStats
+  readonly log: Log
+  readonly limits: DecoderLimits
+  readonly needsAuthentication: boolean
+  /** Most bytes that a client may have sent and that are not executed yet. */
+  readonly queryBufferMax: number
+  /** Whether CLIENT PAUSE is or was in force; then `mustWait` says which requests wait. */
+  readonly mayPause: boolean
+  mustWait(client: Client, args: Args): boolean
+  /** Runs the commands of clients that wait for keys which are ready now. */
+  serveReady(outer: Client | null): void
+  closeClient(client: Client): void
+}
+
+export class ClientInput {
+  private readonly host: InputHost
+  private readonly decoder: Decoder
+
+  constructor(host: InputHost) {
+    this.host = host
+    this.decoder = new Decoder(host.limits)
+  }
+
+  /** Takes bytes from a client's connection: executes what is whole, and keeps the rest. */
+  receive(client: Client, buffer: Buffer, start: number, end: number): void {
+    // What MULTI has queued came through the query buffer too.
+    if (client.queueBytes > 0 && client.queueBytes + end - start > this.host.queryBufferMax) {
+      this.limitReached(client)
+      return
+    }
+    if (client.inputLength > 0 || isStalled(client)) {
+      client.keepInput(buffer, start, end)
+      if (client.inputLength > this.host.queryBufferMax) this.limitReached(client)
+      else if (!isStalled(client)) this.readKept(client)
+      return
+    }
+    const at = this.process(client, this.decoder, buffer, start, end)
+    if (at < end && (client.flags & ClientFlag.Closed) === 0) {
+      this.keepPartial(client, buffer, at, end)
+      if (client.inputLength > this.host.queryBufferMax) this.limitReached(client)
+    }
+  }
+
+  /** Keeps bytes for later. Returns false when that was too much and the client was closed. */
+  keep(client: Client, buffer: Buffer, bytes: number): boolean {
+    client.keepInput(buffer, 0, bytes)
+    if (client.inputLength + client.queueBytes <= this.host.queryBufferMax) return true
+    this.limitReached(client)
+    return false
+  }
+
+  /** Goes on with input that was kept. */
+  readKept(client: Client): void {
+    const decoder = client.decoder
+    if (decoder !== null && client.inputLength < decoder.neededBytes) return
+    const buffer = client.input
+    const end = client.inputLength
+    const at = this.process(client, decoder ?? this.decoder, buffer, 0, end)
+    if ((client.flags & ClientFlag.Closed) !== 0) return
+    // `process` may have finished a long request and begun another one; what is left is read again from its start.
+    client.dropInput(at)
+    if (at === 0 && client.decoder !== null) return
+    client.decoder = null
+    this.notePartial(client)
+  }
+
+  /** After kept input was executed: a long request that is still not whole gets a decoder of its own. */
+  notePartial(client: Client): void {
+    if (isStalled(client) || client.inputLength <= CONTINUE_MIN_BYTES) return
+    const decoder = new Decoder(this.host.limits)
+    decoder.begin(0)
+    if (
+      decoder.decode(client.input, client.inputLength, this.isAuthenticated(client)) === Decoded.Incomplete &&
+      decoder.isPartial
+    ) {
+      client.decoder = decoder
+    }
+  }
+
+  /** 1, or 0 for a client that has to authenticate. */
+  isAuthenticated(client: Client): number {
+    return !this.host.needsAuthentication || (client.flags & ClientFlag.Authenticated) !== 0 ? 1 : 0
+  }
+
+  /** Replies to what is no request; the client will be closed. */
+  refuseMalformed(client: Client, problem: string, reply: ReplySink): void {
+    reply.error(`ERR Protocol error: ${problem}`)
+    this.host.log.verbose(`Protocol error (${problem}) from client ${client.address}`)
+    client.flags |= ClientFlag.CloseAfterReply
+  }
+
+  private keepPartial(client: Client, buffer: Buffer, at: number, end: number): void {
+    client.keepInput(buffer, at, end)
+    if (!isStalled(client) && this.decoder.isPartial && end - at > CONTINUE_MIN_BYTES) {
+      client.decoder = new Decoder(this.host.limits)
+      client.decoder.continueFrom(this.decoder, at)
+    }
+  }
+
+  /** Executes the requests in `buffer[at, end)`. Returns the offset of the first one that was not executed. */
+  private process(client: Client, decoder: Decoder, buffer: Buffer, at: number, end: number): number {
+    const { host } = this
+    const { output, pipeline, keyspace } = host
+    const sink = output.sink
+    let continuing = decoder === client.decoder
+    client.batchBytes = end - at
+    pipeline.timer.begin()
+    output.openSegment(client)
+    while (at < end) {
+      if (!continuing) decoder.begin(at)
+      continuing = false
+      const outcome = decoder.decode(buffer, end, this.isAuthenticated(client))
+      if (outcome === Decoded.Incomplete) break
+      if (outcome === Decoded.Malformed) {
+        this.refuseMalformed(client, decoder.error, sink)
+        at = end
+        break
+      }
+      if (outcome === Decoded.Request) {
+        if (host.mayPause && host.mustWait(client, decoder.args)) break
+        sink.version = client.respVersion
+        client.lastCommandMs = keyspace.now
+        client.commandCount++
+        pipeline.execute(client, decoder.args, sink)
+        if (output.ownPushes.at > 0) output.appendOwnPushes()
+        if (keyspace.readyKeys.length > 0) host.serveReady(client)
+      }
+      at = decoder.next
+      if (decoder !== this.decoder) {
+        // The long request is done; those behind it are read by the shared decoder.
+        client.decoder = null
+        decoder = this.decoder
+      }
+      if (isStalled(client)) break
+      if (sink.at > TURN_OUTPUT_MAX_BYTES || host.channels.pendingBytes > TURN_OUTPUT_MAX_BYTES)
+        output.flushMidTurn(client)
+      if ((client.flags & ClientFlag.Closed) !== 0) break
+    }
+    output.closeSegment(client)
+    pipeline.timer.end()
+    client.batchBytes = 0
+    return at
+  }
+
+  private limitReached(client: Client): void {
+    this.host.stats.queryLimitDisconnections++
+    this.host.log.warning(`Closing client ${client.address} that reached max query buffer length`)
+    this.host.closeClient(client)
+  }
+}
+
+/** Whether a client takes no command now: it waits, or is about to be closed. */
+export function isStalled(client: Client): boolean {
+  return (
+    (client.flags & (ClientFlag.Blocked | ClientFlag.Paused | ClientFlag.CloseAfterReply | ClientFlag.Closed)) !== 0
+  )
+}

@@ -1,0 +1,90 @@
+/** CLIENT PAUSE: which requests wait, and until when. */
+import { ClientFlag } from '../commands/session.ts'
+import type { Keyspace } from '../keyspace/keyspace.ts'
+import type { LoadProgress } from '../persistence/load-progress.ts'
+import type { Args } from '../resp/args.ts'
+import type { Client } from './client.ts'
+import type { Pipeline } from './execute.ts'
+
+/** What a pause needs of the server. */
+export interface PausesHost {
+  readonly keyspace: Keyspace
+  readonly loading: LoadProgress
+  readonly pipeline: Pipeline
+  readonly clients: ReadonlyMap<number, Client>
+  /** Sees to it that the server looks at the time then, in ms. */
+  schedule(at: number): void
+  /** Lets a client's kept input be executed again. */
+  resume(client: Client): void
+}
+
+export class Pauses {
+  /** Until when, in ms; 0: there is none. It may be over already: then the next request or timer ends it. */
+  untilMs: number = 0
+  private writesOnly: boolean = false
+  private readonly host: PausesHost
+
+  constructor(host: PausesHost) {
+    this.host = host
+  }
+
+  get isActive(): boolean {
+    return this.untilMs > this.host.keyspace.now
+  }
+
+  /** Begins a pause until a time in ms, or makes the one in force longer. */
+  begin(untilMs: number, writesOnly: boolean): void {
+    // A longer or stricter pause that is in force is not shortened (Valkey src/networking.c pauseActions).
+    const { isActive } = this
+    this.writesOnly = isActive ? this.writesOnly && writesOnly : writesOnly
+    this.untilMs = isActive ? Math.max(this.untilMs, untilMs) : untilMs
+    this.host.keyspace.removesMetExpired = !this.isActive && !this.host.loading.isActive
+    this.host.schedule(this.untilMs)
+  }
+
+  end(): void {
+    this.untilMs = 0
+    this.host.keyspace.removesMetExpired = !this.host.loading.isActive
+    for (const client of this.host.clients.values()) {
+      if ((client.flags & ClientFlag.Paused) === 0) continue
+      client.flags &= ~ClientFlag.Paused
+      this.host.resume(client)
+    }
+  }
+
+  endWhenOver(): void {
+    if (this.untilMs > 0 && !this.isActive) this.end()
+  }
+
+  /** A pause that nothing ends but the function it returns, which puts back what was in force before. */
+  beginEndless(): () => void {
+    const { untilMs, writesOnly } = this
+    this.begin(Number.MAX_SAFE_INTEGER, false)
+    return () => {
+      this.end()
+      if (untilMs > this.host.keyspace.now) this.begin(untilMs, writesOnly)
+    }
+  }
+
+  /** Whether this request has to wait; its client does then. */
+  mustWait(client: Client, args: Args): boolean {
+    if (!this.isActive) {
+      this.end()
+      return false
+    }
+    const { pipeline } = this.host
+    const resolved = pipeline.resolve(args)
+    if (!('handler' in resolved) || !pipeline.isPausable(client, resolved, args, this.writesOnly)) return false
+    client.flags |= ClientFlag.Paused
+    return true
+  }
+
+  /** Clients that wait. */
+  countWaiting(): number {
+    let waiting = 0
+    if (this.untilMs > 0) {
+      for (const client of this.host.clients.values()) if ((client.flags & ClientFlag.Paused) !== 0) waiting++
+    }
+    return waiting
+  }
+}

@@ -1,0 +1,99 @@
+/**
+ * What happens at its time: keys expire, blocked clients give up, a pause ends. One precise timer wakes the server for
+ * the next of them; expiry is done in slices, so that a million keys of one moment do not hold the loop.
+ */
+import type { Keyspace } from '../keyspace/keyspace.ts'
+import type { ServerStats } from '../observe/stats.ts'
+import type { LoadProgress } from '../persistence/load-progress.ts'
+import type { Blocking } from './blocking.ts'
+import type { Client } from './client.ts'
+import type { Pauses } from './pauses.ts'
+
+/** Keys removed by one slice of the active expire cycle; the rest follows in the next turn. */
+const EXPIRE_SLICE_KEYS = 500
+/** Longest sleep of the timer, in ms; setTimeout takes 31 bits. */
+const SLEEP_MAX_MS = 0x7fffffff
+
+/** What timers need of the server. */
+export interface TimersHost {
+  readonly keyspace: Keyspace
+  readonly blocking: Blocking
+  readonly pauses: Pauses
+  readonly loading: LoadProgress
+  readonly stats: ServerStats
+  /** Wall time in ms. */
+  clockNow(): number
+  readClock(): void
+  /** Ends a client's wait as by its timeout. */
+  unblock(client: Client, withError: boolean): void
+  /** Runs the commands of clients that wait for keys which are ready now. */
+  serveReady(outer: Client | null): void
+  scheduleTurn(): void
+}
+
+export class Timers {
+  private readonly host: TimersHost
+  private timer: NodeJS.Timeout | null = null
+  private timerAt = Number.POSITIVE_INFINITY
+
+  constructor(host: TimersHost) {
+    this.host = host
+  }
+
+  /** Removes some of the keys whose time is over. */
+  expireSlice(): void {
+    const { keyspace, pauses, loading } = this.host
+    if (!keyspace.activeExpire || loading.isActive || pauses.isActive) return
+    let budget = EXPIRE_SLICE_KEYS
+    for (const db of keyspace.databases) {
+      if (db.expires.size === 0 || db.expires.firstTime() > keyspace.now) continue
+      budget -= db.expireDue(budget)
+      if (budget <= 0) break
+    }
+    if (keyspace.readyKeys.length > 0) this.host.serveReady(null)
+  }
+
+  /** Sees to it that the next thing to do is done in time. */
+  scheduleNext(): void {
+    this.schedule(this.nextEvent())
+  }
+
+  /** Wakes the server at a time in ms, or earlier. */
+  schedule(at: number): void {
+    if (at >= this.timerAt) return
+    if (this.timer !== null) clearTimeout(this.timer)
+    this.timerAt = at
+    const delay = Math.min(SLEEP_MAX_MS, Math.max(0, at - this.host.clockNow()))
+    this.timer = setTimeout(this.onTimer, delay)
+  }
+
+  close(): void {
+    if (this.timer !== null) clearTimeout(this.timer)
+  }
+
+  /** Time of the next thing to do: a key that expires, a blocked client's deadline, the end of a pause. */
+  private nextEvent(): number {
+    const { keyspace, blocking, pauses, loading } = this.host
+    const deadline = blocking.nextDeadline()
+    // Nothing expires during a pause, so its end is all there is to wait for besides deadlines.
+    if (pauses.untilMs > 0) return Math.min(pauses.untilMs, deadline)
+    let next = deadline
+    if (keyspace.activeExpire && !loading.isActive) {
+      for (const db of keyspace.databases) if (db.expires.size > 0) next = Math.min(next, db.expires.firstTime())
+    }
+    return next
+  }
+
+  private readonly onTimer = (): void => {
+    const { host } = this
+    this.timer = null
+    this.timerAt = Number.POSITIVE_INFINITY
+    host.readClock()
+    host.pauses.endWhenOver()
+    for (const client of host.blocking.takeDue(host.keyspace.now)) {
+      host.stats.unblockedByTimeout++
+      host.unblock(client, false)
+    }
+    host.scheduleTurn()
+  }
+}
