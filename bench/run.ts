@@ -3,8 +3,8 @@
  *
  *     commands   requests/s and server CPU per request, at pipeline depth 1, 16 and 64
  *     memory     5 million keys: memory and pauses
- *     lua        scripts: CPU time beside Redis' own interpreter
- *     scripts    BullMQ's commands by EVALSHA: server CPU
+ *     scripting  Lua scripts, three of BullMQ's among them, by EVALSHA: server CPU; and what a new script costs
+ *     bullmq     jobs that BullMQ's Queue and Worker add and process: server CPU and jobs/s
  *     http       the gateway beside webdis with redis-server, and beside Fastify routes that answer a constant
  *     fan-out    WebSocket messages delivered to many sockets, server on one core
  *     idle-sockets  memory of idle WebSockets
@@ -15,7 +15,7 @@
  *
  * Figures are medians of alternating rounds. Ratios are what counts; absolute numbers are the machine's.
  */
-const BENCHES = ['commands', 'memory', 'lua', 'scripts', 'http', 'fan-out', 'idle-sockets', 'durability'] as const
+const BENCHES = ['commands', 'memory', 'scripting', 'bullmq', 'http', 'fan-out', 'idle-sockets', 'durability'] as const
 /** Benches of several parts, one file each. */
 const PARTS: Readonly<Record<string, readonly string[]>> = { durability: ['policies', 'load', 'snapshot'] }
 
