@@ -17,7 +17,8 @@
  *        becomes history
  *     6. history files are removed, then their entries       the new log
  *
- * A rewrite that fails leaves the log as after step 3, with one more incremental file, and is begun again when the log
+ * Files are written and synced on the thread pool all the while: commands are executed between the steps, and what they
+ * write goes to the file that the log is in then. A rewrite that fails leaves the log as after step 3, with one more incremental file, and is begun again when the log
  * has grown as configured; after three failures in a row only after a while, which doubles up to an hour.
  * Source: Valkey 7.2 src/aof.c rewriteAppendOnlyFileBackground, backgroundRewriteDoneHandler, startAppendOnly.
  */
@@ -30,14 +31,29 @@ import type { Files } from '../files/files.ts'
 import type { Log } from '../observe/log.ts'
 import { Aof, FsyncPolicy } from './aof.ts'
 import { AofFolder } from './aof-folder.ts'
-import type { Journal } from './journal.ts'
+import { type Journal, JournalTarget } from './journal.ts'
 import { lockLog } from './lock.ts'
-import { withIncrementalAsHistory, withNewBase, withNewIncremental } from './manifest.ts'
+import { type Manifest, withIncrementalAsHistory, withNewBase, withNewIncremental } from './manifest.ts'
 
 export const AofState = { Off: 0, On: 1, Waiting: 2 } as const
 
 /** What became of a wish to rewrite the log. */
 export const RewriteOutcome = { Started: 0, Scheduled: 1, AlreadyRunning: 2, Failed: 3 } as const
+
+/** How far a rewrite has come. */
+const RewritePhase = {
+  None: 0,
+  /** The manifest with the next incremental file is being written. */
+  Naming: 1,
+  /** The log goes on in that file as soon as all that was executed is in the old one. */
+  Switching: 2,
+  /** The base is being written. */
+  Writing: 3,
+  /** The base has got its name, and the manifest with it is being written. */
+  TakingOver: 4,
+  /** What is history is being removed. */
+  Tidying: 5,
+} as const
 
 export type BaseFormat = 'rdb' | 'aof'
 
@@ -119,7 +135,6 @@ export class AppendOnly implements AofControl {
   private readonly options: AppendOnlyOptions
   private aof: Aof | null = null
   state: number = AofState.Off
-  isRewriting: boolean = false
   isRewriteScheduled: boolean = false
   lastRewriteSeconds = -1
   isLastRewriteOk: boolean = true
@@ -133,6 +148,11 @@ export class AppendOnly implements AofControl {
   private olderBytes = 0
   private rewriteStartedMs = -1
   private rewriteNumber = 0
+  private phase: number = RewritePhase.None
+  /** The file that the log is about to go on in, while the phase is Naming or Switching. */
+  private nextFile: { readonly fd: number; readonly name: string } | null = null
+  /** What is to become the manifest, while the phase is TakingOver. */
+  private nextManifest: Manifest | null = null
   private unlock: (() => void) | null = null
   private retryMinutes = 0
   private retryAtMs = 0
@@ -145,6 +165,10 @@ export class AppendOnly implements AofControl {
   }
 
   // ---- status --------------------------------------------------------------------------------------------------
+
+  get isRewriting(): boolean {
+    return this.phase !== RewritePhase.None
+  }
 
   get currentRewriteSeconds(): number {
     return this.isRewriting ? this.secondsSinceStart() : -1
@@ -245,7 +269,7 @@ export class AppendOnly implements AofControl {
     this.baseBytes = manifest.base === null ? 0 : folder.sizeOf(manifest.base.name)
     this.follow(fd, fileBytes)
     this.state = AofState.On
-    folder.removeHistory()
+    folder.removeHistoryLater(() => {})
   }
 
   /** CONFIG SET appendonly yes. Returns what is wrong, or null: the log is on, or will be when it has been rewritten. */
@@ -301,6 +325,7 @@ export class AppendOnly implements AofControl {
   /** Writes and syncs everything, at the end. Returns false when that failed; what waits for it then goes on waiting. */
   close(): boolean {
     if (this.isRewriting) this.abortRewrite()
+    this.folder.cancelPersist()
     const isComplete = this.closeFile()
     if (this.state === AofState.Waiting) this.folder.removeLater(this.folder.temporaryName('incr'))
     this.state = AofState.Off
@@ -320,7 +345,7 @@ export class AppendOnly implements AofControl {
   /** BGREWRITEAOF. Returns one of RewriteOutcome. */
   requestRewrite(isInTransaction: boolean): number {
     if (this.isRewriting) return RewriteOutcome.AlreadyRunning
-    if (this.options.base.isActive || isInTransaction) {
+    if (this.options.base.isActive || this.folder.isPersisting || isInTransaction) {
       this.isRewriteScheduled = true
       // Who asks for it by hand does not wait for the end of a delay.
       this.consecutiveFailures = 0
@@ -338,7 +363,8 @@ export class AppendOnly implements AofControl {
 
   /** As `abandonRewrite`, and begins another one when that is possible. */
   postponeRewrite(): void {
-    if (!this.isRewriting) return
+    // One that only has its history left to remove is as good as ended.
+    if (!this.isRewriting || this.phase === RewritePhase.Tidying) return
     this.abandonRewrite()
     this.isRewriteScheduled = true
   }
@@ -348,8 +374,9 @@ export class AppendOnly implements AofControl {
     this.aof?.checkDelay(performance.now())
     if (this.aof !== null) this.aof.isSyncPaused = this.pausesSyncs
     if (++this.ticks % TICKS_PER_SECOND === 0) this.tickSecond()
+    if (this.phase === RewritePhase.Switching) this.switchToNext()
     // What is begun by itself does not wait for a slow disk; it can be begun at the next tick.
-    if (this.options.base.isActive || this.aof?.isBusy === true) return
+    if (this.options.base.isActive || this.folder.isPersisting || this.aof?.isBusy === true || this.isRewriting) return
     if (this.isRewriteScheduled) {
       if (!this.isLimited()) this.rewrite()
     } else if (this.state === AofState.On) this.rewriteIfGrown()
@@ -357,7 +384,8 @@ export class AppendOnly implements AofControl {
 
   /** `aof-disable-auto-gc no`: what was kept is removed. */
   removeHistory(): void {
-    this.folder.removeHistory()
+    // The end of a rewrite does so too.
+    if (!this.isRewriting && !this.folder.isPersisting) this.folder.removeHistoryLater(() => {})
   }
 
   delayWrites(delayMs: number): void {
@@ -393,7 +421,7 @@ export class AppendOnly implements AofControl {
     if (folder.syncError !== null) return
     this.options.log.notice(`The directory ${folder.path} could be synced`)
     aof?.sync()
-    this.collectHistory()
+    if (!this.options.config.bool('aof-disable-auto-gc')) this.removeHistory()
   }
 
   private rewriteIfGrown(): void {
@@ -433,38 +461,120 @@ export class AppendOnly implements AofControl {
    * when the disk is busy, for which the loop does not wait.
    */
   private rewrite(): number {
-    const { log, base, journal } = this.options
+    this.rewriteStartedMs = this.options.now()
     try {
       this.lock()
       this.folder.create()
       // What the commands before this one have done belongs to the old file, and is part of the snapshot.
-      journal.drain()
-      if (!this.isWritten()) {
-        this.isRewriteScheduled = true
-        return RewriteOutcome.Scheduled
-      }
-      this.openNext()
+      this.options.journal.drain()
+      if (this.state === AofState.On) {
+        if (!this.isWritten()) {
+          this.isRewriteScheduled = true
+          return RewriteOutcome.Scheduled
+        }
+        this.nameNext()
+      } else if (this.state === AofState.Waiting) this.followTemporary()
     } catch (error) {
       return this.cannotBegin(error)
     }
-    this.rewrites++
+    this.isRewriteScheduled = false
+    if (this.phase !== RewritePhase.Naming) return this.writeBase()
+    this.options.log.notice('Background append only file rewriting started')
+    return RewriteOutcome.Started
+  }
+
+  /** Creates the next incremental file, and has the manifest name it. @throws the system's error */
+  private nameNext(): void {
+    const { folder, aof } = this
+    const { files } = this.options
+    const next = withNewIncremental(folder.manifest, folder.options.fileName)
+    const { name } = next.incremental.at(-1)!
+    const fd = folder.openNew(name)
+    try {
+      folder.persistLater(next, (error) => {
+        if (error === null) {
+          if (this.aof !== null) this.aof.directoryError = folder.syncError
+          this.phase = RewritePhase.Switching
+          this.switchToNext()
+          return
+        }
+        this.dropNext()
+        this.cannotBegin(error)
+      })
+    } catch (error) {
+      files.close(fd)
+      throw error
+    }
+    this.nextFile = { fd, name }
+    this.phase = RewritePhase.Naming
+    // The less is left to sync when the log goes on in the next file, the less waits for that.
+    if (aof !== null && aof.policy === FsyncPolicy.EverySecond) aof.sync()
+  }
+
+  /** Goes on in the next file, or leaves that to the next tick: the disk is busy. The base is what was done before it. */
+  private switchToNext(): void {
+    const { aof, nextFile } = this
+    if (aof === null || nextFile === null) return
+    const { journal, log, base } = this.options
+    journal.drain()
+    try {
+      if (!this.isWritten()) return
+    } catch (error) {
+      this.dropNext()
+      this.cannotBegin(error)
+      return
+    }
+    // A snapshot may have begun meanwhile, for another purpose. The file is named already; another one will follow it.
+    if (base.isActive) {
+      this.dropNext()
+      this.isRewriteScheduled = true
+      return
+    }
+    journal.forgetSelected()
+    this.olderBytes += aof.fileBytes
+    aof.switchTo(nextFile.fd)
+    log.notice(`Creating AOF incr file ${nextFile.name} on background rewrite`)
+    this.nextFile = null
+    this.writeBase()
+  }
+
+  /** Gives up the next file before anything was written to it. */
+  private dropNext(): void {
+    if (this.nextFile === null) return
+    this.options.files.close(this.nextFile.fd)
+    this.removeUnnamed(this.nextFile.name)
+    this.nextFile = null
+    this.phase = RewritePhase.None
+  }
+
+  private followTemporary(): void {
+    const { folder } = this
+    const name = folder.temporaryName('incr')
+    this.follow(folder.openNew(name), 0)
+    this.options.log.notice(`Creating AOF incr file ${name} on background rewrite`)
+  }
+
+  /** Has the data written as they are now. Returns one of RewriteOutcome. */
+  private writeBase(): number {
+    const { log, base } = this.options
     const { folder } = this
     const format = this.baseFormat
     const rewrite = ++this.rewriteNumber
+    this.rewrites++
+    const isBegun = this.phase === RewritePhase.Switching
+    this.phase = RewritePhase.None
     try {
       base.begin(folder.pathOf(folder.temporaryName('base')), format, (error) => {
         // One that was given up is told so, but nobody waits for it.
-        if (rewrite === this.rewriteNumber && this.isRewriting) this.finishRewrite(format, error)
+        if (rewrite === this.rewriteNumber && this.phase === RewritePhase.Writing) this.finishRewrite(format, error)
       })
     } catch (error) {
       if (this.state === AofState.Waiting) this.dropWaitingFile()
       return this.cannotBegin(error)
     }
-    this.isRewriting = true
-    this.isRewriteScheduled = false
-    this.rewriteStartedMs = this.options.now()
+    this.phase = RewritePhase.Writing
     if (this.aof !== null) this.aof.isSyncPaused = this.pausesSyncs
-    log.notice('Background append only file rewriting started')
+    if (!isBegun) log.notice('Background append only file rewriting started')
     return RewriteOutcome.Started
   }
 
@@ -484,58 +594,91 @@ export class AppendOnly implements AofControl {
     return RewriteOutcome.Failed
   }
 
-  /** Lets the log go on in a new file from here on. @throws Error: the log goes on as it was */
-  private openNext(): void {
-    const { folder, aof } = this
-    const { log, journal } = this.options
-    if (this.state === AofState.Off) return
-    if (this.state === AofState.Waiting) {
-      const name = folder.temporaryName('incr')
-      this.follow(folder.openNew(name), 0)
-      log.notice(`Creating AOF incr file ${name} on background rewrite`)
+  private finishRewrite(format: BaseFormat, error: Error | null): void {
+    if (error !== null) {
+      this.rewriteFailed(error)
       return
     }
-    if (aof === null) throw new Error('there is no file')
-    const next = withNewIncremental(folder.manifest, folder.options.fileName)
-    const { name } = next.incremental.at(-1)!
-    const fd = folder.openNew(name)
-    try {
-      folder.persist(next)
-    } catch (error) {
-      this.options.files.close(fd)
-      throw error
-    }
-    aof.directoryError = folder.syncError
-    journal.forgetSelected()
-    this.olderBytes += aof.fileBytes
-    aof.switchTo(fd)
-    log.notice(`Creating AOF incr file ${name} on background rewrite`)
+    this.options.log.notice('Background AOF rewrite terminated with success')
+    this.phase = RewritePhase.TakingOver
+    this.takeOverBase(format)
   }
 
-  private finishRewrite(format: BaseFormat, error: Error | null): void {
-    const { log } = this.options
+  /** Makes a log of the base that was written and of what follows it. Until the manifest is in place the old log counts. */
+  private takeOverBase(format: BaseFormat): void {
     const { folder } = this
-    this.isRewriting = false
-    let failure = error
-    if (failure === null) {
-      log.notice('Background AOF rewrite terminated with success')
-      failure = this.takeOverBase(format)
+    const rewrite = this.rewriteNumber
+    let next = withNewBase(folder.manifest, folder.options.fileName, format)
+    const baseName = next.base!.name
+    if (this.state === AofState.Waiting) next = withNewIncremental(next, folder.options.fileName)
+    next = withIncrementalAsHistory(next, this.state === AofState.Off ? 0 : 1)
+    this.nextManifest = next
+    const failed = (error: unknown): void => {
+      this.dropNextManifest()
+      this.rewriteFailed(error)
     }
-    this.isLastRewriteOk = failure === null
-    if (failure === null) {
-      this.consecutiveFailures = 0
-      log.notice('Background AOF rewrite finished successfully')
-      this.collectHistory()
-    } else {
-      this.consecutiveFailures++
-      log.warning(`Background AOF rewrite terminated with error: ${systemErrorText(failure)}`)
-      folder.removeLater(folder.temporaryName('base'))
-      // Without a base that holds what was there before, what was written meanwhile is no log.
-      if (this.state === AofState.Waiting) {
-        this.dropWaitingFile()
-        this.isRewriteScheduled = true
+    try {
+      folder.rename(folder.temporaryName('base'), baseName)
+      this.options.log.notice(`Successfully renamed the temporary AOF base file into ${baseName}`)
+      if (this.state === AofState.Waiting) folder.rename(folder.temporaryName('incr'), next.incremental.at(-1)!.name)
+    } catch (error) {
+      failed(error)
+      return
+    }
+    folder.syncNamesLater((error) => {
+      if (rewrite !== this.rewriteNumber || this.nextManifest !== next) return
+      if (error !== null) {
+        failed(error)
+        return
       }
+      try {
+        folder.persistLater(next, (problem) => {
+          if (problem === null) this.tookOver()
+          else failed(problem)
+        })
+      } catch (problem) {
+        failed(problem)
+      }
+    })
+  }
+
+  /** The manifest names the new base: it is the log, with what follows it. */
+  private tookOver(): void {
+    const { folder, aof } = this
+    const { log, config } = this.options
+    this.nextManifest = null
+    if (this.state === AofState.Waiting) this.state = AofState.On
+    this.olderBytes = folder.sizeOf(folder.manifest.base!.name)
+    this.baseBytes = this.totalBytes
+    if (aof !== null) aof.directoryError = folder.syncError
+    this.isLastRewriteOk = true
+    this.consecutiveFailures = 0
+    log.notice('Background AOF rewrite finished successfully')
+    this.phase = RewritePhase.Tidying
+    const rewrite = this.rewriteNumber
+    const end = (): void => {
+      if (rewrite === this.rewriteNumber && this.phase === RewritePhase.Tidying) this.rewriteEnded()
     }
+    if (config.bool('aof-disable-auto-gc')) end()
+    else folder.removeHistoryLater(end)
+  }
+
+  private rewriteFailed(error: unknown): void {
+    const { folder } = this
+    this.isLastRewriteOk = false
+    this.consecutiveFailures++
+    this.options.log.warning(`Background AOF rewrite terminated with error: ${systemErrorText(error)}`)
+    folder.removeLater(folder.temporaryName('base'))
+    // Without a base that holds what was there before, what was written meanwhile is no log.
+    if (this.state === AofState.Waiting) {
+      this.dropWaitingFile()
+      this.isRewriteScheduled = true
+    }
+    this.rewriteEnded()
+  }
+
+  private rewriteEnded(): void {
+    this.phase = RewritePhase.None
     this.lastRewriteSeconds = this.secondsSinceStart()
     if (this.aof !== null) {
       this.aof.isSyncPaused = this.pausesSyncs
@@ -544,32 +687,14 @@ export class AppendOnly implements AofControl {
     this.options.onProgress()
   }
 
-  /** Makes a log of the base that was written and of what follows it. Returns what went wrong; then the old log counts. */
-  private takeOverBase(format: BaseFormat): Error | null {
-    const { folder, aof, state } = this
-    const { fileName } = folder.options
-    let next = withNewBase(folder.manifest, fileName, format)
-    const baseName = next.base!.name
-    try {
-      folder.rename(folder.temporaryName('base'), baseName)
-      this.options.log.notice(`Successfully renamed the temporary AOF base file into ${baseName}`)
-      if (state === AofState.Waiting) {
-        next = withNewIncremental(next, fileName)
-        folder.rename(folder.temporaryName('incr'), next.incremental.at(-1)!.name)
-      }
-      next = withIncrementalAsHistory(next, state === AofState.Off ? 0 : 1)
-      folder.persist(next)
-    } catch (error) {
-      folder.removeLater(baseName)
-      const incrementalName = next.incremental.at(-1)?.name
-      if (state === AofState.Waiting && incrementalName !== undefined) this.removeUnnamed(incrementalName)
-      return error instanceof Error ? error : new Error(String(error))
-    }
-    this.state = state === AofState.Waiting ? AofState.On : state
-    this.olderBytes = folder.sizeOf(baseName)
-    this.baseBytes = this.totalBytes
-    if (aof !== null) aof.directoryError = folder.syncError
-    return null
+  /** Removes the files that only a manifest names which will not be written. */
+  private dropNextManifest(): void {
+    const next = this.nextManifest
+    if (next === null) return
+    this.nextManifest = null
+    if (next.base !== null) this.folder.removeLater(next.base.name)
+    const incremental = next.incremental.at(-1)
+    if (this.state === AofState.Waiting && incremental !== undefined) this.removeUnnamed(incremental.name)
   }
 
   /** Removes a file unless the manifest names it. */
@@ -579,9 +704,18 @@ export class AppendOnly implements AofControl {
 
   /** Ends a rewrite because nobody wants it any more; that is no failure. */
   private abortRewrite(): void {
+    const { phase, folder } = this
+    // The new log counts already; what it has replaced goes in any case.
+    if (phase === RewritePhase.Tidying) return
+    if (!folder.cancelPersist() && phase === RewritePhase.TakingOver) {
+      this.tookOver()
+      return
+    }
     this.options.log.notice('Killing running AOF rewrite child')
-    this.options.base.abort()
-    this.isRewriting = false
+    if (phase === RewritePhase.Writing) this.options.base.abort()
+    this.dropNext()
+    this.dropNextManifest()
+    this.phase = RewritePhase.None
     this.lastRewriteSeconds = this.secondsSinceStart()
   }
 
@@ -590,10 +724,6 @@ export class AppendOnly implements AofControl {
     this.options.log.notice(`Removing the temp incr aof file ${name} in the background`)
     this.unfollow()?.abandon()
     this.folder.removeLater(name)
-  }
-
-  private collectHistory(): void {
-    if (!this.options.config.bool('aof-disable-auto-gc')) this.folder.removeHistory()
   }
 
   // ---- the file that is written --------------------------------------------------------------------------------
@@ -611,7 +741,7 @@ export class AppendOnly implements AofControl {
     this.aof = aof
     this.applySettings()
     onChange(aof)
-    journal.subscribe(this.subscriber)
+    journal.subscribe(this.subscriber, JournalTarget.Aof)
   }
 
   private readonly subscriber = (buffer: Buffer, start: number, end: number): void => {

@@ -7,7 +7,8 @@
  * when it holds more than one. SELECT is inserted where the database changes.
  *
  * The bytes gather in one buffer until `drain`, which the server calls once per loop turn before it sends replies.
- * Subscribers (append-only file; later replicas and change feeds) receive the bytes; while there is none, nothing is encoded.
+ * Subscribers (append-only file, replicas) receive the bytes; while there is none, nothing is encoded. Nearly all effects
+ * are for all of them. What is not (`narrow`) is noted as a range of the buffer, and left out of what the others receive.
  */
 
 import { integerLength, writeInteger } from '../bytes/integer.ts'
@@ -19,6 +20,23 @@ import { type Arena, copyBytes, type Ref } from '../storage/arena.ts'
  * DRAIN_SLACK_BYTES behind them.
  */
 export type JournalSubscriber = (buffer: Buffer, start: number, end: number) => void
+
+/** Who is to receive an effect: bits. */
+export const JournalTarget = { None: 0, Aof: 1 << 0, Replicas: 1 << 1, All: (1 << 0) | (1 << 1) } as const
+
+interface Subscription {
+  readonly subscriber: JournalSubscriber
+  /** Bits of JournalTarget. */
+  readonly target: number
+}
+
+/** Bytes that are not for all. */
+interface NarrowRange {
+  start: number
+  end: number
+  /** Bits of JournalTarget. */
+  readonly targets: number
+}
 
 const FIRST_BYTES = 256 * 1024
 const KEEP_BYTES_MAX = 4 * 1024 * 1024
@@ -32,7 +50,15 @@ const LF = 10
 
 export class Journal {
   private readonly arena: Arena
-  private readonly subscribers: JournalSubscriber[] = []
+  private readonly subscriptions: Subscription[] = []
+  /** Bits of the targets that somebody listens for. */
+  private listened: number = JournalTarget.None
+  /** Bits of those that effects are for now. */
+  private targets: number = JournalTarget.All
+  private narrowRanges: NarrowRange[] = []
+  /** Where the effects begin that `targets` holds for, and the database before, when it is not all. */
+  private narrowStart = 0
+  private narrowDb = -1
   private buffer: Buffer = Buffer.allocUnsafeSlow(FIRST_BYTES)
   private at = 0
   private selectedDb = -1
@@ -52,17 +78,38 @@ export class Journal {
     this.arena = arena
   }
 
-  subscribe(subscriber: JournalSubscriber): void {
-    this.subscribers.push(subscriber)
-    this.enabled = true
+  /** @param target the bit of JournalTarget whose effects it receives; All: those for anybody. */
+  subscribe(subscriber: JournalSubscriber, target: number = JournalTarget.All): void {
+    this.subscriptions.push({ subscriber, target })
+    this.noteListeners()
     // The new subscriber knows of no SELECT.
     this.selectedDb = -1
   }
 
   unsubscribe(subscriber: JournalSubscriber): void {
-    const index = this.subscribers.indexOf(subscriber)
-    if (index >= 0) this.subscribers.splice(index, 1)
-    this.enabled = this.subscribers.length > 0
+    const index = this.subscriptions.findIndex((subscription) => subscription.subscriber === subscriber)
+    if (index >= 0) this.subscriptions.splice(index, 1)
+    this.noteListeners()
+  }
+
+  /** Whether somebody receives what is only for replicas. */
+  get hasReplicas(): boolean {
+    return (this.listened & JournalTarget.Replicas) !== 0
+  }
+
+  /**
+   * Effects from here on are for those of `targets` only that they were for before. Returns what `widen` puts back.
+   * Not while an effect is being written.
+   */
+  narrow(targets: number): number {
+    const outer = this.targets
+    this.retarget(outer & targets)
+    return outer
+  }
+
+  /** Ends what `narrow` has begun. */
+  widen(outer: number): void {
+    this.retarget(outer)
   }
 
   /** Makes the next effect name its database, as the first one of a new file must. */
@@ -106,10 +153,14 @@ export class Journal {
   /** Records that a key was deleted because its time was over. Not an effect of the running command. */
   expired(db: number, key: Ref): void {
     const effects = this.effectCount
+    const outer = this.targets
+    // Whatever a script wants for its own effects.
+    if (outer !== JournalTarget.All) this.retarget(JournalTarget.All)
     this.begin(db, 2)
     this.text('DEL')
     this.ref(key)
     this.effectCount = effects
+    if (outer !== JournalTarget.All) this.retarget(outer)
   }
 
   /** A byte string. */
@@ -154,13 +205,14 @@ export class Journal {
   /** Hands all bytes to the subscribers and starts afresh, except within a unit that has effects. */
   drain(): void {
     if (this.at === 0 || (this.unitDepth > 0 && this.unitEffects > 0)) return
+    if (this.targets !== JournalTarget.All) return
     this.room(0)
     const end = this.at
     this.at = 0
     this.unitStart = 0
     this.totalBytes += end
     this.drainedEffects = this.effectCount
-    for (const subscriber of this.subscribers) subscriber(this.buffer, 0, end)
+    this.handOut(this.buffer, end)
     if (this.buffer.length > KEEP_BYTES_MAX) this.buffer = Buffer.allocUnsafeSlow(FIRST_BYTES)
   }
 
@@ -177,10 +229,49 @@ export class Journal {
     // Behind these bytes lies the unit, so they are moved to where there is room.
     const handedOut = Buffer.allocUnsafeSlow(end + DRAIN_SLACK_BYTES)
     this.buffer.copy(handedOut, 0, 0, end)
-    for (const subscriber of this.subscribers) subscriber(handedOut, 0, end)
+    this.handOut(handedOut, end)
     this.buffer.copyWithin(0, end, this.at)
     this.at -= end
+    this.narrowStart = Math.max(0, this.narrowStart - end)
     this.unitStart = 0
+  }
+
+  /** Gives each subscriber what is for it of the first `end` bytes; ranges behind them are moved to the front. */
+  private handOut(bytes: Buffer, end: number): void {
+    const ranges = this.narrowRanges
+    if (ranges.length === 0) {
+      for (const { subscriber } of this.subscriptions) subscriber(bytes, 0, end)
+      return
+    }
+    for (const { subscriber, target } of this.subscriptions) {
+      const own = withoutRanges(bytes, end, ranges, target)
+      if (own.length > DRAIN_SLACK_BYTES) subscriber(own, 0, own.length - DRAIN_SLACK_BYTES)
+    }
+    this.narrowRanges = ranges.filter((range) => range.start >= end)
+    for (const range of this.narrowRanges) {
+      range.start -= end
+      range.end -= end
+    }
+  }
+
+  private noteListeners(): void {
+    this.listened = JournalTarget.None
+    for (const { target } of this.subscriptions) this.listened |= target
+    this.enabled = (this.listened & this.targets) !== 0
+  }
+
+  private retarget(targets: number): void {
+    if (this.targets !== JournalTarget.All && this.at > this.narrowStart) {
+      this.narrowRanges.push({ start: this.narrowStart, end: this.at, targets: this.targets })
+      // A SELECT among them has not reached everybody.
+      if (this.selectedDb !== this.narrowDb) this.selectedDb = -1
+    }
+    // While data are loaded nothing is recorded for anybody.
+    const isSuspended = !this.enabled && (this.listened & this.targets) !== 0
+    this.targets = targets
+    this.narrowStart = this.at
+    this.narrowDb = this.selectedDb
+    this.enabled = !isSuspended && (this.listened & targets) !== 0
   }
 
   private select(db: number): void {
@@ -198,6 +289,12 @@ export class Journal {
     this.buffer.copyWithin(this.unitStart + MULTI.length, this.unitStart, this.at)
     MULTI.copy(this.buffer, this.unitStart)
     this.at += MULTI.length
+    if (this.narrowStart >= this.unitStart) this.narrowStart += MULTI.length
+    for (const range of this.narrowRanges) {
+      if (range.start < this.unitStart) continue
+      range.start += MULTI.length
+      range.end += MULTI.length
+    }
   }
 
   private raw(bytes: Buffer): void {
@@ -224,4 +321,19 @@ export class Journal {
     this.buffer.copy(grown, 0, 0, this.at)
     this.buffer = grown
   }
+}
+
+/** A copy of the first `end` bytes without what is not for `target`, with room behind it. */
+function withoutRanges(bytes: Buffer, end: number, ranges: readonly NarrowRange[], target: number): Buffer {
+  const copy = Buffer.allocUnsafeSlow(end + DRAIN_SLACK_BYTES)
+  let length = 0
+  let at = 0
+  for (const range of ranges) {
+    if (range.start >= end) break
+    if ((range.targets & target) !== 0) continue
+    length += bytes.copy(copy, length, at, range.start)
+    at = range.end
+  }
+  length += bytes.copy(copy, length, at, end)
+  return copy.subarray(0, length + DRAIN_SLACK_BYTES)
 }

@@ -6,6 +6,7 @@
  * is not recorded. Functions run in the same way. Source: Redis src/script.c scriptCall, scriptPrepareForRun.
  */
 
+import { JournalTarget } from '../../persistence/journal.ts'
 import { type Args, ArgsBuilder } from '../../resp/args.ts'
 import {
   AccessDenied,
@@ -43,9 +44,8 @@ const TICK_CALLS = 500
 const SLOW_CALL_WEIGHT = 100
 /** An error whose first word is longer has no code of its own. */
 const ERROR_CODE_CHARS_MAX = 31
-/** Bit of `redis.set_repl` that stands for the append-only file. */
-const REPL_AOF = 1
-const REPL_ALL = 3
+/** Bits of `redis.set_repl`, which are those of JournalTarget. */
+const REPL_ALL = JournalTarget.All
 
 /** What a running script needs of the process around the commands; the server replaces the defaults. */
 export interface ScriptServices {
@@ -88,7 +88,7 @@ export class ScriptRunner implements EngineHost {
   private readonly sink: ScriptSink
   private isReadOnly: boolean = false
   private isKilled: boolean = false
-  private replication = REPL_ALL
+  private replication: number = REPL_ALL
   private callsLeft = TICK_CALLS
 
   constructor(ctx: CommandContext) {
@@ -282,12 +282,11 @@ export class ScriptRunner implements EngineHost {
   private callUnrecorded(command: Command): void {
     const { ctx } = this
     const { journal } = ctx
-    const isEnabled = journal.enabled
-    journal.enabled = isEnabled && (this.replication & REPL_AOF) !== 0
+    const outer = journal.narrow(this.replication)
     try {
       ctx.server.call(ctx.session, command, this.args.args, this.sink)
     } finally {
-      journal.enabled = isEnabled
+      journal.widen(outer)
     }
   }
 }
