@@ -91,8 +91,8 @@ export class Broker {
     loadUsers(this.server.users, this.config, this.log)
     this.loading.begin()
     await this.listenOnPorts()
-    // Scripts wait for a line with these words before they connect: from here on clients are answered.
-    this.log.notice(`Server initialized, PID: ${process.pid}`)
+    // Tests of Redis wait for these words, in this order, before they connect: from here on clients are answered.
+    this.log.notice(`Process has PID: ${process.pid}. Server initialized`)
     const hasLog = this.config.bool('appendonly')
     if (hasLog) this.server.appendOnly.lock()
     await this.listenOnSocket()
