@@ -1,9 +1,8 @@
 /**
  * The keyspace: all databases, and the one place where a change of a key is announced. Hot path.
  *
- * Every change of a key calls `touched` once; WATCH and blocked clients hang on it here, further listeners (client-side
- * caching, snapshot pre-images, eviction) join here. Deletions by expiry are told to `onExpired`, so that the journal
- * can record them.
+ * Every change of a key calls `touched` once; WATCH, blocked clients and client-side caching hang on it. Deletions by
+ * expiry are told to `onExpired`, so that the journal can record them.
  */
 import { Arena, NO_REF } from '../storage/arena.ts'
 import { type Collection, isObjectKind, Kind } from '../structures/kind.ts'
@@ -28,6 +27,24 @@ export interface KeyspaceWalk {
   detached(db: Database): void
   /** Arena bytes and blocks of what only the walk holds. */
   account(): { bytes: number; blocks: number }
+}
+
+/** Is told of all that changes (client-side caching). */
+export interface ChangeListener {
+  /** The running command has changed the key `source[start, start + length)`. */
+  keyChanged(source: Buffer, start: number, length: number): void
+  /** The server has removed the key: its time was over, or memory was short. */
+  keyLost(source: Buffer, start: number, length: number): void
+  /** Any key may have changed: a database was emptied or exchanged. */
+  allChanged(): void
+}
+
+/** What owns memory besides the databases. */
+export interface MemoryOwner {
+  /** Blocks of the arena. */
+  account(): { bytes: number; blocks: number }
+  /** Bytes outside the arena's segments. */
+  overheadBytes(): number
 }
 
 /** A key that changed while a client was blocked on it. */
@@ -65,6 +82,9 @@ export class Keyspace {
   renewsAccess: boolean = true
   /** The snapshot that is under way, null when there is none. */
   walk: KeyspaceWalk | null = null
+  /** Null while nobody wants to know. */
+  changeListener: ChangeListener | null = null
+  readonly otherOwners: MemoryOwner[] = []
   /** Told about each key that is deleted because its time is over, before it is freed. */
   onExpired: (db: Database, row: number) => void = () => {}
   /** Told when a reading command finds no key (event class `m`). */
@@ -112,6 +132,7 @@ export class Keyspace {
   /** Announces that a key changed: watchers become dirty, clients blocked on it are looked at after the command. */
   touched(db: Database, source: Buffer, start: number, length: number): void {
     this.stats.changes++
+    if (this.changeListener !== null) this.changeListener.keyChanged(source, start, length)
     if (db.watchers.size === 0 && db.blocked.size === 0) return
     this.touchedSlow(db, source.latin1Slice(start, start + length))
   }
@@ -119,15 +140,31 @@ export class Keyspace {
   /** As `touched`, for a key given as a byte string. */
   touchedText(db: Database, key: string): void {
     this.stats.changes++
+    if (this.changeListener !== null) this.changeListener.keyChanged(Buffer.from(key, 'latin1'), 0, key.length)
     this.touchedSlow(db, key)
   }
 
-  /** Announces a change of every key of a database (FLUSHDB, SWAPDB). */
+  /** As `touchedText`, for a key that the server removes: its time is over, or memory is short. */
+  lost(db: Database, key: string): void {
+    this.stats.changes++
+    if (this.changeListener !== null) this.changeListener.keyLost(Buffer.from(key, 'latin1'), 0, key.length)
+    this.touchedSlow(db, key)
+  }
+
+  /**
+   * Announces a change of every key of a database (FLUSHDB, SWAPDB) to those who watch or wait for keys. Call
+   * `touchedEverything` once besides.
+   */
   touchedAll(db: Database, existsBefore: (key: string) => boolean): void {
     for (const [key, watchers] of db.watchers) {
       if (existsBefore(key)) for (const watcher of watchers) watcher.watchDirty = true
     }
     for (const key of db.blocked.keys()) this.ready(db, key)
+  }
+
+  /** Announces that whole databases changed. */
+  touchedEverything(): void {
+    if (this.changeListener !== null) this.changeListener.allChanged()
   }
 
   /** Marks a key ready: after the running command, clients blocked on it try again. */
@@ -146,7 +183,8 @@ export class Keyspace {
   account(): { bytes: number; blocks: number } {
     let bytes = 0
     let blocks = 0
-    for (const owner of this.walk === null ? this.databases : [...this.databases, this.walk]) {
+    const owners = [...this.databases, ...this.otherOwners]
+    for (const owner of this.walk === null ? owners : [...owners, this.walk]) {
       const sum = owner.account()
       bytes += sum.bytes
       blocks += sum.blocks
@@ -160,6 +198,7 @@ export class Keyspace {
     for (const db of this.databases) {
       bytes += db.keys.overheadBytes() + db.expires.overheadBytes() + (db.marks?.bytes ?? 0)
     }
+    for (const owner of this.otherOwners) bytes += owner.overheadBytes()
     for (const object of this.objects) if (object !== null) bytes += object.overheadBytes()
     return bytes
   }

@@ -44,6 +44,7 @@ export const flushall = defineCommand({
 
 function flushdbHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
   checkMode(args)
+  ctx.keyspace.touchedEverything()
   clearDatabase(ctx, ctx.db)
   ctx.recordAnyway()
   reply.ok()
@@ -51,6 +52,7 @@ function flushdbHandler(ctx: CommandContext, args: Args, reply: ReplySink): void
 
 function flushallHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
   checkMode(args)
+  ctx.keyspace.touchedEverything()
   for (const db of ctx.keyspace.databases) clearDatabase(ctx, db)
   // With save points the empty data are on disk afterwards, and nothing is left to save.
   ctx.server.saving.dataRemoved()

@@ -43,6 +43,8 @@ function swapdbHandler(ctx: CommandContext, args: Args, reply: ReplySink): void 
     const isInEither = (key: string): boolean => a.findText(key) !== NO_ROW || b.findText(key) !== NO_ROW
     ctx.keyspace.touchedAll(a, isInEither)
     ctx.keyspace.touchedAll(b, isInEither)
+    // Redis does not say so to clients that cache; theirs would be wrong from here on.
+    ctx.keyspace.touchedEverything()
     a.swapContents(b)
   }
   ctx.keyspace.stats.changes++
