@@ -4,7 +4,7 @@
  *
  * The heap position of a key is kept in its row (`aux` = position + 1, 0 = no expire time); every move in the heap
  * writes it back, and a row that moves in the key index is announced with `rowMoved`. Times are absolute, in
- * milliseconds. Typed arrays are chunked, so growth never copies.
+ * milliseconds. Typed arrays are chunked; only the first chunk grows, by copying 192 KiB at most.
  */
 import type { Dict } from '../storage/dict.ts'
 
@@ -12,6 +12,10 @@ const CHUNK_SHIFT = 14
 const CHUNK_SIZE = 1 << CHUNK_SHIFT
 const CHUNK_MASK = CHUNK_SIZE - 1
 const ARITY = 4
+const FIRST_SIZE = 64
+const ENTRY_BYTES = 12
+/** When memory is short, the first chunk grows by one part in so many instead of doubling. */
+const SHORT_GROWTH_SHIFT = 4
 
 /** What `timeOf` returns for a key without an expire time. */
 export const NO_EXPIRE = -1
@@ -22,6 +26,8 @@ export class Expires {
   private rows: Int32Array[] = []
   /** Number of keys with an expire time. */
   size = 0
+  /** Entries for which the chunks have room. */
+  private capacity = 0
 
   constructor(keys: Dict) {
     this.keys = keys
@@ -44,10 +50,7 @@ export class Expires {
       return
     }
     const position = this.size++
-    if (position >>> CHUNK_SHIFT === this.times.length) {
-      this.times.push(new Float64Array(CHUNK_SIZE))
-      this.rows.push(new Int32Array(CHUNK_SIZE))
-    }
+    if (position === this.capacity) this.grow()
     this.siftUp(position, time, row)
   }
 
@@ -67,6 +70,7 @@ export class Expires {
     if (last >>> CHUNK_SHIFT < this.times.length - 2) {
       this.times.pop()
       this.rows.pop()
+      this.setCapacity(this.capacity - CHUNK_SIZE)
     }
     return true
   }
@@ -97,13 +101,47 @@ export class Expires {
   }
 
   overheadBytes(): number {
-    return this.times.length * CHUNK_SIZE * 12
+    return this.capacity * ENTRY_BYTES
+  }
+
+  /** The row of the key at a place in the heap, 0 … size - 1: any of them, for who wants a random one. */
+  rowAt(position: number): number {
+    return this.row(position)
   }
 
   reset(): void {
     this.times = []
     this.rows = []
     this.size = 0
+    this.setCapacity(0)
+  }
+
+  private grow(): void {
+    const { capacity } = this
+    if (capacity >= CHUNK_SIZE) {
+      this.times.push(new Float64Array(CHUNK_SIZE))
+      this.rows.push(new Int32Array(CHUNK_SIZE))
+      this.setCapacity(capacity + CHUNK_SIZE)
+      return
+    }
+    const isShort = !this.keys.arena.hasRoom(capacity * ENTRY_BYTES)
+    const wanted = isShort ? capacity + FIRST_SIZE + (capacity >>> SHORT_GROWTH_SHIFT) : capacity * 2
+    const grown = Math.min(CHUNK_SIZE, Math.max(FIRST_SIZE, wanted))
+    const times = new Float64Array(grown)
+    const rows = new Int32Array(grown)
+    if (capacity > 0) {
+      times.set(this.times[0]!)
+      rows.set(this.rows[0]!)
+    }
+    this.times[0] = times
+    this.rows[0] = rows
+    this.setCapacity(grown)
+  }
+
+  /** Takes account of what was taken or given back. */
+  private setCapacity(capacity: number): void {
+    this.keys.arena.outsideBytes += (capacity - this.capacity) * ENTRY_BYTES
+    this.capacity = capacity
   }
 
   private time(position: number): number {

@@ -107,6 +107,7 @@ export class Keyspace {
   addObject(object: Collection): number {
     const index = this.freeObjects.pop() ?? this.objects.length
     this.objects[index] = object
+    this.arena.outsideBytes += object.objectBytes
     return index
   }
 
@@ -116,6 +117,7 @@ export class Keyspace {
 
   /** Forgets an object without freeing it (its blocks have another owner now). */
   dropObject(index: number): void {
+    this.arena.outsideBytes -= this.object(index).objectBytes
     this.objects[index] = null
     this.freeObjects.push(index)
   }
@@ -192,12 +194,13 @@ export class Keyspace {
     return { bytes, blocks }
   }
 
-  /** Bytes outside the arena's segments: typed arrays of indexes and collections. */
+  /**
+   * Bytes outside the arena's segments: typed arrays of indexes and collections, objects. For the accounting check: the
+   * arena has the same sum in `outsideBytes`, unless a snapshot holds what is deleted already. O(number of objects)
+   */
   overheadBytes(): number {
     let bytes = 0
-    for (const db of this.databases) {
-      bytes += db.keys.overheadBytes() + db.expires.overheadBytes() + (db.marks?.bytes ?? 0)
-    }
+    for (const db of this.databases) bytes += db.keys.overheadBytes() + db.expires.overheadBytes()
     for (const owner of this.otherOwners) bytes += owner.overheadBytes()
     for (const object of this.objects) if (object !== null) bytes += object.overheadBytes()
     return bytes

@@ -62,6 +62,23 @@ export class Arena {
   liveBlocks = 0
   /** Bytes taken from the system: segments and large blocks. */
   reservedBytes = 0
+  /**
+   * Bytes outside of the segments that belong to the data: typed arrays of indexes and collections, and objects, as
+   * estimated. Their owners keep it, so that `usedBytes` costs one addition.
+   */
+  outsideBytes = 0
+  /** What `usedBytes` should not exceed: tables grow in smaller steps when it is near. Infinity: there is no limit. */
+  limitBytes = Number.POSITIVE_INFINITY
+
+  /** All that the data takes, in bytes. */
+  get usedBytes(): number {
+    return this.liveBytes + this.outsideBytes
+  }
+
+  /** Whether `bytes` more stay within the limit. */
+  hasRoom(bytes: number): boolean {
+    return this.liveBytes + this.outsideBytes + bytes <= this.limitBytes
+  }
 
   /** The buffer that holds the payload of `ref`. */
   segment(ref: Ref): Buffer {

@@ -26,6 +26,8 @@ const INDEX_SLOTS_MIN = 8
 /** Of these 5 in 8 are used at most: 671 million keys. */
 const INDEX_SLOTS_MAX = 2 ** 30
 const FIRST_ROWS = 4
+/** When memory is short, the first chunk grows by one part in so many instead of doubling. */
+const SHORT_GROWTH_SHIFT = 4
 /** Slots moved from the old index by one insert or remove. Two would do; eight ends a rehash early. */
 const REHASH_SLOTS_PER_STEP = 8
 
@@ -52,6 +54,8 @@ export class Dict {
   /** Memory of an index that has been replaced, and where its unused part starts; the next chunks of rows take it. */
   private spare: ArrayBuffer | SharedArrayBuffer | null = null
   private spareAt = 0
+  /** What the arena's `outsideBytes` holds of this Dict. */
+  private countedBytes = 0
 
   constructor(arena: Arena, stride: number, seed: number) {
     this.arena = arena
@@ -88,6 +92,7 @@ export class Dict {
     if (slots <= this.mask + 1 || slots > INDEX_SLOTS_MAX) return
     this.index = new Int32Array(outsideMemory(slots * 4))
     this.mask = slots - 1
+    this.count()
   }
 
   /** Adds a key that is not in the Dict; its bytes are copied into the arena. The value is 0. Returns the row. */
@@ -99,7 +104,7 @@ export class Dict {
   /** Adds a key whose block the Dict takes over. */
   insertRef(hash: number, key: Ref): number {
     if (this.oldIndex !== null) this.rehashStep()
-    else if ((this.size + 1) * 8 > (this.mask + 1) * 5) this.startRehash((this.mask + 1) * 2)
+    else if ((this.size + 1) * 8 > (this.mask + 1) * 5) this.growIndex()
     const row = this.size++
     if (row >= this.rowCapacity) this.growRows()
     const words = this.words[row >>> CHUNK_SHIFT]!
@@ -204,11 +209,15 @@ export class Dict {
     this.oldNext = 0
     this.spare = null
     this.spareAt = 0
+    this.count()
   }
 
-  /** Bytes of the typed arrays (not of the keys in the arena). */
+  /** Bytes of the typed arrays (not of the keys in the arena). The index of an empty Dict counts as part of its object. */
   overheadBytes(): number {
-    return this.rowCapacity * this.stride * 4 + this.index.byteLength + (this.oldIndex?.byteLength ?? 0)
+    let slots = this.mask + 1 - INDEX_SLOTS_MIN
+    if (this.oldIndex !== null) slots += this.oldMask + 1
+    const spare = this.spare === null ? 0 : this.spare.byteLength - this.spareAt
+    return this.rowCapacity * this.stride * 4 + slots * 4 + spare
   }
 
   /** Index slots, for statistics. */
@@ -303,6 +312,20 @@ export class Dict {
     index[hole] = 0
   }
 
+  /** Takes account of what was taken or given back. */
+  private count(): void {
+    const bytes = this.overheadBytes()
+    this.arena.outsideBytes += bytes - this.countedBytes
+    this.countedBytes = bytes
+  }
+
+  /** Doubles the index, or, when memory is short, lets it become fuller first. */
+  private growIndex(): void {
+    const slots = this.mask + 1
+    if (!this.arena.hasRoom(slots * 2 * 4) && (this.size + 1) * 8 <= slots * 7) return
+    this.startRehash(slots * 2)
+  }
+
   private startRehash(slots: number): void {
     if (slots > INDEX_SLOTS_MAX) throw new RangeError('Cannot index more than 671 million keys in one table')
     this.oldIndex = this.index
@@ -310,6 +333,7 @@ export class Dict {
     this.oldNext = 0
     this.index = new Int32Array(outsideMemory(slots * 4))
     this.mask = slots - 1
+    this.count()
     if (slots <= 256) while (this.oldIndex !== null) this.rehashStep()
   }
 
@@ -328,8 +352,9 @@ export class Dict {
     if (end !== old.length) return
     this.oldIndex = null
     // The collector would not give this memory back soon, because it does not count it (outside.ts).
-    this.spare = old.buffer
+    this.spare = old.byteLength >= CHUNK_ROWS * this.stride * 4 ? old.buffer : null
     this.spareAt = 0
+    this.count()
   }
 
   private growRows(): void {
@@ -341,13 +366,21 @@ export class Dict {
     } else if (chunk === 0 && within !== 0) {
       // The first chunk doubles; at most 1.5 MB are copied.
       const old = this.words[0]!
-      this.addChunk(0, within * 2)
+      const rows = this.grownRows(within)
+      this.addChunk(0, rows)
       this.words[0]!.set(old)
-      this.rowCapacity = within * 2
+      this.rowCapacity = rows
     } else {
       this.addChunk(chunk, CHUNK_ROWS)
       this.rowCapacity += CHUNK_ROWS
     }
+    this.count()
+  }
+
+  /** Rows of the first chunk after it has grown from `rows`. */
+  private grownRows(rows: number): number {
+    if (this.arena.hasRoom(rows * this.stride * 4)) return Math.min(rows * 2, CHUNK_ROWS)
+    return Math.min(rows + FIRST_ROWS + (rows >>> SHORT_GROWTH_SHIFT), CHUNK_ROWS)
   }
 
   private addChunk(chunk: number, rows: number): void {
@@ -367,6 +400,7 @@ export class Dict {
     this.words.pop()
     this.doubles.pop()
     this.rowCapacity -= CHUNK_ROWS
+    this.count()
   }
 }
 

@@ -5,6 +5,7 @@
  * order of XINFO, and is searched by the bytes of the request. A consumer keeps a number in its group, which the pending
  * entries hold instead of a pointer.
  */
+import type { Arena } from '../storage/arena.ts'
 import { Consumer, PendingEntries } from './pending-entries.ts'
 import { SeekHint } from './stream-cursor.ts'
 import { StreamId } from './stream-id.ts'
@@ -29,14 +30,25 @@ export class ConsumerGroup {
   readonly pending: PendingEntries
   /** Where the group's reading was last, for the next read. */
   readonly hint: SeekHint = new SeekHint()
+  private readonly arena: Arena
   private readonly consumersByIndex: (Consumer | null)[] = []
   private readonly freeIndices: number[] = []
 
-  constructor(name: string, lastId: StreamId, entriesRead: number) {
+  /** @param arena counts the bytes of the group from here on, until `free`. */
+  constructor(arena: Arena, name: string, lastId: StreamId, entriesRead: number) {
+    this.arena = arena
     this.name = name
     this.lastId.copy(lastId)
     this.entriesRead = entriesRead
-    this.pending = new PendingEntries(this.consumersByIndex)
+    this.pending = new PendingEntries(arena, this.consumersByIndex)
+    arena.outsideBytes += GROUP_OBJECT_BYTES + name.length
+  }
+
+  /** Gives up the group: its bytes count no longer. */
+  free(): void {
+    this.arena.outsideBytes -= GROUP_OBJECT_BYTES + this.name.length
+    for (const consumer of this.consumers) this.arena.outsideBytes -= consumerBytes(consumer)
+    this.pending.free()
   }
 
   /** The consumer whose name is `source[start, start + length)`, or null. */
@@ -48,7 +60,8 @@ export class ConsumerGroup {
   /** Adds a consumer, seen now. The name must be new. */
   addConsumer(name: string, nowMs: number): Consumer {
     const index = this.freeIndices.pop() ?? this.consumersByIndex.length
-    const consumer = new Consumer(name, index, nowMs)
+    const consumer = new Consumer(this.arena, name, index, nowMs)
+    this.arena.outsideBytes += consumerBytes(consumer)
     this.consumersByIndex[index] = consumer
     insertNamed(this.consumers, consumer)
     return consumer
@@ -57,6 +70,7 @@ export class ConsumerGroup {
   /** Removes a consumer and what is pending for it. */
   removeConsumer(consumer: Consumer): void {
     this.pending.removeAllOf(consumer, new StreamId())
+    this.arena.outsideBytes -= consumerBytes(consumer)
     this.consumersByIndex[consumer.index] = null
     this.freeIndices.push(consumer.index)
     this.consumers.splice(this.consumers.indexOf(consumer), 1)
@@ -64,14 +78,15 @@ export class ConsumerGroup {
 
   /** A group of its own with the same consumers and pending entries. */
   clone(): ConsumerGroup {
-    const copy = new ConsumerGroup(this.name, this.lastId, this.entriesRead)
+    const copy = new ConsumerGroup(this.arena, this.name, this.lastId, this.entriesRead)
     copy.freeIndices.push(...this.freeIndices)
     for (const consumer of this.consumersByIndex) {
       if (consumer === null) {
         copy.consumersByIndex.push(null)
         continue
       }
-      const copied = new Consumer(consumer.name, consumer.index, consumer.seenTime)
+      const copied = new Consumer(this.arena, consumer.name, consumer.index, consumer.seenTime)
+      this.arena.outsideBytes += consumerBytes(copied)
       copied.activeTime = consumer.activeTime
       copied.pending.copyFrom(consumer.pending)
       copy.consumersByIndex.push(copied)
@@ -85,7 +100,7 @@ export class ConsumerGroup {
   overheadBytes(): number {
     let bytes = GROUP_OBJECT_BYTES + this.name.length + this.pending.overheadBytes()
     for (const consumer of this.consumers) {
-      bytes += CONSUMER_OBJECT_BYTES + consumer.name.length + consumer.pending.overheadBytes()
+      bytes += consumerBytes(consumer) + consumer.pending.overheadBytes()
     }
     return bytes
   }
@@ -93,6 +108,10 @@ export class ConsumerGroup {
 
 const GROUP_OBJECT_BYTES = 512
 const CONSUMER_OBJECT_BYTES = 256
+
+function consumerBytes(consumer: Consumer): number {
+  return CONSUMER_OBJECT_BYTES + consumer.name.length
+}
 
 /** Index of the item named `source[start, start + length)` in a sorted list; else the complement of where it belongs. */
 export function searchNamed(list: readonly Named[], source: Uint8Array, start: number, length: number): number {

@@ -169,6 +169,14 @@ export class HashDict implements Collection, RowOwner {
     return this.dict.size * 2
   }
 
+  get objectBytes(): number {
+    return OBJECT_BYTES
+  }
+
+  freeSteps(): number {
+    return this.dict.size
+  }
+
   overheadBytes(): number {
     return OBJECT_BYTES + this.dict.overheadBytes()
   }

@@ -18,6 +18,7 @@
  * Each chunk carries a lower bound that its owner may use for one column (the PEL: the oldest delivery time), so that
  * a search by that column skips whole chunks. It is a bound, not the minimum: removing rows leaves it.
  */
+import type { Arena } from '../storage/arena.ts'
 import type { StreamId } from './stream-id.ts'
 
 const ROW_BITS = 8
@@ -51,6 +52,7 @@ class Chunk {
 }
 
 export class IdTable {
+  private readonly arena: Arena
   private readonly stride: number
   private readonly chunks: Chunk[] = []
   /** First ID of each chunk, so that the search for a chunk stays in one array. */
@@ -58,7 +60,9 @@ export class IdTable {
   /** Number of rows. */
   size = 0
 
-  constructor(stride: number) {
+  /** @param arena counts the bytes of the table as they come and go: who gives a table up clears it. */
+  constructor(arena: Arena, stride: number) {
+    this.arena = arena
     this.stride = stride
   }
 
@@ -129,13 +133,13 @@ export class IdTable {
   insert(id: StreamId): number {
     const last = this.chunks.length - 1
     if (last < 0) {
-      this.addChunk(0, new Chunk(FIRST_ROWS, this.stride))
+      this.addChunk(0, this.newChunk(FIRST_ROWS))
       return this.insertInChunk(0, 0, id)
     }
     const tail = this.chunks[last]!
     if (this.size === 0 || this.compareRow(tail, tail.count - 1, id) < 0) {
       if (tail.count < CHUNK_ROWS) return this.insertInChunk(last, tail.count, id)
-      this.addChunk(last + 1, new Chunk(CHUNK_ROWS, this.stride))
+      this.addChunk(last + 1, this.newChunk(CHUNK_ROWS))
       return this.insertInChunk(last + 1, 0, id)
     }
     const floor = this.floor(id)
@@ -168,6 +172,7 @@ export class IdTable {
 
   /** Removes all rows. */
   clear(): void {
+    this.arena.outsideBytes -= this.overheadBytes()
     this.chunks.length = 0
     this.heads = new Int32Array(FIRST_HEADS * ID_WORDS)
     this.size = 0
@@ -268,11 +273,12 @@ export class IdTable {
 
   /** Takes copies of all rows of a table with the same stride; this one must be empty. */
   copyFrom(other: IdTable): void {
-    this.chunks.length = 0
+    this.clear()
     this.heads = other.heads.slice()
+    this.arena.outsideBytes += this.overheadBytes()
     this.size = other.size
     for (const chunk of other.chunks) {
-      const copied = new Chunk(chunk.capacity, this.stride)
+      const copied = this.newChunk(chunk.capacity)
       copied.words.set(chunk.words)
       copied.first = chunk.first
       copied.count = chunk.count
@@ -281,11 +287,16 @@ export class IdTable {
     }
   }
 
-  /** Bytes of the typed arrays. */
+  /** Bytes of the typed arrays; those of a table that has been cleared count as part of its object. */
   overheadBytes(): number {
     let rows = 0
     for (const chunk of this.chunks) rows += chunk.capacity
-    return rows * this.stride * 4 + this.heads.byteLength
+    return rows * this.stride * 4 + this.heads.byteLength - FIRST_HEADS * ID_WORDS * 4
+  }
+
+  private newChunk(capacity: number): Chunk {
+    this.arena.outsideBytes += capacity * this.stride * 4
+    return new Chunk(capacity, this.stride)
   }
 
   private compareRow(chunk: Chunk, row: number, id: StreamId): number {
@@ -297,6 +308,7 @@ export class IdTable {
     const used = this.chunks.length * ID_WORDS
     if (used === this.heads.length) {
       const heads = new Int32Array(used * 2)
+      this.arena.outsideBytes += this.heads.byteLength
       heads.set(this.heads)
       this.heads = heads
     }
@@ -309,6 +321,7 @@ export class IdTable {
   }
 
   private removeChunk(index: number): void {
+    this.arena.outsideBytes -= this.chunks[index]!.capacity * this.stride * 4
     this.heads.copyWithin(index * ID_WORDS, (index + 1) * ID_WORDS, this.chunks.length * ID_WORDS)
     this.chunks.splice(index, 1)
   }
@@ -333,7 +346,7 @@ export class IdTable {
     const chunk = this.chunks[index]!
     if (chunk.count < CHUNK_ROWS) return this.insertInChunk(index, row, id)
     const half = CHUNK_ROWS / 2
-    const upper = new Chunk(CHUNK_ROWS, this.stride)
+    const upper = this.newChunk(CHUNK_ROWS)
     const from = (chunk.first + half) * this.stride
     upper.words.set(chunk.words.subarray(from, from + half * this.stride))
     upper.count = half
@@ -369,6 +382,7 @@ export class IdTable {
       chunk.words.copyWithin(0, from, to)
     } else {
       const capacity = Math.min(CHUNK_ROWS, chunk.capacity * 2)
+      this.arena.outsideBytes += (capacity - chunk.capacity) * this.stride * 4
       const words = new Int32Array(capacity * this.stride)
       words.set(chunk.words.subarray(from, to))
       chunk.words = words

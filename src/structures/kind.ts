@@ -85,8 +85,15 @@ export interface Collection {
   arenaBytes(): number
   /** Arena blocks it owns. */
   arenaBlocks(): number
-  /** Bytes outside the arena (typed arrays, objects; estimated where V8 does not tell). */
+  /** Of `overheadBytes`, what the object itself takes, as estimated. */
+  readonly objectBytes: number
+  /**
+   * Bytes outside the arena's segments: typed arrays, which the collection adds to `outsideBytes` of the arena as they
+   * come and takes off as they go, and `objectBytes`, which count while the keyspace has the object.
+   */
   overheadBytes(): number
+  /** About how many steps freeing takes (see LazyFree): elements, nodes of a list, blocks and groups of a stream. O(1). */
+  freeSteps(): number
 }
 
 /** Whether the value of this kind is an index into the table of collection objects. */

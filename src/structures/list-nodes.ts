@@ -13,7 +13,7 @@
  * The table owns no arena blocks. A node is addressed by (chunk index, word offset), valid until the table changes.
  */
 
-import type { Ref } from '../storage/arena.ts'
+import type { Arena, Ref } from '../storage/arena.ts'
 import { outsideMemory } from '../storage/outside.ts'
 
 /** Word offsets within a node; the block's reference comes first (`nodeRef`). */
@@ -30,11 +30,14 @@ export function nodeRef(words: Int32Array, at: number): Ref {
 }
 
 const FIRST_WORDS = 4 * NODE_WORDS
+const WORD_BYTES = 4
 /** 10 KiB per chunk: the most that one step moves. */
 const CHUNK_NODES_MAX = 512
 const CHUNK_WORDS_MAX = CHUNK_NODES_MAX * NODE_WORDS
 /** Estimated size of the objects of a chunk beside its words. */
 const CHUNK_OBJECT_BYTES = 160
+/** What a chunk of full size takes. */
+const CHUNK_BYTES_MAX = CHUNK_WORDS_MAX * WORD_BYTES + CHUNK_OBJECT_BYTES
 
 export class NodeChunk {
   words: Int32Array
@@ -63,6 +66,7 @@ export class NodeChunk {
 }
 
 export class NodeTable {
+  private readonly arena: Arena
   /** Never empty; only the single chunk of an empty list has no nodes. */
   readonly chunks: NodeChunk[] = [new NodeChunk(new Int32Array(FIRST_WORDS), 0, 0)]
   /** Number of nodes. */
@@ -72,6 +76,11 @@ export class NodeTable {
   foundAt = 0
   /** For `locate`: index of the entry within the node. */
   foundIndex = 0
+
+  /** @param arena counts the bytes of the table as they come and go. */
+  constructor(arena: Arena) {
+    this.arena = arena
+  }
 
   head(): NodeChunk {
     return this.chunks[0]!
@@ -105,6 +114,7 @@ export class NodeTable {
     let chunk = this.chunks[chunkIndex]!
     if (chunk.first === 0 && chunk.last === chunk.words.length) {
       if (chunk.words.length < CHUNK_WORDS_MAX) {
+        this.arena.outsideBytes += chunk.words.byteLength
         resizeChunk(chunk, 0)
       } else {
         const middle = this.split(chunkIndex)
@@ -187,9 +197,17 @@ export class NodeTable {
     return copy
   }
 
-  /** Bytes of the table, with its objects as estimated. */
+  /** Forgets all nodes. */
+  clear(): void {
+    this.arena.outsideBytes -= this.overheadBytes()
+    this.chunks.length = 0
+    this.chunks.push(new NodeChunk(new Int32Array(FIRST_WORDS), 0, 0))
+    this.count = 0
+  }
+
+  /** Bytes of the table, with its objects as estimated. The first chunk of an empty list counts as part of its object. */
   overheadBytes(): number {
-    let bytes = 0
+    let bytes = -(FIRST_WORDS * WORD_BYTES + CHUNK_OBJECT_BYTES)
     for (const chunk of this.chunks) bytes += chunk.words.byteLength + CHUNK_OBJECT_BYTES
     return bytes
   }
@@ -224,7 +242,10 @@ export class NodeTable {
   }
 
   private roomAtHead(chunk: NodeChunk): NodeChunk {
-    if (!makeRoom(chunk, chunk.words.length - chunk.last)) {
+    const bytes = chunk.words.byteLength
+    if (makeRoom(chunk, chunk.words.length - chunk.last)) this.arena.outsideBytes += chunk.words.byteLength - bytes
+    else {
+      this.arena.outsideBytes += CHUNK_BYTES_MAX
       chunk = new NodeChunk(new Int32Array(CHUNK_WORDS_MAX), CHUNK_WORDS_MAX, CHUNK_WORDS_MAX)
       // One move of the directory, of 1/512 of the nodes, per 512 nodes added.
       this.chunks.unshift(chunk)
@@ -233,7 +254,10 @@ export class NodeTable {
   }
 
   private roomAtTail(chunk: NodeChunk): NodeChunk {
-    if (!makeRoom(chunk, chunk.first)) {
+    const bytes = chunk.words.byteLength
+    if (makeRoom(chunk, chunk.first)) this.arena.outsideBytes += chunk.words.byteLength - bytes
+    else {
+      this.arena.outsideBytes += CHUNK_BYTES_MAX
       chunk = new NodeChunk(new Int32Array(CHUNK_WORDS_MAX), 0, 0)
       this.chunks.push(chunk)
     }
@@ -242,11 +266,15 @@ export class NodeTable {
 
   private dropEmpty(chunkIndex: number): void {
     if (this.chunks.length > 1) {
-      this.chunks.splice(chunkIndex, 1)
+      const [dropped] = this.chunks.splice(chunkIndex, 1)
+      this.arena.outsideBytes -= dropped!.words.byteLength + CHUNK_OBJECT_BYTES
       return
     }
     const chunk = this.chunks[0]!
-    if (chunk.words.length > FIRST_WORDS) chunk.words = new Int32Array(FIRST_WORDS)
+    if (chunk.words.length > FIRST_WORDS) {
+      this.arena.outsideBytes -= chunk.words.byteLength - FIRST_WORDS * WORD_BYTES
+      chunk.words = new Int32Array(FIRST_WORDS)
+    }
     chunk.first = 0
     chunk.last = 0
   }
@@ -256,6 +284,7 @@ export class NodeTable {
     const chunk = this.chunks[chunkIndex]!
     const middle = (CHUNK_NODES_MAX >>> 1) * NODE_WORDS
     const words = new Int32Array(CHUNK_WORDS_MAX)
+    this.arena.outsideBytes += CHUNK_BYTES_MAX
     words.set(chunk.words.subarray(middle))
     const upper = new NodeChunk(words, 0, CHUNK_WORDS_MAX - middle)
     chunk.last = middle

@@ -37,12 +37,12 @@ export const ListEnd = { Head: 0, Tail: 1 } as const
 export type ListEnd = (typeof ListEnd)[keyof typeof ListEnd]
 
 /** Estimated size of the list's own objects, in bytes. */
-const OBJECT_BYTES = 200
+const OBJECT_BYTES = 440
 
 export class ListBig implements Collection, BlockOwner {
   readonly arena: Arena
   readonly limits: ListLimits
-  readonly nodes = new NodeTable()
+  readonly nodes: NodeTable
   readonly blocks: NodeBlocks
   /** Number of elements. */
   length = 0
@@ -50,6 +50,7 @@ export class ListBig implements Collection, BlockOwner {
   constructor(arena: Arena, limits: ListLimits) {
     this.arena = arena
     this.limits = limits
+    this.nodes = new NodeTable(arena)
     this.blocks = new NodeBlocks(arena, limits)
   }
 
@@ -208,6 +209,7 @@ export class ListBig implements Collection, BlockOwner {
     for (const chunk of this.nodes.chunks) {
       for (let at = chunk.first; at < chunk.last; at += NODE_WORDS) this.blocks.release(chunk.words, at)
     }
+    this.nodes.clear()
   }
 
   freeSome(limit: number): boolean {
@@ -239,6 +241,14 @@ export class ListBig implements Collection, BlockOwner {
   }
 
   arenaBlocks(): number {
+    return this.nodes.count
+  }
+
+  get objectBytes(): number {
+    return OBJECT_BYTES
+  }
+
+  freeSteps(): number {
     return this.nodes.count
   }
 

@@ -11,6 +11,7 @@
  * By delivery time the list is ordered chunk-wise: each chunk of the group's table knows a lower bound of its delivery
  * times, so that a search for idle entries skips the chunks in which all were delivered recently.
  */
+import type { Arena } from '../storage/arena.ts'
 import { IdTable, NO_POSITION } from './id-table.ts'
 import type { StreamId } from './stream-id.ts'
 
@@ -34,9 +35,10 @@ export class Consumer {
   /** When it last got an entry, in ms, or NEVER_ACTIVE. */
   activeTime: number = NEVER_ACTIVE
   /** The IDs it owns. Changed by PendingEntries only. */
-  readonly pending: IdTable = new IdTable(CONSUMER_STRIDE)
+  readonly pending: IdTable
 
-  constructor(name: string, index: number, now: number) {
+  constructor(arena: Arena, name: string, index: number, now: number) {
+    this.pending = new IdTable(arena, CONSUMER_STRIDE)
     this.name = name
     this.index = index
     this.seenTime = now
@@ -44,11 +46,12 @@ export class Consumer {
 }
 
 export class PendingEntries {
-  private readonly table = new IdTable(GROUP_STRIDE)
+  private readonly table: IdTable
   /** The group's consumers by their index; null where one was deleted. */
   private readonly consumers: (Consumer | null)[]
 
-  constructor(consumers: (Consumer | null)[]) {
+  constructor(arena: Arena, consumers: (Consumer | null)[]) {
+    this.table = new IdTable(arena, GROUP_STRIDE)
     this.consumers = consumers
   }
 
@@ -183,6 +186,12 @@ export class PendingEntries {
   /** Copies all entries into the empty list of another group whose consumers have the same indices. */
   copyTo(target: PendingEntries): void {
     target.table.copyFrom(this.table)
+  }
+
+  /** Gives up the list and those of the consumers. */
+  free(): void {
+    this.table.clear()
+    for (const consumer of this.consumers) consumer?.pending.clear()
   }
 
   overheadBytes(): number {

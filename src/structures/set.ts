@@ -134,6 +134,14 @@ export class SetDict implements Collection, RowOwner {
     return this.dict.size
   }
 
+  get objectBytes(): number {
+    return OBJECT_BYTES
+  }
+
+  freeSteps(): number {
+    return this.dict.size
+  }
+
   overheadBytes(): number {
     return OBJECT_BYTES + this.dict.overheadBytes()
   }

@@ -176,6 +176,14 @@ export class SortedSet implements Collection, RowOwner {
     return this.dict.size + this.order.nodeCount
   }
 
+  get objectBytes(): number {
+    return OBJECT_BYTES
+  }
+
+  freeSteps(): number {
+    return this.dict.size
+  }
+
   overheadBytes(): number {
     return OBJECT_BYTES + this.dict.overheadBytes()
   }

@@ -67,7 +67,7 @@ export interface BlockCounts {
 export class Stream implements Collection, BlockOwner, BlockSequence {
   readonly arena: Arena
   /** Blocks by the ID of their first entry; words as in BlockWord. For cursors and snapshots, read only. */
-  readonly blocks: IdTable = new IdTable(BLOCK_STRIDE)
+  readonly blocks: IdTable
   epoch = 0
   /** Number of entries. */
   length = 0
@@ -87,6 +87,7 @@ export class Stream implements Collection, BlockOwner, BlockSequence {
 
   constructor(arena: Arena) {
     this.arena = arena
+    this.blocks = new IdTable(arena, BLOCK_STRIDE)
   }
 
   /**
@@ -263,7 +264,7 @@ export class Stream implements Collection, BlockOwner, BlockSequence {
   }
 
   removeGroup(index: number): void {
-    this.groups.splice(index, 1)
+    for (const group of this.groups.splice(index, 1)) group.free()
   }
 
   /**
@@ -359,11 +360,17 @@ export class Stream implements Collection, BlockOwner, BlockSequence {
       this.release(block)
     }
     this.blocks.clear()
+    for (const group of this.groups.splice(0)) group.free()
   }
 
   freeSome(limit: number): boolean {
-    for (let left = limit; left > 0 && this.blocks.size > 0; left--) this.removeBlock(this.blocks.last())
-    return this.blocks.size === 0
+    let left = limit
+    for (; left > 0 && this.blocks.size > 0; left--) this.removeBlock(this.blocks.last())
+    // A group goes in one piece: what it holds are typed arrays, whatever is pending.
+    for (; left > 0 && this.groups.length > 0; left--) this.groups.pop()!.free()
+    if (this.blocks.size > 0 || this.groups.length > 0) return false
+    this.blocks.clear()
+    return true
   }
 
   // For the walk; see BlockOwner.
@@ -386,6 +393,16 @@ export class Stream implements Collection, BlockOwner, BlockSequence {
 
   arenaBlocks(): number {
     return this.blocks.size
+  }
+
+  get objectBytes(): number {
+    return OBJECT_BYTES
+  }
+
+  freeSteps(): number {
+    let steps = this.blocks.size + this.groups.length
+    for (const group of this.groups) steps += group.consumers.length
+    return steps
   }
 
   overheadBytes(): number {

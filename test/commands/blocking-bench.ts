@@ -85,7 +85,11 @@ export class BlockingBench {
   /** What the arena holds and what the structures account for; equal unless something leaks. */
   accounts(): [object, object] {
     const { arena } = this.server.keyspace
-    return [{ bytes: arena.liveBytes, blocks: arena.liveBlocks }, this.server.keyspace.account()]
+    const { keyspace } = this.server
+    return [
+      { bytes: arena.liveBytes, blocks: arena.liveBlocks, outside: arena.outsideBytes },
+      { ...keyspace.account(), outside: keyspace.overheadBytes() },
+    ]
   }
 
   close(): void {

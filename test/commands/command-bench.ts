@@ -145,7 +145,10 @@ export class CommandBench {
   /** What the arena holds and what the structures account for; equal unless something leaks. */
   accounts(): [object, object] {
     const { arena } = this.keyspace
-    return [{ bytes: arena.liveBytes, blocks: arena.liveBlocks }, this.keyspace.account()]
+    return [
+      { bytes: arena.liveBytes, blocks: arena.liveBlocks, outside: arena.outsideBytes },
+      { ...this.keyspace.account(), outside: this.keyspace.overheadBytes() },
+    ]
   }
 
   /** Takes the effects recorded since the last call. */

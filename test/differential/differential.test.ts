@@ -41,8 +41,9 @@ describe.skipIf(!hasRedisServer)(`beside redis-server, seed ${SEED}`, () => {
         b.close()
         expect(differences, `seed ${SEED}`).toEqual([])
         const { keyspace } = ours.server
-        const { liveBytes, liveBlocks } = keyspace.arena
+        const { liveBytes, liveBlocks, outsideBytes } = keyspace.arena
         expect(keyspace.account()).toEqual({ bytes: liveBytes, blocks: liveBlocks })
+        expect(keyspace.overheadBytes()).toBe(outsideBytes)
         expect(liveBlocks).toBeGreaterThan(0)
       },
       COUNT * 3 + 30_000,

@@ -323,7 +323,7 @@ describe('Stream', () => {
 
   it('knows the lag of a group unless a deleted entry or the position hides it', () => {
     const stream = new Stream(new Arena())
-    const group = new ConsumerGroup('g', new StreamId(), 0)
+    const group = new ConsumerGroup(new Arena(), 'g', new StreamId(), 0)
     stream.addGroup(group)
     expect(stream.lag(group)).toBe(0)
     for (let i = 1; i <= 5; i++) append(stream, `${i}-0`, ['a', 'b'])
@@ -382,7 +382,7 @@ describe('addListpackBlock', () => {
 
 describe('ConsumerGroup', () => {
   it('keeps names in the order of their bytes and finds them by bytes', () => {
-    const group = new ConsumerGroup('g', new StreamId(), -1)
+    const group = new ConsumerGroup(new Arena(), 'g', new StreamId(), -1)
     for (const name of ['b', '\xff', 'a', 'ab', '']) group.addConsumer(name, 5)
     expect(group.consumers.map((c) => c.name)).toEqual(['', 'a', 'ab', 'b', '\xff'])
     const find = (name: string) => group.consumer(Buffer.from(name, 'latin1'), 0, name.length)
@@ -404,7 +404,7 @@ describe('ConsumerGroup', () => {
     )
     fc.assert(
       fc.property(fc.array(act, { maxLength: 60 }), fc.nat(2), (acts, dropped) => {
-        const group = new ConsumerGroup('g', new StreamId(), -1)
+        const group = new ConsumerGroup(new Arena(), 'g', new StreamId(), -1)
         const consumers = ['a', 'b', 'c'].map((name) => group.addConsumer(name, 1))
         const model = new Map<string, { owner: number; time: number; count: number }>()
         const sorted = () => [...model.keys()].sort(compareText)

@@ -151,7 +151,7 @@ function createHandler(ctx: CommandContext, args: Args, reply: ReplySink): void 
   else id.copy(stream.lastId)
 
   if (stream !== null && findGroup(stream, args, 3) !== null) throw BUSYGROUP
-  const group = new ConsumerGroup(args.text(3), id, options.entriesRead)
+  const group = new ConsumerGroup(ctx.arena, args.text(3), id, options.entriesRead)
   if (stream === null) {
     stream = new Stream(ctx.arena)
     ctx.db.addObject(args, 2, Kind.Stream, stream)

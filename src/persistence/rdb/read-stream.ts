@@ -101,19 +101,24 @@ function* readGroup(input: RdbInput, text: RdbString, stream: Stream, type: numb
   const lastId = new StreamId()
   readLengthId(input, lastId)
   const entriesRead = type === RdbType.StreamListpacks ? stream.entriesUpTo(lastId) : readEntriesRead(input)
-  const group = new Group(name, lastId, entriesRead)
+  const group = new Group(stream.arena, name, lastId, entriesRead)
   stream.addGroup(group)
-  const pending = yield* readPending(input)
+  const pending = new IdTable(stream.arena, PENDING_STRIDE)
   let owned = 0
-  for (let consumers = input.count(1); consumers > 0; consumers--) {
-    const consumer = readConsumer(input, text, group, type)
-    owned += yield* readOwned(input, group, consumer, pending)
+  try {
+    yield* readPending(input, pending)
+    for (let consumers = input.count(1); consumers > 0; consumers--) {
+      const consumer = readConsumer(input, text, group, type)
+      owned += yield* readOwned(input, group, consumer, pending)
+    }
+    owned -= pending.size
+  } finally {
+    pending.clear()
   }
-  if (owned !== pending.size) throw input.error('Expected a consumer for each pending entry')
+  if (owned !== 0) throw input.error('Expected a consumer for each pending entry')
 }
 
-function* readPending(input: RdbInput): Steps<IdTable> {
-  const pending = new IdTable(PENDING_STRIDE)
+function* readPending(input: RdbInput, pending: IdTable): Steps {
   const id = new StreamId()
   for (let entries = input.count(PENDING_BYTES_MIN); entries > 0; entries--) {
     readFileId(input, id)
@@ -123,7 +128,6 @@ function* readPending(input: RdbInput): Steps<IdTable> {
     pending.setDouble(position, COUNT_WORD, input.length())
     if (entries % CHECK_ENTRIES === 0) yield Step.Long
   }
-  return pending
 }
 
 function readConsumer(input: RdbInput, text: RdbString, group: ConsumerGroup, type: number): Consumer {
