@@ -23,6 +23,7 @@ import type { Journal } from '../persistence/journal.ts'
 import type { LoadStatus } from '../persistence/load-progress.ts'
 import type { SnapshotStatus } from '../persistence/snapshot/snapshot.ts'
 import type { Channels } from '../pubsub/channels.ts'
+import type { Tracking } from '../pubsub/tracking.ts'
 import type { Args } from '../resp/args.ts'
 import type { AccessDenied, ReplyError } from '../resp/errors.ts'
 import type { ReplySink } from '../resp/reply.ts'
@@ -107,6 +108,7 @@ export interface ServerControl extends BlockingControl {
   readonly errors: ErrorStats
   readonly slowlog: Slowlog
   readonly accessLog: AccessLog
+  readonly tracking: Tracking
   readonly memory: MemoryProbe
   readonly log: Log
   /** Number of connected clients, and of those that wait in a blocking command. */

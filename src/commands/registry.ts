@@ -30,6 +30,8 @@ export class Command implements ControlledCommand {
   readonly categories: number
   /** Takes a moment only, with few arguments: it may be timed together with others (observe/command-timer.ts). */
   readonly isBrief: boolean
+  /** Whether clients that track are told of changes of its keys; of a script, those of the commands it calls. */
+  readonly isTracked: boolean
   readonly handler: Handler
   /** The one key of every call: index of its argument, 0 when it is not that simple; and what is done with it (KeyAccess). */
   readonly soleKey: number
@@ -56,6 +58,8 @@ export class Command implements ControlledCommand {
     const isConstant = definition.complexity === 'O(1)' && definition.keys !== undefined
     this.isBrief =
       (definition.flags & CommandFlag.Blocking) === 0 && ((definition.flags & CommandFlag.Fast) !== 0 || isConstant)
+    this.isTracked =
+      (definition.flags & CommandFlag.ReadOnly) !== 0 && (definition.categories & AclCategory.Scripting) === 0
     this.handler = definition.handler
     const key = soleKeySpec(definition)
     this.soleKey = key !== null && key.begin.type === 'index' ? key.begin.index : 0

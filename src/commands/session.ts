@@ -8,6 +8,7 @@ import type { BlockedClient } from '../keyspace/blocked.ts'
 import type { Database } from '../keyspace/database.ts'
 import type { Watcher } from '../keyspace/keyspace.ts'
 import type { Subscriber } from '../pubsub/channels.ts'
+import type { TrackingClient } from '../pubsub/tracking.ts'
 import type { Args } from '../resp/args.ts'
 
 /** State bits of a client. */
@@ -48,7 +49,7 @@ export interface QueuedCommand {
   readonly args: Args
 }
 
-export interface Session extends Watcher, BlockedClient, Subscriber {
+export interface Session extends Watcher, BlockedClient, Subscriber, TrackingClient {
   readonly id: number
   /** Whether this session replays a log: nothing is recorded, and times in the past are kept as they are. */
   readonly isReplay: boolean

@@ -50,6 +50,28 @@ export class FanOut {
     return from
   }
 
+  /** Appends bytes that are RESP already. */
+  raw(bytes: Buffer): void {
+    this.room(bytes.length)
+    copyBytes(bytes, 0, this.buffer, this.at, bytes.length)
+    this.at += bytes.length
+  }
+
+  /** Appends a bulk string. */
+  bulk(source: Uint8Array, start: number, length: number): void {
+    this.room(length)
+    this.header(length)
+    copyBytes(source, start, this.buffer, this.at, length)
+    this.end(this.at + length)
+  }
+
+  /** Appends the start of an array. */
+  array(count: number): void {
+    this.room(0)
+    this.buffer[this.at] = ARRAY
+    this.end(writeInteger(this.buffer, this.at + 1, count))
+  }
+
   /** Forgets all messages. A buffer that a transport still reads from is left to it. */
   reset(): void {
     this.at = 0

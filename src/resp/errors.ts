@@ -241,6 +241,26 @@ export const INVALID_CLIENT_ID = new ReplyError('ERR Invalid client ID')
 export const CLIENT_ID_NOT_POSITIVE = new ReplyError('ERR client-id should be greater than 0')
 export const UNBLOCK_REASON = new ReplyError('ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR')
 export const PAUSE_MODE = new ReplyError('ERR CLIENT PAUSE mode must be WRITE or ALL')
+export const TRACKING_REDIRECT_TWICE = new ReplyError('ERR A client can only redirect to a single other client')
+export const TRACKING_REDIRECT_ABSENT = new ReplyError('ERR The client ID you want redirect to does not exist')
+export const TRACKING_PREFIX_NEEDS_BCAST = new ReplyError('ERR PREFIX option requires BCAST mode to be enabled')
+export const TRACKING_SWITCHES_BCAST = new ReplyError(
+  "ERR You can't switch BCAST mode on/off before disabling tracking for this client, and then re-enabling it with a different mode.",
+)
+export const TRACKING_BCAST_OPT = new ReplyError('ERR OPTIN and OPTOUT are not compatible with BCAST')
+export const TRACKING_BOTH_OPTS = new ReplyError("ERR You can't specify both OPTIN mode and OPTOUT mode")
+export const TRACKING_SWITCHES_OPT = new ReplyError(
+  "ERR You can't switch OPTIN/OPTOUT mode before disabling tracking for this client, and then re-enabling it with a different mode.",
+)
+export const CACHING_WITHOUT_TRACKING = new ReplyError(
+  'ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled',
+)
+export const CACHING_YES_NEEDS_OPTIN = new ReplyError(
+  'ERR CLIENT CACHING YES is only valid when tracking is enabled in OPTIN mode.',
+)
+export const CACHING_NO_NEEDS_OPTOUT = new ReplyError(
+  'ERR CLIENT CACHING NO is only valid when tracking is enabled in OPTOUT mode.',
+)
 export const MONITOR_DENIED = new ReplyError("ERR MONITOR isn't allowed for DENY BLOCKING client")
 
 // Access
@@ -417,6 +437,19 @@ export function helloOption(option: string): ReplyError {
 /** CLIENT SETINFO: a value that would break the format of CLIENT LIST. */
 export function invalidClientAttribute(attribute: string): ReplyError {
   return new ReplyError(oneLine(`ERR ${attribute} cannot contain spaces, newlines or special characters.`))
+}
+
+/** CLIENT TRACKING: a prefix that overlaps with one the client has, or with another one of the call. */
+export function overlappingOwnPrefix(prefix: string, own: string): ReplyError {
+  return err(
+    `Prefix '${shown(prefix)}' overlaps with an existing prefix '${shown(own)}'. Prefixes for a single client must not overlap.`,
+  )
+}
+
+export function overlappingPrefixes(prefix: string, other: string): ReplyError {
+  return err(
+    `Prefix '${shown(prefix)}' overlaps with another provided prefix '${shown(other)}'. Prefixes for a single client must not overlap.`,
+  )
 }
 
 export function unrecognizedOption(option: string): ReplyError {

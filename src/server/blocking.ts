@@ -67,6 +67,8 @@ export class Blocking {
     client.blockedCommand = null
     client.blockedArgs = null
     client.deadlineMs = 0
+    // CLIENT CACHING was for the command that ends here.
+    if (client.tracking !== null) client.tracking.isCachingGiven = false
     this.count--
     if (this.count === 0) this.deadlines = []
   }

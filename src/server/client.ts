@@ -9,6 +9,7 @@ import type { Command } from '../commands/registry.ts'
 import { ClientFlag, type QueuedCommand, type Session } from '../commands/session.ts'
 import type { Database } from '../keyspace/database.ts'
 import type { FanOut } from '../pubsub/fan-out.ts'
+import type { ClientTracking } from '../pubsub/tracking.ts'
 import type { Args } from '../resp/args.ts'
 import type { Decoder } from '../resp/decoder.ts'
 import type { ReplySink } from '../resp/reply.ts'
@@ -65,6 +66,7 @@ export class Client implements Session, Receiver {
   readonly channels: Set<string> = new Set()
   readonly patterns: Set<string> = new Set()
   readonly shardChannels: Set<string> = new Set()
+  tracking: ClientTracking | null = null
   /** Bytes received and not executed yet, in [0, inputLength). */
   input: Buffer = EMPTY
   inputLength: number = 0

@@ -15,6 +15,7 @@ import { ClientFlag, discardTransaction } from '../commands/session.ts'
 import { CommandTimer } from '../observe/command-timer.ts'
 import type { Slowlog } from '../observe/slowlog.ts'
 import type { ErrorStats, ServerStats } from '../observe/stats.ts'
+import type { Tracking } from '../pubsub/tracking.ts'
 import type { Args } from '../resp/args.ts'
 import {
   AccessDenied,
@@ -33,6 +34,7 @@ import type { ReplySink } from '../resp/reply.ts'
 import type { Client } from './client.ts'
 import { Monitors } from './monitors.ts'
 import { keepPreImages } from './pre-images.ts'
+import { endCaching, rememberKeys } from './read-keys.ts'
 
 /** Answers what the pipeline asks of the server. */
 export interface PipelineGates {
@@ -70,6 +72,7 @@ export interface Observers {
   readonly errors: ErrorStats
   readonly stats: ServerStats
   readonly slowlog: Slowlog
+  readonly tracking: Tracking
 }
 
 export class Pipeline {
@@ -79,6 +82,7 @@ export class Pipeline {
   private readonly errors: ErrorStats
   private readonly stats: ServerStats
   private readonly slowlog: Slowlog
+  private readonly tracking: Tracking
   readonly timer: CommandTimer
   readonly monitors: Monitors
 
@@ -89,6 +93,7 @@ export class Pipeline {
     this.errors = observers.errors
     this.stats = observers.stats
     this.slowlog = observers.slowlog
+    this.tracking = observers.tracking
     this.timer = new CommandTimer(observers.slowlog)
     this.monitors = new Monitors()
   }
@@ -123,6 +128,7 @@ export class Pipeline {
       else this.run(client, command, args, reply)
     }
     if ((client.flags & SLOW_FLAGS) !== 0) dropReply(client, command, mark, reply)
+    if (client.tracking !== null) endCaching(client, command)
   }
 
   /** As `execute`, while a script runs too long: what is not flagged AllowBusy is refused. */
@@ -218,6 +224,7 @@ export class Pipeline {
         reply.error(INTERNAL_ERROR)
       }
     }
+    if (client.tracking !== null && command.isTracked) rememberKeys(this.tracking, client, command, args)
     // Keys that the command met expired are recorded before it: when it is replayed it must not find them either.
     if (client.db.hasMetExpired) client.db.reapMet()
     if (ctx.dirty > 0 && journal.effectCount === effects && !ctx.isRecordingOff) journal.command(db, args)

@@ -478,6 +478,7 @@ function takesConnection(command: Command): boolean {
     case 'punsubscribe':
     case 'sunsubscribe':
     case 'monitor':
+    case 'client|tracking':
     case 'sync':
     case 'psync':
       return true

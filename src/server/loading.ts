@@ -282,6 +282,7 @@ export class DataLoading {
   private clearData(): void {
     const { keyspace } = this.server
     if (existingScriptRunner(this.server.ctx) !== null) this.functions.clear()
+    keyspace.touchedEverything()
     for (const db of keyspace.databases) {
       keyspace.touchedAll(db, (key) => db.findText(key) !== NO_ROW)
       db.clear()

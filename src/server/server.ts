@@ -39,6 +39,7 @@ import { LoadProgress } from '../persistence/load-progress.ts'
 import { Snapshots } from '../persistence/snapshot/snapshot.ts'
 import { Channels } from '../pubsub/channels.ts'
 import type { FanOut } from '../pubsub/fan-out.ts'
+import { Tracking } from '../pubsub/tracking.ts'
 import type { Args } from '../resp/args.ts'
 import type { DecoderLimits } from '../resp/decoder.ts'
 import {
@@ -106,6 +107,7 @@ export class Server
   readonly tokens: Tokens
   readonly journal: Journal
   readonly channels = new Channels()
+  readonly tracking: Tracking
   readonly ctx: CommandContext
   readonly pipeline: Pipeline
   readonly errors = new ErrorStats()
@@ -179,6 +181,7 @@ export class Server
     this.tokens = tokensOf(options.config)
     this.journal = new Journal(this.keyspace.arena)
     this.blocking = new Blocking(this.keyspace)
+    this.tracking = new Tracking(this)
     this.output = new TurnOutput(this, this.keyspace.arena)
     this.snapshots = new Snapshots(this.keyspace, options.files ?? SYSTEM_FILES)
     this.saving = new Saving(this, options.files ?? SYSTEM_FILES)
@@ -210,7 +213,7 @@ export class Server
       const key = db.keys.keyRef(row)
       this.journal.expired(db.index, key)
       const text = db.keyText(row)
-      this.keyspace.touchedText(db, text)
+      this.keyspace.lost(db, text)
       this.ctx.notifyText(db, text, Notify.Expired, 'expired')
     }
     this.pipeline = new Pipeline(this.ctx, this.registry, this, this)
@@ -287,6 +290,10 @@ export class Server
     return this.clients.size
   }
 
+  get runningClient(): Client | null {
+    return this.output.running
+  }
+
   /** Clients that wait because of CLIENT PAUSE count, as in Redis. */
   get blockedCount(): number {
     return this.blocking.count + this.pauses.countWaiting()
@@ -358,6 +365,7 @@ export class Server
     this.blocking.unpark(client)
     discardTransaction(client)
     this.channels.unsubscribeAll(client)
+    this.tracking.disable(client)
     this.stopMonitor(client)
     client.input = EMPTY
     client.inputLength = 0
@@ -670,9 +678,11 @@ export class Server
     }
     this.resumable.length = 0
     if (this.hasLogProgressed) this.serveSyncWaiters()
+    this.tracking.endTurn()
     this.stats.turns++
     this.output.flush()
     this.isTurnScheduled = false
+    if (this.tracking.hasWork) this.scheduleTurn()
     this.timers.scheduleNext()
   }
 
@@ -718,7 +728,6 @@ export class Server
     client.flags |= ClientFlag.Reexecuting
     client.flags &= ~ClientFlag.StillBlocked
     this.pipeline.rerun(client, command, args, sink)
-    if (this.output.ownPushes.at > 0) this.output.appendOwnPushes()
     client.flags &= ~ClientFlag.Reexecuting
     if ((client.flags & ClientFlag.StillBlocked) !== 0) {
       client.flags &= ~ClientFlag.StillBlocked
@@ -728,6 +737,8 @@ export class Server
       if (door !== null) this.finish(client, door)
       this.resume(client)
     }
+    // Also one that goes on waiting may have been told something: that a key it looked at has expired.
+    if (this.output.ownPushes.at > 0) this.output.appendOwnPushes()
     this.output.closeSegment(client)
   }
 

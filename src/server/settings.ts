@@ -53,6 +53,7 @@ export function applySettings(server: Server): void {
     ['busy-reply-threshold', (value) => (server.busy.thresholdMs = value)],
     ['timeout', (value) => (server.idleTimeoutMs = value * 1000)],
     ['tcp-keepalive', (value) => (server.keepAliveSeconds = value)],
+    ['tracking-table-max-keys', (value) => (server.tracking.keysMax = value)],
     ['acllog-max-len', (value) => (server.accessLog.lengthMax = value)],
     ['slowlog-max-len', (value) => server.slowlog.resize(value)],
     ['slowlog-log-slower-than', (value) => setSlowlogThreshold(server, value)],

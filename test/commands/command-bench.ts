@@ -14,6 +14,7 @@ import { Slowlog } from '../../src/observe/slowlog.ts'
 import { ErrorStats, ServerStats } from '../../src/observe/stats.ts'
 import { Journal } from '../../src/persistence/journal.ts'
 import { Channels } from '../../src/pubsub/channels.ts'
+import { Tracking } from '../../src/pubsub/tracking.ts'
 import { ArgsBuilder } from '../../src/resp/args.ts'
 import { RespSink } from '../../src/resp/reply.ts'
 import { Client } from '../../src/server/client.ts'
@@ -93,6 +94,12 @@ export class CommandBench {
       errors: new ErrorStats(),
       stats: new ServerStats(),
       slowlog: new Slowlog(0),
+      tracking: new Tracking({
+        keyspace: this.keyspace,
+        channels: this.ctx.channels,
+        runningClient: null,
+        session: () => null,
+      }),
     })
   }
 

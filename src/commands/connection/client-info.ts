@@ -5,6 +5,8 @@
  * (`rbs`, `rbp`, `obl`, `oll` are 0), arguments stay in the input (`argv-mem`), and the descriptor is the transport's (`fd`).
  * Source: Valkey src/networking.c `catClientInfoString`, `getClientType`.
  */
+
+import { TrackingOption } from '../../pubsub/tracking.ts'
 import { unknownClientType } from '../../resp/errors.ts'
 import { ClientFlag, type Session } from '../session.ts'
 
@@ -70,7 +72,7 @@ export function clientInfo(session: Session, nowMs: number): string {
     `events=${session.pendingOutputBytes > 0 ? 'rw' : 'r'}`,
     `cmd=${session.lastCommandName}`,
     `user=${session.user.name}`,
-    'redir=-1',
+    `redir=${session.tracking === null ? -1 : session.tracking.redirectId}`,
     `resp=${session.respVersion}`,
     `lib-name=${session.libName}`,
     `lib-ver=${session.libVersion}`,
@@ -86,9 +88,15 @@ function flagLetters(session: Session): string {
   let letters = ''
   for (const [flag, letter] of FLAG_LETTERS) {
     if ((session.flags & flag) !== 0) letters += letter
-    // Subscribed and watching sessions have no flag bit; their letters stand behind O and b.
+    // Subscribed, watching and tracking sessions have no flag bit; their letters stand behind O and b.
     if (letter === 'O' && session.isSubscribed) letters += 'P'
-    if (letter === 'b' && session.watchDirty) letters += 'd'
+    if (letter === 'b') letters += `${trackingLetters(session)}${session.watchDirty ? 'd' : ''}`
   }
   return letters === '' ? 'N' : letters
+}
+
+function trackingLetters({ tracking }: Session): string {
+  if (tracking === null) return ''
+  const isBcast = (tracking.options & TrackingOption.Bcast) !== 0
+  return `t${tracking.isBroken ? 'R' : ''}${isBcast ? 'B' : ''}`
 }

@@ -22,8 +22,13 @@ import { isClientAttribute } from './client-attribute.ts'
 import { clientKill, clientUnblock } from './client-kill.ts'
 import { clientInfoCommand, clientList } from './client-list.ts'
 import { clientPause, clientUnpause } from './client-pause.ts'
+import { clientCaching, clientGetredir, clientTracking, clientTrackinginfo } from './client-tracking.ts'
 
 const HELP = [
+  'CACHING (YES|NO)',
+  '    Say whether keys of the next command are cached, with OPTIN or OPTOUT.',
+  'GETREDIR',
+  '    Return the ID of the connection that is told of changes instead of this one.',
   'GETNAME',
   '    Return the name of this connection.',
   'ID',
@@ -64,6 +69,11 @@ const HELP = [
   '    Tell about the client. Options are:',
   '    * LIB-NAME: name of its library.',
   '    * LIB-VER: version of its library.',
+  'TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]]',
+  '         [OPTIN] [OPTOUT] [NOLOOP]',
+  '    Say whether this connection is told when keys change that it has read.',
+  'TRACKINGINFO',
+  '    Return what this connection is told of.',
   'UNBLOCK <clientid> [TIMEOUT|ERROR]',
   '    Wake a client that waits in a blocking command.',
   'NO-EVICT (ON|OFF)',
@@ -107,6 +117,7 @@ export const client = defineCommand({
   flags: 0,
   categories: 0,
   subcommands: [
+    clientCaching,
     simple({
       name: 'getname',
       summary: 'Returns the name of this connection.',
@@ -114,6 +125,7 @@ export const client = defineCommand({
       arity: 2,
       handler: getnameHandler,
     }),
+    clientGetredir,
     simple({
       name: 'help',
       summary: 'Returns a description of the subcommands.',
@@ -171,6 +183,8 @@ export const client = defineCommand({
       tips: ALL_NODES,
       handler: setnameHandler,
     }),
+    clientTracking,
+    clientTrackinginfo,
     clientUnblock,
     clientUnpause,
   ],

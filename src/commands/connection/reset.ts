@@ -1,7 +1,7 @@
 /**
  * RESET
  *
- * Makes the connection as new: no transaction, no subscriptions, database 0, RESP2, logged out, no name, no modes. What
+ * Makes the connection as new: no transaction, no subscriptions, no tracking, database 0, RESP2, logged out, no name, no modes. What
  * the client's library said about itself stays.
  *
  * Reply: RESET.
@@ -44,6 +44,7 @@ function resetHandler(ctx: CommandContext, _args: Args, reply: ReplySink): void 
   ctx.server.stopMonitor(session)
   discardTransaction(session)
   ctx.channels.unsubscribeAll(session)
+  ctx.server.tracking.disable(session)
   session.db = ctx.keyspace.databases[0]!
   session.respVersion = 2
   session.user = ctx.server.users.default

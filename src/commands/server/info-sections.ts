@@ -72,7 +72,7 @@ export function clientLines({ server, config, keyspace }: CommandContext): InfoL
     ['client_recent_max_input_buffer', inputMax],
     ['client_recent_max_output_buffer', outputMax],
     ['blocked_clients', server.blockedCount],
-    ['tracking_clients', 0],
+    ['tracking_clients', server.tracking.clientCount],
     ['clients_in_timeout_table', timeouts],
     ['total_blocking_keys', keyspace.databases.reduce((sum, db) => sum + db.blocked.size, 0)],
     ['total_blocking_keys_on_nokey', keyspace.databases.reduce((sum, db) => sum + keysAwaitedAbsent(db), 0)],
@@ -213,7 +213,7 @@ function loadingLines(loading: LoadStatus, now: number): [string, string | numbe
 }
 
 export function statsLines({ server, keyspace, channels }: CommandContext): InfoLines {
-  const { stats, errors } = server
+  const { stats, errors, tracking } = server
   return [
     ['total_connections_received', stats.connectionsReceived],
     ['total_commands_processed', stats.commandsProcessed],
@@ -253,9 +253,9 @@ export function statsLines({ server, keyspace, channels }: CommandContext): Info
     ['active_defrag_key_misses', 0],
     ['total_active_defrag_time', 0],
     ['current_active_defrag_time', 0],
-    ['tracking_total_keys', 0],
-    ['tracking_total_items', 0],
-    ['tracking_total_prefixes', 0],
+    ['tracking_total_keys', tracking.keys.size],
+    ['tracking_total_items', tracking.keys.itemCount],
+    ['tracking_total_prefixes', tracking.prefixCount],
     ['unexpected_error_replies', 0],
     ['total_error_replies', errors.total],
     ['dump_payload_sanitizations', 0],

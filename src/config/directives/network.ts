@@ -60,7 +60,6 @@ export const networkDirectives = {
     0n,
     LONG_MAX,
     'Keys that client-side caching remembers at most. 0: no limit.',
-    { effect: later('client-side caching is not built yet') },
   ),
   'io-threads': int(1, 1n, 128n, 'Threads for reading and writing.', { flags: Immutable, effect: inert(NO_THREADS) }),
   'io-threads-do-reads': bool(false, 'Whether I/O threads read too.', {
