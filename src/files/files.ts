@@ -12,8 +12,10 @@ import {
   fdatasync,
   fdatasyncSync,
   fstatSync,
+  fsync,
   fsyncSync,
   mkdirSync,
+  open,
   openSync,
   readSync,
   renameSync,
@@ -73,6 +75,10 @@ export class Files {
   /** Makes the content durable, with all that is known of the file. */
   sync(fd: number): void {
     fsyncSync(fd)
+  }
+
+  syncLater(fd: number, done: FileDone): void {
+    fsync(fd, done)
   }
 
   /** Makes the content durable, without times and the like. */
@@ -144,6 +150,20 @@ export class Files {
     } finally {
       closeSync(fd)
     }
+  }
+
+  syncDirectoryLater(path: string, done: FileDone): void {
+    if (process.platform === 'win32') {
+      setImmediate(done, null)
+      return
+    }
+    open(path, 'r', (error, fd) => {
+      if (error !== null) {
+        done(error)
+        return
+      }
+      fsync(fd, (failure) => close(fd, () => done(failure)))
+    })
   }
 }
 

@@ -13,7 +13,7 @@ import { join } from 'node:path'
 import { decodePath, encodePath } from '../config/path-text.ts'
 import { systemErrorText } from '../config/system-error.ts'
 import type { Files } from '../files/files.ts'
-import { NotDurableError } from '../files/replace-file.ts'
+import { NotDurableError, type Replacement } from '../files/replace-file.ts'
 import type { Log } from '../observe/log.ts'
 import {
   EMPTY_MANIFEST,
@@ -25,6 +25,7 @@ import {
   readManifest,
   withoutHistory,
   writeManifest,
+  writeManifestLater,
 } from './manifest.ts'
 
 export interface AofFolderOptions {
@@ -36,6 +37,12 @@ export interface AofFolderOptions {
   readonly fileName: string
   readonly files: Files
   readonly log: Log
+}
+
+/** A manifest that is being written. */
+interface PendingManifest {
+  readonly next: Manifest
+  replacement: Replacement | null
 }
 
 const FILE_MODE = 0o644
@@ -50,6 +57,8 @@ export class AofFolder {
   /** Why the manifest may not outlive a power cut; null when it does. */
   syncError: string | null = null
   private removals = 0
+  private isDurable: boolean = false
+  private pending: PendingManifest | null = null
 
   constructor(options: AofFolderOptions) {
     this.options = options
@@ -65,6 +74,11 @@ export class AofFolder {
     return logPath(this.path, name)
   }
 
+  /** Whether `persistLater` is under way. */
+  get isPersisting(): boolean {
+    return this.pending !== null
+  }
+
   /** Whether there is a log. */
   get isEmpty(): boolean {
     return filesToLoad(this.manifest).length === 0
@@ -73,9 +87,11 @@ export class AofFolder {
   /** Creates the directory if it is missing. @throws the system's error */
   create(): void {
     const { directory, files } = this.options
+    if (this.isDurable && existsSync(this.path)) return
     files.createDirectory(this.path)
     // Without its name nothing in it would outlive a power cut. Also when it was there: a crash may have come before this.
     files.syncDirectory(directory)
+    this.isDurable = true
   }
 
   /** Reads the manifest. @throws ManifestError, also when there is a log that has lost it; the system's error */
@@ -102,14 +118,49 @@ export class AofFolder {
 
   /** Writes a manifest, which counts from here on. @throws the system's error when the old one counts still */
   persist(next: Manifest): void {
+    let notDurable: NotDurableError | null = null
     try {
       writeManifest(this.manifestPath, next, this.options.files)
-      this.syncError = null
     } catch (error) {
       if (!(error instanceof NotDurableError)) throw error
-      this.syncError = error.message
-      this.options.log.warning(error.message)
+      notDurable = error
     }
+    this.persisted(next, notDurable)
+  }
+
+  /**
+   * As `persist`, without holding up the loop. `done` is told in a later turn: null when the manifest counts. Nothing else
+   * may be persisted meanwhile. @throws the system's error, as `done` would be told
+   */
+  persistLater(next: Manifest, done: (error: Error | null) => void): void {
+    const pending: PendingManifest = { next, replacement: null }
+    pending.replacement = writeManifestLater(this.manifestPath, next, this.options.files, (error) => {
+      if (this.pending !== pending) return
+      this.pending = null
+      const isInPlace = error === null || error instanceof NotDurableError
+      if (isInPlace) this.persisted(next, error)
+      done(isInPlace ? null : error)
+    })
+    this.pending = pending
+  }
+
+  /**
+   * Ends what `persistLater` has begun; its `done` is not called any more. Returns whether it is given up: false when the
+   * new manifest counts already.
+   */
+  cancelPersist(): boolean {
+    const { pending } = this
+    if (pending === null) return true
+    this.pending = null
+    if (pending.replacement?.cancel() !== false) return true
+    this.manifest = pending.next
+    this.retrySync()
+    return false
+  }
+
+  private persisted(next: Manifest, notDurable: NotDurableError | null): void {
+    this.syncError = notDurable === null ? null : notDurable.message
+    if (notDurable !== null) this.options.log.warning(notDurable.message)
     this.manifest = next
   }
 
@@ -143,10 +194,14 @@ export class AofFolder {
     }
   }
 
-  /** Gives a file another name, for good: the manifest that names it comes after. @throws the system's error */
+  /** Gives a file another name. The manifest must not name it before `syncNamesLater`. @throws the system's error */
   rename(from: string, to: string): void {
     this.options.files.rename(this.pathOf(from), this.pathOf(to))
-    this.options.files.syncDirectory(this.path)
+  }
+
+  /** Makes the names of the files durable. */
+  syncNamesLater(done: (error: Error | null) => void): void {
+    this.options.files.syncDirectoryLater(this.path, done)
   }
 
   /** Size of the files of the manifest that are loaded, in bytes. One that is missing counts nothing. */
@@ -178,19 +233,29 @@ export class AofFolder {
     }
   }
 
-  /** Removes what rewrites have made superfluous. Not before a manifest that no longer needs it is durable. */
-  removeHistory(): void {
+  /**
+   * Removes what rewrites have made superfluous, as `persistLater`. Not before a manifest that no longer needs it is
+   * durable. What cannot be done is logged: the files are in nobody's way.
+   */
+  removeHistoryLater(done: () => void): void {
     const { log } = this.options
     const { history } = this.manifest
-    if (history.length === 0 || this.syncError !== null) return
+    if (history.length === 0 || this.syncError !== null) {
+      done()
+      return
+    }
     for (const { name } of history) {
       log.notice(`Removing the history file ${name} in the background`)
       this.removeLater(name)
     }
+    const end = (error: unknown): void => {
+      if (error !== null) log.warning(`Cannot write the AOF manifest without its history: ${systemErrorText(error)}`)
+      done()
+    }
     try {
-      this.persist(withoutHistory(this.manifest))
+      this.persistLater(withoutHistory(this.manifest), end)
     } catch (error) {
-      log.warning(`Cannot write the AOF manifest without its history: ${systemErrorText(error)}`)
+      end(error)
     }
   }
 

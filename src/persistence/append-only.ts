@@ -478,6 +478,7 @@ export class AppendOnly implements AofControl {
       return this.cannotBegin(error)
     }
     this.isRewriteScheduled = false
+    this.rewrites++
     if (this.phase !== RewritePhase.Naming) return this.writeBase()
     this.options.log.notice('Background append only file rewriting started')
     return RewriteOutcome.Started
@@ -560,7 +561,6 @@ export class AppendOnly implements AofControl {
     const { folder } = this
     const format = this.baseFormat
     const rewrite = ++this.rewriteNumber
-    this.rewrites++
     const isBegun = this.phase === RewritePhase.Switching
     this.phase = RewritePhase.None
     try {

@@ -18,7 +18,7 @@ import { quote, splitQuoted } from '../bytes/quoting.ts'
 import { decodePath } from '../config/path-text.ts'
 import { systemErrorText } from '../config/system-error.ts'
 import { type Files, SYSTEM_FILES } from '../files/files.ts'
-import { replaceFile } from '../files/replace-file.ts'
+import { type Replacement, type ReplaceOptions, replaceFile, replaceFileLater } from '../files/replace-file.ts'
 
 export interface ManifestFile {
   readonly name: string
@@ -102,8 +102,25 @@ export function manifestText({ base, history, incremental }: Manifest): string {
  * @throws NotDurableError when it is in place, but may not outlive a power cut; anything else: the old one is there
  */
 export function writeManifest(path: string, manifest: Manifest, files: Files = SYSTEM_FILES): void {
-  const temporary = join(dirname(path), `temp-${basename(path)}`)
-  replaceFile(path, Buffer.from(manifestText(manifest), 'latin1'), { mode: FILE_MODE, temporary, files })
+  replaceFile(path, bytesOf(manifest), optionsFor(path, files))
+}
+
+/** As `writeManifest`; what it would throw later is told to `done`. @throws the system's error */
+export function writeManifestLater(
+  path: string,
+  manifest: Manifest,
+  files: Files,
+  done: (error: Error | null) => void,
+): Replacement {
+  return replaceFileLater(path, bytesOf(manifest), optionsFor(path, files), done)
+}
+
+function bytesOf(manifest: Manifest): Buffer {
+  return Buffer.from(manifestText(manifest), 'latin1')
+}
+
+function optionsFor(path: string, files: Files): Required<ReplaceOptions> {
+  return { mode: FILE_MODE, temporary: join(dirname(path), `temp-${basename(path)}`), files }
 }
 
 /** With a new base file of this format; the base that it replaces is history. */

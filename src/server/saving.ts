@@ -80,23 +80,21 @@ export class Saving implements SaveControl {
     const path = this.temporaryPath()
     try {
       this.server.snapshots.saveNow(this.request(path))
-      this.publish(path, this.path())
+      this.files.supersede(path, this.path())
+      this.files.syncDirectory(dirname(this.path()))
     } catch (error) {
-      this.discard(path)
-      this.server.log.warning(`Error saving the snapshot on disk: ${messageOf(error)}`)
+      this.failed(path, error)
       return false
     }
     const seconds = ((performance.now() - started) / 1000).toFixed(3)
-    this.server.log.notice(`DB saved on disk: ${seconds} seconds`)
-    this.server.keyspace.stats.changes = 0
-    this.succeeded()
+    this.allSaved(`DB saved on disk: ${seconds} seconds`)
     return true
   }
 
   /** BGSAVE. Returns one of SaveOutcome. */
   requestSave(isInTransaction: boolean, maySchedule: boolean): number {
     if (this.isSaving) return SaveOutcome.AlreadyRunning
-    if (this.server.snapshots.isActive || isInTransaction) {
+    if (this.isOtherUnderWay || isInTransaction) {
       if (!maySchedule && !isInTransaction) return SaveOutcome.OtherRunning
       this.isScheduled = true
       return SaveOutcome.Scheduled
@@ -112,7 +110,7 @@ export class Saving implements SaveControl {
 
   /** The last snapshot before the process ends. Returns false when it is wanted and cannot be written. */
   saveForShutdown(save: ShutdownSave, isForced: boolean): boolean {
-    return !this.wantsFinal(save) || this.saveNow() || this.finalFailed(isForced)
+    return !this.prepareFinal(save) || this.saveNow() || this.finalFailed(isForced)
   }
 
   /**
@@ -121,7 +119,7 @@ export class Saving implements SaveControl {
    */
   saveForShutdownLater(save: ShutdownSave, isForced: boolean, done: (mayEnd: boolean) => void): void {
     const { snapshots, config } = this.server
-    if (!this.wantsFinal(save)) {
+    if (!this.prepareFinal(save)) {
       done(true)
       return
     }
@@ -136,7 +134,8 @@ export class Saving implements SaveControl {
     if (this.final !== null) this.discard(this.final.path)
   }
 
-  private wantsFinal(save: ShutdownSave): boolean {
+  /** Gives up what is under way. Returns whether a last snapshot is to be written. */
+  private prepareFinal(save: ShutdownSave): boolean {
     const { config, loading, log } = this.server
     // What is loaded is in its files.
     if (loading.isActive) return false
@@ -152,29 +151,18 @@ export class Saving implements SaveControl {
     const { server } = this
     const target = this.path()
     const end = (error: Error | null): void => {
-      this.final = null
-      done(this.finalEnded(path, target, error) || this.finalFailed(isForced))
+      this.publishLater(path, target, error, (problem) => {
+        this.final = null
+        if (problem === null) this.allSaved('DB saved on disk')
+        else this.failed(path, problem)
+        done(problem === null || this.finalFailed(isForced))
+      })
     }
     try {
       server.snapshots.begin({ ...this.request(path), done: end })
     } catch (error) {
-      end(error instanceof Error ? error : new Error(String(error)))
+      end(asError(error))
     }
-  }
-
-  private finalEnded(path: string, target: string, error: Error | null): boolean {
-    try {
-      if (error !== null) throw error
-      this.publish(path, target)
-    } catch (problem) {
-      this.discard(path)
-      this.server.log.warning(`Error saving the snapshot on disk: ${messageOf(problem)}`)
-      return false
-    }
-    this.server.log.notice('DB saved on disk')
-    this.server.keyspace.stats.changes = 0
-    this.succeeded()
-    return true
   }
 
   /** Returns whether the process may end all the same. */
@@ -189,6 +177,11 @@ export class Saving implements SaveControl {
     if (this.isSaving) this.server.snapshots.abort()
   }
 
+  /** Whether a snapshot is written for another purpose, or is about to be. */
+  private get isOtherUnderWay(): boolean {
+    return this.server.snapshots.isActive || this.server.appendOnly.isRewriting
+  }
+
   private get hasFile(): boolean {
     return this.server.config.text('dbfilename') !== ''
   }
@@ -200,7 +193,7 @@ export class Saving implements SaveControl {
       this.heldBytes = Math.max(this.heldBytes, server.snapshots.heldBytes)
       return
     }
-    if (server.snapshots.isActive || server.loading.isActive) return
+    if (this.isOtherUnderWay || server.loading.isActive) return
     if (this.final !== null) {
       this.beginFinal(this.final)
       return
@@ -235,7 +228,7 @@ export class Saving implements SaveControl {
     try {
       server.snapshots.begin({ ...this.request(path), done: (error) => this.ended({ path, target, changes }, error) })
     } catch (error) {
-      server.log.warning(`Can't save in background: ${messageOf(error)}`)
+      server.log.warning(`Can't save in background: ${asError(error).message}`)
       this.isLastOk = false
       return false
     }
@@ -244,30 +237,43 @@ export class Saving implements SaveControl {
     return true
   }
 
-  private ended({ path, target, changes }: SaveUnderWay, error: Error | null): void {
+  private ended(save: SaveUnderWay, error: Error | null): void {
     const { server } = this
-    this.isSaving = false
-    this.lastSeconds = this.secondsSinceStart()
     this.lastHeldBytes = Math.max(this.heldBytes, server.snapshots.heldBytes)
     if (error instanceof SnapshotAbortedError) {
+      this.isSaving = false
+      this.lastSeconds = this.secondsSinceStart()
       // Somebody wanted it so: that is no failure to refuse writes for.
       server.log.warning('Background saving terminated by signal')
       return
     }
-    try {
-      if (error !== null) throw error
-      this.publish(path, target)
-    } catch (problem) {
-      this.discard(path)
-      this.isLastOk = false
-      server.log.warning(`Background saving error: ${messageOf(problem)}`)
-      return
-    }
-    server.log.notice(
-      `Background saving terminated with success, ${Math.ceil(this.lastHeldBytes / MIB)} MB held for it`,
-    )
-    server.keyspace.stats.changes = Math.max(0, server.keyspace.stats.changes - changes)
+    this.publishLater(save.path, save.target, error, (problem) => {
+      this.isSaving = false
+      this.lastSeconds = this.secondsSinceStart()
+      if (problem !== null) {
+        this.discard(save.path)
+        this.isLastOk = false
+        server.log.warning(`Background saving error: ${problem.message}`)
+        return
+      }
+      server.log.notice(
+        `Background saving terminated with success, ${Math.ceil(this.lastHeldBytes / MIB)} MB held for it`,
+      )
+      server.keyspace.stats.changes = Math.max(0, server.keyspace.stats.changes - save.changes)
+      this.succeeded()
+    })
+  }
+
+  /** All data are in the file, and nothing was executed meanwhile. */
+  private allSaved(message: string): void {
+    this.server.log.notice(message)
+    this.server.keyspace.stats.changes = 0
     this.succeeded()
+  }
+
+  private failed(path: string, error: unknown): void {
+    this.discard(path)
+    this.server.log.warning(`Error saving the snapshot on disk: ${asError(error).message}`)
   }
 
   private succeeded(): void {
@@ -275,10 +281,19 @@ export class Saving implements SaveControl {
     this.lastSaveMs = this.server.keyspace.now
   }
 
-  /** Gives a complete file its name. @throws the system's error */
-  private publish(path: string, target: string): void {
-    this.files.supersede(path, target)
-    this.files.syncDirectory(dirname(target))
+  /**
+   * Gives a complete file its name, for good, unless `error` says that it is not complete. `done` is told what went wrong,
+   * in a later turn or at once.
+   */
+  private publishLater(path: string, target: string, error: Error | null, done: (error: Error | null) => void): void {
+    try {
+      if (error !== null) throw error
+      this.files.supersede(path, target)
+    } catch (problem) {
+      done(asError(problem))
+      return
+    }
+    this.files.syncDirectoryLater(dirname(target), done)
   }
 
   private discard(path: string): void {
@@ -318,6 +333,6 @@ export class Saving implements SaveControl {
   }
 }
 
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error))
 }

@@ -123,13 +123,17 @@ for (const [name, scenario] of Object.entries(SCENARIOS)) {
           expect([value, log.data.get(key)], `${key}, step ${at}`).toContain(loaded.get(key))
 
         // The next process loads that and goes on, with a rewrite too.
-        const next = new LogUnderTest(directory, new SteppedFiles())
+        const nextFiles = new SteppedFiles()
+        const next = new LogUnderTest(directory, nextFiles)
         for (const [key, value] of loaded) next.data.set(key, value)
         next.open()
+        nextFiles.settle()
         next.set('next', '1')
         next.endTurn()
         expect(next.appendOnly.requestRewrite(false)).toBe(RewriteOutcome.Started)
+        nextFiles.settle()
         next.base.finish()
+        nextFiles.settle()
         expect(next.appendOnly.close()).toBe(true)
         expect(loadedFrom(directory)).toEqual(next.data)
         rmSync(join(directory, 'appendonlydir'), { recursive: true })
@@ -175,6 +179,7 @@ describe('a rewrite', () => {
 
   function rewrite(log: LogUnderTest, files: SteppedFiles, error: Error | null = null): void {
     expect(log.appendOnly.requestRewrite(false)).toBe(RewriteOutcome.Started)
+    files.settle()
     log.base.finish(error)
     files.settle()
   }
@@ -191,11 +196,13 @@ describe('a rewrite', () => {
     expect(log.appendOnly.isRewriting).toBe(true)
     log.nowMs += 3000
     expect(log.appendOnly.currentRewriteSeconds).toBe(3)
+    files.settle()
     expect(manifest()).toEqual([
       'file appendonly.aof.1.base.rdb seq 1 type b',
       'file appendonly.aof.1.incr.aof seq 1 type i',
       'file appendonly.aof.2.incr.aof seq 2 type i',
     ])
+    files.settle()
     log.base.finish()
     files.settle()
     expect(manifest()).toEqual([
@@ -213,10 +220,11 @@ describe('a rewrite', () => {
   })
 
   test('and every other write comes behind what a killed process has left in the memory of the system', () => {
-    const { log } = opened()
+    const { log, files: before } = opened()
     log.set('a', '1')
     log.endTurn()
     log.appendOnly.requestRewrite(false)
+    before.settle()
     log.appendOnly.close()
     const files = new SteppedFiles()
     const next = new LogUnderTest(directory, files)
@@ -266,6 +274,7 @@ describe('a rewrite', () => {
     log.endTurn()
     log.appendOnly.tick()
     expect(log.appendOnly.isRewriting).toBe(true)
+    files.settle()
     log.base.finish()
     files.settle()
     const size = log.appendOnly.totalBytes
@@ -283,6 +292,7 @@ describe('a rewrite', () => {
     for (let i = 0; i < 3; i++) {
       log.appendOnly.tick()
       expect(log.appendOnly.isRewriting).toBe(true)
+      files.settle()
       log.base.finish(failure)
       files.settle()
     }
@@ -296,6 +306,7 @@ describe('a rewrite', () => {
       log.nowMs++
       log.appendOnly.tick()
       expect(log.appendOnly.isRewriting).toBe(true)
+      files.settle()
       log.base.finish(failure)
       files.settle()
     }
@@ -339,6 +350,7 @@ describe('a rewrite', () => {
     files.settle()
     log.appendOnly.tick()
     expect(log.appendOnly).toMatchObject({ isRewriting: true, isRewriteScheduled: false })
+    files.settle()
     log.base.finish()
     files.settle()
     expect(log.appendOnly.close()).toBe(true)
@@ -358,6 +370,53 @@ describe('a rewrite', () => {
     expect(log.appendOnly.requestRewrite(false)).toBe(RewriteOutcome.Failed)
     expect(log.log.warnings.at(-1)).toContain('Cannot begin to rewrite the append-only file')
     files.write = write
+  })
+
+  test.each([0, 1, 2, 3, 4, 5, 6])('is given up after %i of its steps on the thread pool, and begun again', (steps) => {
+    const { log, files } = opened()
+    log.set('a', '1')
+    log.endTurn()
+    files.settle()
+    log.appendOnly.requestRewrite(false)
+    for (let i = 0; i < steps; i++) {
+      files.settleOne()
+      log.base.finish()
+    }
+    log.set('b', '1')
+    log.endTurn()
+    log.appendOnly.postponeRewrite()
+    log.set('c', '1')
+    log.endTurn()
+    for (let tick = 0; tick < 20; tick++) {
+      files.settle()
+      log.appendOnly.tick()
+      log.base.finish()
+    }
+    expect(log.appendOnly).toMatchObject({ isRewriting: false, isRewriteScheduled: false, isLastRewriteOk: true })
+    expect(manifest().filter((line) => !line.endsWith('type h'))).toHaveLength(2)
+    expect(names().length).toBe(3)
+    expect(log.appendOnly.close()).toBe(true)
+    expect(loadedFrom(directory)).toEqual(log.data)
+  })
+
+  test.each([0, 1, 2, 3, 4, 5, 6])('that the end meets after %i of its steps leaves a whole log', (steps) => {
+    // Without a sync in the background, which the end would wait for.
+    const { log, files } = opened({ appendfsync: 'no' })
+    log.set('a', '1')
+    log.endTurn()
+    files.settle()
+    log.appendOnly.requestRewrite(false)
+    for (let i = 0; i < steps; i++) {
+      files.settleOne()
+      log.base.finish()
+    }
+    log.set('b', '1')
+    expect(log.appendOnly.close()).toBe(true)
+    expect(loadedFrom(directory)).toEqual(log.data)
+    // What the pool comes to only now belongs to nobody: another process may have the directory.
+    const before = manifest()
+    files.settle()
+    expect(manifest()).toEqual(before)
   })
 
   test('without a log makes a base file only', () => {
@@ -387,6 +446,7 @@ describe('appendonly at run time', () => {
     log.set('meanwhile', '1')
     log.endTurn()
     expect(existsSync(join(directory, 'appendonlydir', 'appendonly.aof.manifest'))).toBe(false)
+    files.settle()
     log.base.finish()
     files.settle()
     expect(log.appendOnly.state).toBe(AofState.On)
@@ -404,6 +464,7 @@ describe('appendonly at run time', () => {
     log.appendOnly.enable(false)
     log.set('meanwhile', '1')
     log.endTurn()
+    files.settle()
     log.base.finish(new Error('disk full'))
     files.settle()
     expect(readdirSync(join(directory, 'appendonlydir'))).toEqual(['appendonly.aof.lock'])
@@ -411,6 +472,7 @@ describe('appendonly at run time', () => {
     log.set('unrecorded', '1')
     log.endTurn()
     log.appendOnly.tick()
+    files.settle()
     log.base.finish()
     files.settle()
     expect(log.appendOnly.state).toBe(AofState.On)
@@ -429,7 +491,9 @@ describe('appendonly at run time', () => {
   test('no stops, and yes after that takes no part of the old log for the new one', () => {
     const { log, files } = off()
     log.appendOnly.enable(false)
+    files.settle()
     log.base.finish()
+    files.settle()
     log.set('a', '1')
     log.endTurn()
     log.appendOnly.disable()
@@ -441,6 +505,7 @@ describe('appendonly at run time', () => {
     log.appendOnly.enable(false)
     log.set('b', '1')
     log.endTurn()
+    files.settle()
     log.base.finish()
     files.settle()
     expect(log.appendOnly.close()).toBe(true)
@@ -483,6 +548,7 @@ describe('appendonly at run time', () => {
   test('yes makes the log where dir is now', () => {
     const { log, files } = off({ 'enable-protected-configs': 'yes' })
     log.appendOnly.enable(false)
+    files.settle()
     log.base.finish()
     log.appendOnly.disable()
     const other = temporaryDirectory()
@@ -490,6 +556,7 @@ describe('appendonly at run time', () => {
     log.set('after', '1')
     log.endTurn()
     expect(log.appendOnly.enable(false)).toBeNull()
+    files.settle()
     log.base.finish()
     files.settle()
     // Others may use the old one.

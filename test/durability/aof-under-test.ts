@@ -40,6 +40,11 @@ export class SteppedFiles extends Files {
     for (let next = this.later.shift(); next !== undefined; next = this.later.shift()) next()
   }
 
+  /** As `settle`, for one thing that the thread pool has to do. */
+  settleOne(): void {
+    this.later.shift()?.()
+  }
+
   override open(path: string, flags: string, mode: number): number {
     return this.step('open', () => super.open(path, flags, mode))
   }
@@ -64,6 +69,10 @@ export class SteppedFiles extends Files {
 
   override sync(_fd: number): void {
     this.step('sync', () => {})
+  }
+
+  override syncLater(fd: number, done: FileDone): void {
+    this.later.push(() => done(this.attempt(() => this.sync(fd)).error))
   }
 
   override syncContent(_fd: number): void {
@@ -92,6 +101,10 @@ export class SteppedFiles extends Files {
 
   override syncDirectory(_path: string): void {
     this.step('syncDirectory', () => {})
+  }
+
+  override syncDirectoryLater(path: string, done: FileDone): void {
+    this.later.push(() => done(this.attempt(() => this.syncDirectory(path)).error))
   }
 
   private step<T>(name: string, action: () => T): T {

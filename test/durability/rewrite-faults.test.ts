@@ -92,6 +92,8 @@ async function expectAnswered(run: Run, { answered, left }: Outcome, what: strin
       const found = key === 'both' ? one : await number(client, 'GET', key)
       expect(found - value, `${key}, ${what}`).toBeOneOf([0, 1])
     }
+    // The start may have something to tidy.
+    await broker.untilQuiet()
     client.send(['BGREWRITEAOF'])
     await broker.untilQuiet()
     const named = manifestOf().map((line) => line.split(' ')[1]!)

@@ -79,7 +79,12 @@ export class BrokerInProcess {
   async untilQuiet(): Promise<void> {
     const { server } = this
     await this.until(
-      () => !server.snapshots.isActive && !server.appendOnly.isRewriting && server.keyspace.walk === null,
+      () =>
+        !server.snapshots.isActive &&
+        !server.saving.isSaving &&
+        !server.appendOnly.isRewriting &&
+        !server.appendOnly.folder.isPersisting &&
+        server.keyspace.walk === null,
     )
   }
 

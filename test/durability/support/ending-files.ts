@@ -30,6 +30,11 @@ export class EndingFiles extends FaultyFiles {
     super.sync(fd)
   }
 
+  override syncLater(fd: number, done: FileDone): void {
+    this.count()
+    super.syncLater(fd, done)
+  }
+
   override syncContent(fd: number): void {
     this.count()
     super.syncContent(fd)
@@ -58,6 +63,11 @@ export class EndingFiles extends FaultyFiles {
   override syncDirectory(path: string): void {
     this.count()
     super.syncDirectory(path)
+  }
+
+  override syncDirectoryLater(path: string, done: FileDone): void {
+    this.count()
+    super.syncDirectoryLater(path, done)
   }
 
   private count(): void {

@@ -118,22 +118,16 @@ export class FaultyFiles extends Files {
     this.syncNow('sync', fd, () => super.sync(fd))
   }
 
+  override syncLater(fd: number, done: FileDone): void {
+    this.later('sync', this.beginSync(fd), (end) => super.syncLater(fd, end), done)
+  }
+
   override syncContent(fd: number): void {
     this.syncNow('syncContent', fd, () => super.syncContent(fd))
   }
 
   override syncContentLater(fd: number, done: FileDone): void {
-    const ended = this.beginSync(fd)
-    const { error } = attempt(() => this.begin('syncContent'))
-    if (error !== null) {
-      ended(false)
-      setImmediate(() => done(error))
-      return
-    }
-    super.syncContentLater(fd, (failure) => {
-      if (this.hasPower) ended(failure === null)
-      done(this.hasPower ? failure : new PowerLostError('the power is gone'))
-    })
+    this.later('syncContent', this.beginSync(fd), (end) => super.syncContentLater(fd, end), done)
   }
 
   override close(fd: number): void {
@@ -169,6 +163,32 @@ export class FaultyFiles extends Files {
     this.begin('syncDirectory')
     super.syncDirectory(path)
     this.disk.synced(resolve(path))
+  }
+
+  override syncDirectoryLater(path: string, done: FileDone): void {
+    const ended = (hasSucceeded: boolean): void => {
+      if (hasSucceeded) this.disk.synced(resolve(path))
+    }
+    this.later('syncDirectory', ended, (end) => super.syncDirectoryLater(path, end), done)
+  }
+
+  /** A sync on the thread pool. `ended` is told how it ended on the disk, `done` how for whoever asked for it. */
+  private later(
+    operation: Operation,
+    ended: (hasSucceeded: boolean) => void,
+    sync: (end: FileDone) => void,
+    done: FileDone,
+  ): void {
+    const { error } = attempt(() => this.begin(operation))
+    if (error !== null) {
+      ended(false)
+      setImmediate(() => done(error))
+      return
+    }
+    sync((failure) => {
+      if (this.hasPower) ended(failure === null)
+      done(this.hasPower ? failure : new PowerLostError('the power is gone'))
+    })
   }
 
   private syncNow(operation: 'sync' | 'syncContent', fd: number, sync: () => void): void {
