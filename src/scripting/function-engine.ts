@@ -15,7 +15,7 @@
 import type { ReplySink } from '../resp/reply.ts'
 import { FunctionError, type FunctionLibrary, type LibraryFunction } from './function-library.ts'
 import { createRegisterFunction, type Registry } from './function-registration.ts'
-import { first } from './lua/call.ts'
+import { first, restoreHostCalls } from './lua/call.ts'
 import { type CompiledChunk, type CompileOptions, compile } from './lua/compile.ts'
 import { LuaCompileError } from './lua/lexer.ts'
 import { hooks, libraryDepth } from './lua/runtime.ts'
@@ -99,6 +99,7 @@ export class FunctionEngine {
     try {
       chunk(undefined, undefined, NO_RESULTS)
     } catch (error) {
+      restoreHostCalls(0)
       throw new FunctionError(`Error registering functions: ${raisedText(error)}`)
     } finally {
       this.registry = null
@@ -114,6 +115,7 @@ export class FunctionEngine {
     try {
       value = first(fn.callback(new LuaTable(keys), new LuaTable(argv)))
     } catch (error) {
+      restoreHostCalls(0)
       replyFailure(error, failureText(error, fn.name, CHUNK_NAME), reply, this.host)
       return
     }

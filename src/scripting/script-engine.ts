@@ -6,7 +6,7 @@
  */
 
 import type { ReplySink } from '../resp/reply.ts'
-import { first, limitReached } from './lua/call.ts'
+import { first, limitReached, restoreHostCalls } from './lua/call.ts'
 import { type CompiledChunk, compile } from './lua/compile.ts'
 import { toText } from './lua/lib-base.ts'
 import { hooks } from './lua/runtime.ts'
@@ -126,6 +126,7 @@ export class ScriptEngine {
     try {
       value = first(script.chunk(this.keys, this.argv, NO_RESULTS))
     } catch (error) {
+      restoreHostCalls(0)
       replyFailure(error, failureText(error, script.sha, CHUNK_NAME), reply, this.host)
       return
     }

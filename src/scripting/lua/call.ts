@@ -37,34 +37,42 @@ export function metamethod(value: LuaValue, event: string): LuaValue {
   return value instanceof LuaTable && value.meta !== null ? value.meta.getString(event) : undefined
 }
 
+/** How many calls from host code are under way. Who catches an error gives it back to `restoreHostCalls`. */
+export function currentHostCalls(): number {
+  return hostCalls
+}
+
+/**
+ * Sets the number of calls from host code back to what it was before an error was raised. Counting down while the error
+ * passes would take a `finally` in each call, which costs as much as raising it.
+ */
+export function restoreHostCalls(count: number): void {
+  hostCalls = count
+}
+
+function enterHostCall(): void {
+  if (hostCalls >= HOST_CALLS_MAX) throw libError('C stack overflow')
+  hostCalls++
+}
+
 /**
  * Runs a library function that calls back many times as one nested call: counted once, so that callbacks cost nothing
  * more, and still limited.
  */
 export function nested<T>(run: () => T): T {
-  if (++hostCalls > HOST_CALLS_MAX) {
-    hostCalls--
-    throw libError('C stack overflow')
-  }
-  try {
-    return run()
-  } finally {
-    hostCalls--
-  }
+  enterHostCall()
+  const result = run()
+  hostCalls--
+  return result
 }
 
 /** Calls any value as a function. */
 export function callValue(value: LuaValue, ...args: LuaValue[]): LuaResult {
   const fn = typeof value === 'function' ? value : callHandler(value)
-  if (++hostCalls > HOST_CALLS_MAX) {
-    hostCalls--
-    throw libError('C stack overflow')
-  }
-  try {
-    return typeof value === 'function' ? fn(...args) : fn(value, ...args)
-  } finally {
-    hostCalls--
-  }
+  enterHostCall()
+  const result = typeof value === 'function' ? fn(...args) : fn(value, ...args)
+  hostCalls--
+  return result
 }
 
 function callHandler(value: LuaValue): LuaFunction {

@@ -3,7 +3,7 @@
  * function is a plain function that runs to its end, and has a generator function beside it for callers that can yield.
  */
 
-import { callValue, caughtValue, listOf } from './call.ts'
+import { callValue, caughtValue, currentHostCalls, listOf, restoreHostCalls } from './call.ts'
 import { positionPrefix } from './position.ts'
 import { LuaTable } from './table.ts'
 import {
@@ -85,12 +85,14 @@ class Coroutine extends LuaThread {
     if (resumer !== null) resumer.state = 'normal'
     current = this
     this.state = 'running'
+    const hostCalls = currentHostCalls()
     try {
       const step = this.step(args)
       this.state = step.done === true ? 'dead' : 'suspended'
       return listOf(step.value)
     } catch (error) {
       this.state = 'dead'
+      restoreHostCalls(hostCalls)
       throw error
     } finally {
       current = resumer

@@ -168,7 +168,7 @@ class Generator extends ExpressionGenerator {
       case 'assign':
         return this.assignStatement(s.targets, s.values, s.endLine)
       case 'call':
-        return `${this.call(s.call)};`
+        return this.raiseStatement(s.call) ?? `${this.call(s.call)};`
       case 'do':
         return `{${this.block(s.body)}}`
       case 'while': {
@@ -340,6 +340,8 @@ class Generator extends ExpressionGenerator {
     if (values.length === 1) {
       const value = values[0]!
       if (value.kind === 'call' && this.isSelfCall(value)) return this.selfJump(value)
+      const raise = value.kind === 'call' ? this.raiseStatement(value) : null
+      if (raise !== null) return raise
       const code = isMulti(value) ? this.results(value) : this.expression(value)
       if (!this.mayCount()) return `return (${code});`
       if (isPlain(code)) return `${this.leave()}return ${code};`

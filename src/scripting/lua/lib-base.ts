@@ -2,7 +2,7 @@
 
 import { anyArg, functionArg, integerArg, optionalInteger, stringArg, tableArg } from './args.ts'
 import { describeBuiltin } from './builtins.ts'
-import { callValue, caughtValue, first, listOf, metamethod } from './call.ts'
+import { callValue, caughtValue, currentHostCalls, first, listOf, metamethod, restoreHostCalls } from './call.ts'
 import { numberToString, parseNumber } from './number-format.ts'
 import { positionPrefix } from './position.ts'
 import { hooks, rawSetFromHost } from './runtime.ts'
@@ -90,16 +90,27 @@ const luaError: LuaFunction = (...args) => {
 function luaPcall(...args: LuaValue[]): LuaResult {
   // Redis' pcall puts a place holder where the function should be.
   if (args.length === 0) return [false, 'attempt to call a boolean value']
+  const hostCalls = currentHostCalls()
   try {
     const fn = args[0]
     const result = typeof fn === 'function' && args.length === 1 ? callPlain(fn) : callRest(args)
+    if (isReturnedError(result)) return failed(result.value)
     return result instanceof Array ? [true, ...result] : [true, result as LuaValue]
   } catch (error) {
-    const value = caughtValue(error)
-    // Redis' own pcall: of an error table only its text is left.
-    const text = value instanceof LuaTable ? value.getString('err') : undefined
-    return [false, typeof text === 'string' ? text : value]
+    restoreHostCalls(hostCalls)
+    return failed(caughtValue(error))
   }
+}
+
+/** Functions that only a protected call can call return an error instead of throwing it (see the generator). */
+function isReturnedError(result: unknown): result is LuaError {
+  return result instanceof LuaError
+}
+
+function failed(value: LuaValue): LuaResult {
+  // Redis' own pcall: of an error table only its text is left.
+  const text = value instanceof LuaTable ? value.getString('err') : undefined
+  return [false, typeof text === 'string' ? text : value]
 }
 
 function callPlain(fn: LuaFunction): LuaResult {
@@ -112,9 +123,13 @@ function callRest(args: readonly LuaValue[]): LuaResult {
 
 function luaXpcall(...args: LuaValue[]): LuaResult {
   if (args.length < 2) throw argumentError(2, 'xpcall', 'value expected')
+  const hostCalls = currentHostCalls()
   try {
-    return [true, ...listOf(callValue(args[0]))]
+    const result = callValue(args[0])
+    if (isReturnedError(result)) throw result
+    return [true, ...listOf(result)]
   } catch (error) {
+    restoreHostCalls(hostCalls)
     return [false, ...listOf(callValue(args[1], caughtValue(error)))]
   }
 }

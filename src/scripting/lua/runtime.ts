@@ -211,10 +211,15 @@ function $so(): void {
   throw libError('stack overflow')
 }
 
+/** The error of `error(value)`; `$er` raises it. */
+function $ne(value: LuaValue, position: string, line: number): LuaError {
+  if (typeof value === 'string') return new LuaError(position + value, line)
+  if (typeof value === 'number') return new LuaError(position + numberToString(value), line)
+  return new LuaError(value, line)
+}
+
 function $er(value: LuaValue, position: string, line: number): never {
-  if (typeof value === 'string') throw new LuaError(position + value, line)
-  if (typeof value === 'number') throw new LuaError(position + numberToString(value), line)
-  throw new LuaError(value, line)
+  throw $ne(value, position, line)
 }
 
 // Operators
@@ -499,6 +504,7 @@ export const HELPERS = {
   $mt,
   $mul,
   $nc,
+  $ne,
   $pc,
   $pn,
   $pow,
