@@ -25,22 +25,19 @@ import {
   packedEntryBytes,
   writePackedEntry,
 } from '../../storage/packed.ts'
-import { HashDict } from '../../structures/hash.ts'
-import { NO_POSITION } from '../../structures/id-table.ts'
+import type { HashDict } from '../../structures/hash.ts'
 import { type Collection, isObjectKind, Kind } from '../../structures/kind.ts'
 import { ListBig } from '../../structures/list.ts'
-import { NODE_COUNT, NODE_END, NODE_START, NODE_WORDS, nodeRef } from '../../structures/list-nodes.ts'
 import { entryScore } from '../../structures/packed-zset.ts'
-import { SetDict } from '../../structures/set.ts'
-import { SortedSet } from '../../structures/sorted-set.ts'
+import type { SetDict } from '../../structures/set.ts'
+import type { SortedSet } from '../../structures/sorted-set.ts'
 import { Stream } from '../../structures/stream.ts'
-import { StreamId } from '../../structures/stream-id.ts'
-import { blockListpackBytes, writeBlockListpack } from '../../structures/stream-listpack.ts'
+import { deliver } from '../deliver.ts'
 import { SnapshotError } from '../snapshot-format.ts'
 import { RdbBigRecord, RdbElements, writeEntry, writeListpack, writeScore } from './elements.ts'
 import { QuicklistContainer, RdbType } from './format.ts'
 import { RecordBuffer } from './record-buffer.ts'
-import { STREAM_ID_BYTES, writeStreamId, writeStreamTail } from './stream-record.ts'
+import { writeStreamTail } from './stream-record.ts'
 
 /** Versions that can be written. */
 export const RDB_WRITE_VERSION_MIN = 6
@@ -184,55 +181,17 @@ export class RdbValueWriter {
   }
 
   private writeObject(out: RecordBuffer, object: Collection, type: number): void {
-    const sink = new RdbElements(out, this.arena, type)
-    if (object instanceof HashDict) {
-      out.rdbLength(object.size)
-      for (let row = 0; row < object.size; row++) sink.field(object.fieldRef(row), object.valueRef(row))
-    } else if (object instanceof SetDict) {
-      out.rdbLength(object.size)
-      for (let row = 0; row < object.size; row++) sink.member(object.memberRef(row))
-    } else if (object instanceof SortedSet) {
-      out.rdbLength(object.size)
-      for (let row = 0; row < object.size; row++) sink.scored(object.memberRef(row), object.score(row))
-    } else if (object instanceof ListBig) {
-      out.rdbLength(type === RdbType.List ? object.length : object.nodes.count)
-      this.writeNodes(sink, object)
-    } else if (object instanceof Stream) {
-      writeBlocks(out, object)
-      writeStreamTail(out, object, type)
-    }
-  }
-
-  private writeNodes(sink: RdbElements, list: ListBig): void {
-    const arena = this.arena
-    for (const chunk of list.nodes.chunks) {
-      const words = chunk.words
-      for (let at = chunk.first; at < chunk.last; at += NODE_WORDS) {
-        const ref = nodeRef(words, at)
-        const base = arena.offset(ref)
-        sink.node(
-          arena.segment(ref),
-          base + words[at + NODE_START]!,
-          base + words[at + NODE_END]!,
-          words[at + NODE_COUNT]!,
-        )
-      }
-    }
+    out.rdbLength(countOf(object, type))
+    deliver(object, this.arena, new RdbElements(out, this.arena, type))
+    if (object instanceof Stream) writeStreamTail(out, object, type)
   }
 }
 
-const blockId = new StreamId()
-
-function writeBlocks(out: RecordBuffer, stream: Stream): void {
-  const blocks = stream.blocks
-  out.rdbLength(blocks.size)
-  for (let at = blocks.first(); at !== NO_POSITION; at = blocks.next(at)) {
-    blocks.readId(at, 0, blockId)
-    out.rdbLength(STREAM_ID_BYTES)
-    writeStreamId(out, blockId)
-    out.beginString(blockListpackBytes(stream, at))
-    out.length = writeBlockListpack(stream, at, out.bytes, out.length)
-  }
+/** What a value begins with: its elements; a stream its blocks, and a list its nodes where the type has them. */
+function countOf(object: Collection, type: number): number {
+  if (object instanceof ListBig) return type === RdbType.List ? object.length : object.nodes.count
+  if (object instanceof Stream) return object.blocks.size
+  return (object as HashDict | SetDict | SortedSet).size
 }
 
 /** Appends a score as an entry of a listpack. */
