@@ -35,6 +35,7 @@ const connection: Connection = {
   pause() {},
   resume() {},
   setKeepAlive() {},
+  delaySmallPackets() {},
   end() {},
   destroy() {},
 }

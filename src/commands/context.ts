@@ -34,6 +34,7 @@ import { ListView } from '../structures/list-view.ts'
 import { SetView } from '../structures/set-view.ts'
 import { ZsetView } from '../structures/zset-view.ts'
 import type { Command, Registry } from './registry.ts'
+import type { ReplicationControl } from './replication/control.ts'
 import type { Session } from './session.ts'
 
 /** Emits a keyspace event; installed by the server. */
@@ -120,6 +121,7 @@ export interface ServerControl extends BlockingControl {
   readonly loading: LoadStatus
   readonly saving: SaveControl
   readonly snapshots: SnapshotStatus
+  readonly replication: ReplicationControl
   /** Why writes are refused because of the disk; null when they are not. */
   readonly writeRefusal: ReplyError | null
   /** All clients that are connected, in order of their IDs. */

@@ -6,6 +6,7 @@ import { genericCommands } from './generic/index.ts'
 import { hashCommands } from './hash/index.ts'
 import { listCommands } from './list/index.ts'
 import { pubsubCommands } from './pubsub/index.ts'
+import { replicationCommands } from './replication/index.ts'
 import { scriptingCommands } from './scripting/index.ts'
 import { serverCommands } from './server/index.ts'
 import { setCommands } from './set/index.ts'
@@ -28,4 +29,5 @@ export const commandFamilies: readonly (readonly CommandDefinition[])[] = [
   serverCommands,
   aclCommands,
   scriptingCommands,
+  replicationCommands,
 ]

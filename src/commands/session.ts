@@ -9,6 +9,7 @@ import type { Database } from '../keyspace/database.ts'
 import type { Watcher } from '../keyspace/keyspace.ts'
 import type { Subscriber } from '../pubsub/channels.ts'
 import type { TrackingClient } from '../pubsub/tracking.ts'
+import type { Replica } from '../replication/replica.ts'
 import type { Args } from '../resp/args.ts'
 
 /** State bits of a client. */
@@ -41,6 +42,8 @@ export const ClientFlag = {
   Reexecuting: 1 << 16,
   /** Set while re-executing when the command blocks again: it keeps its place. */
   StillBlocked: 1 << 17,
+  /** Has asked for data by SYNC or PSYNC: the connection carries the replication stream. */
+  Replica: 1 << 18,
 } as const
 
 /** Commands queued by MULTI. */
@@ -87,6 +90,8 @@ export interface Session extends Watcher, BlockedClient, Subscriber, TrackingCli
   /** Input that was received and is not executed yet, those of the running batch included, and room for more, in bytes. */
   readonly pendingInputBytes: number
   readonly freeInputBytes: number
+  /** What REPLCONF has said, and what has become of it; null for a client that has not used it. */
+  replica: Replica | null
   /** Output that was not handed to the system yet, in bytes. */
   readonly pendingOutputBytes: number
   /** All that the session holds in memory, about, in bytes. */

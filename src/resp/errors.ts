@@ -24,6 +24,29 @@ export class ReplyError {
 
 const MAX_QUOTED_BYTES = 128
 
+// Replication
+export const NOREPLICAS = new ReplyError('NOREPLICAS Not enough good replicas to write.')
+export const SYNC_WITH_PENDING_OUTPUT = new ReplyError('ERR SYNC and PSYNC are invalid with pending output')
+export const FILTER_NEEDS_EOF = new ReplyError('ERR Filtered replica requires EOF capability')
+export const PSYNC_FAILOVER_TO_PRIMARY = new ReplyError("ERR PSYNC FAILOVER can't be sent to a master.")
+export const PAYLOAD_FAILED = new ReplyError("ERR BGSAVE failed, replication can't continue")
+export const MISSING_FILTER_VALUES = new ReplyError('ERR Missing rdb-filter-only values')
+export const INVALID_PRIMARY_PORT = new ReplyError('ERR Invalid master port')
+export const REPLICAOF_BY_REPLICA = new ReplyError('ERR Command is not valid when client is a replica.')
+export const REPLICAOF_UNSUPPORTED = new ReplyError('ERR This server cannot be a replica')
+
+export function replicaAddressTooLong(bytes: number): ReplyError {
+  return new ReplyError(`ERR REPLCONF ip-address provided by replica instance is too long: ${bytes} bytes`)
+}
+
+export function unsupportedFilter(name: string): ReplyError {
+  return err(`Unsupported rdb-filter-only option: ${shown(name)}`)
+}
+
+export function unknownReplconfOption(name: string): ReplyError {
+  return err(`Unrecognized REPLCONF option: ${shown(name)}`)
+}
+
 // Types and values
 export const WRONGTYPE = new ReplyError('WRONGTYPE Operation against a key holding the wrong kind of value')
 export const SYNTAX_ERROR = new ReplyError('ERR syntax error')

@@ -10,6 +10,7 @@ import { ClientFlag, type QueuedCommand, type Session } from '../commands/sessio
 import type { Database } from '../keyspace/database.ts'
 import type { FanOut } from '../pubsub/fan-out.ts'
 import type { ClientTracking } from '../pubsub/tracking.ts'
+import type { Replica } from '../replication/replica.ts'
 import type { Args } from '../resp/args.ts'
 import type { Decoder } from '../resp/decoder.ts'
 import type { ReplySink } from '../resp/reply.ts'
@@ -79,6 +80,7 @@ export class Client implements Session, Receiver {
   fanOut: FanOut | null = null
   fanOutStart: number = 0
   fanOutEnd: number = 0
+  replica: Replica | null = null
   /** Whether the server has this client in its list of those with output. */
   isOutputListed: boolean = false
   /** Pieces of output that wait until the data they stand for is durable. */
@@ -239,6 +241,7 @@ export class Client implements Session, Receiver {
   /** Bytes waiting to be sent, wherever they are. */
   get pendingOutputBytes(): number {
     const messages = this.fanOut === null ? 0 : this.fanOutEnd - this.fanOutStart
-    return this.outputLength + messages + this.heldBytes + this.connection.queuedBytes
+    const stream = this.replica === null ? 0 : this.replica.pendingBytes
+    return this.outputLength + messages + this.heldBytes + this.connection.queuedBytes + stream
   }
 }

@@ -1,7 +1,7 @@
 /**
  * The execute pipeline: every command from every door passes here. Hot path.
  *
- * Order (Valkey src/server.c processCommand): resolve → arity → authentication → rights of the user → gates (disk error) → subscribed context → loading → transaction queue → handler → effects → reply.
+ * Order (Valkey src/server.c processCommand): resolve → arity → authentication → rights of the user → gates (disk error, replicas) → subscribed context → loading → transaction queue → handler → effects → reply.
  * Errors are thrown by handlers and caught in `run`, which takes back what the command had written.
  *
  * When a gate is added, it goes into `refusal`, in Redis' order.
@@ -48,6 +48,10 @@ export interface PipelineGates {
   accessDenied(client: Client, denial: AccessDenied, context: AccessContext): void
   /** Called when a client has sent what browsers send and Redis' clients do not; closes it. */
   foreignProtocol(client: Client): void
+  /** Why writes are refused for want of replicas; null when they are not. */
+  readonly replicaRefusal: ReplyError | null
+  /** Called when a replica has sent a command that is answered; closes it. */
+  replicaReplied(client: Client): void
   /** Called when a handler failed with something that is no ReplyError: a defect. */
   internalError(command: Command, error: unknown): void
   /** Called when a command of the log that is loaded replied with an error. */
@@ -55,7 +59,7 @@ export interface PipelineGates {
 }
 
 /** Flags that take a client off the fast path. */
-const SLOW_FLAGS = ClientFlag.ReplyOff | ClientFlag.ReplySkip | ClientFlag.ReplySkipNext
+const SLOW_FLAGS = ClientFlag.ReplyOff | ClientFlag.ReplySkip | ClientFlag.ReplySkipNext | ClientFlag.Replica
 /** A command with more arguments is timed alone although it is fast: its time grows with them. */
 const SHORT_ARGUMENTS_MAX = 8
 /** What subscribing and unsubscribing have, and nothing else. */
@@ -127,7 +131,7 @@ export class Pipeline {
         this.executeInMode(client, command, args, reply)
       else this.run(client, command, args, reply)
     }
-    if ((client.flags & SLOW_FLAGS) !== 0) dropReply(client, command, mark, reply)
+    if ((client.flags & SLOW_FLAGS) !== 0) this.dropReply(client, command, mark, reply)
     if (client.tracking !== null) endCaching(client, command)
   }
 
@@ -141,7 +145,7 @@ export class Pipeline {
     const mark = reply.position()
     client.lastCommandName = command.fullName
     this.refuse(client, command, this.refusal(client, command, args) ?? scriptRunner(this.ctx).busyError, args, reply)
-    if ((client.flags & SLOW_FLAGS) !== 0) dropReply(client, command, mark, reply)
+    if ((client.flags & SLOW_FLAGS) !== 0) this.dropReply(client, command, mark, reply)
   }
 
   /** Queues the command of a transaction; with CLIENT NO-TOUCH, runs it so that access times stay. */
@@ -282,6 +286,8 @@ export class Pipeline {
     }
     const { writeRefusal } = this.gates
     if (writeRefusal !== null && this.isDeniedByDiskError(client, command)) return writeRefusal
+    const { replicaRefusal } = this.gates
+    if (replicaRefusal !== null && isWrite(client, command)) return replicaRefusal
     if (client.respVersion === 2 && client.isSubscribed && !isAllowedWhileSubscribed(command)) {
       return subscribedContext(command.fullName)
     }
@@ -296,8 +302,7 @@ export class Pipeline {
 
   /** Writes, and PING as the health check that it is, are refused; a transaction is if it holds a write. */
   private isDeniedByDiskError(client: Client, command: Command): boolean {
-    if ((command.flags & CommandFlag.Write) !== 0 || command.name === 'ping') return true
-    return command.name === 'exec' && client.queue.some((queued) => (queued.command.flags & CommandFlag.Write) !== 0)
+    return command.name === 'ping' || isWrite(client, command)
   }
 
   /** CLIENT PAUSE: whether a command waits: all do, or those that may write or publish. What is refused is refused at once. */
@@ -330,6 +335,17 @@ export class Pipeline {
     reply.error(error.text)
   }
 
+  private dropReply(client: Client, command: Command | ReplyError, mark: number, reply: ReplySink): void {
+    if ((client.flags & ClientFlag.Replica) === 0) {
+      dropUnwanted(client, command, mark, reply)
+      return
+    }
+    // The connection carries the stream, among which a reply would be a command.
+    if (reply.position() === mark) return
+    reply.takeBack(mark)
+    this.gates.replicaReplied(client)
+  }
+
   private enqueue(client: Client, command: Command, args: Args, reply: ReplySink): void {
     reply.status('QUEUED')
     // A transaction that will not run holds no more memory.
@@ -338,6 +354,12 @@ export class Pipeline {
     client.queue.push({ command, args: copied })
     client.queueBytes += copied.buffer.length
   }
+}
+
+/** Whether a command writes; a transaction does if it holds a write. */
+function isWrite(client: Client, command: Command): boolean {
+  if ((command.flags & CommandFlag.Write) !== 0) return true
+  return command.name === 'exec' && client.queue.some((queued) => (queued.command.flags & CommandFlag.Write) !== 0)
 }
 
 /** Commands that act at once inside MULTI. */
@@ -391,7 +413,7 @@ function unknownCommandError(args: Args): ReplyError {
 }
 
 /** CLIENT REPLY OFF and SKIP: the command ran, its reply is dropped. Confirmations of subscriptions are no replies. */
-function dropReply(client: Client, command: Command | ReplyError, mark: number, reply: ReplySink): void {
+function dropUnwanted(client: Client, command: Command | ReplyError, mark: number, reply: ReplySink): void {
   const isPush = !(command instanceof ReplyError) && (command.flags & PUSH_FLAGS) === PUSH_FLAGS
   if ((client.flags & (ClientFlag.ReplyOff | ClientFlag.ReplySkip)) !== 0 && !isPush) reply.takeBack(mark)
   client.flags &= ~ClientFlag.ReplySkip

@@ -441,6 +441,10 @@ class InProcessSession implements Connection, Door {
     // There is no network below.
   }
 
+  delaySmallPackets(): void {
+    // There is no network below.
+  }
+
   end(): void {
     this.destroy()
   }

@@ -3,7 +3,7 @@
  * Source: Valkey src/networking.c checkClientOutputBufferLimits.
  */
 import { ClientFlag } from '../commands/session.ts'
-import type { OutputBufferLimits } from '../config/special-directives.ts'
+import type { OutputBufferLimit, OutputBufferLimits } from '../config/special-directives.ts'
 import type { Client } from './client.ts'
 
 /** Output that may wait for a client which has not authenticated, in bytes; the replies to it are short. */
@@ -16,13 +16,30 @@ export function isOverUnauthenticatedLimit(client: Client): boolean {
 
 /** Bytes from which on the client is closed at once, Infinity when there is no limit. */
 export function hardOutputLimit(limits: OutputBufferLimits, client: Client): number {
-  const { hardBytes } = client.isSubscribed ? limits.pubsub : limits.normal
+  const { hardBytes } = limitOf(limits, client)
   return hardBytes > 0 ? hardBytes : Number.POSITIVE_INFINITY
+}
+
+function limitOf(limits: OutputBufferLimits, client: Client): OutputBufferLimit {
+  if ((client.flags & ClientFlag.Replica) !== 0) return replicaLimit(limits.replica, client)
+  return client.isSubscribed ? limits.pubsub : limits.normal
+}
+
+/** A limit below the size of the backlog would close a replica right after a partial resync: that counts instead. */
+function replicaLimit(limit: OutputBufferLimit, { replica }: Client): OutputBufferLimit {
+  const stream = replica === null ? null : replica.stream
+  if (stream === null) return limit
+  const { backlogBytes } = stream
+  return {
+    hardBytes: limit.hardBytes === 0 ? 0 : Math.max(limit.hardBytes, backlogBytes),
+    softBytes: limit.softBytes === 0 ? 0 : Math.max(limit.softBytes, backlogBytes),
+    softSeconds: limit.softSeconds,
+  }
 }
 
 /** Whether the client must be closed; notes since when it is over its soft limit. */
 export function isOverOutputLimit(limits: OutputBufferLimits, client: Client, nowMs: number): boolean {
-  const limit = client.isSubscribed ? limits.pubsub : limits.normal
+  const limit = limitOf(limits, client)
   const bytes = client.pendingOutputBytes
   if (limit.hardBytes > 0 && bytes >= limit.hardBytes) return true
   if (limit.softBytes === 0 || bytes < limit.softBytes) {

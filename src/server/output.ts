@@ -120,6 +120,12 @@ export class TurnOutput {
     this.segmentCount++
   }
 
+  /** Whether the client has output that is not sent yet, replies of its running batch included. */
+  hasOutputFor(client: Client): boolean {
+    if (client === this.running && this.sink.at > this.segmentStart) return true
+    return client.pendingOutputBytes > 0 || this.segmentClients.includes(client)
+  }
+
   /** What was pushed to the running client follows its reply. */
   appendOwnPushes(): void {
     this.sink.raw(this.ownPushes.buffer, 0, this.ownPushes.at)

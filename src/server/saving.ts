@@ -74,6 +74,7 @@ export class Saving implements SaveControl {
     // One under way would put an older state in the place of this one. A rewrite could only be brought to its end at
     // once, with all of its records in memory.
     this.abort()
+    this.server.replication.abandonPayload()
     this.server.appendOnly.postponeRewrite()
     this.saves++
     const started = performance.now()
@@ -93,7 +94,7 @@ export class Saving implements SaveControl {
 
   /** BGSAVE. Returns one of SaveOutcome. */
   requestSave(isInTransaction: boolean, maySchedule: boolean): number {
-    if (this.isSaving) return SaveOutcome.AlreadyRunning
+    if (this.isSaving || this.server.replication.isWritingPayload) return SaveOutcome.AlreadyRunning
     if (this.isOtherUnderWay || isInTransaction) {
       if (!maySchedule && !isInTransaction) return SaveOutcome.OtherRunning
       this.isScheduled = true
@@ -141,6 +142,7 @@ export class Saving implements SaveControl {
     if (loading.isActive) return false
     if (this.isSaving) log.warning('There is a child saving an .rdb. Killing it!')
     this.abort()
+    this.server.replication.abandonPayload()
     const isConfigured = config.value('save').length > 0 && this.hasFile
     if (save === ShutdownSave.Never || (save === ShutdownSave.IfConfigured && !isConfigured)) return false
     log.notice('Saving the final RDB snapshot before exiting.')

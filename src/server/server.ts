@@ -62,6 +62,7 @@ import { Pipeline, type PipelineGates } from './execute.ts'
 import { ClientInput, type InputHost, isStalled } from './input.ts'
 import { type OutputHost, TurnOutput } from './output.ts'
 import { Pauses, type PausesHost } from './pauses.ts'
+import { Replicas } from './replicas.ts'
 import { Saving } from './saving.ts'
 import { applySettings } from './settings.ts'
 import { Timers, type TimersHost } from './timers.ts'
@@ -123,6 +124,7 @@ export class Server
   readonly clients = new Map<number, Client>()
   readonly snapshots: Snapshots
   readonly saving: Saving
+  readonly replication: Replicas
   readonly appendOnly: AppendOnly
   /** The file that the journal is written to; null while there is none. */
   aof: Aof | null = null
@@ -141,6 +143,8 @@ export class Server
   /** Loads the snapshot in `dir`; set by whoever runs the server. */
   onReloadDump: ((options: ReloadOptions) => boolean) | null = null
   isCronPaused: boolean = false
+  /** Whether there is no directory that files may be written to. */
+  readonly isInMemory: boolean
   readonly memory: MemoryProbe
   queryBufferMax = 0
   maxClients = 0
@@ -184,14 +188,16 @@ export class Server
     this.tracking = new Tracking(this)
     this.output = new TurnOutput(this, this.keyspace.arena)
     this.snapshots = new Snapshots(this.keyspace, options.files ?? SYSTEM_FILES)
+    this.isInMemory = options.isInMemory ?? false
     this.saving = new Saving(this, options.files ?? SYSTEM_FILES)
+    this.replication = new Replicas(this, options.files ?? SYSTEM_FILES)
     this.appendOnly = new AppendOnly({
       config: options.config,
       log: options.log,
       files: options.files ?? SYSTEM_FILES,
       journal: this.journal,
       base: new AofBaseWriter(this),
-      isInMemory: options.isInMemory ?? false,
+      isInMemory: this.isInMemory,
       now: () => options.clock.now(),
       onChange: (aof) => {
         this.aof = aof
@@ -342,6 +348,7 @@ export class Server
 
   clientDrained(client: Client): void {
     if (client.outputLength > 0) this.output.listOutput(client)
+    else if ((client.flags & ClientFlag.Replica) !== 0 && client.heldCount === 0) this.replication.drained(client)
     else if ((client.flags & ClientFlag.CloseAfterReply) !== 0 && client.heldCount === 0) client.connection.end()
   }
 
@@ -350,7 +357,7 @@ export class Server
    * at once, so that it takes no element which nobody reads.
    */
   clientEnded(client: Client): void {
-    if ((client.flags & (ClientFlag.Blocked | ClientFlag.Paused)) !== 0) {
+    if ((client.flags & (ClientFlag.Blocked | ClientFlag.Paused | ClientFlag.Replica)) !== 0) {
       this.closeClient(client)
       return
     }
@@ -367,6 +374,7 @@ export class Server
     this.channels.unsubscribeAll(client)
     this.tracking.disable(client)
     this.stopMonitor(client)
+    if ((client.flags & ClientFlag.Replica) !== 0) this.replication.detach(client)
     client.input = EMPTY
     client.inputLength = 0
     client.output = EMPTY
@@ -499,6 +507,17 @@ export class Server
   get writeRefusal(): ReplyError | null {
     if (this.saving.refusesWrites) return MISCONF_RDB
     return this.aof === null || this.aof.error === null ? null : misconfAof(this.aof.error)
+  }
+
+  get replicaRefusal(): ReplyError | null {
+    return this.replication.writeRefusal
+  }
+
+  replicaReplied(client: Client): void {
+    this.log.warning(
+      `Replica generated a reply to command '${client.lastCommandName}', disconnecting it: ${client.address}`,
+    )
+    this.closeClient(client)
   }
 
   /** The tokens of a user who is gone are void. */
@@ -681,6 +700,7 @@ export class Server
     this.tracking.endTurn()
     this.stats.turns++
     this.output.flush()
+    this.replication.flush()
     this.isTurnScheduled = false
     if (this.tracking.hasWork) this.scheduleTurn()
     this.timers.scheduleNext()
@@ -745,6 +765,12 @@ export class Server
   /** The log has come further, or is on or off now: what waits for it goes on. */
   private logProgressed(): void {
     this.output.releaseHeld()
+    this.replication.logProgressed()
+    this.waitersMayGoOn()
+  }
+
+  /** Replicas or the log have come further: at the end of the turn those who wait for that look again. */
+  waitersMayGoOn(): void {
     if (this.syncWaiters.length === 0) return
     // Not in the midst of a turn: a command may be running.
     this.hasLogProgressed = true
@@ -805,12 +831,14 @@ export class Server
     }
     if (!this.loading.isActive) this.appendOnly.tick()
     this.saving.tick()
+    this.replication.tick()
+    if (this.cronRuns % 10 === 0) this.replication.tickSecond()
     for (const db of this.keyspace.databases) if (db.keys.isRehashing) db.keys.rehash(1000)
     this.scheduleTurn()
   }
 
   private isIdle(client: Client, now: number): boolean {
-    const exempt = ClientFlag.Blocked | ClientFlag.InProcess | ClientFlag.Monitor
+    const exempt = ClientFlag.Blocked | ClientFlag.InProcess | ClientFlag.Monitor | ClientFlag.Replica
     if ((client.flags & exempt) !== 0 || client.isSubscribed) return false
     return now - client.lastCommandMs > this.idleTimeoutMs
   }
@@ -855,6 +883,7 @@ export class Server
     this.timers.close()
     if (this.cronTimer !== null) clearInterval(this.cronTimer)
     this.output.flush()
+    this.replication.flush()
     const isComplete = this.closeLog()
     this.output.sendListed(0)
     for (const client of [...this.clients.values()]) client.connection.end()
@@ -864,6 +893,7 @@ export class Server
   /** Completes the log, and gives up a snapshot. Everything accepted is durable then: replies that waited for it go out. */
   private closeLog(): boolean {
     this.saving.abort()
+    this.replication.abandonPayload()
     const isComplete = this.appendOnly.close()
     this.output.releaseHeld()
     return isComplete
@@ -917,6 +947,7 @@ const NO_CONNECTION: Connection = {
   pause: () => {},
   resume: () => {},
   setKeepAlive: () => {},
+  delaySmallPackets: () => {},
   end: () => {},
   destroy: () => {},
 }

@@ -55,6 +55,9 @@ export function applySettings(server: Server): void {
     ['tcp-keepalive', (value) => (server.keepAliveSeconds = value)],
     ['tracking-table-max-keys', (value) => (server.tracking.keysMax = value)],
     ['acllog-max-len', (value) => (server.accessLog.lengthMax = value)],
+    ['min-replicas-to-write', () => server.replication.countGood()],
+    ['min-replicas-max-lag', () => server.replication.countGood()],
+    ['repl-backlog-size', (value) => server.replication.resizeBacklog(value)],
     ['slowlog-max-len', (value) => server.slowlog.resize(value)],
     ['slowlog-log-slower-than', (value) => setSlowlogThreshold(server, value)],
   ]

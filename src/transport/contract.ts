@@ -30,6 +30,8 @@ export interface Connection {
   resume(): void
   /** TCP keep-alive probes after `seconds` of silence; 0 turns them off. Nothing to do where there is no TCP. */
   setKeepAlive(seconds: number): void
+  /** Lets the system put small pieces together before it sends them (Nagle). Nothing to do where there is no TCP. */
+  delaySmallPackets(): void
   /** Closes after everything that was sent has gone out. */
   end(): void
   /** Closes at once. */

@@ -155,6 +155,10 @@ class MemoryConnection implements Connection {
     // There is no network below.
   }
 
+  delaySmallPackets(): void {
+    // There is no network below.
+  }
+
   end(): void {
     this.isEnding = true
     this.schedulePush()

@@ -200,6 +200,10 @@ export class NodeConnection implements Connection {
   setKeepAlive(seconds: number): void {
     if (!this.isUnixSocket) this.socket.setKeepAlive(seconds > 0, seconds * 1000)
   }
+
+  delaySmallPackets(): void {
+    if (!this.isUnixSocket) this.socket.setNoDelay(false)
+  }
 }
 
 /** The descriptor of a socket, NO_FD when it is closed or the system has none (Windows). */

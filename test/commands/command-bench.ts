@@ -36,6 +36,7 @@ const connection: Connection = {
   pause: () => {},
   resume: () => {},
   setKeepAlive: () => {},
+  delaySmallPackets: () => {},
   end: () => {},
   destroy: () => {},
 }
@@ -81,6 +82,8 @@ export class CommandBench {
     this.ctx.notifySink = (_type, event, _db, key) => this.events.push(`${event} ${key}`)
     const gates = {
       writeRefusal: null,
+      replicaRefusal: null,
+      replicaReplied: () => {},
       needsAuthentication: false,
       isLoading: false,
       replayFailed: () => {},

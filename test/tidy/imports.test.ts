@@ -19,7 +19,7 @@ const ROWS: readonly (readonly string[])[] = [
   ['structures'],
   ['keyspace'],
   ['observe'],
-  ['access', 'scripting', 'persistence', 'pubsub'],
+  ['access', 'scripting', 'persistence', 'pubsub', 'replication'],
   ['commands'],
   ['server'],
   ['gateway'],

@@ -29,11 +29,13 @@ export function clientTypeNamed(name: string): ClientType {
 }
 
 export function clientType(session: Session): ClientType {
+  if ((session.flags & ClientFlag.Replica) !== 0) return ClientType.Replica
   return session.isSubscribed ? ClientType.PubSub : ClientType.Normal
 }
 
 /** Letters of the flags, in Redis' order. A monitor counts as a replica (`O`). */
 const FLAG_LETTERS: readonly (readonly [number, string])[] = [
+  [ClientFlag.Replica, 'S'],
   [ClientFlag.Monitor, 'O'],
   [ClientFlag.Multi, 'x'],
   [ClientFlag.Blocked | ClientFlag.Paused, 'b'],

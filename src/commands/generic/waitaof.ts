@@ -1,8 +1,8 @@
 /**
  * WAITAOF numlocal numreplicas timeout
  *
- * Waits until the writes of this connection are synced to the append-only file here (numlocal 1) and on so many replicas,
- * of which there are none; timeout in ms, 0: for ever. Within MULTI it answers at once.
+ * Waits until the writes of this connection are synced to the append-only file here (numlocal 1) and on so many replicas;
+ * timeout in ms, 0: for ever. Within MULTI it answers at once.
  *
  * Reply: array of two integers, on how many local files (0 or 1) and replicas they are synced, also when the time is over.
  * Errors: those of the numbers, in the order of the arguments; numlocal while the append-only file is off.
@@ -16,9 +16,6 @@ import type { ReplySink } from '../../resp/reply.ts'
 import { deadlineInMs } from '../block-timeout.ts'
 import type { CommandContext } from '../context.ts'
 import { AclCategory, CommandFlag, defineCommand } from '../define.ts'
-
-/** Replicas that have synced what was written. */
-const REPLICAS = 0
 
 export const waitaof = defineCommand({
   name: 'waitaof',
@@ -39,14 +36,18 @@ function waitaofHandler(ctx: CommandContext, args: Args, reply: ReplySink): void
   const wantedReplicas = args.integer(2, OUT_OF_RANGE_POSITIVE)
   if (wantedReplicas < 0) throw OUT_OF_RANGE_POSITIVE
   const deadlineMs = deadlineInMs(args, 3, ctx.now)
-  const { appendOnly } = ctx.server
+  const { appendOnly, replication } = ctx.server
   if (wantedLocal > 0 && appendOnly.state === AofState.Off) throw WAITAOF_WITHOUT_AOF
+  // What is only for replicas has nothing to sync here: when it is handed out, it counts as synced.
+  if (ctx.mayBlock) ctx.journal.drain()
   const local = appendOnly.syncedEffects >= ctx.session.lastEffect ? 1 : 0
-  if ((local >= wantedLocal && REPLICAS >= wantedReplicas) || !ctx.mayBlock) {
+  const replicas = replication.countWithSynced(ctx.session.lastEffect)
+  if ((local >= wantedLocal && replicas >= wantedReplicas) || !ctx.mayBlock) {
     reply.array(2)
     reply.integer(local)
-    reply.integer(REPLICAS)
+    reply.integer(replicas)
     return
   }
+  replication.requestAcks()
   ctx.server.block(ctx.session, args, 0, 0, BlockedOn.Sync, deadlineMs, false)
 }

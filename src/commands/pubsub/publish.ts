@@ -4,6 +4,7 @@
  * Reply: integer, how many subscriptions got the message; a client that gets it by a channel and a pattern counts twice.
  * Source: Valkey src/pubsub.c `publishCommand`, `spublishCommand`. Hot path.
  */
+import { JournalTarget } from '../../persistence/journal.ts'
 import type { Args } from '../../resp/args.ts'
 import type { ReplySink } from '../../resp/reply.ts'
 import type { CommandContext } from '../context.ts'
@@ -40,9 +41,19 @@ export const spublish = defineCommand({
 
 function publishHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
   const { channels } = ctx
+  if (ctx.journal.hasReplicas) recordForReplicas(ctx, args)
   reply.integer(channels.isEmpty ? 0 : channels.publish(args.text(1), args.buffer, args.start(2), args.length(2)))
 }
 
 function spublishHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
+  if (ctx.journal.hasReplicas) recordForReplicas(ctx, args)
   reply.integer(ctx.channels.publishShard(args.text(1), args.buffer, args.start(2), args.length(2)))
+}
+
+/** Subscribers of replicas get the message too; a log would be no better for it. */
+function recordForReplicas(ctx: CommandContext, args: Args): void {
+  const { journal } = ctx
+  const outer = journal.narrow(JournalTarget.Replicas)
+  journal.command(ctx.db.index, args)
+  journal.widen(outer)
 }

@@ -166,8 +166,8 @@ export class ScriptRunner implements EngineHost {
   private prepare(flags: number | null, mode: EvalMode): void {
     const mayWrite = flags === null || (flags & ScriptFlag.NoWrites) === 0
     if (flags !== null && mayWrite) {
-      const { writeRefusal } = this.ctx.server
-      if (writeRefusal !== null) throw writeRefusal
+      const refusal = this.ctx.server.writeRefusal ?? this.ctx.server.replication.writeRefusal
+      if (refusal !== null) throw refusal
       if (mode === EvalMode.ReadOnly) throw SCRIPT_WRITES_IN_RO
     }
     this.isReadOnly = mode === EvalMode.ReadOnly || !mayWrite
@@ -266,8 +266,8 @@ export class ScriptRunner implements EngineHost {
     if ((flags & CommandFlag.Write) === 0) return null
     if (!this.hasWritten) {
       // Once a script has written it may go on: half a script is worse than one more write.
-      const { writeRefusal } = this.ctx.server
-      if (writeRefusal !== null) return writeRefusal
+      const refusal = this.ctx.server.writeRefusal ?? this.ctx.server.replication.writeRefusal
+      if (refusal !== null) return refusal
       this.hasWritten = true
     }
     return null

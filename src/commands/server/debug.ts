@@ -1,7 +1,7 @@
 /**
  * DEBUG, for tests: only where `enable-debug-command` allows it.
  *
- * DIGEST | DIGEST-VALUE key ... | HTSTATS db | LOADAOF | LOG text | OBJECT key | PAUSE-CRON 0|1 |
+ * CHANGE-REPL-ID | DIGEST | DIGEST-VALUE key ... | HTSTATS db | LOADAOF | LOG text | OBJECT key | PAUSE-CRON 0|1 |
  * POPULATE count [prefix [size]] | PROTOCOL type | QUICKLIST-PACKED-THRESHOLD bytes |
  * RELOAD [MERGE] [NOFLUSH] [NOSAVE] | SEGFAULT | SET-ACTIVE-EXPIRE 0|1 |
  * SET-DISABLE-DENY-SCRIPTS 0|1 | SET-SKIP-CHECKSUM-VALIDATION 0|1 | SLEEP seconds | HELP
@@ -38,6 +38,8 @@ import { usedBytes } from './memory.ts'
 const HELP = [
   'AOF-FLUSH-SLEEP <microseconds>',
   '    Delay each write to the append-only file.',
+  'CHANGE-REPL-ID',
+  '    Change the replication IDs, as if the data had another history.',
   'DIGEST',
   '    Return a digest of all data; equal data have equal digests.',
   'DIGEST-VALUE <key> [<key> ...]',
@@ -89,6 +91,7 @@ interface Subcommand {
 
 const SUBCOMMANDS: ReadonlyMap<string, Subcommand> = new Map<string, Subcommand>([
   ['aof-flush-sleep', { min: 3, max: 3, handler: aofFlushSleepHandler }],
+  ['change-repl-id', { min: 2, max: 2, handler: changeHistoryHandler }],
   ['help', { min: 2, max: 2, handler: (_ctx, args, reply) => replyHelp(reply, args.text(0), HELP) }],
   ['digest', { min: 2, max: 2, handler: (ctx, _args, reply) => reply.status(datasetDigest(ctx)) }],
   ['digest-value', { min: 2, max: Number.POSITIVE_INFINITY, handler: digestValueHandler }],
@@ -126,6 +129,12 @@ function debugHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
     throw subcommandSyntax(args.text(1), args.text(0))
   }
   subcommand.handler(ctx, args, reply)
+}
+
+function changeHistoryHandler(ctx: CommandContext, _args: Args, reply: ReplySink): void {
+  ctx.server.log.notice('Changing replication IDs after receiving change-repl-id')
+  ctx.server.replication.changeHistory()
+  reply.ok()
 }
 
 function digestValueHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {

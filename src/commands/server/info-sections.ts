@@ -12,7 +12,10 @@ import { AofState } from '../../persistence/append-only.ts'
 import type { LoadStatus } from '../../persistence/load-progress.ts'
 import type { CommandContext } from '../context.ts'
 import type { Command } from '../registry.ts'
+import type { AttachedReplica } from '../replication/control.ts'
+import { replicaAddress } from '../replication/replica-address.ts'
 import { existingScriptRunner } from '../scripting/script-runner.ts'
+import { ClientFlag } from '../session.ts'
 import { humanBytes } from './human-bytes.ts'
 
 /** Name and value of each line. */
@@ -93,7 +96,11 @@ export function memoryLines(ctx: CommandContext): InfoLines {
   const total = totalmem()
   const maxmemory = config.number('maxmemory')
   let clients = 0
-  for (const session of server.sessions()) clients += session.memoryBytes
+  let replicaBytes = 0
+  for (const session of server.sessions()) {
+    if ((session.flags & ClientFlag.Replica) === 0) clients += session.memoryBytes
+    else replicaBytes += session.memoryBytes
+  }
   return [
     ['used_memory', used],
     ['used_memory_human', humanBytes(used)],
@@ -136,9 +143,9 @@ export function memoryLines(ctx: CommandContext): InfoLines {
     ['mem_fragmentation_ratio', ratio(rss, used)],
     ['mem_fragmentation_bytes', rss - used],
     ['mem_not_counted_for_evict', 0],
-    ['mem_replication_backlog', 0],
-    ['mem_total_replication_buffers', 0],
-    ['mem_clients_slaves', 0],
+    ['mem_replication_backlog', server.replication.backlogBytes],
+    ['mem_total_replication_buffers', server.replication.bufferBytes],
+    ['mem_clients_slaves', replicaBytes],
     ['mem_clients_normal', clients],
     ['mem_cluster_links', 0],
     ['mem_aof_buffer', server.appendOnly.bufferBytes],
@@ -161,7 +168,7 @@ export function persistenceLines({ server, keyspace, now }: CommandContext): Inf
     ['current_save_keys_processed', snapshots.keysDone],
     ['current_save_keys_total', snapshots.keysTotal],
     ['rdb_changes_since_last_save', keyspace.stats.changes],
-    ['rdb_bgsave_in_progress', saving.isSaving ? 1 : 0],
+    ['rdb_bgsave_in_progress', saving.isSaving || server.replication.isWritingPayload ? 1 : 0],
     ['rdb_last_save_time', Math.floor(saving.lastSaveMs / 1000)],
     ['rdb_last_bgsave_status', saving.isLastOk ? 'ok' : 'err'],
     ['rdb_last_bgsave_time_sec', saving.lastSeconds],
@@ -221,15 +228,15 @@ export function statsLines({ server, keyspace, channels }: CommandContext): Info
     ['total_net_input_bytes', stats.bytesIn],
     ['total_net_output_bytes', stats.bytesOut],
     ['total_net_repl_input_bytes', 0],
-    ['total_net_repl_output_bytes', 0],
+    ['total_net_repl_output_bytes', server.replication.bytesOut],
     ['instantaneous_input_kbps', (stats.inputRate.perSecond / 1024).toFixed(2)],
     ['instantaneous_output_kbps', (stats.outputRate.perSecond / 1024).toFixed(2)],
     ['instantaneous_input_repl_kbps', '0.00'],
     ['instantaneous_output_repl_kbps', '0.00'],
     ['rejected_connections', stats.connectionsRejected],
-    ['sync_full', 0],
-    ['sync_partial_ok', 0],
-    ['sync_partial_err', 0],
+    ['sync_full', server.replication.fullSyncs],
+    ['sync_partial_ok', server.replication.partialSyncs],
+    ['sync_partial_err', server.replication.partialSyncsRefused],
     ['expired_keys', keyspace.stats.expired],
     ['expired_stale_perc', '0.00'],
     ['expired_time_cap_reached_count', 0],
@@ -276,20 +283,36 @@ export function statsLines({ server, keyspace, channels }: CommandContext): Info
   ]
 }
 
-export function replicationLines({ server }: CommandContext): InfoLines {
+export function replicationLines({ server, config, now }: CommandContext): InfoLines {
+  const { attached, history, backlog, offset, goodCount } = server.replication
+  const isGuarded = config.number('min-replicas-to-write') > 0 && config.number('min-replicas-max-lag') > 0
   return [
     ['role', 'master'],
-    ['connected_slaves', 0],
+    ['connected_slaves', attached.length],
+    ...(isGuarded ? [['min_slaves_good_slaves', goodCount] as const] : []),
+    ...attached.map((link, i) => [`slave${i}`, replicaLine(link, now)] as const),
     ['master_failover_state', 'no-failover'],
-    ['master_replid', server.runId],
-    ['master_replid2', '0'.repeat(40)],
-    ['master_repl_offset', 0],
-    ['second_repl_offset', -1],
-    ['repl_backlog_active', 0],
-    ['repl_backlog_size', 0],
-    ['repl_backlog_first_byte_offset', 0],
-    ['repl_backlog_histlen', 0],
+    ['master_replid', history.id],
+    ['master_replid2', history.id2],
+    ['master_repl_offset', offset],
+    ['second_repl_offset', history.secondOffset],
+    ['repl_backlog_active', backlog.isActive ? 1 : 0],
+    ['repl_backlog_size', backlog.sizeBytes],
+    ['repl_backlog_first_byte_offset', backlog.firstOffset],
+    ['repl_backlog_histlen', backlog.length],
   ]
+}
+
+function replicaLine(link: AttachedReplica, nowMs: number): string {
+  const { replica } = link
+  const fields = [
+    `ip=${replicaAddress(link)}`,
+    `port=${replica.listeningPort}`,
+    `state=${replica.stateName}`,
+    `offset=${replica.ackOffset}`,
+    `lag=${replica.lagSeconds(nowMs)}`,
+  ]
+  return fields.join(',')
 }
 
 export function cpuLines(): InfoLines {

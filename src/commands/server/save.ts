@@ -55,7 +55,7 @@ export const lastsave = defineCommand({
 
 function saveHandler(ctx: CommandContext, _args: Args, reply: ReplySink): void {
   const { saving } = ctx.server
-  if (saving.isSaving) throw SAVE_IN_PROGRESS
+  if (saving.isSaving || ctx.server.replication.isWritingPayload) throw SAVE_IN_PROGRESS
   if (!saving.saveNow()) throw SAVE_FAILED
   reply.ok()
 }

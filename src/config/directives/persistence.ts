@@ -85,7 +85,7 @@ export const persistenceDirectives = {
   ),
   'rdb-save-incremental-fsync': bool(true, 'Forces snapshots to the disk piece by piece.'),
   'rdb-del-sync-files': bool(false, 'Deletes snapshots that were made for replication.', {
-    effect: inert('there are no replicas that snapshots would be made for'),
+    effect: inert('snapshots for replicas are temporary files in any case'),
   }),
   'rdb-key-save-delay': int(0, INT_MIN, INT_MAX, 'Pause after each key while saving; negative: none.', {
     unit: 'microseconds',

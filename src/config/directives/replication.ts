@@ -1,11 +1,13 @@
-/** Directives about replication. Those that would make this server part of a group are refused until it can be one. */
+/** Directives about replication. This server is a primary; what makes it a replica is refused. */
 
-import { bool, DirectiveFlag, int, later, memory, oneOf, optionalText, unsupported } from '../directive.ts'
+import { bool, DirectiveFlag, inert, int, later, memory, oneOf, optionalText, unsupported } from '../directive.ts'
 import { INT_MAX, LONG_MAX } from '../number-text.ts'
 import { replicaOf } from '../special-directives.ts'
 
 const { DenyLoading, Immutable, MultiArg, Sensitive } = DirectiveFlag
-const NO_REPLICATION = 'replication is not built yet'
+const NO_REPLICATION = 'this server cannot be a replica yet'
+const PAYLOAD_IS_FILE =
+  'a full resync always goes through a temporary file, and a replica that comes while it is written shares it'
 
 const BACKLOG_BYTES_MIN = 16 * 1024
 
@@ -46,39 +48,38 @@ export const replicationDirectives = {
     effect: tuning,
   }),
   'replica-ignore-disk-write-errors': bool(false, 'Goes on when a replica cannot write its files.', { effect: tuning }),
-  'repl-diskless-sync': bool(true, 'Sends snapshots without a file in between.', { effect: tuning }),
+  'repl-diskless-sync': bool(true, 'Sends snapshots without a file in between.', {
+    effect: inert(PAYLOAD_IS_FILE),
+  }),
   'repl-diskless-sync-delay': int(5, 0n, INT_MAX, 'Wait for more replicas before a snapshot starts.', {
     unit: 'seconds',
-    effect: tuning,
+    effect: inert(PAYLOAD_IS_FILE),
   }),
-  'repl-diskless-sync-max-replicas': int(0, 0n, INT_MAX, 'Replicas that end the wait.', { effect: tuning }),
+  'repl-diskless-sync-max-replicas': int(0, 0n, INT_MAX, 'Replicas that end the wait.', {
+    effect: inert(PAYLOAD_IS_FILE),
+  }),
   'repl-diskless-load': oneOf(['disabled', 'on-empty-db', 'swapdb'], 'disabled', 'Loads from the socket.', {
     flags: DenyLoading,
     effect: tuning,
   }),
-  'repl-disable-tcp-nodelay': bool(false, 'Lets the system delay small packets to replicas.', { effect: tuning }),
+  'repl-disable-tcp-nodelay': bool(false, 'Lets the system delay small packets to replicas.'),
   'repl-backlog-size': memory(1024 * 1024, 1n, LONG_MAX, 'Size of the backlog for partial resyncs, at least 16 KiB.', {
-    effect: tuning,
     clamp: (value) => Math.max(value, BACKLOG_BYTES_MIN),
   }),
-  'repl-backlog-ttl': int(3600, 0n, LONG_MAX, 'How long the backlog is kept without replicas.', {
+  'repl-backlog-ttl': int(3600, 0n, LONG_MAX, 'How long the backlog is kept without replicas; 0: for ever.', {
     unit: 'seconds',
-    effect: tuning,
   }),
-  'repl-timeout': int(60, 1n, INT_MAX, 'When a silent link counts as broken.', { unit: 'seconds', effect: tuning }),
+  'repl-timeout': int(60, 1n, INT_MAX, 'When a silent link counts as broken.', { unit: 'seconds' }),
   'repl-ping-replica-period': int(10, 1n, INT_MAX, 'Interval of pings to replicas.', {
     alias: 'repl-ping-slave-period',
     unit: 'seconds',
-    effect: tuning,
   }),
   'min-replicas-to-write': int(0, 0n, INT_MAX, 'Replicas that must be in step for writes to be accepted.', {
     alias: 'min-slaves-to-write',
-    effect: unsupported(NO_REPLICATION),
   }),
   'min-replicas-max-lag': int(10, 0n, INT_MAX, 'How far behind a replica in step may be.', {
     alias: 'min-slaves-max-lag',
     unit: 'seconds',
-    effect: tuning,
   }),
   'propagation-error-behavior': oneOf(
     ['ignore', 'panic', 'panic-on-replicas'],

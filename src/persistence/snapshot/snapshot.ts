@@ -54,6 +54,8 @@ export interface SnapshotRequest {
   readonly format: SnapshotFormat
   /** What the head of the file says. */
   readonly info: SnapshotInfo
+  /** Whether it holds the keys, or only what stands in the header. Default: yes. */
+  readonly hasKeys?: boolean
   /** The file that is written. It is complete and synced when `done` is told so, and removed when it failed. */
   readonly path: string
   readonly compresses: boolean
@@ -214,7 +216,7 @@ class SnapshotWalk implements KeyspaceWalk, WriterEvents {
     this.writer = openWriter(this)
     let keys = 0
     for (const db of keyspace.databases) {
-      if (db.keys.size === 0) continue
+      if (db.keys.size === 0 || request.hasKeys === false) continue
       db.marks = new RowMarks(db)
       this.parts.push(db.marks)
       keys += db.keys.size

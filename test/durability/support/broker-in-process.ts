@@ -187,6 +187,7 @@ export class DirectClient {
       pause: () => {},
       resume: () => {},
       setKeepAlive: () => {},
+      delaySmallPackets: () => {},
       end: () => {},
       destroy: () => {},
     }
