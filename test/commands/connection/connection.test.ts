@@ -272,7 +272,6 @@ test.each([
   [['PAUSE', '-1'], 'ERR timeout is negative'],
   [['PAUSE', 'x', 'SOME'], 'ERR CLIENT PAUSE mode must be WRITE or ALL'],
   [['NOSUCH'], "ERR unknown subcommand 'NOSUCH'. Try CLIENT HELP."],
-  [['TRACKING', 'ON'], "ERR unknown subcommand 'TRACKING'. Try CLIENT HELP."],
   [['NO-EVICT', 'perhaps'], 'ERR syntax error'],
   [['GETNAME', 'x'], "ERR wrong number of arguments for 'client|getname' command"],
 ])('CLIENT %j is refused', async (words, error) => {
