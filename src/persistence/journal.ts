@@ -275,6 +275,8 @@ export class Journal {
   }
 
   private select(db: number): void {
+    // Redis names the database before the transaction, where all receive both.
+    const isFirst = this.unitDepth > 0 && this.at === this.unitStart && this.targets === JournalTarget.All
     this.selectedDb = db
     this.header(42, 2)
     this.header(36, 6)
@@ -282,6 +284,7 @@ export class Journal {
     this.finish(this.at + this.buffer.latin1Write('SELECT', this.at, 6))
     this.header(36, integerLength(db))
     this.finish(writeInteger(this.buffer, this.at, db))
+    if (isFirst) this.unitStart = this.at
   }
 
   private insertMulti(): void {

@@ -230,7 +230,7 @@ export class Pipeline {
     }
     if (client.tracking !== null && command.isTracked) rememberKeys(this.tracking, client, command, args)
     // Keys that the command met expired are recorded before it: when it is replayed it must not find them either.
-    if (client.db.hasMetExpired) client.db.reapMet()
+    if (client.db.hasMetExpired) this.reapMet(client, command)
     if (ctx.dirty > 0 && journal.effectCount === effects && !ctx.isRecordingOff) journal.command(db, args)
     journal.endUnit()
     if (journal.effectCount !== effects) client.lastEffect = journal.effectCount
@@ -245,6 +245,15 @@ export class Pipeline {
     ctx.session = outerSession
     ctx.db = outerDb
     ctx.dirty = outerDirty
+  }
+
+  /** What SCAN and RANDOMKEY meet has nothing to do with each other: it makes no transaction. */
+  private reapMet(client: Client, command: Command): void {
+    const { journal } = this.ctx
+    const isUnrelated = command.name === 'scan' || command.name === 'randomkey'
+    if (isUnrelated) journal.endUnit()
+    client.db.reapMet()
+    if (isUnrelated) journal.beginUnit()
   }
 
   /** Counts a command that was timed alone. One that blocks is counted when it is done, each of its attempts adds time. */

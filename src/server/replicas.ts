@@ -99,6 +99,9 @@ export class Replicas implements ReplicationControl {
   private awaited: { readonly offset: number; readonly after: number } | null = null
   private wantsAcks: boolean = false
   private seconds = 0
+  /** `min-replicas-to-write` and `min-replicas-max-lag`. */
+  private wantedCount = 0
+  private lagMaxSeconds = 0
   /** Since when there is no replica, in ms. */
   private aloneSinceMs = 0
 
@@ -507,9 +510,9 @@ export class Replicas implements ReplicationControl {
   /** Once a second. */
   tickSecond(): void {
     const { stream } = this
+    const isPingDue = this.seconds++ % this.server.config.number('repl-ping-replica-period') === 0
     if (stream === null) return
-    const period = this.server.config.number('repl-ping-replica-period')
-    if (this.seconds++ % period === 0 && this.attached.length > 0) this.ping(stream)
+    if (isPingDue && this.attached.length > 0) this.ping(stream)
     this.keepAlive()
     this.closeSilent()
     this.countGood()
@@ -554,13 +557,24 @@ export class Replicas implements ReplicationControl {
     }
   }
 
+  /** So many replicas must be near enough for writes to be accepted; 0: none. */
+  wantReplicas(count: number): void {
+    this.wantedCount = count
+    this.countGood()
+  }
+
+  /** How old the last acknowledgement of a replica that is near enough may be; 0: no replicas are wanted. */
+  wantLag(seconds: number): void {
+    this.lagMaxSeconds = seconds
+    this.countGood()
+  }
+
   /** Counts replicas that are near enough, which decides whether writes are accepted. */
-  countGood(): void {
-    const { config, keyspace } = this.server
-    const wanted = config.number('min-replicas-to-write')
-    const lagMax = config.number('min-replicas-max-lag')
+  private countGood(): void {
+    const { wantedCount: wanted, lagMaxSeconds: lagMax } = this
+    const { now } = this.server.keyspace
     let count = 0
-    for (const { replica } of this.attached) if (replica.isOnline && replica.lagSeconds(keyspace.now) <= lagMax) count++
+    for (const { replica } of this.attached) if (replica.isOnline && replica.lagSeconds(now) <= lagMax) count++
     this.goodCount = count
     this.writeRefusal = wanted > 0 && lagMax > 0 && count < wanted ? NOREPLICAS : null
   }

@@ -171,7 +171,7 @@ describe('propagation', () => {
 
   test('a script with several effects is one transaction of its effects', () => {
     local.command('EVAL', 'redis.call("set","a",1) redis.call("get","a") redis.call("incr","a")', '0')
-    expect(local.takeEffects()).toEqual(['MULTI', 'SELECT 0', 'set a 1', 'incr a', 'EXEC'])
+    expect(local.takeEffects()).toEqual(['SELECT 0', 'MULTI', 'set a 1', 'incr a', 'EXEC'])
   })
 
   test('a script with one effect is that effect, and one without leaves no trace', () => {
