@@ -54,7 +54,8 @@ export interface TrackingHost {
   readonly channels: Channels
   /** The client whose command is being executed. */
   readonly runningClient: TrackingClient | null
-  session(id: number): TrackingClient | null
+  /** The client with an ID; null when it is gone, or about to go. */
+  openClient(id: number): TrackingClient | null
 }
 
 /** Keys given up by one slice while the table has too many; the rest follows in the next turn. */
@@ -284,7 +285,7 @@ export class Tracking implements ChangeListener {
 
   /** The client with an ID if it still wants to know about keys that it has read. */
   private readerOf(id: number): TrackingClient | null {
-    const client = this.host.session(id)
+    const client = this.host.openClient(id)
     if (client === null || client.tracking === null) return null
     return (client.tracking.options & TrackingOption.Bcast) === 0 ? client : null
   }
@@ -293,7 +294,7 @@ export class Tracking implements ChangeListener {
   private receiverOf(client: TrackingClient): TrackingClient | null {
     const { redirectId } = client.tracking!
     if (redirectId === 0) return client.respVersion >= 3 ? client : null
-    const receiver = this.host.session(redirectId)
+    const receiver = this.host.openClient(redirectId)
     if (receiver === null) {
       this.tellBroken(client)
       return null

@@ -296,6 +296,11 @@ export class Server
     return this.clients.size
   }
 
+  openClient(id: number): Client | null {
+    const client = this.clients.get(id)
+    return client === undefined || (client.flags & ClientFlag.CloseAfterReply) !== 0 ? null : client
+  }
+
   get runningClient(): Client | null {
     return this.output.running
   }

@@ -101,7 +101,7 @@ export class CommandBench {
         keyspace: this.keyspace,
         channels: this.ctx.channels,
         runningClient: null,
-        session: () => null,
+        openClient: () => null,
       }),
     })
   }
