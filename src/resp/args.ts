@@ -154,19 +154,27 @@ export class Args {
   }
 }
 
+const SCRATCH_BYTES = 4096
+/** A scratch buffer that a huge request has grown is given back from this size on. */
+const SCRATCH_BYTES_KEPT = 1024 * 1024
+/** Offsets of arguments have 31 bits. */
+const REQUEST_BYTES_MAX = 2 ** 31 - 1
+
 /** Builds an argument view in a scratch buffer, for calls that do not come as bytes (scripts, in-process, replay). */
 export class ArgsBuilder {
   readonly args: Args = new Args()
   private at = 0
 
   constructor() {
-    this.args.buffer = Buffer.allocUnsafeSlow(4096)
+    this.args.buffer = Buffer.allocUnsafeSlow(SCRATCH_BYTES)
   }
 
   /** Starts a new request. */
   clear(): void {
-    this.args.count = 0
+    const { args } = this
+    args.count = 0
     this.at = 0
+    if (args.buffer.length > SCRATCH_BYTES_KEPT) args.buffer = Buffer.allocUnsafeSlow(SCRATCH_BYTES)
   }
 
   /** Adds a byte string; chars must be 0–255. */
@@ -201,8 +209,11 @@ export class ArgsBuilder {
   private room(bytes: number): void {
     const args = this.args
     args.reserve(args.count + 1)
-    if (this.at + bytes <= args.buffer.length) return
-    const grown = Buffer.allocUnsafeSlow(Math.max(args.buffer.length * 2, this.at + bytes))
+    const needed = this.at + bytes
+    if (needed <= args.buffer.length) return
+    // As for an array that would be too long.
+    if (needed > REQUEST_BYTES_MAX) throw new RangeError('Invalid request length')
+    const grown = Buffer.allocUnsafeSlow(Math.min(Math.max(args.buffer.length * 2, needed), REQUEST_BYTES_MAX))
     args.buffer.copy(grown, 0, 0, this.at)
     args.buffer = grown
   }

@@ -18,6 +18,7 @@ import { createRegisterFunction, type Registry } from './function-registration.t
 import { first, restoreHostCalls } from './lua/call.ts'
 import { type CompiledChunk, type CompileOptions, compile } from './lua/compile.ts'
 import { LuaCompileError } from './lua/lexer.ts'
+import { allowance, scriptMemory } from './lua/memory.ts'
 import { hooks, libraryDepth } from './lua/runtime.ts'
 import { createGlobals, sealGlobals, sealStrictly } from './lua/sandbox.ts'
 import { LuaTable } from './lua/table.ts'
@@ -93,6 +94,7 @@ export class FunctionEngine {
     const startMs = performance.now()
     this.prepare(this.loadGlobals, () => {
       if (limitMs > 0 && performance.now() - startMs > limitMs) throw new ScriptAborted('ERR FUNCTION LOAD timeout')
+      scriptMemory.look()
       return LOAD_TICK_STEPS
     })
     this.registry = functions
@@ -116,10 +118,15 @@ export class FunctionEngine {
       value = first(fn.callback(new LuaTable(keys), new LuaTable(argv)))
     } catch (error) {
       restoreHostCalls(0)
-      replyFailure(error, failureText(error, fn.name, CHUNK_NAME), reply, this.host)
+      this.fail(error, fn, reply)
       return
     }
-    replyLuaValue(value, reply, this.host)
+    const aborted = replyLuaValue(value, reply, this.host)
+    if (aborted !== null) this.fail(aborted, fn, reply)
+  }
+
+  private fail(error: unknown, fn: LibraryFunction, reply: ReplySink): void {
+    replyFailure(error, failureText(error, fn.name, CHUNK_NAME), reply, this.host)
   }
 
   private log(level: number, text: string): void {
@@ -141,5 +148,7 @@ export class FunctionEngine {
     hooks.globals = globals
     hooks.stringMethods = this.stringMethods
     hooks.tick = tick
+    allowance.tick = tick
+    scriptMemory.begin()
   }
 }

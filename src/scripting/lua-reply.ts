@@ -5,12 +5,15 @@
  */
 
 import type { ReplySink } from '../resp/reply.ts'
+import { chargeQuietly } from './lua/memory.ts'
 import { LuaTable } from './lua/table.ts'
-import { LuaError, type LuaValue } from './lua/value.ts'
+import { LuaError, type LuaValue, ScriptAborted } from './lua/value.ts'
 
 /** Levels of nesting that Redis can reply before Lua's C stack is used up; deeper values become an error. */
 const NESTING_MAX = 7995
 const TOO_DEEP = 'ERR reached lua stack limit'
+/** What an element of a reply takes, roughly. */
+const ELEMENT_BYTES = 8
 const INT64_MIN_VALUE = -(2n ** 63n)
 
 interface Level {
@@ -27,8 +30,23 @@ export interface ReplyHost {
   errorReplied(text: string, isCounted: boolean): void
 }
 
-/** Replies a Lua value. */
-export function replyLuaValue(value: LuaValue, reply: ReplySink, host: ReplyHost): void {
+/**
+ * Replies a Lua value. A small value may make a reply without end, as a table may be in it any number of times: returns
+ * what ends the script then, or null.
+ */
+export function replyLuaValue(value: LuaValue, reply: ReplySink, host: ReplyHost): ScriptAborted | null {
+  const mark = reply.position()
+  try {
+    writeLuaValue(value, reply, host)
+    return null
+  } catch (error) {
+    if (!(error instanceof ScriptAborted)) throw error
+    reply.takeBack(mark)
+    return error
+  }
+}
+
+function writeLuaValue(value: LuaValue, reply: ReplySink, host: ReplyHost): void {
   const levels: Level[] = []
   open(value, reply, host, levels)
   while (levels.length > 0) {
@@ -47,6 +65,7 @@ export function replyLuaValue(value: LuaValue, reply: ReplySink, host: ReplyHost
 function open(value: LuaValue, reply: ReplySink, host: ReplyHost, levels: Level[]): void {
   switch (typeof value) {
     case 'string':
+      chargeQuietly(value.length)
       reply.bulkText(value)
       return
     case 'number':
@@ -75,6 +94,7 @@ function openTable(table: LuaTable, reply: ReplySink, host: ReplyHost, levels: L
   const { arr } = table
   const gap = arr.indexOf(undefined)
   const count = gap < 0 ? arr.length : gap
+  chargeQuietly((count + 1) * ELEMENT_BYTES)
   reply.array(count)
   levels.push({ values: arr, count, next: 0 })
 }

@@ -9,6 +9,7 @@ import type { ReplySink } from '../resp/reply.ts'
 import { first, limitReached, restoreHostCalls } from './lua/call.ts'
 import { type CompiledChunk, compile } from './lua/compile.ts'
 import { toText } from './lua/lib-base.ts'
+import { allowance, scriptMemory } from './lua/memory.ts'
 import { hooks } from './lua/runtime.ts'
 import { createGlobals, sealGlobals } from './lua/sandbox.ts'
 import { LuaTable } from './lua/table.ts'
@@ -40,6 +41,7 @@ export interface EngineHost extends ScriptHost, ReplyHost {
 
 export class ScriptEngine {
   private readonly host: EngineHost
+  private readonly tick: () => number
   private readonly globals: LuaTable
   private readonly stringMethods: LuaTable
   private readonly scripts = new Map<string, Script>()
@@ -51,6 +53,7 @@ export class ScriptEngine {
 
   constructor(host: EngineHost) {
     this.host = host
+    this.tick = () => host.tick()
     this.globals = createGlobals((source, chunkName) => {
       const chunk = this.compile(source, chunkName)
       return (...args) => chunk(this.keys, this.argv, args)
@@ -91,6 +94,7 @@ export class ScriptEngine {
     const known = this.find(sha)
     if (known !== null) return known
     const { flags, body } = parseShebang(source)
+    scriptMemory.begin()
     const script: Script = { sha, source, flags, chunk: this.compile(body, CHUNK_NAME) }
     this.scripts.set(sha, script)
     this.sourceBytes += source.length
@@ -119,7 +123,9 @@ export class ScriptEngine {
   run(script: Script, keys: LuaValue[], argv: LuaValue[], reply: ReplySink): void {
     this.keys = new LuaTable(keys)
     this.argv = new LuaTable(argv)
-    hooks.tick = () => this.host.tick()
+    hooks.tick = this.tick
+    allowance.tick = this.tick
+    scriptMemory.begin()
     hooks.globals = this.globals
     hooks.stringMethods = this.stringMethods
     let value: LuaValue
@@ -127,10 +133,15 @@ export class ScriptEngine {
       value = first(script.chunk(this.keys, this.argv, NO_RESULTS))
     } catch (error) {
       restoreHostCalls(0)
-      replyFailure(error, failureText(error, script.sha, CHUNK_NAME), reply, this.host)
+      this.fail(error, script, reply)
       return
     }
-    replyLuaValue(value, reply, this.host)
+    const aborted = replyLuaValue(value, reply, this.host)
+    if (aborted !== null) this.fail(aborted, script, reply)
+  }
+
+  private fail(error: unknown, script: Script, reply: ReplySink): void {
+    replyFailure(error, failureText(error, script.sha, CHUNK_NAME), reply, this.host)
   }
 
   private compile(source: string, chunkName: string): CompiledChunk {

@@ -10,8 +10,9 @@
 import { formatDouble } from '../bytes/double.ts'
 import { type Mark, ReplySink } from '../resp/reply.ts'
 import type { Arena, Ref } from '../storage/arena.ts'
+import { allowance, CHARGED_BYTES, CHARGED_MASK, FREE_CHARS_MAX, scriptMemory, TABLE_BYTES } from './lua/memory.ts'
 import { LuaTable } from './lua/table.ts'
-import type { LuaValue } from './lua/value.ts'
+import { type LuaValue, ScriptAborted } from './lua/value.ts'
 
 const Shape = { List: 0, Map: 1, Set: 2 } as const
 type Shape = (typeof Shape)[keyof typeof Shape]
@@ -30,6 +31,8 @@ const DEPTH_SPAN = 1024
 export class ScriptSink extends ReplySink {
   /** Whether the reply is an error. */
   isError: boolean = false
+  /** Why the script has to end: there was no memory for the whole reply. A command cannot be left in its midst. */
+  overflow: ScriptAborted | null = null
   private readonly arena: Arena
   private result: LuaValue = undefined
   private hasResult: boolean = false
@@ -43,6 +46,7 @@ export class ScriptSink extends ReplySink {
   /** Prepares for the next reply. */
   reset(): void {
     this.isError = false
+    this.overflow = null
     this.result = undefined
     this.hasResult = false
     if (this.frames.length > 0) this.frames.length = 0
@@ -64,13 +68,16 @@ export class ScriptSink extends ReplySink {
   }
 
   bulk(source: Uint8Array, start: number, length: number): void {
+    if (length > FREE_CHARS_MAX && !this.hasRoom(length)) return
     const view = source instanceof Buffer ? source : Buffer.from(source.buffer, source.byteOffset, source.length)
     this.add(view.latin1Slice(start, start + length))
   }
 
   bulkRef(ref: Ref): void {
     const start = this.arena.offset(ref)
-    this.add(this.arena.segment(ref).latin1Slice(start, start + this.arena.length(ref)))
+    const length = this.arena.length(ref)
+    if (length > FREE_CHARS_MAX && !this.hasRoom(length)) return
+    this.add(this.arena.segment(ref).latin1Slice(start, start + length))
   }
 
   bulkInteger(value: number): void {
@@ -165,11 +172,26 @@ export class ScriptSink extends ReplySink {
   }
 
   private open(shape: Shape, count: number): void {
+    if (!this.hasRoom(TABLE_BYTES)) return
     if (count === 0) this.add(fold(shape, []))
     else this.frames.push({ shape, items: [], remaining: count })
   }
 
+  /** Whether there is memory for so much more; once there is not, the rest of the reply is dropped. */
+  private hasRoom(bytes: number): boolean {
+    allowance.left -= bytes
+    if (allowance.left >= 0) return true
+    try {
+      if (this.overflow === null) scriptMemory.look()
+    } catch (error) {
+      if (!(error instanceof ScriptAborted)) throw error
+      this.overflow = error
+    }
+    return this.overflow === null
+  }
+
   private add(value: LuaValue): void {
+    if (this.overflow !== null) return
     let current = value
     for (;;) {
       const { frames } = this
@@ -180,6 +202,7 @@ export class ScriptSink extends ReplySink {
       }
       const frame = frames[frames.length - 1]!
       frame.items.push(current)
+      if ((frame.items.length & CHARGED_MASK) === 0 && !this.hasRoom(CHARGED_BYTES)) return
       if (--frame.remaining > 0) return
       frames.pop()
       current = fold(frame.shape, frame.items)

@@ -24,6 +24,7 @@ import {
 } from '../../resp/errors.ts'
 import type { ReplySink } from '../../resp/reply.ts'
 import { type FoundFunction, FunctionLibraries } from '../../scripting/function-libraries.ts'
+import { allowance, Room, scriptMemory } from '../../scripting/lua/memory.ts'
 import { type LuaValue, ScriptAborted } from '../../scripting/lua/value.ts'
 import type { EngineHost, Script } from '../../scripting/script-engine.ts'
 import { ScriptEngine } from '../../scripting/script-engine.ts'
@@ -38,6 +39,8 @@ import { Command } from '../registry.ts'
 export const FIRST_KEY = 3
 /** Steps of a script between two looks at the clock. */
 const TICK_STEPS = 10_000
+/** The same when the script holds much memory. */
+const TICK_STEPS_SCARCE = 1000
 /** Commands of a script between two looks at the clock: one counts for many steps. */
 const TICK_CALLS = 500
 /** A command that is not brief counts for so many: its time grows with what it works on. */
@@ -192,7 +195,7 @@ export class ScriptRunner implements EngineHost {
     const { args } = this.args
     const command = handle instanceof Command ? handle : this.find()
     this.callsLeft -= command !== null && !command.isBrief ? SLOW_CALL_WEIGHT : 1
-    if (this.callsLeft < 0) {
+    if (this.callsLeft < 0 || allowance.left < 0) {
       this.callsLeft = TICK_CALLS
       this.tick()
     }
@@ -203,6 +206,11 @@ export class ScriptRunner implements EngineHost {
     else if (this.replication === REPL_ALL) ctx.server.call(ctx.session, command, args, sink)
     else this.callUnrecorded(command)
     this.hasFailed = sink.isError
+    const { overflow } = sink
+    if (overflow !== null) {
+      sink.reset()
+      throw overflow
+    }
     return sink.take()
   }
 
@@ -231,7 +239,7 @@ export class ScriptRunner implements EngineHost {
   tick(): number {
     this.services.poll(this)
     if (this.isKilled) throw new ScriptAborted('ERR Script killed by user with SCRIPT KILL...')
-    return TICK_STEPS
+    return scriptMemory.look() === Room.Ample ? TICK_STEPS : TICK_STEPS_SCARCE
   }
 
   private refuse(command: Command | null, refusal: ReplyError): void {

@@ -3,12 +3,15 @@
  * and can be cached.
  */
 
+import { limitReached } from './call.ts'
 import { generate } from './generator.ts'
+import { LuaCompileError } from './lexer.ts'
+import { NO_MEMORY } from './memory.ts'
 import { parseChunk } from './parser.ts'
 import { SOURCE_PREFIX } from './position.ts'
 import { HELPERS } from './runtime.ts'
 import type { LuaTable } from './table.ts'
-import type { LuaResult, LuaValue } from './value.ts'
+import { type LuaResult, type LuaValue, ScriptAborted } from './value.ts'
 
 export interface CompileOptions {
   /** How positions name the chunk: `user_script` in `user_script:1: …`. */
@@ -38,6 +41,16 @@ function sourceName(chunkName: string): string {
 
 /** Compiles a chunk. Throws `LuaCompileError`. */
 export function compile(source: string, options: CompileOptions): CompiledChunk {
+  try {
+    return compileChunk(source, options)
+  } catch (error) {
+    const limit = error instanceof ScriptAborted ? NO_MEMORY : limitReached(error)
+    if (limit === null) throw error
+    throw new LuaCompileError(limit)
+  }
+}
+
+function compileChunk(source: string, options: CompileOptions): CompiledChunk {
   const chunk = parseChunk(source, options.chunkName)
   const { globals } = chunk
   const isCoroutineMode = globals.has('coroutine') || globals.has('_G')

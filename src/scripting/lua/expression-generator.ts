@@ -516,14 +516,14 @@ export abstract class ExpressionGenerator {
     const typeB = this.analysis.typeOf(right)
     if (typeA === 's' && typeB === 's') {
       const code = this.expression(left)
-      return `(${code}+${this.expression(right)})`
+      return `${this.use('$jo')}(${code}+${this.expression(right)})`
     }
     const { before, a, b } = this.operands(left, right, true)
     const tests: string[] = []
     if (typeA !== 's') tests.push(`typeof ${a}==='string'`)
     if (typeB !== 's') tests.push(`typeof ${b}==='string'`)
     const slow = `${this.newline(line)}${this.use('$cat')}(${a},${b},${this.describe(left)},${this.describe(right)})`
-    return `(${before}${tests.join('&&')}?${a}+${b}:${slow})`
+    return `(${before}${tests.join('&&')}?${this.use('$jo')}(${a}+${b}):${slow})`
   }
 
   protected comparison(operator: string, left: Expression, right: Expression, line: number): string {

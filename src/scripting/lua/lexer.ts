@@ -6,6 +6,7 @@
  * leave their value in `text` / `number`.
  */
 
+import { chargeQuietly } from './memory.ts'
 import { parseNumber } from './number-format.ts'
 
 export const Token = {
@@ -112,6 +113,11 @@ const BACKSLASH = 92
 const MINUS = 45
 const DOT = 46
 
+/** What a token takes as a part of the tree and of the generated text, roughly. */
+const TOKEN_BYTES = 1024
+/** Tokens are charged for in so many at a time. */
+const COUNT_MASK = 0xfff
+
 export class Lexer {
   /** Kind of the current token. */
   kind: number = Token.Eof
@@ -132,6 +138,7 @@ export class Lexer {
   private aheadNumber = 0
   private aheadLine = 0
   private aheadStart = 0
+  private count = 0
 
   /** `chunkName` is what stands in front of positions, such as `user_script`. */
   constructor(source: string, chunkName: string) {
@@ -141,6 +148,7 @@ export class Lexer {
 
   next(): void {
     this.lastLine = this.line
+    if ((++this.count & COUNT_MASK) === 0) chargeQuietly((COUNT_MASK + 1) * TOKEN_BYTES)
     if (this.aheadKind >= 0) {
       this.kind = this.aheadKind
       this.text = this.aheadText

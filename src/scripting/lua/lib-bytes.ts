@@ -5,6 +5,7 @@
  * to escape, and the result is flat.
  */
 
+import { charge, FREE_CHARS_MAX } from './memory.ts'
 import { LuaError } from './value.ts'
 
 /** All one-byte strings by byte value. */
@@ -59,6 +60,7 @@ export class ByteWriter {
 
   /** The text from the start, which is also the new start. */
   finish(): string {
+    if (this.length > FREE_CHARS_MAX) charge(this.length)
     const text = this.bytes.latin1Slice(0, this.length)
     this.length = 0
     if (this.bytes.length > BUFFER_BYTES_KEPT) this.bytes = Buffer.allocUnsafeSlow(BUFFER_BYTES)
@@ -67,6 +69,7 @@ export class ByteWriter {
 
   private grow(needed: number): void {
     if (needed > TEXT_BYTES_MAX) throw new LuaError('not enough memory')
+    charge(needed)
     const grown = Buffer.allocUnsafeSlow(Math.min(2 * needed, TEXT_BYTES_MAX))
     this.bytes.copy(grown, 0, 0, this.length)
     this.bytes = grown

@@ -11,6 +11,7 @@ import { NESTING_MAX } from './lib-arguments.ts'
 import { sliceName } from './lib-bytes.ts'
 import { CJSON_NULL } from './lib-cjson-encode.ts'
 import { type ScanEnd, scanNumber } from './lib-cjson-number.ts'
+import { CHARGED_BYTES, CHARGED_MASK, charge, TABLE_BYTES } from './memory.ts'
 import { LuaTable } from './table.ts'
 import { type LuaError, type LuaValue, libError } from './value.ts'
 
@@ -137,6 +138,7 @@ export class JsonDecoder {
         if (this.peek() !== 0x3a) throw this.unexpected('colon')
         this.at++
         hash.set(key, this.value())
+        if ((hash.size & CHARGED_MASK) === 0) charge(CHARGED_BYTES)
         code = this.peek()
         if (code === 0x7d) break
         if (code !== 0x2c) throw this.unexpected('comma or object end')
@@ -155,6 +157,7 @@ export class JsonDecoder {
     if (this.peek() !== 0x5d) {
       for (;;) {
         values.push(this.value())
+        if ((values.length & CHARGED_MASK) === 0) charge(CHARGED_BYTES)
         const code = this.peek()
         if (code === 0x5d) break
         if (code !== 0x2c) throw this.unexpected('comma or array end')
@@ -170,6 +173,7 @@ export class JsonDecoder {
   private descend(): void {
     this.at++
     this.depth++
+    charge(TABLE_BYTES)
     if (this.depth > this.maxDepth || this.depth > NESTING_MAX)
       throw this.fail(`Found too many nested data structures (${this.depth}) at character ${this.at}`)
   }

@@ -7,6 +7,7 @@
 
 import { NESTING_MAX } from './lib-arguments.ts'
 import { bytesToFloat, sliceName } from './lib-bytes.ts'
+import { CHARGED_BYTES, CHARGED_MASK, charge, TABLE_BYTES } from './memory.ts'
 import { LuaTable } from './table.ts'
 import { LuaError, type LuaResult, type LuaValue, libError } from './value.ts'
 
@@ -147,16 +148,22 @@ export class Unpacker {
 
   private array(count: number): LuaTable {
     if (++this.depth > NESTING_MAX) throw this.fail('stack overflow (in function mp_decode_to_lua_array)')
+    charge(TABLE_BYTES)
     const values: LuaValue[] = []
-    for (let i = 0; i < count; i++) values.push(this.value())
+    for (let i = 0; i < count; i++) {
+      values.push(this.value())
+      if ((i & CHARGED_MASK) === CHARGED_MASK) charge(CHARGED_BYTES)
+    }
     this.depth--
     return LuaTable.fromList(values)
   }
 
   private map(count: number): LuaTable {
     if (++this.depth > NESTING_MAX) throw this.fail(TOO_MANY_RESULTS)
+    charge(TABLE_BYTES)
     const table = new LuaTable()
     for (let i = 0; i < count; i++) {
+      if ((i & CHARGED_MASK) === CHARGED_MASK) charge(CHARGED_BYTES)
       const key = this.key()
       const value = this.value()
       if (typeof key === 'string') table.setString(key, value)

@@ -5,9 +5,11 @@ import { type BuiltinInfo, describeBuiltin } from './builtins.ts'
 import { first, nested } from './call.ts'
 import { numberToString } from './number-format.ts'
 import { type Capture, compilePattern, compileUnanchored, type LuaPattern, type Match } from './patterns.ts'
+import { charge } from './memory.ts'
 import { index } from './runtime.ts'
 import { format } from './string-format.ts'
 import { LuaTable } from './table.ts'
+import { TextBuilder } from './text-builder.ts'
 import {
   argumentError,
   LuaError,
@@ -21,6 +23,8 @@ import {
 
 /** Length of the longest string that V8 can hold. */
 const STRING_BYTES_MAX = 536_870_888
+/** Longer strings are changed byte by byte in a buffer: in pieces of text they would take many times their length. */
+const TEXT_CHARS_MAX = 4096
 
 /** A library function; errors name it by `name`, which has a colon in front for a method call. */
 type Implementation = (args: readonly LuaValue[], name: string) => LuaResult
@@ -73,22 +77,42 @@ const char: Implementation = (args, name) => {
 }
 
 // Only ASCII letters change: JavaScript's own functions would also change bytes above 127.
-const lower: Implementation = (args, name) =>
-  stringArg(args, 0, name).replace(/[A-Z]+/g, (letters) => letters.toLowerCase())
+const lower: Implementation = (args, name) => {
+  const s = stringArg(args, 0, name)
+  if (s.length > TEXT_CHARS_MAX) return changeCase(s, 0x41)
+  return s.replace(/[A-Z]+/g, (letters) => letters.toLowerCase())
+}
 
-const upper: Implementation = (args, name) =>
-  stringArg(args, 0, name).replace(/[a-z]+/g, (letters) => letters.toUpperCase())
+const upper: Implementation = (args, name) => {
+  const s = stringArg(args, 0, name)
+  if (s.length > TEXT_CHARS_MAX) return changeCase(s, 0x61)
+  return s.replace(/[a-z]+/g, (letters) => letters.toUpperCase())
+}
+
+/** Changes the case of the 26 letters from `first` on. */
+function changeCase(s: string, first: number): string {
+  const bytes = bytesOf(s)
+  for (let i = 0; i < bytes.length; i++) if (bytes[i]! >= first && bytes[i]! < first + 26) bytes[i]! ^= 0x20
+  return bytes.latin1Slice(0, s.length)
+}
+
+function bytesOf(s: string): Buffer {
+  charge(s.length)
+  return Buffer.from(s, 'latin1')
+}
 
 const rep: Implementation = (args, name) => {
   const s = stringArg(args, 0, name)
   const n = integerArg(args, 1, name)
   if (n <= 0 || s === '') return ''
   if (s.length * n > STRING_BYTES_MAX) throw new LuaError('not enough memory')
+  charge(s.length * n)
   return s.repeat(n)
 }
 
 const reverse: Implementation = (args, name) => {
   const s = stringArg(args, 0, name)
+  if (s.length > TEXT_CHARS_MAX) return bytesOf(s).reverse().latin1Slice(0, s.length)
   let text = ''
   for (let i = s.length - 1; i >= 0; i--) text += s[i]
   return text
@@ -173,7 +197,7 @@ const gsub: Implementation = (args, name) => {
 }
 
 function substitute(s: string, pattern: LuaPattern, replace: Replacer, max: number): [string, number] {
-  let out = ''
+  const out = new TextBuilder()
   let copied = 0
   let from = 0
   let count = 0
@@ -183,8 +207,8 @@ function substitute(s: string, pattern: LuaPattern, replace: Replacer, max: numb
     const { start, end } = found
     count++
     const text = replace(s.substring(start, end), found)
-    if (start > copied) out += s.substring(copied, start)
-    out += text
+    if (start > copied) out.add(s.substring(copied, start))
+    out.add(text)
     copied = end
     if (end > start) from = end
     else {
@@ -193,7 +217,9 @@ function substitute(s: string, pattern: LuaPattern, replace: Replacer, max: numb
     }
     if (from > s.length || pattern.isAnchored) break
   }
-  return [copied === 0 && out === '' ? s : out + s.substring(copied), count]
+  if (count === 0) return [s, 0]
+  out.add(s.substring(copied))
+  return [out.finish(), count]
 }
 
 function replacer(args: readonly LuaValue[], name: string): Replacer {

@@ -12,6 +12,7 @@ import { checkNumber, checkString, optionalInteger, STACK_SLOTS_MAX } from './li
 import { BYTE_STRINGS, bytesToFloat, floatToBytes, reverseBytes } from './lib-bytes.ts'
 import { parseNumber } from './number-format.ts'
 import { LuaTable } from './table.ts'
+import { TextBuilder } from './text-builder.ts'
 import { argumentError, type LuaResult, type LuaValue, libError } from './value.ts'
 
 /** Largest `n` of `i[n]`, in bytes. */
@@ -39,27 +40,28 @@ function pack(args: readonly LuaValue[]): string {
   // The C code pushes a nil after the arguments: a missing argument is reported as nil, not as "no value".
   const values = [...args, undefined]
   let index = 2
-  let out = ''
+  const out = new TextBuilder()
   while (format.next()) {
-    out += '\0'.repeat(format.padding(out.length))
+    const padding = format.padding(out.length)
+    if (padding > 0) out.add('\0'.repeat(padding))
     switch (format.option) {
       case 'x':
-        out += '\0'
+        out.add('\0')
         break
       case 'f':
       case 'd':
-        out += packFloat(checkNumber(values, index++, 'pack'), format)
+        out.add(packFloat(checkNumber(values, index++, 'pack'), format))
         break
       case 'c':
       case 's':
-        out += packString(checkString(values, index++, 'pack'), index, format)
+        out.add(packString(checkString(values, index++, 'pack'), index, format))
         break
       default:
-        if (format.isInteger()) out += packInteger(checkNumber(values, index++, 'pack'), format)
+        if (format.isInteger()) out.add(packInteger(checkNumber(values, index++, 'pack'), format))
         else format.control()
     }
   }
-  return out
+  return out.finish()
 }
 
 function packFloat(value: number, format: Format): string {

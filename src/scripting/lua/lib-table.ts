@@ -6,6 +6,7 @@ import { callValue, first, nested } from './call.ts'
 import { numberToString } from './number-format.ts'
 import { lessThanFromHost, rawSetFromHost } from './runtime.ts'
 import { LuaTable } from './table.ts'
+import { TextBuilder } from './text-builder.ts'
 import { hostError, type LuaFunction, type LuaValue, libError, NO_RESULTS, typeName } from './value.ts'
 
 const insert: LuaFunction = (...args) => {
@@ -59,15 +60,15 @@ const concat: LuaFunction = (...args) => {
   const separator = args[1] === undefined ? '' : stringArg(args, 1, 'concat')
   const from = optionalInteger(args, 2, 'concat', 1)
   const to = args[3] === undefined ? table.arr.length : integerArg(args, 3, 'concat')
-  let text = ''
+  const text = new TextBuilder()
   for (let i = from; i <= to; i++) {
     const value = table.getNumber(i)
-    if (typeof value === 'string') text += value
-    else if (typeof value === 'number') text += numberToString(value)
+    if (typeof value === 'string') text.add(value)
+    else if (typeof value === 'number') text.add(numberToString(value))
     else throw libError(`invalid value (${typeName(value)}) at index ${i} in table for 'concat'`)
-    if (i < to) text += separator
+    if (i < to && separator !== '') text.add(separator)
   }
-  return text
+  return text.finish()
 }
 
 const getn: LuaFunction = (...args) => tableArg(args, 0, 'getn').arr.length

@@ -8,6 +8,7 @@
 
 import { callValue, first, metamethod } from './call.ts'
 import { $gc, $mk } from './coroutine.ts'
+import { charge, FREE_CHARS_MAX } from './memory.ts'
 import { numberToString, parseNumber } from './number-format.ts'
 import { LuaTable } from './table.ts'
 import {
@@ -301,11 +302,20 @@ function $len(value: LuaValue, description: string): LuaValue {
 function $cat(a: LuaValue, b: LuaValue, left: string, right: string): LuaValue {
   const isTextA = typeof a === 'string' || typeof a === 'number'
   if (isTextA && (typeof b === 'string' || typeof b === 'number')) {
-    return (typeof a === 'string' ? a : numberToString(a)) + (typeof b === 'string' ? b : numberToString(b))
+    return $jo((typeof a === 'string' ? a : numberToString(a)) + (typeof b === 'string' ? b : numberToString(b)))
   }
   const handler = metamethod(a, '__concat') ?? metamethod(b, '__concat')
   if (handler !== undefined) return first(callValue(handler, a, b))
   throw isTextA ? typeError('concatenate', b, right) : typeError('concatenate', a, left)
+}
+
+/**
+ * A string that was put together. Its memory is taken when it is first looked into, which nobody notices: so it is
+ * charged for now.
+ */
+function $jo(text: string): string {
+  if (text.length > FREE_CHARS_MAX) charge(text.length)
+  return text
 }
 
 /** `a == b` for values that are not identical. */
@@ -476,6 +486,7 @@ const $k = (): number => hooks.tick()
 
 /** Everything compiled code may refer to, by the name it uses. */
 export const HELPERS = {
+  $jo,
   $D: libraryDepth,
   $E: NO_RESULTS,
   $T: LuaTable,

@@ -1,6 +1,7 @@
 /** `string.format`. Source: lstrlib.c str_format, and printf for the conversions. */
 
 import { numberArg, stringArg } from './args.ts'
+import { charge, FREE_CHARS_MAX } from './memory.ts'
 import { formatE, formatF, formatG, formatNonFinite } from './number-format.ts'
 import { argumentError, type LuaValue, libError } from './value.ts'
 
@@ -18,7 +19,11 @@ export function format(args: readonly LuaValue[], name: string): string {
   let argument = 0
   for (;;) {
     const at = template.indexOf('%', from)
-    if (at < 0) return out + template.slice(from)
+    if (at < 0) {
+      out += template.slice(from)
+      if (out.length > FREE_CHARS_MAX) charge(out.length)
+      return out
+    }
     out += template.slice(from, at)
     if (template[at + 1] === '%') {
       out += '%'
