@@ -1,6 +1,7 @@
 /**
  * Removal of equal entries from a range of packed entries, in place and in one pass. Shared by both forms of a list.
  */
+import { parseSafeInteger } from '../bytes/integer.ts'
 import type { Ref } from '../storage/arena.ts'
 import type { PackedCursor } from '../storage/packed.ts'
 
@@ -38,7 +39,7 @@ export class EqualRemoval {
     this.compact(end, limit, source, from, length)
   }
 
-  /** Removes the last `limit` equal entries. */
+  /** Removes the last `limit` equal entries. Looks no further than the last of them: queues are read at their tails. */
   fromTail(
     ref: Ref,
     begin: number,
@@ -49,11 +50,18 @@ export class EqualRemoval {
     length: number,
   ): void {
     const cursor = this.cursor
+    const wanted = parseSafeInteger(source, from, length)
     cursor.openRange(ref, begin, end)
+    cursor.toEnd()
     let equal = 0
-    while (cursor.find(source, from, length, 1)) equal++
-    cursor.openRange(ref, begin, end)
-    for (let kept = equal - limit; kept > 0; kept--) cursor.find(source, from, length, 1)
+    let first = end
+    while (equal < limit && cursor.retreat()) {
+      const isEqual = cursor.isInteger ? cursor.integer === wanted : cursor.equals(source, from, length)
+      if (!isEqual) continue
+      equal++
+      first = cursor.position
+    }
+    cursor.openRange(ref, first, end)
     this.compact(end, limit, source, from, length)
   }
 
