@@ -102,12 +102,12 @@ function openTable(table: LuaTable, reply: ReplySink, host: ReplyHost, levels: L
 function openTagged(table: LuaTable, reply: ReplySink, host: ReplyHost, levels: Level[]): boolean {
   const err = table.getString('err')
   if (typeof err === 'string') {
-    replyError(withoutBreaks(err), reply, host, isCounted(table))
+    replyError(withoutBreaks(untilZero(err)), reply, host, isCounted(table))
     return true
   }
   const ok = table.getString('ok')
   if (typeof ok === 'string') {
-    reply.status(withoutBreaks(ok))
+    reply.status(withoutBreaks(untilZero(ok)))
     return true
   }
   const double = table.getString('double')
@@ -159,6 +159,12 @@ function replyError(text: string, reply: ReplySink, host: ReplyHost, isCounted: 
 /** Whether an error table is that of a command, which was counted when it failed. */
 function isCounted(table: LuaTable): boolean {
   return table.getString('ignore_error_stats_update') === true
+}
+
+/** Statuses and errors of scripts are C strings in Redis. */
+export function untilZero(text: string): string {
+  const zero = text.indexOf('\0')
+  return zero < 0 ? text : text.slice(0, zero)
 }
 
 function withoutBreaks(text: string): string {

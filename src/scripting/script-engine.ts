@@ -14,7 +14,7 @@ import { hooks } from './lua/runtime.ts'
 import { createGlobals, sealGlobals } from './lua/sandbox.ts'
 import { LuaTable } from './lua/table.ts'
 import { LuaError, type LuaValue, NO_RESULTS, ScriptAborted } from './lua/value.ts'
-import { errorTableText, type ReplyHost, replyFailure, replyLuaValue } from './lua-reply.ts'
+import { errorTableText, type ReplyHost, replyFailure, replyLuaValue, untilZero } from './lua-reply.ts'
 import { createRedisLibrary, type ScriptHost, sha1 } from './redis-library.ts'
 import { parseShebang } from './shebang.ts'
 
@@ -167,7 +167,7 @@ export function failureText(error: unknown, name: string, chunkName: string): st
 
 /** What ended a script, as an error with its code. Other exceptions than Lua's are thrown on. */
 export function raisedText(error: unknown): string {
-  if (error instanceof LuaError) return errorTableText(error) ?? `ERR ${errorText(error.value)}`
+  if (error instanceof LuaError) return untilZero(errorTableText(error) ?? `ERR ${errorText(error.value)}`)
   if (error instanceof ScriptAborted) return error.message
   const limit = limitReached(error)
   if (limit === null) throw error

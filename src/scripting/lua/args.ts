@@ -33,6 +33,17 @@ export function integerArg(args: readonly LuaValue[], i: number, name: string): 
   return Math.trunc(n)
 }
 
+/** Argument `i` as C's 32-bit int: the low bits of the integer (luaL_checkint). */
+export function intArg(args: readonly LuaValue[], i: number, name: string): number {
+  const n = integerArg(args, i, name)
+  return n === (n | 0) ? n : Number(BigInt.asIntN(32, BigInt(n)))
+}
+
+/** As `intArg`, or `fallback` when the argument is nil or missing. */
+export function optionalInt(args: readonly LuaValue[], i: number, name: string, fallback: number): number {
+  return args[i] === undefined ? fallback : intArg(args, i, name)
+}
+
 /** As `integerArg`, or `fallback` when the argument is nil or missing. */
 export function optionalInteger(args: readonly LuaValue[], i: number, name: string, fallback: number): number {
   return args[i] === undefined ? fallback : integerArg(args, i, name)

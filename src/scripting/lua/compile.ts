@@ -11,7 +11,7 @@ import { parseChunk } from './parser.ts'
 import { SOURCE_PREFIX } from './position.ts'
 import { HELPERS } from './runtime.ts'
 import type { LuaTable } from './table.ts'
-import { type LuaResult, type LuaValue, ScriptAborted } from './value.ts'
+import { type LuaFunction, type LuaResult, type LuaValue, ScriptAborted } from './value.ts'
 
 export interface CompileOptions {
   /** How positions name the chunk: `user_script` in `user_script:1: …`. */
@@ -66,6 +66,7 @@ function compileChunk(source: string, options: CompileOptions): CompiledChunk {
     values[count] = keys
     values[count + 1] = argv
     values[count + 2] = varargs
-    return run.apply(undefined, values)
+    const result = run.apply(undefined, values)
+    return isCoroutineMode ? (result as LuaFunction)() : result
   }
 }

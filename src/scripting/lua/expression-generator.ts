@@ -421,7 +421,7 @@ export abstract class ExpressionGenerator {
     if (value.isNumber) return `(-${value.code})`
     const t = this.temp()
     this.release()
-    const slow = `${this.use('$unm')}(${t},${this.describe(operand)})`
+    const slow = `${this.newline(line)}${this.use('$unm')}(${t},${this.describe(operand)})`
     return `(typeof(${t}=${value.code})==='number'?-${t}:${slow})`
   }
 

@@ -13,7 +13,8 @@
  * - `$1`, `$2` … are temporaries of the function; they are reserved as long as a half-built expression needs them.
  * - `var` for all variables that need not be fresh per loop round: it needs no checks for use before definition.
  *
- * In coroutine mode (scripts that can yield) functions are generators and every call is a `yield*`.
+ * In coroutine mode (scripts that can yield) functions are generators and every call is a `yield*`; the text returns the
+ * function to run.
  */
 
 import type {
@@ -81,7 +82,8 @@ class Generator extends ExpressionGenerator {
     const prologue = this.prologue() + (main.usesVararg ? 'var $v=$V;' : '')
     const counters = this.usesBudget ? `var $b=${FIRST_BUDGET},$d=0;` : ''
     const code = `"use strict";${counters}${prologue}${body}${fallThrough}`
-    const text = this.isCoroutineMode ? `return ${this.use('$mk')}(function*(){${code}})();` : code
+    // It is called from outside of the text: a function in between would count as a level of calls.
+    const text = this.isCoroutineMode ? `return ${this.use('$mk')}(function*(){${code}})` : code
     return { body: text, helpers: this.helpers, constants: this.constants }
   }
 
@@ -320,6 +322,8 @@ class Generator extends ExpressionGenerator {
       return `${target.variable.js}=${this.named(value, target.variable)};`
     }
     if (target.kind !== 'index') {
+      // `function f() … end` fails in its first line.
+      if (value.kind === 'function' && line === target.line) return `${this.use('$gw')}(${this.expression(value)});`
       const code = this.expression(value)
       return `${code};${this.newline(line)}${this.globalWrite()}`
     }
@@ -451,6 +455,7 @@ class Generator extends ExpressionGenerator {
   private iteratorLoop(s: Extract<Statement, { kind: 'genericFor' }>): string {
     const id = ++this.loopCount
     const [f, state, control, result] = [`$f${id}`, `$l${id}`, `$p${id}`, `$w${id}`]
+    const line = this.newline(s.line)
     let setup: string
     const last = s.values.at(-1)!
     if (s.values.length < 3 && isMulti(last)) {
@@ -471,7 +476,13 @@ class Generator extends ExpressionGenerator {
       fresh += `${this.declaration(variable)}=${value};`
     })
     const step = `${result}=${call};${control}=${result} instanceof Array?${result}[0]:${result};`
-    const body = `${this.budgetStep()}${step}if(${control}===undefined)break;${fresh}${this.block(s.body)}`
-    return `${setup}for(;;){${body}}`
+    const check = `if(${control}===undefined)break;`
+    if (this.line > s.line) {
+      // The call belongs to the first line of the expressions, so it has to stand before them.
+      const first = `$i${id}`
+      const head = `${line}for(var ${first}=true;;){${this.budgetStep()}if(!${first}){${step}${check}`
+      return `${head}}else{${first}=false;${setup}continue;}${fresh}${this.block(s.body)}}`
+    }
+    return `${line}${setup}for(;;){${this.budgetStep()}${step}${check}${fresh}${this.block(s.body)}}`
   }
 }

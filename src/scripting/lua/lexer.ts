@@ -186,7 +186,8 @@ export class Lexer {
   }
 
   error(problem: string, near: string | null): LuaCompileError {
-    const suffix = near === null ? '' : ` near '${near}'`
+    // What is near is printed as a C string, which ends at a zero byte.
+    const suffix = near === null ? '' : ` near '${near.split('\0', 1)[0]}'`
     return new LuaCompileError(`${this.chunkName}:${this.line}: ${problem}${suffix}`)
   }
 
@@ -194,15 +195,19 @@ export class Lexer {
     switch (this.kind) {
       case Token.Name:
         return this.text
-      case Token.String: {
-        const quote = this.source[this.start] ?? ''
-        return quote === '[' ? this.source.slice(this.start, this.pos) : quote + this.text + quote
-      }
+      case Token.String:
+        return this.describeString()
       case Token.Number:
         return this.source.slice(this.start, this.aheadKind >= 0 ? this.aheadStart : this.pos).trim()
       default:
         return tokenName(this.kind)
     }
+  }
+
+  /** A string token as messages show it: its value between its delimiters. */
+  private describeString(): string {
+    const mark = /^(?:["']|\[=*\[)/.exec(this.source.slice(this.start, this.start + 202))?.[0] ?? ''
+    return mark + this.text + mark.replaceAll('[', ']')
   }
 
   // A scanner is clearer in one switch than in pieces.

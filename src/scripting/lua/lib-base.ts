@@ -1,11 +1,11 @@
 /** The basic functions of Lua 5.1, as far as Redis' sandbox has them. Source: lbaselib.c; pcall: Redis script_lua.c. */
 
-import { anyArg, functionArg, integerArg, optionalInteger, stringArg, tableArg } from './args.ts'
+import { anyArg, functionArg, intArg, optionalInt, stringArg, tableArg } from './args.ts'
 import { describeBuiltin } from './builtins.ts'
 import { callValue, caughtValue, currentHostCalls, first, listOf, metamethod, restoreHostCalls } from './call.ts'
 import { numberToString, parseNumber } from './number-format.ts'
 import { positionPrefix } from './position.ts'
-import { hooks, rawSetFromHost } from './runtime.ts'
+import { hooks, index, rawSetFromHost } from './runtime.ts'
 import { LuaTable } from './table.ts'
 import {
   argumentError,
@@ -26,8 +26,9 @@ export type ChunkLoader = (source: string, chunkName: string) => LuaFunction
 
 /** Values that `unpack` returns at most: what Lua's C stack holds. */
 const UNPACK_MAX = 7999
-/** Length of the name of a chunk in messages (LUA_IDSIZE). */
+/** Length of the name of a chunk in messages (LUA_IDSIZE), and in those of the compiler (MAXSRC). */
 const CHUNK_ID_SIZE = 60
+const CHUNK_ID_SIZE_COMPILING = 80
 
 const addresses = new WeakMap<object, number>()
 let addressCount = 0
@@ -78,7 +79,7 @@ const luaAssert: LuaFunction = (...args) => {
 
 const luaError: LuaFunction = (...args) => {
   const value = args[0]
-  const level = optionalInteger(args, 1, 'error', 1)
+  const level = optionalInt(args, 1, 'error', 1)
   if ((typeof value !== 'string' && typeof value !== 'number') || level <= 0) {
     throw new LuaError(value, positionPrefix().line)
   }
@@ -108,9 +109,10 @@ function isReturnedError(result: unknown): result is LuaError {
 }
 
 function failed(value: LuaValue): LuaResult {
-  // Redis' own pcall: of an error table only its text is left.
-  const text = value instanceof LuaTable ? value.getString('err') : undefined
-  return [false, typeof text === 'string' ? text : value]
+  if (!(value instanceof LuaTable)) return [false, value]
+  // Redis' own pcall: of an error table only its text is left, else what was looked up comes as a third value.
+  const text = index(value, 'err')
+  return typeof text === 'string' || typeof text === 'number' ? [false, text] : [false, value, text]
 }
 
 function callPlain(fn: LuaFunction): LuaResult {
@@ -130,7 +132,7 @@ function luaXpcall(...args: LuaValue[]): LuaResult {
     return [true, ...listOf(result)]
   } catch (error) {
     restoreHostCalls(hostCalls)
-    return [false, ...listOf(callValue(args[1], caughtValue(error)))]
+    return [false, first(callValue(args[1], caughtValue(error)))]
   }
 }
 
@@ -147,7 +149,7 @@ const luaNext: LuaFunction = (...args) => {
 const luaPairs: LuaFunction = (...args) => [luaNext, tableArg(args, 0, 'pairs'), undefined]
 
 const ipairsStep: LuaFunction = (...args) => {
-  const i = integerArg(args, 1, 'ipairs') + 1
+  const i = intArg(args, 1, 'ipairs') + 1
   const value = tableArg(args, 0, 'ipairs').getNumber(i)
   return value === undefined ? NO_RESULTS : [i, value]
 }
@@ -156,7 +158,7 @@ const luaIpairs: LuaFunction = (...args) => [ipairsStep, tableArg(args, 0, 'ipai
 
 const luaSelect: LuaFunction = (...args) => {
   if (args[0] === '#') return args.length - 1
-  const n = integerArg(args, 0, 'select')
+  const n = intArg(args, 0, 'select')
   const count = args.length
   const from = n < 0 ? count + n : n > count ? count : n
   if (from < 1) throw argumentError(1, 'select', 'index out of range')
@@ -196,7 +198,7 @@ const luaSetmetatable: LuaFunction = (...args) => {
 }
 
 const luaTonumber: LuaFunction = (...args) => {
-  const base = optionalInteger(args, 1, 'tonumber', 10)
+  const base = optionalInt(args, 1, 'tonumber', 10)
   if (base === 10) {
     const value = anyArg(args, 0, 'tonumber')
     return typeof value === 'number' ? value : typeof value === 'string' ? parseNumber(value) : undefined
@@ -225,8 +227,8 @@ function parseInBase(text: string, base: number): number | undefined {
 
 const luaUnpack: LuaFunction = (...args) => {
   const table = tableArg(args, 0, 'unpack')
-  const from = optionalInteger(args, 1, 'unpack', 1)
-  const to = optionalInteger(args, 2, 'unpack', table.arr.length)
+  const from = optionalInt(args, 1, 'unpack', 1)
+  const to = optionalInt(args, 2, 'unpack', table.arr.length)
   if (from > to) return NO_RESULTS
   if (to - from >= UNPACK_MAX) throw libError('too many results to unpack')
   if (from === 1 && to === table.arr.length) return table.arr.slice()
@@ -260,27 +262,30 @@ const luaCollectgarbage: LuaFunction = (...args) => {
 }
 
 /** How messages name a chunk that `loadstring` was given, as luaO_chunkid. */
-export function chunkId(name: string): string {
-  if (name.startsWith('=')) return name.slice(1, CHUNK_ID_SIZE)
+function chunkId(name: string, size: number): string {
+  if (name.startsWith('=')) return name.slice(1, size)
   if (name.startsWith('@')) {
     const path = name.slice(1)
-    const room = CHUNK_ID_SIZE - 8
+    const room = size - 8
     return path.length > room ? `...${path.slice(path.length - room)}` : path
   }
   const end = name.search(/[\n\r]/)
-  const room = CHUNK_ID_SIZE - 17
+  const room = size - 17
   const line = end < 0 ? name : name.slice(0, end)
   if (end >= 0 || line.length > room) return `[string "${line.slice(0, room)}..."]`
   return `[string "${line}"]`
 }
 
-function loadText(load: ChunkLoader, source: string, chunkName: string): LuaResult {
+function loadText(load: ChunkLoader, source: string, name: string): LuaResult {
   // Bytecode is refused without a word.
   if (source.startsWith('\x1b')) return [undefined, 'attempt to load chunk with wrong mode']
+  const shortName = chunkId(name, CHUNK_ID_SIZE)
   try {
-    return load(source, chunkName)
+    return load(source, shortName)
   } catch (error) {
-    if (error instanceof Error && error.name === 'LuaCompileError') return [undefined, error.message]
+    if (error instanceof Error && error.name === 'LuaCompileError') {
+      return [undefined, chunkId(name, CHUNK_ID_SIZE_COMPILING) + error.message.slice(shortName.length)]
+    }
     throw error
   }
 }
@@ -296,14 +301,14 @@ function createLoad(load: ChunkLoader): LuaFunction {
       if (typeof piece !== 'string') return [undefined, 'reader function must return a string']
       source += piece
     }
-    return loadText(load, source, chunkId(name))
+    return loadText(load, source, name)
   }
 }
 
 function createLoadstring(load: ChunkLoader): LuaFunction {
   return (...args) => {
     const source = stringArg(args, 0, 'loadstring')
-    return loadText(load, source, chunkId(args[1] === undefined ? source : stringArg(args, 1, 'loadstring')))
+    return loadText(load, source, args[1] === undefined ? source : stringArg(args, 1, 'loadstring'))
   }
 }
 

@@ -1,6 +1,6 @@
 /** The `math` library. Source: lmathlib.c; the random generator: Redis rand.c. */
 
-import { integerArg, numberArg } from './args.ts'
+import { intArg, numberArg } from './args.ts'
 import { describeBuiltin } from './builtins.ts'
 import { $pn } from './runtime.ts'
 import { LuaTable } from './table.ts'
@@ -31,13 +31,13 @@ const random: LuaFunction = (...args) => {
     case 0:
       return r
     case 1: {
-      const high = integerArg(args, 0, 'random')
+      const high = intArg(args, 0, 'random')
       if (high < 1) throw argumentError(1, 'random', 'interval is empty')
       return Math.floor(r * high) + 1
     }
     case 2: {
-      const low = integerArg(args, 0, 'random')
-      const high = integerArg(args, 1, 'random')
+      const low = intArg(args, 0, 'random')
+      const high = intArg(args, 1, 'random')
       if (low > high) throw argumentError(2, 'random', 'interval is empty')
       return Math.floor(r * (high - low + 1)) + low
     }
@@ -47,7 +47,7 @@ const random: LuaFunction = (...args) => {
 }
 
 const randomseed: LuaFunction = (...args) => {
-  seed(integerArg(args, 0, 'randomseed'))
+  seed(intArg(args, 0, 'randomseed'))
   return []
 }
 
@@ -56,7 +56,11 @@ function unary(name: string, compute: (x: number) => number): LuaFunction {
 }
 
 function binary(name: string, compute: (x: number, y: number) => number): LuaFunction {
-  return (...args) => compute(numberArg(args, 0, name), numberArg(args, 1, name))
+  return (...args) => {
+    // The C compiler has the second argument checked first.
+    const y = numberArg(args, 1, name)
+    return compute(numberArg(args, 0, name), y)
+  }
 }
 
 /** C's fmod: the sign of the dividend. */
@@ -79,8 +83,8 @@ const frexp: LuaFunction = (...args) => {
 }
 
 const ldexp: LuaFunction = (...args) => {
+  const exponent = intArg(args, 1, 'ldexp')
   const x = numberArg(args, 0, 'ldexp')
-  const exponent = integerArg(args, 1, 'ldexp')
   // In two steps, so that the power itself neither overflows nor vanishes.
   const half = Math.trunc(Math.max(-2200, Math.min(2200, exponent)) / 2)
   return x * 2 ** half * 2 ** (Math.max(-2200, Math.min(2200, exponent)) - half)
@@ -118,7 +122,7 @@ export function createMathLib(): LuaTable {
     ['exp', unary('exp', Math.exp)],
     ['floor', floor],
     ['fmod', fmod],
-    ['mod', fmod],
+    ['mod', binary('mod', (x, y) => x % y)],
     ['ldexp', ldexp],
     ['log', unary('log', Math.log)],
     ['log10', unary('log10', Math.log10)],

@@ -1,11 +1,11 @@
 /** The `string` library without `string.format`. Source: lstrlib.c. */
 
-import { integerArg, optionalInteger, stringArg } from './args.ts'
+import { intArg, integerArg, optionalInteger, stringArg } from './args.ts'
 import { type BuiltinInfo, describeBuiltin } from './builtins.ts'
 import { first, nested } from './call.ts'
+import { charge } from './memory.ts'
 import { numberToString } from './number-format.ts'
 import { type Capture, compilePattern, compileUnanchored, type LuaPattern, type Match } from './patterns.ts'
-import { charge } from './memory.ts'
 import { index } from './runtime.ts'
 import { format } from './string-format.ts'
 import { LuaTable } from './table.ts'
@@ -69,7 +69,7 @@ const byte: Implementation = (args, name) => {
 const char: Implementation = (args, name) => {
   let text = ''
   for (let i = 0; i < args.length; i++) {
-    const code = integerArg(args, i, name)
+    const code = intArg(args, i, name)
     if (code < 0 || code > 255) throw argumentError(i + 1, name, 'invalid value')
     text += String.fromCharCode(code)
   }
@@ -103,7 +103,7 @@ function bytesOf(s: string): Buffer {
 
 const rep: Implementation = (args, name) => {
   const s = stringArg(args, 0, name)
-  const n = integerArg(args, 1, name)
+  const n = intArg(args, 1, name)
   if (n <= 0 || s === '') return ''
   if (s.length * n > STRING_BYTES_MAX) throw new LuaError('not enough memory')
   charge(s.length * n)
@@ -140,7 +140,8 @@ function find(args: readonly LuaValue[], name: string): Match | null {
 const luaFind: Implementation = (args, name) => {
   const pattern = args[1]
   // Unlike everywhere else, a closing parenthesis alone does not make a pattern here.
-  const isPlain = typeof pattern === 'string' && pattern.includes(')') && !/[\^$*+?.([%-]/.test(pattern)
+  // What stands behind a zero byte is not looked at here, but is searched for.
+  const isPlain = typeof pattern === 'string' && /[)\0]/.test(pattern) && !/^[^\0]*[\^$*+?.([%-]/.test(pattern)
   if (isPlain || (args[3] !== undefined && args[3] !== false)) return findPlain(args, name)
   const match = find(args, name)
   if (match === null) return undefined
@@ -191,7 +192,7 @@ const gsub: Implementation = (args, name) => {
   const s = stringArg(args, 0, name)
   const pattern = compilePattern(stringArg(args, 1, name))
   const replace = replacer(args, name)
-  const max = args[3] === undefined ? s.length + 1 : integerArg(args, 3, name)
+  const max = args[3] === undefined ? s.length + 1 : intArg(args, 3, name)
   if (typeof args[2] === 'string') return substitute(s, pattern, replace, max)
   return nested(() => substitute(s, pattern, replace, max))
 }

@@ -1,6 +1,6 @@
 /** The `table` library. Source: ltablib.c. All access is raw, as there; read-only tables refuse changes. */
 
-import { functionArg, integerArg, optionalInteger, stringArg, tableArg } from './args.ts'
+import { functionArg, intArg, optionalInt, stringArg, tableArg } from './args.ts'
 import { describeBuiltin } from './builtins.ts'
 import { callValue, first, nested } from './call.ts'
 import { numberToString } from './number-format.ts'
@@ -18,7 +18,7 @@ const insert: LuaFunction = (...args) => {
   }
   if (args.length !== 3) throw libError("wrong number of arguments to 'insert'")
   const { arr } = table
-  const position = integerArg(args, 1, 'insert')
+  const position = intArg(args, 1, 'insert')
   const value = args[2]
   if (position >= 1 && position <= arr.length && value !== undefined && !table.readonly) {
     arr.splice(position - 1, 0, value)
@@ -45,7 +45,7 @@ const remove: LuaFunction = (...args) => {
   const table = tableArg(args, 0, 'remove')
   const { arr } = table
   const size = arr.length
-  const position = optionalInteger(args, 1, 'remove', size)
+  const position = optionalInt(args, 1, 'remove', size)
   if (position < 1 || position > size) return NO_RESULTS
   if (table.readonly) throw hostError('Attempt to modify a readonly table')
   const removed = arr[position - 1]
@@ -58,8 +58,8 @@ const remove: LuaFunction = (...args) => {
 const concat: LuaFunction = (...args) => {
   const table = tableArg(args, 0, 'concat')
   const separator = args[1] === undefined ? '' : stringArg(args, 1, 'concat')
-  const from = optionalInteger(args, 2, 'concat', 1)
-  const to = args[3] === undefined ? table.arr.length : integerArg(args, 3, 'concat')
+  const from = optionalInt(args, 2, 'concat', 1)
+  const to = args[3] === undefined ? table.arr.length : intArg(args, 3, 'concat')
   const text = new TextBuilder()
   for (let i = from; i <= to; i++) {
     const value = table.getNumber(i)

@@ -38,15 +38,23 @@ export interface LuaPattern {
 const cache = new Map<string, LuaPattern>()
 const unanchoredCache = new Map<string, LuaPattern>()
 
-/** Compiles a pattern; throws a Lua error for a malformed one. */
+/** Compiles a pattern. A malformed one raises a Lua error when matching comes to the place. */
 export function compilePattern(pattern: string): LuaPattern {
-  return cache.get(pattern) ?? remember(cache, pattern, compile(pattern, pattern.charCodeAt(0) === CARET))
+  return cache.get(pattern) ?? remember(cache, pattern, compile(untilZero(pattern), pattern.charCodeAt(0) === CARET))
+}
+
+/** Patterns are C strings, other than subjects. */
+function untilZero(pattern: string): string {
+  const zero = pattern.indexOf('\0')
+  return zero < 0 ? pattern : pattern.slice(0, zero)
 }
 
 /** As `compilePattern`, but `^` at the start is an ordinary char, as in `gmatch`. */
 export function compileUnanchored(pattern: string): LuaPattern {
   if (pattern.charCodeAt(0) !== CARET) return compilePattern(pattern)
-  return unanchoredCache.get(pattern) ?? remember(unanchoredCache, pattern, new BacktrackMatcher(pattern, false))
+  return (
+    unanchoredCache.get(pattern) ?? remember(unanchoredCache, pattern, new BacktrackMatcher(untilZero(pattern), false))
+  )
 }
 
 function remember(into: Map<string, LuaPattern>, pattern: string, compiled: LuaPattern): LuaPattern {
@@ -452,7 +460,9 @@ class BacktrackMatcher implements LuaPattern {
   private matchReference(s: number, digit: number): number {
     const i = digit - 49
     if (i < 0 || i >= this.level || this.lengths[i] === CAPTURE_OPEN) throw libError('invalid capture index')
-    const text = this.subject.substr(this.starts[i]!, Math.max(0, this.lengths[i]!))
+    // As a length, the mark of a position is larger than what is left of any subject.
+    if (this.lengths[i] === CAPTURE_POSITION) return -1
+    const text = this.subject.substr(this.starts[i]!, this.lengths[i]!)
     return this.subject.startsWith(text, s) ? s + text.length : -1
   }
 }

@@ -63,7 +63,7 @@ function isDigit(char: string | undefined): boolean {
 function convert(conversion: string, spec: Spec, args: readonly LuaValue[], i: number, name: string): string {
   switch (conversion) {
     case 'c':
-      return pad(String.fromCharCode(numberArg(args, i, name) & 255), spec)
+      return character(Number(toInt64(numberArg(args, i, name)) & 255n), spec)
     case 'd':
     case 'i':
       return signed(toInt64(numberArg(args, i, name)), spec)
@@ -88,6 +88,11 @@ function convert(conversion: string, spec: Spec, args: readonly LuaValue[], i: n
     default:
       throw libError(`invalid option '%${conversion}' to 'format'`)
   }
+}
+
+/** A zero byte ends what C prints, also the spaces behind it. */
+function character(code: number, spec: Spec): string {
+  return code === 0 ? pad('\0', spec).split('\0', 1)[0]! : pad(String.fromCharCode(code), spec)
 }
 
 /** C's cast to a 64-bit integer, as x86 does it. */
