@@ -260,8 +260,13 @@ export class Journal {
     this.enabled = (this.listened & this.targets) !== 0
   }
 
+  /** Whether effects are for some of those who listen only. */
+  private get isNarrowed(): boolean {
+    return (this.listened & ~this.targets) !== 0
+  }
+
   private retarget(targets: number): void {
-    if (this.targets !== JournalTarget.All && this.at > this.narrowStart) {
+    if (this.isNarrowed && this.at > this.narrowStart) {
       this.narrowRanges.push({ start: this.narrowStart, end: this.at, targets: this.targets })
       // A SELECT among them has not reached everybody.
       if (this.selectedDb !== this.narrowDb) this.selectedDb = -1
@@ -276,7 +281,7 @@ export class Journal {
 
   private select(db: number): void {
     // Redis names the database before the transaction, where all receive both.
-    const isFirst = this.unitDepth > 0 && this.at === this.unitStart && this.targets === JournalTarget.All
+    const isFirst = this.unitDepth > 0 && this.at === this.unitStart && !this.isNarrowed
     this.selectedDb = db
     this.header(42, 2)
     this.header(36, 6)
