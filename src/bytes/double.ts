@@ -228,6 +228,17 @@ export function formatDouble17(value: number): string {
 const doubleBox = new Float64Array(1)
 const bitsBox = new BigUint64Array(doubleBox.buffer)
 
+/** A double as printf's `%.<digits>f` writes it: all digits of the integer part, ties to even. Exact. */
+export function formatFixed(value: number, digits: number): string {
+  if (!Number.isFinite(value)) return Number.isNaN(value) ? 'nan' : value < 0 ? '-inf' : 'inf'
+  const { negative, mantissa, exponent } = decompose(value)
+  const scaled = shiftRightToEven(mantissa * 10n ** BigInt(digits), -exponent)
+    .toString()
+    .padStart(digits + 1, '0')
+  const point = scaled.length - digits
+  return `${negative ? '-' : ''}${scaled.slice(0, point)}.${scaled.slice(point)}`
+}
+
 /** Takes a finite double apart, exactly. */
 export function decompose(value: number): BinaryFloat {
   doubleBox[0] = value

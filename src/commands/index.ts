@@ -3,6 +3,7 @@ import { aclCommands } from './acl/index.ts'
 import { connectionCommands } from './connection/index.ts'
 import type { CommandDefinition } from './define.ts'
 import { genericCommands } from './generic/index.ts'
+import { geoCommands } from './geo/index.ts'
 import { hashCommands } from './hash/index.ts'
 import { listCommands } from './list/index.ts'
 import { pubsubCommands } from './pubsub/index.ts'
@@ -23,6 +24,7 @@ export const commandFamilies: readonly (readonly CommandDefinition[])[] = [
   setCommands,
   streamCommands,
   zsetCommands,
+  geoCommands,
   transactionCommands,
   pubsubCommands,
   connectionCommands,

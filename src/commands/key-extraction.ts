@@ -37,6 +37,7 @@ export function keyArguments(command: Command, args: Args): KeyArgument[] | null
   const found: KeyArgument[] = []
   const isComplete = specs.every((spec) => spec.flags.includes('not_key') || addKeys(found, spec, args))
   if (!isComplete) return extractKeys === undefined ? null : extracted(command, args)
+  if (extractKeys !== undefined) addUnspecified(found, extractKeys(args))
   if (keyFlags === undefined) return found
   return found.map(({ index }) => ({ index, flags: keyFlags(args) }))
 }
@@ -48,6 +49,13 @@ function extracted(command: Command, args: Args): KeyArgument[] {
   for (const spec of specs) if (spec.begin.type === 'index') addKeys(bySpec, spec, args)
   const indices = extractKeys === undefined ? [] : extractKeys(args)
   return indices.map((index) => bySpec.find((key) => key.index === index) ?? { index, flags: ['OW', 'update'] })
+}
+
+/** Adds keys that the specs do not find although they can be followed: the last of several STORE options. */
+function addUnspecified(found: KeyArgument[], indices: readonly number[]): void {
+  for (const index of indices) {
+    if (!found.some((key) => key.index === index)) found.push({ index, flags: ['OW', 'update'] })
+  }
 }
 
 /** Adds the keys of one spec. Returns false when the spec cannot be followed, or does not tell all keys. */

@@ -6,6 +6,7 @@
  * throw. Fixed ones are constants; those with parts are functions.
  * Source of the texts: Valkey 7.2 src/server.c (shared objects) and the files of each command family.
  */
+import { formatFixed } from '../bytes/double.ts'
 
 /** An error reply; `text` is the whole line without the leading `-`. */
 export class ReplyError {
@@ -96,6 +97,8 @@ export const TIMEOUT_OUT_OF_RANGE = new ReplyError('ERR timeout is out of range'
 export const TIMEOUT_NEGATIVE = new ReplyError('ERR timeout is negative')
 export const NUMKEYS_NOT_POSITIVE = new ReplyError('ERR numkeys should be greater than 0')
 export const NUMKEYS_EXCEED_ARGS = new ReplyError("ERR Number of keys can't be greater than number of args")
+/** GEOSEARCH and XAUTOCLAIM. */
+export const COUNT_BELOW_ONE = new ReplyError('ERR COUNT must be > 0')
 export const COUNT_NOT_POSITIVE = new ReplyError('ERR count should be greater than 0')
 export const LIMIT_NEGATIVE = new ReplyError("ERR LIMIT can't be negative")
 
@@ -160,7 +163,6 @@ export const XCLAIM_IDLE = new ReplyError('ERR Invalid IDLE option argument for 
 export const XCLAIM_TIME = new ReplyError('ERR Invalid TIME option argument for XCLAIM')
 export const XCLAIM_RETRYCOUNT = new ReplyError('ERR Invalid RETRYCOUNT option argument for XCLAIM')
 export const XAUTOCLAIM_MIN_IDLE = new ReplyError('ERR Invalid min-idle-time argument for XAUTOCLAIM')
-export const XAUTOCLAIM_COUNT = new ReplyError('ERR COUNT must be > 0')
 
 /** XREAD and XREADGROUP: keys and IDs do not pair up; `symbol` is what stands for new entries, `$` or `>`. */
 export function unbalancedStreams(fullName: string, symbol: string): ReplyError {
@@ -218,6 +220,31 @@ export const WEIGHT_NOT_A_FLOAT = new ReplyError('ERR weight value is not a floa
 /** ZUNION, ZINTER, ZDIFF and their relatives: numkeys is below 1. */
 export function inputKeyNeeded(fullName: string): ReplyError {
   return new ReplyError(`ERR at least 1 input key is needed for '${fullName}' command`)
+}
+
+// Geo indexes
+export const UNSUPPORTED_UNIT = new ReplyError('ERR unsupported unit provided. please use M, KM, FT, MI')
+export const RADIUS_NOT_NUMERIC = new ReplyError('ERR need numeric radius')
+export const RADIUS_NEGATIVE = new ReplyError('ERR radius cannot be negative')
+export const WIDTH_NOT_NUMERIC = new ReplyError('ERR need numeric width')
+export const HEIGHT_NOT_NUMERIC = new ReplyError('ERR need numeric height')
+export const BOX_NEGATIVE = new ReplyError('ERR height or width cannot be negative')
+export const MEMBER_NOT_DECODED = new ReplyError('ERR could not decode requested zset member')
+export const ANY_WITHOUT_COUNT = new ReplyError('ERR the ANY argument requires COUNT argument')
+
+/** A longitude or a latitude that cannot be stored. */
+export function invalidPosition(longitude: number, latitude: number): ReplyError {
+  return new ReplyError(`ERR invalid longitude,latitude pair ${formatFixed(longitude, 6)},${formatFixed(latitude, 6)}`)
+}
+
+/** GEOSEARCHSTORE and GEORADIUS … STORE. */
+export function notWithStore(what: string): ReplyError {
+  return new ReplyError(`ERR ${what} is not compatible with WITHDIST, WITHHASH and WITHCOORD options`)
+}
+
+/** GEOSEARCH and GEOSEARCHSTORE; `command` as the client wrote it. */
+export function exactlyOneOf(options: string, command: string): ReplyError {
+  return new ReplyError(`ERR exactly one of ${options} can be specified for ${shown(command)}`)
 }
 
 // Strings and keys

@@ -49,6 +49,12 @@ export abstract class ReplySink {
   }
 
   abstract double(value: number): void
+  /** A double with digits of the caller's own choice. */
+  doubleText(text: string): void {
+    if (this.version >= 3) this.double(Number(text))
+    else this.bulkText(text)
+  }
+
   abstract bool(value: boolean): void
   abstract bigNumber(text: string): void
   /** Text with a three-letter format, 'txt' or 'mkd'. */
@@ -234,6 +240,11 @@ export class RespSink extends ReplySink {
     if (this.version >= 3) this.line(`,${formatDouble(value)}`)
     else if (Number.isSafeInteger(value) && !Object.is(value, -0)) this.bulkInteger(value)
     else this.bulkText(formatDouble(value))
+  }
+
+  override doubleText(text: string): void {
+    if (this.version >= 3) this.line(`,${text}`)
+    else this.bulkText(text)
   }
 
   bool(value: boolean): void {

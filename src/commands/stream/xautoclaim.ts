@@ -10,7 +10,7 @@
  * Source: Valkey src/t_stream.c `xautoclaimCommand`, src/commands/xautoclaim.json.
  */
 import type { Args } from '../../resp/args.ts'
-import { noKeyOrGroup, SYNTAX_ERROR, XAUTOCLAIM_COUNT, XAUTOCLAIM_MIN_IDLE } from '../../resp/errors.ts'
+import { COUNT_BELOW_ONE, noKeyOrGroup, SYNTAX_ERROR, XAUTOCLAIM_MIN_IDLE } from '../../resp/errors.ts'
 import type { ReplySink } from '../../resp/reply.ts'
 import type { ConsumerGroup } from '../../structures/consumer-group.ts'
 import { NO_POSITION } from '../../structures/id-table.ts'
@@ -89,7 +89,7 @@ function parseOptions(args: Args): void {
   options.isJustId = false
   for (let i = 6; i < args.count; i++) {
     if (i + 1 < args.count && args.is(i, 'COUNT')) {
-      options.count = args.integerIn(++i, 1, COUNT_MAX - 1, XAUTOCLAIM_COUNT)
+      options.count = args.integerIn(++i, 1, COUNT_MAX - 1, COUNT_BELOW_ONE)
     } else if (args.is(i, 'JUSTID')) {
       options.isJustId = true
     } else {

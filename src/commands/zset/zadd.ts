@@ -45,7 +45,7 @@ export const zincrby = defineCommand({
 })
 
 /** Report changed scores, too; beside the bits of PutFlag. */
-const COUNT_CHANGED = 1 << 10
+export const COUNT_CHANGED = 1 << 10
 
 /** Scores of a call; grows as needed. */
 let scores = new Float64Array(64)
@@ -63,18 +63,42 @@ function addMembers(ctx: CommandContext, args: Args, reply: ReplySink, implied: 
   const pairs = (args.count - first) / 2
   checkOptions(flags, pairs)
   parseScores(args, first, pairs)
+  addScored(ctx, args, reply, { first: first + 1, stride: 2, count: pairs }, flags)
+}
 
+/** Where members stand in a call: at argument `first` and every `stride` further, `count` of them. */
+export interface MemberArguments {
+  readonly first: number
+  readonly stride: number
+  readonly count: number
+}
+
+/** Room for the scores of that many members, which `addScored` takes. */
+export function scoresFor(count: number): Float64Array {
+  if (scores.length < count) scores = new Float64Array(count * 2)
+  return scores
+}
+
+/** Gives members the scores that are in `scoresFor`; `flags` are those of PutFlag and COUNT_CHANGED. */
+export function addScored(
+  ctx: CommandContext,
+  args: Args,
+  reply: ReplySink,
+  members: MemberArguments,
+  flags: number,
+): void {
+  const { first, count } = members
   const row = findZset(ctx, args, 1)
   const zset = ctx.zset
   const limits = ctx.keyspace.limits
-  if (row !== NO_ROW) zset.expect(pairs, limits)
+  if (row !== NO_ROW) zset.expect(count, limits)
   else if ((flags & PutFlag.Present) !== 0) {
     if ((flags & PutFlag.Increment) !== 0) reply.nil()
     else reply.integer(0)
     return
-  } else zset.create(pairs, args.length(first + 1), limits)
+  } else zset.create(count, args.length(first), limits)
 
-  const isNumber = putMembers(ctx, args, first, pairs, flags)
+  const isNumber = putMembers(ctx, args, members, flags)
   if (row === NO_ROW) addZset(ctx, args, 1, zset)
   else storeZset(ctx.db, row, zset)
   if (!isNumber) throw SCORE_NAN
@@ -92,14 +116,14 @@ function addMembers(ctx: CommandContext, args: Args, reply: ReplySink, implied: 
 }
 
 /** Counts in `outcome`. Returns false when a sum of scores is not a number; only a call for one member sums. */
-function putMembers(ctx: CommandContext, args: Args, first: number, pairs: number, flags: number): boolean {
+function putMembers(ctx: CommandContext, args: Args, members: MemberArguments, flags: number): boolean {
   const zset = ctx.zset
   const limits = ctx.keyspace.limits
   outcome.added = 0
   outcome.updated = 0
   outcome.refused = 0
-  for (let n = 0; n < pairs; n++) {
-    const i = first + 1 + n * 2
+  for (let n = 0; n < members.count; n++) {
+    const i = members.first + n * members.stride
     switch (zset.put(args.buffer, args.start(i), args.length(i), scores[n]!, flags, limits)) {
       case PutResult.Added:
         outcome.added++
@@ -142,8 +166,8 @@ function checkOptions(flags: number, pairs: number): void {
 
 /** All scores are read before one member is added. @throws NOT_A_FLOAT */
 function parseScores(args: Args, first: number, pairs: number): void {
-  if (scores.length < pairs) scores = new Float64Array(pairs * 2)
-  for (let n = 0; n < pairs; n++) scores[n] = args.double(first + n * 2)
+  const parsed = scoresFor(pairs)
+  for (let n = 0; n < pairs; n++) parsed[n] = args.double(first + n * 2)
 }
 
 /** The lowest code of an ASCII letter. */

@@ -72,20 +72,27 @@ export function replaceByZset(ctx: CommandContext, args: Args, i: number, zset: 
 }
 
 /**
- * Makes a result the value of the destination in argument 1 and replies its size; an empty result is freed and deletes
+ * Makes a result the value of the destination in argument `i` and replies its size; an empty result is freed and deletes
  * the destination.
  */
-export function storeResult(ctx: CommandContext, args: Args, result: ZsetView, event: string, reply: ReplySink): void {
+export function storeResult(
+  ctx: CommandContext,
+  args: Args,
+  result: ZsetView,
+  event: string,
+  reply: ReplySink,
+  i = 1,
+): void {
   const size = result.size()
   if (size > 0) {
-    replaceByZset(ctx, args, 1, result)
-    ctx.changed(args, 1, Notify.Zset, event)
+    replaceByZset(ctx, args, i, result)
+    ctx.changed(args, i, Notify.Zset, event)
   } else {
     result.free()
-    const row = ctx.db.find(args, 1)
+    const row = ctx.db.find(args, i)
     if (row !== NO_ROW) {
       ctx.db.remove(row)
-      ctx.changed(args, 1, Notify.Generic, 'del')
+      ctx.changed(args, i, Notify.Generic, 'del')
     }
   }
   reply.integer(size)
