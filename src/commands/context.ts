@@ -14,6 +14,7 @@ import type { Users } from '../access/users.ts'
 import type { Config } from '../config/config.ts'
 import type { Database } from '../keyspace/database.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
+import type { LatencyMonitor } from '../observe/latency-monitor.ts'
 import type { Log } from '../observe/log.ts'
 import type { MemoryProbe } from '../observe/memory.ts'
 import type { Slowlog } from '../observe/slowlog.ts'
@@ -108,6 +109,7 @@ export interface ServerControl extends BlockingControl {
   readonly stats: ServerStats
   readonly errors: ErrorStats
   readonly slowlog: Slowlog
+  readonly latency: LatencyMonitor
   readonly accessLog: AccessLog
   readonly tracking: Tracking
   readonly memory: MemoryProbe

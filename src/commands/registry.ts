@@ -3,6 +3,7 @@
  */
 import type { CommandCatalog } from '../access/rules.ts'
 import { COMMAND_IDS_MAX, type ControlledCommand } from '../access/selector.ts'
+import type { LatencyHistogram } from '../observe/latency-histogram.ts'
 import type { Args } from '../resp/args.ts'
 import { absentCommands } from './absent-commands.ts'
 import {
@@ -44,6 +45,7 @@ export class Command implements ControlledCommand {
   microseconds = 0
   rejectedCalls = 0
   failedCalls = 0
+  latency: LatencyHistogram | null = null
 
   constructor(definition: CommandDefinition, container: Command | null, identities: Identities) {
     this.definition = definition
@@ -77,6 +79,7 @@ export class Command implements ControlledCommand {
     this.microseconds = 0
     this.rejectedCalls = 0
     this.failedCalls = 0
+    this.latency = null
   }
 
   /** Whether a call with `count` arguments (name included) fits the arity. */

@@ -7,11 +7,15 @@
  * threshold, nobody knows which of its commands did: for a second every command is timed alone, so that what goes on
  * being slow is caught. With a threshold below EXACT_BELOW_US every command always is.
  */
+import { bucketOf, LatencyHistogram } from './latency-histogram.ts'
+import type { LatencyMonitor } from './latency-monitor.ts'
 import type { Slowlog } from './slowlog.ts'
 
 /** What is timed; a registered command. */
 export interface Timed {
   microseconds: number
+  /** Made when it is first needed. */
+  latency: LatencyHistogram | null
 }
 
 const GROUP_MAX = 64
@@ -21,6 +25,7 @@ const US_PER_MS = 1000
 
 export class CommandTimer {
   private readonly slowlog: Slowlog
+  private readonly monitor: LatencyMonitor
   private readonly group: (Timed | null)[] = new Array<Timed | null>(GROUP_MAX).fill(null)
   private size = 0
   /** Last reading, in ms. */
@@ -28,9 +33,12 @@ export class CommandTimer {
   private exactUntil = 0
   /** Whether short commands must be timed alone, too. */
   isExact: boolean = false
+  /** Whether each command has a histogram of its times. */
+  keepsHistograms: boolean = false
 
-  constructor(slowlog: Slowlog) {
+  constructor(slowlog: Slowlog, monitor: LatencyMonitor) {
     this.slowlog = slowlog
+    this.monitor = monitor
   }
 
   /** Begins a batch: what passed since the last reading belongs to no command. */
@@ -65,6 +73,12 @@ export class CommandTimer {
     return (this.settle() - startMs) * US_PER_MS
   }
 
+  /** Adds a time of a command that was timed alone, in microseconds. */
+  add(command: Timed, microseconds: number): void {
+    command.microseconds += microseconds
+    if (this.keepsHistograms) histogramOf(command).add(bucketOf(microseconds))
+  }
+
   private settle(): number {
     const now = performance.now()
     const size = this.size
@@ -74,11 +88,22 @@ export class CommandTimer {
         this.exactUntil = now + EXACT_MS
         this.isExact = true
       }
+      // A stall: by themselves the commands of a group take a tenth of a millisecond.
+      this.monitor.note('fast-command', elapsedUs)
       const share = elapsedUs / size
       for (let i = 0; i < size; i++) this.group[i]!.microseconds += share
+      if (this.keepsHistograms) {
+        const bucket = bucketOf(share)
+        for (let i = 0; i < size; i++) histogramOf(this.group[i]!).add(bucket)
+      }
       this.size = 0
     }
     this.last = now
     return now
   }
+}
+
+function histogramOf(command: Timed): LatencyHistogram {
+  command.latency ??= new LatencyHistogram()
+  return command.latency
 }

@@ -489,6 +489,11 @@ export function invalidClientAttribute(attribute: string): ReplyError {
   return new ReplyError(oneLine(`ERR ${attribute} cannot contain spaces, newlines or special characters.`))
 }
 
+/** LATENCY GRAPH of what has not happened. */
+export function noLatencySamples(event: string): ReplyError {
+  return err(`No samples available for event '${shown(event)}'`)
+}
+
 /** CLIENT TRACKING: a prefix that overlaps with one the client has, or with another one of the call. */
 export function overlappingOwnPrefix(prefix: string, own: string): ReplyError {
   return err(

@@ -13,6 +13,7 @@ import type { Command, Registry } from '../commands/registry.ts'
 import { scriptRunner } from '../commands/scripting/script-runner.ts'
 import { ClientFlag, discardTransaction } from '../commands/session.ts'
 import { CommandTimer } from '../observe/command-timer.ts'
+import type { LatencyMonitor } from '../observe/latency-monitor.ts'
 import type { Slowlog } from '../observe/slowlog.ts'
 import type { ErrorStats, ServerStats } from '../observe/stats.ts'
 import type { Tracking } from '../pubsub/tracking.ts'
@@ -76,6 +77,7 @@ export interface Observers {
   readonly errors: ErrorStats
   readonly stats: ServerStats
   readonly slowlog: Slowlog
+  readonly latency: LatencyMonitor
   readonly tracking: Tracking
 }
 
@@ -86,6 +88,7 @@ export class Pipeline {
   private readonly errors: ErrorStats
   private readonly stats: ServerStats
   private readonly slowlog: Slowlog
+  private readonly latency: LatencyMonitor
   private readonly tracking: Tracking
   readonly timer: CommandTimer
   readonly monitors: Monitors
@@ -98,7 +101,8 @@ export class Pipeline {
     this.stats = observers.stats
     this.slowlog = observers.slowlog
     this.tracking = observers.tracking
-    this.timer = new CommandTimer(observers.slowlog)
+    this.latency = observers.latency
+    this.timer = new CommandTimer(observers.slowlog, observers.latency)
     this.monitors = new Monitors()
   }
 
@@ -258,11 +262,12 @@ export class Pipeline {
 
   /** Counts a command that was timed alone. One that blocks is counted when it is done, each of its attempts adds time. */
   private account(client: Client, command: Command, args: Args, microseconds: number): void {
+    this.latency.note((command.flags & CommandFlag.Fast) === 0 ? 'command' : 'fast-command', microseconds)
     if (isWaiting(client)) {
       client.blockedMicroseconds += microseconds
       return
     }
-    command.microseconds += microseconds + client.blockedMicroseconds
+    this.timer.add(command, microseconds + client.blockedMicroseconds)
     client.blockedMicroseconds = 0
     command.calls++
     this.stats.commandsProcessed++

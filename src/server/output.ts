@@ -10,6 +10,7 @@
  */
 import { ClientFlag } from '../commands/session.ts'
 import type { OutputBufferLimits } from '../config/special-directives.ts'
+import type { LatencyMonitor } from '../observe/latency-monitor.ts'
 import type { Log } from '../observe/log.ts'
 import type { ServerStats } from '../observe/stats.ts'
 import { type Aof, FsyncPolicy } from '../persistence/aof.ts'
@@ -26,6 +27,7 @@ import { hardOutputLimit, isOverOutputLimit, isOverUnauthenticatedLimit } from '
 export interface OutputHost {
   readonly log: Log
   readonly stats: ServerStats
+  readonly latency: LatencyMonitor
   readonly journal: Journal
   readonly channels: Channels
   readonly keyspace: { readonly now: number }
@@ -36,6 +38,8 @@ export interface OutputHost {
   scheduleTurn(): void
   closeClient(client: Client): void
 }
+
+const US_PER_MS = 1000
 
 /** Output that waits for the disk. */
 interface Held {
@@ -191,7 +195,10 @@ export class TurnOutput {
   /** Journal to the AOF, then replies to the sockets. */
   flush(): void {
     this.noteRefusal()
+    const { latency } = this.host
+    const startMs = latency.isOn ? performance.now() : 0
     this.host.journal.drain()
+    if (latency.isOn) latency.note('aof-write', (performance.now() - startMs) * US_PER_MS)
     const after = this.syncHeld()
     const isKept = this.sendSegments(after)
     if (isKept) this.sink.replaceBuffer()

@@ -28,6 +28,7 @@ import { type Files, SYSTEM_FILES } from '../files/files.ts'
 import { BlockedOn } from '../keyspace/blocked.ts'
 import { Keyspace } from '../keyspace/keyspace.ts'
 import { Notify } from '../keyspace/notify.ts'
+import { LatencyMonitor } from '../observe/latency-monitor.ts'
 import type { Log } from '../observe/log.ts'
 import { MemoryProbe } from '../observe/memory.ts'
 import { Slowlog } from '../observe/slowlog.ts'
@@ -114,6 +115,7 @@ export class Server
   readonly errors = new ErrorStats()
   readonly stats = new ServerStats()
   readonly slowlog = new Slowlog(0)
+  readonly latency = new LatencyMonitor(() => this.keyspace.now)
   readonly accessLog = new AccessLog()
   readonly startedMs: number
   readonly runId = randomBytes(20).toString('hex')
@@ -629,7 +631,7 @@ export class Server
     this.stats.commandsProcessed++
     if (command !== null) {
       command.calls++
-      command.microseconds += client.blockedMicroseconds
+      this.pipeline.timer.add(command, client.blockedMicroseconds)
     }
     client.blockedMicroseconds = 0
     if (withError) {

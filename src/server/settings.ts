@@ -59,9 +59,16 @@ export function applySettings(server: Server): void {
     ['min-replicas-max-lag', (seconds) => server.replication.wantLag(seconds)],
     ['repl-backlog-size', (value) => server.replication.resizeBacklog(value)],
     ['slowlog-max-len', (value) => server.slowlog.resize(value)],
+    ['latency-monitor-threshold', (value) => (server.latency.thresholdMs = value)],
     ['slowlog-log-slower-than', (value) => setSlowlogThreshold(server, value)],
   ]
   for (const [name, apply] of numbers) number(name, apply)
+
+  server.pipeline.timer.keepsHistograms = config.bool('latency-tracking')
+  config.onChange('latency-tracking', (isOn) => {
+    server.pipeline.timer.keepsHistograms = isOn
+    return null
+  })
 
   number('notify-keyspace-events', (bits) => applyNotifyFlags(server, bits))
 

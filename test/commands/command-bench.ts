@@ -10,6 +10,7 @@ import { ClientFlag } from '../../src/commands/session.ts'
 import { Config } from '../../src/config/config.ts'
 import { Keyspace } from '../../src/keyspace/keyspace.ts'
 import { Notify } from '../../src/keyspace/notify.ts'
+import { LatencyMonitor } from '../../src/observe/latency-monitor.ts'
 import { Slowlog } from '../../src/observe/slowlog.ts'
 import { ErrorStats, ServerStats } from '../../src/observe/stats.ts'
 import { Journal } from '../../src/persistence/journal.ts'
@@ -97,6 +98,7 @@ export class CommandBench {
       errors: new ErrorStats(),
       stats: new ServerStats(),
       slowlog: new Slowlog(0),
+      latency: new LatencyMonitor(() => this.keyspace.now),
       tracking: new Tracking({
         keyspace: this.keyspace,
         channels: this.ctx.channels,

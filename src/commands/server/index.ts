@@ -5,6 +5,7 @@ import { command } from './command.ts'
 import { config } from './config.ts'
 import { debug } from './debug.ts'
 import { info } from './info.ts'
+import { latency } from './latency.ts'
 import { memory } from './memory.ts'
 import { monitor } from './monitor.ts'
 import { bgsave, lastsave, save } from './save.ts'
@@ -20,6 +21,7 @@ export const serverCommands: readonly CommandDefinition[] = [
   debug,
   info,
   lastsave,
+  latency,
   memory,
   monitor,
   save,

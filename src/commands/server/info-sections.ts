@@ -334,6 +334,22 @@ export function commandStatsLines({ registry }: CommandContext): InfoLines {
   return lines
 }
 
+/** Times are those of LATENCY HISTOGRAM. */
+export function latencyStatsLines({ registry, config }: CommandContext): InfoLines {
+  const percentiles = config.value('latency-tracking-info-percentiles')
+  const lines: [string, string][] = []
+  const add = ({ fullName, latency }: Command): void => {
+    if (latency === null) return
+    const values = percentiles.map((percent) => `p${percent}=${latency.percentile(percent).toFixed(3)}`)
+    lines.push([`latency_percentiles_usec_${fullName}`, values.join(',')])
+  }
+  for (const command of registry.all()) {
+    add(command)
+    for (const sub of command.subcommands?.values() ?? []) add(sub)
+  }
+  return lines
+}
+
 export function errorStatsLines({ server }: CommandContext): InfoLines {
   return [...server.errors.counts].map(([code, count]) => [`errorstat_${code}`, `count=${count}`] as const)
 }

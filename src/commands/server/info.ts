@@ -18,6 +18,7 @@ import {
   errorStatsLines,
   type InfoLines,
   keyspaceLines,
+  latencyStatsLines,
   memoryLines,
   persistenceLines,
   replicationLines,
@@ -45,6 +46,7 @@ const SECTIONS: readonly Section[] = [
   { names: ['modules', 'module_list'], title: 'Modules', inDefault: true, inAll: false, lines: () => [] },
   { names: ['commandstats'], title: 'Commandstats', inDefault: false, inAll: true, lines: commandStatsLines },
   plain('errorstats', 'Errorstats', errorStatsLines),
+  { names: ['latencystats'], title: 'Latencystats', inDefault: false, inAll: true, lines: latencyStatsLines },
   plain('cluster', 'Cluster', () => [['cluster_enabled', 0]]),
   plain('keyspace', 'Keyspace', keyspaceLines),
 ]

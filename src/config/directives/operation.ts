@@ -83,16 +83,10 @@ export const operationDirectives = {
   'slowlog-max-len': int(128, 0n, LONG_MAX, 'Entries that SLOWLOG keeps.'),
   'latency-monitor-threshold': int(0, 0n, LONG_MAX, 'Delays as long as this enter LATENCY. 0: none.', {
     unit: 'milliseconds',
-    effect: later('LATENCY is not built yet'),
   }),
-  'latency-tracking': bool(true, 'Keeps percentiles of the time per command.', {
-    effect: later('percentiles per command are not kept yet'),
-    neutral: ['no'],
-  }),
+  'latency-tracking': bool(true, 'Keeps how long each command takes, for `INFO latencystats` and `LATENCY HISTOGRAM`.'),
   'latency-tracking-info-percentiles': percentiles([50, 99, 99.9], 'Percentiles that INFO shows.', {
     flags: MultiArg,
-    effect: later('percentiles per command are not kept yet'),
-    neutral: [''],
   }),
 
   'shutdown-timeout': int(10, 0n, INT_MAX, 'How long a shutdown waits for replicas.', {
