@@ -161,7 +161,11 @@ export interface ServerControl extends BlockingControl {
    * could not be written; `isForced`: that is no reason to go on.
    */
   shutdown(save: ShutdownSave, isForced: boolean): boolean
-  /** Takes back a shutdown that a signal has asked for and that has not begun. Returns false when there is none. */
+  /** As `shutdown`, when replicas have everything or `shutdown-timeout` is over. Until then the session is blocked. */
+  shutdownWhenReplicated(session: Session, args: Args, save: ShutdownSave, isForced: boolean): boolean
+  /** How long a shutdown will still wait for replicas; null: none does. In ms. */
+  readonly shutdownInMs: number | null
+  /** Takes back a shutdown that waits for replicas, or that a signal has asked for. Returns false when there is none. */
   abortShutdown(): boolean
   /** Ends the process as a crash would, with a report that shows `stack`; null where nobody runs the process. */
   readonly onCrash: ((stack: string) => void) | null

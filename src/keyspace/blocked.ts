@@ -8,8 +8,8 @@
  * Source: Valkey 7.2 src/blocked.c.
  */
 
-/** What a blocked client waits for: a key of a type, or the disk. */
-export const BlockedOn = { List: 1, Zset: 2, Stream: 3, Sync: 4 } as const
+/** What a blocked client waits for: a key of a type, the disk or replicas, the end of the process. */
+export const BlockedOn = { List: 1, Zset: 2, Stream: 3, Sync: 4, Shutdown: 5 } as const
 
 /** One waiting client. The server's Client implements it. */
 export interface BlockedClient {

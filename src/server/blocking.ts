@@ -83,7 +83,10 @@ export class Blocking {
           const client = waiting as Client
           // An earlier client of the queue may have been woken, closed or unblocked meanwhile.
           if ((client.flags & ClientFlag.Blocked) === 0) continue
-          if (!this.isWanted(db, key, client)) continue
+          const isWanted = this.isWanted(db, key, client)
+          // A key that is there and whose time is over goes now, so that replicas are told.
+          if (db.hasMetExpired) db.reapMet()
+          if (!isWanted) continue
           retry(client)
         }
       }

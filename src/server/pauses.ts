@@ -58,8 +58,17 @@ export class Pauses {
 
   /** A pause that nothing ends but the function it returns, which puts back what was in force before. */
   beginEndless(): () => void {
+    return this.beginUntilEnded(false)
+  }
+
+  /** As `beginEndless`, for commands that write. */
+  beginEndlessForWrites(): () => void {
+    return this.beginUntilEnded(true)
+  }
+
+  private beginUntilEnded(onlyWrites: boolean): () => void {
     const { untilMs, writesOnly } = this
-    this.begin(Number.MAX_SAFE_INTEGER, false)
+    this.begin(Number.MAX_SAFE_INTEGER, onlyWrites)
     return () => {
       this.end()
       if (untilMs > this.host.keyspace.now) this.begin(untilMs, writesOnly)

@@ -144,6 +144,23 @@ export class Replicas implements ReplicationControl {
     return this.attached.every(({ replica }) => replica.ackOffset === offset)
   }
 
+  /** Tells the log who has not got everything when the process ends. */
+  reportLag(): void {
+    const { log, keyspace } = this.server
+    const { attached, offset } = this
+    if (attached.length === 0) return
+    let behind = 0
+    for (const link of attached) {
+      const { ackOffset, stateName } = link.replica
+      if (ackOffset === offset) continue
+      behind++
+      log.warning(
+        `Lagging replica ${link.name} reported offset ${offset - ackOffset} behind master, lag=${link.replica.lagSeconds(keyspace.now)}, state=${stateName}.`,
+      )
+    }
+    log.notice(`${attached.length - behind} of ${attached.length} replicas are in sync when shutting down.`)
+  }
+
   replicaOf(session: Session): Replica {
     session.replica ??= new Replica()
     return session.replica
@@ -510,7 +527,7 @@ export class Replicas implements ReplicationControl {
   /** Once a second. */
   tickSecond(): void {
     const { stream } = this
-    const isPingDue = this.seconds++ % this.server.config.number('repl-ping-replica-period') === 0
+    const isPingDue = ++this.seconds % this.server.config.number('repl-ping-replica-period') === 0
     if (stream === null) return
     if (isPingDue && this.attached.length > 0) this.ping(stream)
     this.keepAlive()
@@ -571,7 +588,8 @@ export class Replicas implements ReplicationControl {
 
   /** Counts replicas that are near enough, which decides whether writes are accepted. */
   private countGood(): void {
-    const { wantedCount: wanted, lagMaxSeconds: lagMax } = this
+    const wanted = this.wantedCount
+    const lagMax = this.lagMaxSeconds
     const { now } = this.server.keyspace
     let count = 0
     for (const { replica } of this.attached) if (replica.isOnline && replica.lagSeconds(now) <= lagMax) count++

@@ -50,6 +50,7 @@ import {
   MISCONF_RDB,
   misconfAof,
   type ReplyError,
+  SHUTDOWN_FAILED,
   UNBLOCKED,
 } from '../resp/errors.ts'
 import type { ReplySink } from '../resp/reply.ts'
@@ -60,6 +61,7 @@ import { Blocking } from './blocking.ts'
 import { type BusyHost, BusyMode } from './busy.ts'
 import { Client, type ClientHost, type Door } from './client.ts'
 import { Pipeline, type PipelineGates } from './execute.ts'
+import { Farewell } from './farewell.ts'
 import { ClientInput, type InputHost, isStalled } from './input.ts'
 import { type OutputHost, TurnOutput } from './output.ts'
 import { Pauses, type PausesHost } from './pauses.ts'
@@ -83,6 +85,8 @@ export interface Clock {
 
 /** A wish of a signal to end the process. */
 export interface ShutdownRequest {
+  /** Whether replicas are to have everything first. */
+  readonly waitsForReplicas: boolean
   begin(): void
   /** Somebody has taken it back. */
   aborted(): void
@@ -127,6 +131,7 @@ export class Server
   readonly snapshots: Snapshots
   readonly saving: Saving
   readonly replication: Replicas
+  private readonly farewell: Farewell
   readonly appendOnly: AppendOnly
   /** The file that the journal is written to; null while there is none. */
   aof: Aof | null = null
@@ -230,6 +235,7 @@ export class Server
     this.input = new ClientInput(this)
     this.pauses = new Pauses(this)
     this.timers = new Timers(this)
+    this.farewell = new Farewell(this)
     scriptRunner(this.ctx).services = {
       log: (level, text) => this.logScript(level, text),
       poll: (runner) => this.busy.poll(runner),
@@ -456,6 +462,27 @@ export class Server
     return true
   }
 
+  shutdownWhenReplicated(session: Session, args: Args, save: ShutdownSave, isForced: boolean): boolean {
+    if (this.replication.isAcknowledged || this.config.number('shutdown-timeout') === 0 || this.busy.isServing)
+      return this.shutdown(save, isForced)
+    const client = session as Client
+    this.block(client, args, 0, 0, BlockedOn.Shutdown, 0, false)
+    const failed = (): void => {
+      if ((client.flags & ClientFlag.Blocked) !== 0) this.endWait(client, SHUTDOWN_FAILED)
+    }
+    this.farewell.wait({
+      proceed: () => {
+        if (!this.shutdown(save, isForced)) failed()
+      },
+      aborted: failed,
+    })
+    return true
+  }
+
+  get shutdownInMs(): number | null {
+    return this.farewell.isWaiting ? this.farewell.msLeft : null
+  }
+
   /** Begins to end the process at the next tick of the cron, unless SHUTDOWN ABORT comes first. */
   requestShutdown(request: ShutdownRequest): void {
     // Without a cron there is nobody either who could take it back.
@@ -464,6 +491,10 @@ export class Server
   }
 
   abortShutdown(): boolean {
+    if (this.farewell.abort()) {
+      this.log.notice('Shutdown manually aborted.')
+      return true
+    }
     const request = this.requestedShutdown
     if (request === null) return false
     this.requestedShutdown = null
@@ -626,6 +657,11 @@ export class Server
       this.scheduleTurn()
       return
     }
+    this.endWait(client, withError ? UNBLOCKED : null)
+  }
+
+  /** Ends a client's wait with an error, or with the reply to a timeout. */
+  private endWait(client: Client, error: ReplyError | null): void {
     const command = client.blockedCommand
     this.blocking.unpark(client)
     this.stats.commandsProcessed++
@@ -634,14 +670,16 @@ export class Server
       this.pipeline.timer.add(command, client.blockedMicroseconds)
     }
     client.blockedMicroseconds = 0
-    if (withError) {
+    if (error !== null) {
       if (command !== null) command.failedCalls++
-      this.errors.count(UNBLOCKED.code)
+      this.errors.count(error.code)
     }
     const { door } = client
-    if (door === null) this.output.queueReply(client, withError ? UNBLOCKED_REPLY : nullArrayReply(client.respVersion))
-    else {
-      if (withError) door.sink.error(UNBLOCKED.text)
+    if (door === null) {
+      const reply = error === null ? nullArrayReply(client.respVersion) : Buffer.from(`-${error.text}\r\n`, 'latin1')
+      this.output.queueReply(client, reply)
+    } else {
+      if (error !== null) door.sink.error(error.text)
       else door.sink.nilArray()
       this.finish(client, door)
     }
@@ -823,9 +861,12 @@ export class Server
     const shutdown = this.requestedShutdown
     if (shutdown !== null) {
       this.requestedShutdown = null
-      shutdown.begin()
+      if (shutdown.waitsForReplicas)
+        this.farewell.wait({ proceed: () => shutdown.begin(), aborted: () => shutdown.aborted() })
+      else shutdown.begin()
       return
     }
+    this.farewell.tick()
     this.cronRuns++
     const now = this.keyspace.now
     this.stats.sample(performance.now())
@@ -935,7 +976,6 @@ function nullArrayReply(respVersion: number): Buffer {
   return respVersion >= 3 ? NULL_REPLY : NULL_ARRAY_REPLY
 }
 
-const UNBLOCKED_REPLY = Buffer.from(`-${UNBLOCKED.text}\r\n`)
 const NULL_ARRAY_REPLY = Buffer.from('*-1\r\n')
 const NULL_REPLY = Buffer.from('_\r\n')
 

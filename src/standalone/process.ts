@@ -119,7 +119,12 @@ async function runBroker(loaded: LoadedConfig): Promise<void> {
     })
   }
   followSignals(log, {
-    begin: (signal, ended) => server.requestShutdown({ begin: () => begin(signal, ended), aborted: ended }),
+    begin: (signal, ended) =>
+      server.requestShutdown({
+        waitsForReplicas: !shutdownWords(server, signal).includes('now'),
+        begin: () => begin(signal, ended),
+        aborted: ended,
+      }),
     abandon: () => server.saving.discardFinal(),
   })
   reportCrashes(server, log)
@@ -168,9 +173,13 @@ function followSignals(log: Log, { begin, abandon }: SignalEnd): void {
   }
 }
 
+function shutdownWords(server: Server, signal: EndSignal): readonly string[] {
+  return server.config.value(signal === 'SIGTERM' ? 'shutdown-on-sigterm' : 'shutdown-on-sigint')
+}
+
 /** What comes before the process ends for a signal; the directives `shutdown-on-sig…` say what. */
 function prepareShutdown(server: Server, signal: EndSignal, done: (mayEnd: boolean) => void): void {
-  const words = server.config.value(signal === 'SIGTERM' ? 'shutdown-on-sigterm' : 'shutdown-on-sigint')
+  const words = shutdownWords(server, signal)
   const isNever = words.includes('nosave')
   const save = words.includes('save') ? ShutdownSave.Always : isNever ? ShutdownSave.Never : ShutdownSave.IfConfigured
   server.prepareShutdownLater(save, words.includes('force'), done)

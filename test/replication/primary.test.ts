@@ -393,6 +393,60 @@ describe('min-replicas-to-write', () => {
   })
 })
 
+describe('SHUTDOWN', () => {
+  test('waits until replicas have what was written, while writes wait, unless it is aborted', async () => {
+    await start()
+    let ends = 0
+    broker.server.onShutdown = () => {
+      ends++
+    }
+    const replica = await attached()
+    await a.call('SET', 'k', 'v')
+    const leaving = await broker.connect()
+    const refused = leaving.call('SHUTDOWN', 'NOSAVE')
+    expect(await replica.commands(3)).toEqual(['SELECT 0', 'SET k v', 'REPLCONF GETACK *'])
+    expect(Number(await info('shutdown_in_milliseconds'))).toBeGreaterThan(1000)
+    const writer = await broker.connect()
+    const written = writer.call('SET', 'k', 'w')
+    expect(await a.call('GET', 'k')).toBe('v')
+    expect(await a.call('SHUTDOWN', 'ABORT')).toEqual(OK)
+    expect(await refused).toEqual({ error: 'ERR Errors trying to SHUTDOWN. Check logs.' })
+    expect(await written).toEqual(OK)
+    expect(await a.call('SHUTDOWN', 'ABORT')).toEqual({ error: 'ERR No shutdown in progress.' })
+    leaving.write('SHUTDOWN', 'NOSAVE')
+    expect(await replica.commands(2)).toEqual(['SET k w', 'REPLCONF GETACK *'])
+    expect(ends).toBe(0)
+    replica.send('REPLCONF', 'ACK', String(replica.streamBytes))
+    await until('it ends', () => ends === 1)
+  })
+
+  test('waits no longer than shutdown-timeout, and tells who is behind', async () => {
+    await start({ 'shutdown-timeout': 1 })
+    let ends = 0
+    broker.server.onShutdown = () => {
+      ends++
+    }
+    await attached()
+    await a.call('SET', 'k', 'v')
+    a.write('SHUTDOWN', 'NOSAVE')
+    await until('it ends', () => ends === 1)
+    expect(broker.log.warnings.join()).toContain('Lagging replica 127.0.0.1')
+  })
+
+  test('NOW waits for nobody', async () => {
+    await start()
+    let ends = 0
+    broker.server.onShutdown = () => {
+      ends++
+    }
+    await attached()
+    await a.call('SET', 'k', 'v')
+    a.write('SHUTDOWN', 'NOSAVE', 'NOW')
+    await until('it ends', () => ends === 1)
+    expect(broker.server.shutdownInMs).toBeNull()
+  })
+})
+
 describe('REPLCONF, SYNC and REPLICAOF', () => {
   test('have the errors of Redis', async () => {
     await start()

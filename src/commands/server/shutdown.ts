@@ -1,9 +1,9 @@
 /**
  * SHUTDOWN [NOSAVE | SAVE] [NOW] [FORCE] [ABORT]
  *
- * Writes the last snapshot if there is to be one, sends what is due, completes and closes the append-only file and ends
- * the process. FORCE: even when the snapshot cannot be written. There are no replicas to wait for, so NOW changes nothing,
- * and ABORT finds only what a signal has asked for and the server has not begun yet.
+ * Waits until replicas have what was written (`shutdown-timeout`), writes the last snapshot if there is to be one, sends
+ * what is due, completes and closes the append-only file and ends the process. FORCE: even when the snapshot cannot be
+ * written. NOW: without waiting for replicas. ABORT ends such a wait, and takes back what a signal has asked for.
  *
  * Reply: none, the connection is closed; OK to ABORT. Errors: syntax; what cannot be done.
  * Source: Valkey src/db.c `shutdownCommand`, src/server.c `prepareForShutdown`.
@@ -48,8 +48,11 @@ function shutdownHandler(ctx: CommandContext, args: Args, reply: ReplySink): voi
   const runner = existingScriptRunner(ctx)
   if (!options.nosave && runner?.isRunning === true) throw runner.busyError
   const save = options.save ? ShutdownSave.Always : options.nosave ? ShutdownSave.Never : ShutdownSave.IfConfigured
-  if (!ctx.server.shutdown(save, options.force)) throw SHUTDOWN_FAILED
-  ctx.session.flags |= ClientFlag.CloseAfterReply
+  const mayEnd = options.now
+    ? ctx.server.shutdown(save, options.force)
+    : ctx.server.shutdownWhenReplicated(ctx.session, args, save, options.force)
+  if (!mayEnd) throw SHUTDOWN_FAILED
+  if ((ctx.session.flags & ClientFlag.Blocked) === 0) ctx.session.flags |= ClientFlag.CloseAfterReply
 }
 
 function parseOptions(args: Args): void {

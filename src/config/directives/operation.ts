@@ -91,7 +91,6 @@ export const operationDirectives = {
 
   'shutdown-timeout': int(10, 0n, INT_MAX, 'How long a shutdown waits for replicas.', {
     unit: 'seconds',
-    effect: inert('there are no replicas to wait for'),
   }),
   'shutdown-on-sigint': anyOf(['default', 'save', 'nosave', 'now', 'force'], 'How SIGINT ends the server.', {
     flags: MultiArg,
