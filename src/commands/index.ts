@@ -1,10 +1,12 @@
 /** All command families. A new family is listed here. */
 import { aclCommands } from './acl/index.ts'
+import { bitmapCommands } from './bitmap/index.ts'
 import { connectionCommands } from './connection/index.ts'
 import type { CommandDefinition } from './define.ts'
 import { genericCommands } from './generic/index.ts'
 import { geoCommands } from './geo/index.ts'
 import { hashCommands } from './hash/index.ts'
+import { hyperloglogCommands } from './hyperloglog/index.ts'
 import { listCommands } from './list/index.ts'
 import { pubsubCommands } from './pubsub/index.ts'
 import { replicationCommands } from './replication/index.ts'
@@ -18,6 +20,8 @@ import { zsetCommands } from './zset/index.ts'
 
 export const commandFamilies: readonly (readonly CommandDefinition[])[] = [
   stringCommands,
+  bitmapCommands,
+  hyperloglogCommands,
   genericCommands,
   hashCommands,
   listCommands,

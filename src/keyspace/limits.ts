@@ -16,6 +16,8 @@ export class Limits {
   listMaxListpackSize = -2
   streamNodeMaxBytes = 4096
   streamNodeMaxEntries = 100
+  /** Longest sparse HyperLogLog, in bytes. */
+  hllSparseMaxBytes = 3000
   /** Longest string, in bytes. */
   protoMaxBulkLen = 512 * 1024 * 1024
   /** DEBUG QUICKLIST-PACKED-THRESHOLD: bytes from which a list element gets a block of its own; 0: Redis' default. */

@@ -262,6 +262,44 @@ export const EXPIRE_GT_AND_LT = new ReplyError('ERR GT and LT options at the sam
 export const LFU_POLICY_NOT_SELECTED = new ReplyError(
   'ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.',
 )
+
+// Bitmaps
+export const BIT_OFFSET_OUT_OF_RANGE = new ReplyError('ERR bit offset is not an integer or out of range')
+export const BIT_OUT_OF_RANGE = new ReplyError('ERR bit is not an integer or out of range')
+export const BITPOS_BIT = new ReplyError('ERR The bit argument must be 1 or 0.')
+export const BITOP_NOT_KEYS = new ReplyError('ERR BITOP NOT must be called with a single source key.')
+export const BITFIELD_TYPE = new ReplyError(
+  'ERR Invalid bitfield type. Use something like i16 u8. Note that u64 is not supported but i64 is.',
+)
+export const BITFIELD_OVERFLOW = new ReplyError('ERR Invalid OVERFLOW type specified')
+export const BITFIELD_RO_WRITES = new ReplyError('ERR BITFIELD_RO only supports the GET subcommand')
+
+/** BITOP; `operation` in upper case. */
+export function bitopKeysNeeded(operation: string): ReplyError {
+  return new ReplyError(`ERR BITOP ${operation} must be called with at least two source keys.`)
+}
+
+// HyperLogLogs
+export const NOT_HYPERLOGLOG = new ReplyError('WRONGTYPE Key is not a valid HyperLogLog string value.')
+export const HLL_CORRUPTED = new ReplyError('INVALIDOBJ Corrupted HLL object detected')
+export const HLL_NOT_SPARSE = new ReplyError('ERR HLL encoding is not sparse')
+export const SPECIFIED_KEY_MISSING = new ReplyError('ERR The specified key does not exist')
+export const TEST_SPARSE_NOT_USED = new ReplyError('ERR TESTFAILED sparse encoding not used')
+export const TEST_DENSE_AND_SPARSE_DISAGREE = new ReplyError('ERR TESTFAILED dense/sparse disagree')
+
+export function unknownPfdebugSubcommand(name: string): ReplyError {
+  return err(`Unknown PFDEBUG subcommand '${shown(name)}'`)
+}
+
+export function testRegisterFailed(index: number, expected: number, actual: number): ReplyError {
+  return new ReplyError(`ERR TESTFAILED Register ${index} should be ${expected} but is ${actual}`)
+}
+
+export function testEstimateFailed(cardinality: number, error: number): ReplyError {
+  return new ReplyError(`ERR TESTFAILED Too big error. card:${cardinality} abserr:${error}`)
+}
+
+// Sorting
 export const SORT_SCORE_NOT_A_DOUBLE = new ReplyError("ERR One or more scores can't be converted into double")
 
 // Connection and transactions

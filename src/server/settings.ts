@@ -39,6 +39,7 @@ export function applySettings(server: Server): void {
     ['zset-max-listpack-entries', (value) => (limits.zsetMaxListpackEntries = value)],
     ['zset-max-listpack-value', (value) => (limits.zsetMaxListpackValue = value)],
     ['list-max-listpack-size', (value) => (limits.listMaxListpackSize = value)],
+    ['hll-sparse-max-bytes', (value) => (limits.hllSparseMaxBytes = value)],
     ['stream-node-max-bytes', (value) => (limits.streamNodeMaxBytes = value)],
     ['stream-node-max-entries', (value) => (limits.streamNodeMaxEntries = value)],
     [

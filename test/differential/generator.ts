@@ -198,6 +198,50 @@ const STRINGS: Make[] = [
   c('LCS', S, S, maybe(50, oneOf(lit('LEN'), lit('IDX'), lit('IDX', 'MINMATCHLEN', '2'), lit('IDX', 'WITHMATCHLEN')))),
 ]
 
+const bitAt: Make = (r) => [r.chance(5) ? r.pick(ODD_NUMBERS) : `${r.chance(10) ? '#' : ''}${r.below(300)}`]
+const rangeEnd: Make = (r) => [r.chance(4) ? r.pick(ODD_NUMBERS) : String(r.below(60) - 20)]
+const rangeUnit: Make = (r) => [r.chance(5) ? 'BITS' : r.pick(['BIT', 'byte'])]
+const fieldType: Make = (r) => [
+  r.chance(5) ? r.pick(['u64', 'i65', 'u0', 'x8', 'u', 'U8', 'i-1']) : r.pick(['u', 'i']) + String(1 + r.below(63)),
+]
+const fieldValue: Make = (r) => [
+  r.chance(10) ? r.pick(ODD_NUMBERS) : r.chance(50) ? r.pick(NUMBERS) : String(2n ** BigInt(r.below(63)) - 1n),
+]
+const fieldRead = c('GET', fieldType, bitAt)
+const fieldOperation = oneOf(
+  fieldRead,
+  c('SET', fieldType, bitAt, fieldValue),
+  c('INCRBY', fieldType, bitAt, fieldValue),
+  c('OVERFLOW', oneOf(lit('WRAP'), lit('sat'), lit('FAIL'), lit('FAIL'), lit('SAT'), lit('NONE'))),
+)
+
+const BITMAPS: Make[] = [
+  c('SETBIT', S, bitAt, oneOf(lit('0'), lit('1'), lit('1'), small)),
+  c('GETBIT', S, bitAt),
+  c('BITCOUNT', S, maybe(70, rangeEnd, maybe(95, rangeEnd, maybe(60, rangeUnit)))),
+  c('BITPOS', S, oneOf(lit('0'), lit('1'), small), maybe(70, rangeEnd, maybe(80, rangeEnd, maybe(60, rangeUnit)))),
+  c('BITOP', oneOf(lit('AND'), lit('or'), lit('XOR')), S, many(1, 4, S)),
+  c('BITOP', oneOf(lit('NOT'), lit('NOTHING')), S, many(1, 1, S)),
+  c('BITFIELD', S, many(0, 5, fieldOperation)),
+  c('BITFIELD_RO', S, many(0, 3, fieldRead)),
+  c('BITFIELD_RO', S, fieldRead, fieldOperation),
+]
+
+const P = key('p', 6)
+const element: Make = (r) => [String(r.below(20_000))]
+const HYPERLOGLOGS: Make[] = [
+  c('PFADD', P, many(0, 4, oneOf(element, word))),
+  c('PFADD', P, many(50, 300, element)),
+  c('PFCOUNT', many(1, 3, P)),
+  c('PFCOUNT', P),
+  c('PFMERGE', P, many(0, 3, P)),
+  c('PFDEBUG', oneOf(lit('ENCODING'), lit('decode'), lit('TODENSE'), lit('NOSUCH')), P),
+  c('DEL', P),
+  // What somebody has spoiled.
+  c('SETRANGE', P, (r) => [String(r.below(40))], oneOf(lit('\x00'), lit('\x7f'), lit('\xff'), lit('\xff\x81'))),
+  c('CONFIG', 'SET', 'hll-sparse-max-bytes', oneOf(lit('3000'), lit('3000'), lit('300'), lit('0'), lit('1mb'))),
+]
+
 const LISTS: Make[] = [
   c('LPUSH', L, many(1, 3, value)),
   c('RPUSH', L, many(1, 3, value)),
@@ -470,12 +514,12 @@ const GENERIC: Make[] = [
   c('OBJECT', 'ENCODING', oneOf(S, H, Z)),
 ]
 
-const TRANSACTION_BODIES: Make[] = [...STRINGS, ...LISTS, ...HASHES, ...SETS, ...ZSETS]
+const TRANSACTION_BODIES: Make[] = [...STRINGS, ...BITMAPS, ...LISTS, ...HASHES, ...SETS, ...ZSETS]
 
 /** A script that calls what it is given, and returns the reply. */
 const SCRIPT = 'return redis.pcall(unpack(ARGV))'
 const SCRIPTS: Make[] = [
-  (r) => ['EVAL', SCRIPT, '0', ...r.pick([...STRINGS, ...LISTS, ...HASHES, ...SETS, ...ZSETS])(r)],
+  (r) => ['EVAL', SCRIPT, '0', ...r.pick([...STRINGS, ...BITMAPS, ...LISTS, ...HASHES, ...SETS, ...ZSETS])(r)],
   c('EVAL', 'local t = {} for i, v in ipairs(ARGV) do t[i] = tonumber(v) or v end return t', '0', many(0, 4, value)),
   c('EVAL', "redis.call('SET', KEYS[1], ARGV[1]) return redis.call('GET', KEYS[1])", '1', S, value),
   c(
@@ -504,6 +548,8 @@ const CONNECTION: Make[] = [
 
 const FAMILIES: readonly (readonly [number, readonly Make[]])[] = [
   [18, STRINGS],
+  [8, BITMAPS],
+  [3, HYPERLOGLOGS],
   [14, LISTS],
   [13, HASHES],
   [13, SETS],

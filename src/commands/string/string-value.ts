@@ -17,7 +17,7 @@ import type { CommandContext } from '../context.ts'
 /** A sign and the 16 digits of a safe integer. */
 const INTEGER_TEXT_BYTES = 17
 /** Longest string that one block can hold, in bytes. */
-const STRING_BYTES_MAX = 0x7fffffff - 8
+export const STRING_BYTES_MAX = 0x7fffffff - 8
 
 /**
  * Stores argument `value` under the key in argument `key`, which is at `row` (whatever it holds) or NO_ROW. An expire

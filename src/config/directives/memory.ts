@@ -80,9 +80,7 @@ export const memoryDirectives = {
   }),
   'stream-node-max-bytes': memory(4096, 0n, LONG_MAX, 'Size of one block of a stream. 0: no limit.'),
   'stream-node-max-entries': int(100, 0n, LONG_MAX, 'Entries in one block of a stream. 0: no limit.'),
-  'hll-sparse-max-bytes': memory(3000, 0n, LONG_MAX, 'Size up to which a HyperLogLog is stored sparsely.', {
-    effect: later('HyperLogLog is not built yet'),
-  }),
+  'hll-sparse-max-bytes': memory(3000, 0n, LONG_MAX, 'Size up to which a HyperLogLog is stored sparsely.'),
 
   'lazyfree-lazy-eviction': bool(false, 'Frees evicted values in the background.', { effect: inert(FREED_AT_ONCE) }),
   'lazyfree-lazy-expire': bool(false, 'Frees expired values in the background.', { effect: inert(FREED_AT_ONCE) }),

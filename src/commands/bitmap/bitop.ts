@@ -1,0 +1,197 @@
+/**
+ * BITOP AND | OR | XOR | NOT | DIFF | DIFF1 | ANDOR | ONE destination key [key ...]
+ *
+ * Combines strings bit by bit and stores the result, which is as long as the longest of them; shorter ones and missing
+ * keys go on with zeros. With the first key X and the others Y1, Y2 …: DIFF is what is set in X and in no Y; DIFF1 in
+ * some Y and not in X; ANDOR in X and in some Y; ONE in exactly one of all.
+ *
+ * Reply: integer, the length of the result; at 0 the destination is deleted. Errors: syntax; number of keys; WRONGTYPE.
+ * Source: Valkey src/bitops.c `bitopCommand`; redis.io/commands/bitop for the operations of Redis 8.2.
+ */
+import { BitwiseOperation, combineBits, invertBits, noteSetBits } from '../../bytes/bits.ts'
+import { KindMask } from '../../keyspace/database.ts'
+import { Notify } from '../../keyspace/notify.ts'
+import type { Args } from '../../resp/args.ts'
+import { BITOP_NOT_KEYS, bitopKeysNeeded, SYNTAX_ERROR } from '../../resp/errors.ts'
+import type { ReplySink } from '../../resp/reply.ts'
+import { copyBytes } from '../../storage/arena.ts'
+import { NO_ROW } from '../../storage/dict.ts'
+import { Element } from '../../structures/element.ts'
+import { Kind } from '../../structures/kind.ts'
+import type { CommandContext } from '../context.ts'
+import { AclCategory, CommandFlag, defineCommand, keyAt, keyRange } from '../define.ts'
+import { deleteKey } from '../delete-key.ts'
+import { showString } from '../string/string-value.ts'
+
+/** Strings are combined in parts that stay in the processor's cache, in bytes. */
+const PART_BYTES = 32 * 1024
+
+const OPERATIONS = ['AND', 'OR', 'XOR', 'NOT', 'DIFF', 'DIFF1', 'ANDOR', 'ONE'] as const
+type Operation = (typeof OPERATIONS)[number]
+
+export const bitop = defineCommand({
+  name: 'bitop',
+  summary: 'Combines strings bit by bit and stores the result.',
+  group: 'bitmap',
+  since: '2.6.0',
+  complexity: 'O(N), N being the length of all strings.',
+  arity: -4,
+  flags: CommandFlag.Write | CommandFlag.DenyOom,
+  categories: AclCategory.Bitmap,
+  keys: [...keyAt(2, 'OW', 'update'), keyRange(3, -1, 1, 'RO', 'access')],
+  handler: bitopHandler,
+})
+
+function bitopHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
+  const operation = OPERATIONS.find((name) => args.is(1, name))
+  if (operation === undefined) throw SYNTAX_ERROR
+  if (operation === 'NOT' && args.count !== 4) throw BITOP_NOT_KEYS
+  if ((operation === 'DIFF' || operation === 'DIFF1' || operation === 'ANDOR') && args.count < 5)
+    throw bitopKeysNeeded(operation)
+
+  const { db } = ctx
+  const sources = readSources(ctx, args)
+  let length = 0
+  for (const source of sources) length = Math.max(length, source.length)
+  reply.integer(length)
+  if (length === 0) {
+    const row = db.find(args, 2)
+    if (row !== NO_ROW) deleteKey(ctx, args, 2, row)
+    return
+  }
+  // The destination may be one of the sources: it is freed when the result is there.
+  const ref = db.arena.alloc(length)
+  const target = new BitTarget(db.arena.segment(ref), db.arena.offset(ref), sources)
+  for (let from = 0; from < length; from += PART_BYTES) {
+    target.choose(from, Math.min(length, from + PART_BYTES))
+    combine(operation, target)
+  }
+  const row = db.find(args, 2)
+  if (row === NO_ROW) db.markRaw(db.add(args, 2, Kind.StringBytes, ref))
+  else {
+    db.clearExpire(row)
+    db.freeValue(row)
+    db.overwrite(row, Kind.StringBytes, ref)
+    db.markRaw(row)
+  }
+  ctx.changed(args, 2, Notify.String, 'set')
+}
+
+/** The strings of the keys from argument 3 on; missing ones are empty. */
+function readSources(ctx: CommandContext, args: Args): Element[] {
+  const sources: Element[] = []
+  for (let i = 3; i < args.count; i++) {
+    const row = ctx.db.readKind(args, i, KindMask.String)
+    const source = new Element()
+    if (row !== NO_ROW) showString(ctx.db, row, source)
+    sources.push(source)
+  }
+  return sources
+}
+
+function combine(operation: Operation, target: BitTarget): void {
+  const last = target.sources.length - 1
+  switch (operation) {
+    case 'AND':
+      target.load(0)
+      for (let i = 1; i <= last; i++) target.and(i)
+      break
+    case 'OR':
+      target.joinFrom(0)
+      break
+    case 'XOR':
+      target.load(0)
+      for (let i = 1; i <= last; i++) target.apply(BitwiseOperation.Xor, i)
+      break
+    case 'NOT':
+      target.load(0)
+      target.invert()
+      break
+    case 'DIFF':
+      target.load(0)
+      for (let i = 1; i <= last; i++) target.apply(BitwiseOperation.AndNot, i)
+      break
+    case 'DIFF1':
+      target.joinFrom(1)
+      target.apply(BitwiseOperation.AndNot, 0)
+      break
+    case 'ANDOR':
+      target.joinFrom(1)
+      target.and(0)
+      break
+    case 'ONE':
+      target.setExactlyOnce()
+      break
+  }
+}
+
+/** A part of the result, at the same place of which the sources are combined. */
+class BitTarget {
+  readonly sources: readonly Element[]
+  private readonly buffer: Buffer
+  private readonly start: number
+  private from = 0
+  private end = 0
+
+  constructor(buffer: Buffer, start: number, sources: readonly Element[]) {
+    this.buffer = buffer
+    this.start = start
+    this.sources = sources
+  }
+
+  /** Goes to the bytes [from, end). */
+  choose(from: number, end: number): void {
+    this.from = from
+    this.end = end
+  }
+
+  /** Copies source `i`, followed by zeros. */
+  load(i: number): void {
+    const { buffer, start } = this.sources[i]!
+    const length = this.lengthOf(i)
+    copyBytes(buffer, start + this.from, this.buffer, this.start + this.from, length)
+    this.clearBehind(length)
+  }
+
+  /** All bits that are set in a source from number `first` on. */
+  joinFrom(first: number): void {
+    this.load(first)
+    for (let i = first + 1; i < this.sources.length; i++) this.apply(BitwiseOperation.Or, i)
+  }
+
+  and(i: number): void {
+    this.apply(BitwiseOperation.And, i)
+    this.clearBehind(this.lengthOf(i))
+  }
+
+  /** Combines with source `i`, as far as that goes. */
+  apply(operation: BitwiseOperation, i: number): void {
+    const { buffer, start } = this.sources[i]!
+    const { from } = this
+    combineBits(operation, this.buffer, this.start + from, buffer, start + from, this.lengthOf(i))
+  }
+
+  invert(): void {
+    invertBits(this.buffer, this.start + this.from, this.end - this.from)
+  }
+
+  setExactlyOnce(): void {
+    const { buffer, start, from, end } = this
+    const more = Buffer.alloc(end - from)
+    buffer.fill(0, start + from, start + end)
+    for (let i = 0; i < this.sources.length; i++) {
+      const source = this.sources[i]!
+      noteSetBits(buffer, start + from, more, source.buffer, source.start + from, this.lengthOf(i))
+    }
+    combineBits(BitwiseOperation.AndNot, buffer, start + from, more, 0, more.length)
+  }
+
+  /** How many bytes source `i` has here. */
+  private lengthOf(i: number): number {
+    return Math.max(0, Math.min(this.end, this.sources[i]!.length) - this.from)
+  }
+
+  private clearBehind(length: number): void {
+    this.buffer.fill(0, this.start + this.from + length, this.start + this.end)
+  }
+}
