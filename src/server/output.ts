@@ -229,10 +229,8 @@ export class TurnOutput {
       client.heldBytes -= bytes.length
       if (client.door !== null) client.door.release()
       if ((client.flags & ClientFlag.Closed) !== 0) continue
-      if (client.connection.queuedBytes > 0) {
-        client.queueOutput(bytes, 0, bytes.length)
-        this.listOutput(client)
-      } else client.connection.send(bytes, 0, bytes.length)
+      // Also when the socket is busy: what is queued with the client came later.
+      if (!client.connection.send(bytes, 0, bytes.length)) this.checkOutputLimit(client)
       if ((client.flags & ClientFlag.CloseAfterReply) !== 0) this.listOutput(client)
     }
     // Between turns: whatever is executed from here on is refused if it writes. Otherwise the turn's end notes it.
