@@ -7,7 +7,6 @@ import type { Server } from '../server/server.ts'
 import { SubscribeTo, type Subscription, Subscriptions } from '../server/subscriptions.ts'
 import type { Endpoint } from '../transport/contract.ts'
 import { connectMemory } from '../transport/memory.ts'
-import { listenTcp } from '../transport/node.ts'
 import { type CreateBrokerOptions, configOf, DEFAULT_HOST, isInMemory, logOf } from './options.ts'
 
 /** Receives a message and the channel it was published to. Bytes that are no UTF-8 are replaced. */
@@ -38,8 +37,7 @@ export async function createBroker(options: CreateBrokerOptions = {}): Promise<L
   try {
     await broker.start()
     const host = options.host ?? DEFAULT_HOST
-    const backlog = config.number('tcp-backlog')
-    const endpoint = options.port === 0 ? await listenTcp({ host, port: 0, backlog }, broker.server.accept) : null
+    const endpoint = options.port === 0 ? await broker.listenOnFreePort(host) : null
     return new LocalBroker(broker, endpoint, httpPort)
   } catch (error) {
     await broker.close()

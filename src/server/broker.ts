@@ -16,8 +16,9 @@ import type { AofFolder } from '../persistence/aof-folder.ts'
 import { AofLoadError, type AofLoadFile } from '../persistence/aof-load.ts'
 import { filesToLoad } from '../persistence/manifest.ts'
 import { isMissingAddress, parseBindAddress } from '../transport/bind-address.ts'
-import type { Endpoint } from '../transport/contract.ts'
-import { listenTcp, listenUnix } from '../transport/node.ts'
+import { chooseTransport, type TransportName } from '../transport/choose.ts'
+import type { Endpoint, Transport } from '../transport/contract.ts'
+import { nodeTransport } from '../transport/node.ts'
 import { listenTls, type TlsEndpoint } from '../transport/tls.ts'
 import { DataLoading } from './loading.ts'
 import { type Clock, Server } from './server.ts'
@@ -54,6 +55,7 @@ export class Broker {
   private endpoints: Endpoint[] = []
   private isClosed: boolean = false
   private readonly loading: DataLoading
+  private transport: Transport = nodeTransport
 
   constructor(options: BrokerOptions) {
     this.config = options.config
@@ -90,6 +92,7 @@ export class Broker {
     this.renameCommands()
     loadUsers(this.server.users, this.config, this.log)
     this.loading.begin()
+    this.chooseTransport()
     await this.listenOnPorts()
     // Tests of Redis wait for these words, in this order, before they connect: from here on clients are answered.
     this.log.notice(`Process has PID: ${process.pid}. Server initialized`)
@@ -110,6 +113,19 @@ export class Broker {
     this.loading.finish()
     this.annex = await this.openAnnex(this.server)
     this.log.notice('Ready to accept connections')
+  }
+
+  private chooseTransport(): void {
+    const { transport, problem } = chooseTransport(this.config.text('transport') as TransportName)
+    this.transport = transport
+    if (problem !== null)
+      this.log.notice(`Sockets are served by node:net; the native transport is quicker, but ${problem}`)
+  }
+
+  /** Listens on a free port of this address, beside the configured ones. Rejects with the system's error. */
+  listenOnFreePort(host: string): Promise<Endpoint> {
+    const backlog = this.config.number('tcp-backlog')
+    return this.transport.listenTcp({ host, port: 0, backlog }, this.server.accept)
   }
 
   /** Endpoints stay where they are: CONFIG SET must answer at once, and a port is only known to be free when it is open. */
@@ -184,7 +200,7 @@ export class Broker {
     const backlog = this.config.number('tcp-backlog')
     const port = this.config.number('port')
     for (const bind of port > 0 ? this.config.list('bind') : []) {
-      await this.listenOn(bind, port, (host) => listenTcp({ host, port, backlog }, this.server.accept))
+      await this.listenOn(bind, port, (host) => this.transport.listenTcp({ host, port, backlog }, this.server.accept))
     }
     await this.listenForTls(backlog)
   }
@@ -201,7 +217,7 @@ export class Broker {
 
   private async listenOnUnix(path: string, mode: number | null, backlog: number): Promise<void> {
     try {
-      this.endpoints.push(await listenUnix(path, mode, backlog, this.server.accept))
+      this.endpoints.push(await this.transport.listenUnix(path, mode, backlog, this.server.accept))
     } catch (error) {
       throw new ListenError(
         `Failed opening Unix socket ${path}: ${error instanceof Error ? error.message : String(error)}`,

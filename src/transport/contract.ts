@@ -61,3 +61,18 @@ export interface Endpoint {
   /** Stops accepting. Open connections stay. */
   close(): Promise<void>
 }
+
+export interface TcpOptions {
+  readonly host: string
+  readonly port: number
+  readonly backlog: number
+}
+
+/** A way to listen on sockets. */
+export interface Transport {
+  readonly name: 'node' | 'native'
+  /** Listens on a TCP address. Rejects with the system's error. */
+  listenTcp(options: TcpOptions, accept: Accept): Promise<Endpoint>
+  /** Listens on a unix socket; a stale socket file is replaced. `mode` null leaves permissions as they come. */
+  listenUnix(path: string, mode: number | null, backlog: number, accept: Accept): Promise<Endpoint>
+}

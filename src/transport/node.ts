@@ -6,35 +6,27 @@
  */
 import { chmodSync, readSync, rmSync } from 'node:fs'
 import net from 'node:net'
-import type { Accept, Connection, Endpoint, Receiver } from './contract.ts'
+import { formatAddress, isLoopback } from './address.ts'
+import type { Accept, Connection, Endpoint, Receiver, TcpOptions, Transport } from './contract.ts'
 
 const INPUT_BYTES = 64 * 1024
 const NO_FD = -1
 const NOTHING = Buffer.alloc(0)
 
-export interface TcpOptions {
-  readonly host: string
-  readonly port: number
-  readonly backlog: number
-}
-
 /** Listens on a TCP address. Rejects with the system's error. */
-export function listenTcp(options: TcpOptions, accept: Accept): Promise<Endpoint> {
+function listenTcp(options: TcpOptions, accept: Accept): Promise<Endpoint> {
   return listen({ host: options.host, port: options.port, backlog: options.backlog, ipv6Only: true }, accept, null)
 }
 
 /** Listens on a unix socket; a stale socket file is replaced. `mode` null leaves permissions as they come. */
-export async function listenUnix(
-  path: string,
-  mode: number | null,
-  backlog: number,
-  accept: Accept,
-): Promise<Endpoint> {
+async function listenUnix(path: string, mode: number | null, backlog: number, accept: Accept): Promise<Endpoint> {
   rmSync(path, { force: true })
   const endpoint = await listen({ path, backlog }, accept, path)
   if (mode !== null) chmodSync(path, mode)
   return endpoint
 }
+
+export const nodeTransport: Transport = { name: 'node', listenTcp, listenUnix }
 
 /** Options of a socket that takes over an accepted handle; Node's own types know only handles of another kind. */
 interface HandleOptions extends Omit<net.SocketConstructorOpts, 'handle'> {
@@ -211,14 +203,4 @@ function descriptorOf(socket: net.Socket): number {
   const handle: unknown = Reflect.get(socket, '_handle')
   const fd: unknown = typeof handle === 'object' && handle !== null ? Reflect.get(handle, 'fd') : NO_FD
   return typeof fd === 'number' ? fd : NO_FD
-}
-
-function formatAddress(address: string | undefined, port: number | undefined): string {
-  if (address === undefined) return '?:0'
-  const plain = address.startsWith('::ffff:') ? address.slice(7) : address
-  return plain.includes(':') ? `[${plain}]:${port}` : `${plain}:${port}`
-}
-
-function isLoopback(address: string): boolean {
-  return address === '::1' || address.startsWith('127.') || address.startsWith('::ffff:127.')
 }

@@ -6,8 +6,8 @@
  */
 import type { Socket } from 'node:net'
 import { createServer, type SecureContextOptions, type TLSSocket } from 'node:tls'
-import type { Accept, Endpoint } from './contract.ts'
-import { NodeConnection, type TcpOptions } from './node.ts'
+import type { Accept, Endpoint, TcpOptions } from './contract.ts'
+import { NodeConnection } from './node.ts'
 
 /** How long a handshake may take, in ms. */
 const HANDSHAKE_MS_MAX = 30_000

@@ -5,7 +5,6 @@ import { configFromOptions } from '../../src/config/config.ts'
 import { type FileDone, Files } from '../../src/files/files.ts'
 import { Broker } from '../../src/server/broker.ts'
 import type { Endpoint } from '../../src/transport/contract.ts'
-import { listenTcp } from '../../src/transport/node.ts'
 import { TestLog } from '../support/broker.ts'
 import { RespClient } from '../support/resp-client.ts'
 import { temporaryDirectory } from '../support/server-process.ts'
@@ -35,7 +34,7 @@ async function start(options: { appendonly: string; appendfsync: string }): Prom
   disk = new HeldDisk()
   broker = new Broker({ config, log: new TestLog(), files: disk })
   await broker.start()
-  endpoint = await listenTcp({ host: '127.0.0.1', port: 0, backlog: 16 }, broker.server.accept)
+  endpoint = await broker.listenOnFreePort('127.0.0.1')
   return connect()
 }
 

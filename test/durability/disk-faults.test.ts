@@ -5,7 +5,6 @@ import { configFromOptions } from '../../src/config/config.ts'
 import { type FileDone, Files } from '../../src/files/files.ts'
 import { Broker } from '../../src/server/broker.ts'
 import type { Endpoint } from '../../src/transport/contract.ts'
-import { listenTcp } from '../../src/transport/node.ts'
 import { TestLog } from '../support/broker.ts'
 import { RespClient } from '../support/resp-client.ts'
 import { temporaryDirectory } from '../support/server-process.ts'
@@ -77,7 +76,7 @@ async function start(disk: FaultyDisk, policy: string): Promise<void> {
   const config = configFromOptions({ port: 0, dir: directory, appendonly: 'yes', appendfsync: policy })
   broker = new Broker({ config, log: new TestLog(), files: disk })
   await broker.start()
-  endpoint = await listenTcp({ host: '127.0.0.1', port: 0, backlog: 16 }, broker.server.accept)
+  endpoint = await broker.listenOnFreePort('127.0.0.1')
 }
 
 async function connect(): Promise<RespClient> {

@@ -10,7 +10,6 @@ import { configFromOptions } from '../../src/config/config.ts'
 import { type Files, SYSTEM_FILES } from '../../src/files/files.ts'
 import { replaceFile } from '../../src/files/replace-file.ts'
 import { Broker } from '../../src/server/broker.ts'
-import { listenTcp } from '../../src/transport/node.ts'
 import { TestLog } from '../support/broker.ts'
 import { type Reply, RespClient } from '../support/resp-client.ts'
 import { temporaryDirectory } from '../support/server-process.ts'
@@ -205,7 +204,7 @@ describe('a server', () => {
     })
     const broker = new Broker({ config, log: new TestLog(), files })
     await broker.start()
-    const endpoint = await listenTcp({ host: '127.0.0.1', port: 0, backlog: 16 }, broker.server.accept)
+    const endpoint = await broker.listenOnFreePort('127.0.0.1')
     const client = await RespClient.connect({ port: endpoint.port })
     try {
       await use(client, broker)

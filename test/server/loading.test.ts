@@ -2,6 +2,7 @@
  * What clients see while data are loaded. `key-load-delay` holds loading up after the first command until a test sets it
  * to 0, so nothing here depends on how fast anything is.
  */
+import { once } from 'node:events'
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
@@ -293,6 +294,7 @@ test('a port that is taken ends the start before files are touched', async () =>
   const port = await freePort()
   const other = createServer().listen(port, '127.0.0.1')
   cleanUps.push(() => other.close())
+  await once(other, 'listening')
   const directory = directoryWith(`${log}*2\r\n$3\r\nGE`)
   const before = filesIn(directory)
   const config = configFromOptions({ port, bind: '127.0.0.1', dir: directory, appendonly: 'yes', save: '' })

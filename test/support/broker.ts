@@ -7,7 +7,6 @@ import type { Log } from '../../src/observe/log.ts'
 import { Broker } from '../../src/server/broker.ts'
 import type { Clock, Server } from '../../src/server/server.ts'
 import type { Endpoint } from '../../src/transport/contract.ts'
-import { listenTcp } from '../../src/transport/node.ts'
 import { RespClient } from './resp-client.ts'
 
 /** A log that keeps its warnings, for tests that look at them. */
@@ -60,6 +59,7 @@ export class TestBroker {
       save: '',
       'enable-debug-command': 'yes',
       'http-token-file': '',
+      transport: process.env.MILLRACE_TRANSPORT ?? 'auto',
       // What somebody has left in the default directory is not to be loaded.
       ...(options.dir === undefined ? { dbfilename: '' } : {}),
       ...options,
@@ -67,7 +67,7 @@ export class TestBroker {
     const broker = new Broker({ config, log, clock })
     await broker.start()
     // The directive's port 0 means no TCP at all, so a free port is opened beside the broker's own endpoints.
-    const endpoint = await listenTcp({ host: '127.0.0.1', port: 0, backlog: 128 }, broker.server.accept)
+    const endpoint = await broker.listenOnFreePort('127.0.0.1')
     return new TestBroker(broker, log, endpoint)
   }
 

@@ -1,6 +1,17 @@
 /** Directives about connections: listening, clients, buffers, output limits. */
 
-import { bool, DirectiveFlag, inert, int, later, memory, memoryOrPercent, octal, optionalText } from '../directive.ts'
+import {
+  bool,
+  DirectiveFlag,
+  inert,
+  int,
+  later,
+  memory,
+  memoryOrPercent,
+  octal,
+  oneOf,
+  optionalText,
+} from '../directive.ts'
 import { INT_MAX, LONG_MAX, UINT_MAX } from '../number-text.ts'
 import { addresses, outputBufferLimits } from '../special-directives.ts'
 
@@ -19,6 +30,12 @@ export const networkDirectives = {
     },
   ),
   port: int(6379, 0n, 65535n, 'TCP port. 0: no TCP.'),
+  transport: oneOf(
+    ['auto', 'native', 'node'],
+    'auto',
+    'How sockets are served: by epoll itself (`native`, on Linux where it was built at the installation), by node:net (`node`), or by epoll where that is possible.',
+    { flags: Immutable },
+  ),
   'tcp-backlog': int(511, 0n, INT_MAX, 'Connections that may wait to be accepted.', { flags: Immutable }),
   unixsocket: optionalText('Path of a Unix socket to listen on.', { flags: Immutable }),
   unixsocketperm: octal(0, 0n, 0o777n, 'File mode of the Unix socket. 0: as the umask gives it.', { flags: Immutable }),

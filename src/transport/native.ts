@@ -1,0 +1,338 @@
+/**
+ * The `native` transport: TCP and unix sockets on epoll (native/epoll.cc), on Linux where it was built. Hot path.
+ *
+ * One call for all that has happened since the last turn: `onRecords` reads records of three integers, and input from
+ * one buffer that all sockets share. Output that the system does not take at once is copied, so no buffer is kept.
+ */
+import { lookup } from 'node:dns/promises'
+import { chmodSync, rmSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { getSystemErrorMap } from 'node:util'
+import { formatAddress, isLoopback } from './address.ts'
+import type { Accept, Connection, Endpoint, Receiver, Transport } from './contract.ts'
+
+/** What native/epoll.cc exports. Numbers below zero are errors of the system. */
+interface Epoll {
+  start(input: Buffer, records: Int32Array, onRecords: (count: number) => void): number
+  listenTcp(address: string, port: number, backlog: number): number
+  listenUnix(path: string, backlog: number): number
+  address(id: number, isPeer: boolean): string
+  send(id: number, buffer: Buffer, start: number, end: number): number
+  queuedBytes(id: number): number
+  readNow(id: number, buffer: Buffer): number
+  setReading(id: number, isReading: boolean): void
+  end(id: number): boolean
+  destroy(id: number): void
+  setKeepAlive(id: number, seconds: number): void
+  setNoDelay(id: number, isOn: boolean): void
+}
+
+const INPUT_BYTES = 1024 * 1024
+/** Records of one call at most. */
+const RECORDS_MAX = 2048
+const RECORD_INTS = 3
+/** What stands in place of an offset in records that are no input. As in native/epoll.cc. */
+const Record = { Ended: -1, Closed: -2, Drained: -3, Accepted: -4, AcceptFailed: -5 } as const
+const ADDON = join(import.meta.dirname, 'native', 'build', 'Release', 'epoll.node')
+
+/** Loads the transport; a text says why it cannot be had. */
+export function loadNativeTransport(): Transport | string {
+  if (process.platform !== 'linux') return `it is for Linux, this is ${process.platform}`
+  loaded ??= load()
+  return loaded
+}
+
+let loaded: Transport | string | null = null
+
+function load(): Transport | string {
+  try {
+    const epoll = createRequire(import.meta.url)(ADDON) as Epoll
+    const sockets = new Sockets(epoll)
+    return {
+      name: 'native',
+      listenTcp: (options, accept) => sockets.listenTcp(options.host, options.port, options.backlog, accept),
+      listenUnix: async (path, mode, backlog, accept) => sockets.listenUnix(path, mode, backlog, accept),
+    }
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'MODULE_NOT_FOUND')
+      return 'it was not built at the installation'
+    return error instanceof Error ? error.message : String(error)
+  }
+}
+
+/** A listening socket. */
+interface Listener {
+  readonly accept: Accept
+  readonly endpoint: Endpoint
+  /** Path of the unix socket, null for TCP. */
+  readonly path: string | null
+}
+
+/** All sockets of this thread. */
+class Sockets {
+  private readonly epoll: Epoll
+  private readonly input = Buffer.allocUnsafeSlow(INPUT_BYTES)
+  private readonly records = new Int32Array(RECORDS_MAX * RECORD_INTS)
+  /** By the number of the socket; null where there is none. */
+  private readonly connections: (NativeConnection | null)[] = []
+  private readonly listeners = new Map<number, Listener>()
+  /** Records that are being delivered, and the one that has its turn. */
+  private count = 0
+  private at = 0
+  /** Connections whose receivers have yet to be told that they are gone. */
+  private closed: NativeConnection[] = []
+
+  constructor(epoll: Epoll) {
+    this.epoll = epoll
+    const error = epoll.start(this.input, this.records, this.onRecords)
+    if (error < 0) throw systemError('epoll_create', error)
+  }
+
+  /** Rejects with the system's error. */
+  async listenTcp(host: string, port: number, backlog: number, accept: Accept): Promise<Endpoint> {
+    const { address } = await lookup(host)
+    const id = this.epoll.listenTcp(address, port, backlog)
+    if (id < 0) throw systemError('listen', id, address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`)
+    return this.listening(id, accept, null)
+  }
+
+  /** @throws the system's error */
+  listenUnix(path: string, mode: number | null, backlog: number, accept: Accept): Endpoint {
+    rmSync(path, { force: true })
+    const id = this.epoll.listenUnix(path, backlog)
+    if (id < 0) throw systemError('listen', id, path)
+    if (mode !== null) chmodSync(path, mode)
+    return this.listening(id, accept, path)
+  }
+
+  private listening(id: number, accept: Accept, path: string | null): Endpoint {
+    const endpoint: Endpoint = {
+      port: path === null ? Number(this.epoll.address(id, false).split(' ')[1] ?? 0) : 0,
+      onError: () => {},
+      close: async () => {
+        if (!this.listeners.delete(id)) return
+        this.epoll.destroy(id)
+        if (path !== null) rmSync(path, { force: true })
+      },
+    }
+    this.listeners.set(id, { accept, endpoint, path })
+    return endpoint
+  }
+
+  private readonly onRecords = (count: number): void => {
+    const { records, connections, input } = this
+    this.count = count
+    for (this.at = 0; this.at < count; this.at++) {
+      const record = this.at * RECORD_INTS
+      const id = records[record]!
+      const what = records[record + 1]!
+      const detail = records[record + 2]!
+      try {
+        if (what >= 0) {
+          const connection = connections[id]
+          // Nothing is left of what was read out of turn.
+          if (connection === null || connection === undefined || detail === 0) continue
+          connection.deliver(input, what, what + detail)
+        } else this.handle(id, what, detail)
+      } catch (error) {
+        // The others have their turn all the same; this ends in `uncaughtException`, as an event of Node's would.
+        setImmediate(() => {
+          throw error
+        })
+      }
+    }
+    this.count = 0
+  }
+
+  private handle(id: number, what: number, detail: number): void {
+    if (what === Record.Accepted) {
+      this.accepted(id, detail)
+      return
+    }
+    if (what === Record.AcceptFailed) {
+      this.listeners.get(id)?.endpoint.onError(systemError('accept', -detail))
+      return
+    }
+    const connection = this.connections[id]
+    if (connection === null || connection === undefined) return
+    if (what === Record.Drained) connection.drained()
+    else if (what === Record.Ended) connection.ended()
+    else {
+      this.connections[id] = null
+      connection.lost()
+    }
+  }
+
+  private accepted(id: number, listenerId: number): void {
+    const listener = this.listeners.get(listenerId)
+    // The listener was closed in the same turn.
+    if (listener === undefined) {
+      this.epoll.destroy(id)
+      return
+    }
+    const connection = new NativeConnection(this, this.epoll, id, listener.path)
+    this.connections[id] = connection
+    connection.receiver = listener.accept(connection)
+  }
+
+  /** Takes undelivered input of this turn for somebody who reads out of turn. Returns its length; -1: there is none. */
+  takeUndelivered(id: number, target: Buffer): number {
+    for (let at = this.at + 1; at < this.count; at++) {
+      const record = at * RECORD_INTS
+      const start = this.records[record + 1]!
+      const length = this.records[record + 2]!
+      if (this.records[record] !== id || start < 0 || length === 0) continue
+      const bytes = this.input.copy(target, 0, start, start + length)
+      this.records[record + 1] = start + bytes
+      this.records[record + 2] = length - bytes
+      return bytes
+    }
+    return -1
+  }
+
+  /** Forgets a connection; its receiver is told in a later turn, as it would be of one that the peer has closed. */
+  forget(connection: NativeConnection): void {
+    this.connections[connection.id] = null
+    if (this.closed.length === 0) setImmediate(this.tellClosed)
+    this.closed.push(connection)
+  }
+
+  private readonly tellClosed = (): void => {
+    const { closed } = this
+    this.closed = []
+    for (const connection of closed) connection.lost()
+  }
+}
+
+class NativeConnection implements Connection {
+  readonly id: number
+  readonly isUnixSocket: boolean
+  readonly isLocal: boolean
+  readonly address: string
+  readonly localAddress: string
+  receiver: Receiver | null = null
+  private readonly sockets: Sockets
+  private readonly epoll: Epoll
+  private isOpen: boolean = true
+  private isPaused: boolean = false
+  private isEnding: boolean = false
+  private hasQueue: boolean = false
+  /** Input that came while delivery was stopped, and whether the peer's end did. */
+  private kept: Buffer[] = []
+  private hasEndKept: boolean = false
+
+  constructor(sockets: Sockets, epoll: Epoll, id: number, path: string | null) {
+    this.sockets = sockets
+    this.epoll = epoll
+    this.id = id
+    const peer = path === null ? epoll.address(id, true) : ''
+    this.address = path === null ? textOf(peer) : `${path}:0`
+    this.localAddress = path === null ? textOf(epoll.address(id, false)) : `${path}:0`
+    this.isUnixSocket = path !== null
+    this.isLocal = path !== null || isLoopback(peer.split(' ')[0]!)
+  }
+
+  get queuedBytes(): number {
+    return this.hasQueue ? this.epoll.queuedBytes(this.id) : 0
+  }
+
+  send(buffer: Buffer, start: number, end: number): boolean {
+    if (!this.isOpen || this.isEnding) return true
+    this.hasQueue = this.epoll.send(this.id, buffer, start, end) > 0
+    return !this.hasQueue
+  }
+
+  readNow(buffer: Buffer): number {
+    if (!this.isOpen || this.isPaused || this.kept.length > 0) return 0
+    const bytes = this.sockets.takeUndelivered(this.id, buffer)
+    return bytes >= 0 ? bytes : this.epoll.readNow(this.id, buffer)
+  }
+
+  pause(): void {
+    this.isPaused = true
+    this.epoll.setReading(this.id, false)
+  }
+
+  resume(): void {
+    if (!this.isPaused) return
+    this.isPaused = false
+    if (this.kept.length > 0 || this.hasEndKept) setImmediate(this.deliverKept)
+    else if (this.isOpen) this.epoll.setReading(this.id, true)
+  }
+
+  setKeepAlive(seconds: number): void {
+    this.epoll.setKeepAlive(this.id, seconds)
+  }
+
+  delaySmallPackets(): void {
+    this.epoll.setNoDelay(this.id, false)
+  }
+
+  end(): void {
+    if (!this.isOpen || this.isEnding) return
+    this.isEnding = true
+    if (!this.epoll.end(this.id)) return
+    this.isOpen = false
+    this.sockets.forget(this)
+  }
+
+  destroy(): void {
+    if (!this.isOpen) return
+    this.isOpen = false
+    this.epoll.destroy(this.id)
+    this.sockets.forget(this)
+  }
+
+  // ---- events --------------------------------------------------------------------------------------------------
+
+  deliver(buffer: Buffer, start: number, end: number): void {
+    if (this.isPaused || this.kept.length > 0) this.kept.push(Buffer.from(buffer.subarray(start, end)))
+    else if (!this.isEnding) this.receiver?.received(buffer, start, end)
+  }
+
+  drained(): void {
+    this.hasQueue = false
+    this.receiver?.drained()
+  }
+
+  ended(): void {
+    if (this.isPaused || this.kept.length > 0) this.hasEndKept = true
+    else if (!this.isEnding) this.receiver?.ended()
+  }
+
+  lost(): void {
+    this.isOpen = false
+    this.hasQueue = false
+    this.kept = []
+    const { receiver } = this
+    this.receiver = null
+    receiver?.closed()
+  }
+
+  private readonly deliverKept = (): void => {
+    while (this.isOpen && !this.isPaused) {
+      const bytes = this.kept.shift()
+      if (bytes === undefined) break
+      if (!this.isEnding) this.receiver?.received(bytes, 0, bytes.length)
+    }
+    if (!this.isOpen || this.isPaused) return
+    this.epoll.setReading(this.id, true)
+    if (!this.hasEndKept) return
+    this.hasEndKept = false
+    this.ended()
+  }
+}
+
+/** `ip port` as an address of the contract. */
+function textOf(end: string): string {
+  const [ip, port] = end.split(' ')
+  return formatAddress(ip === '' ? undefined : ip, Number(port ?? 0))
+}
+
+/** An error as node:net would give it. */
+function systemError(syscall: string, code: number, where = ''): Error {
+  const [name = 'UNKNOWN', text = 'unknown error'] = getSystemErrorMap().get(code) ?? []
+  const message = where === '' ? `${syscall} ${name}: ${text}` : `${syscall} ${name}: ${text} ${where}`
+  return Object.assign(new Error(message), { code: name, errno: code, syscall })
+}
