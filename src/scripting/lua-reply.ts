@@ -102,7 +102,7 @@ function openTable(table: LuaTable, reply: ReplySink, host: ReplyHost, levels: L
 function openTagged(table: LuaTable, reply: ReplySink, host: ReplyHost, levels: Level[]): boolean {
   const err = table.getString('err')
   if (typeof err === 'string') {
-    replyError(withoutBreaks(untilZero(err)), reply, host, isCounted(table))
+    replyError(errorLine(untilZero(err)), reply, host, isCounted(table))
     return true
   }
   const ok = table.getString('ok')
@@ -167,6 +167,11 @@ export function untilZero(text: string): string {
   return zero < 0 ? text : text.slice(0, zero)
 }
 
+/** Line breaks at the end of an error are left out. */
+function errorLine(text: string): string {
+  return withoutBreaks(text.replace(/[\r\n]+$/, ''))
+}
+
 function withoutBreaks(text: string): string {
   return text.replace(/[\r\n]/g, ' ')
 }
@@ -174,7 +179,7 @@ function withoutBreaks(text: string): string {
 /** Replies why a script ended early: `text`, made of what it raised. */
 export function replyFailure(error: unknown, text: string, reply: ReplySink, host: ReplyHost): void {
   const value = error instanceof LuaError ? error.value : undefined
-  replyError(withoutBreaks(text), reply, host, value instanceof LuaTable && isCounted(value))
+  replyError(errorLine(text), reply, host, value instanceof LuaTable && isCounted(value))
 }
 
 /** The text of an error whose value is an error table, such as a failed `redis.call` raises; else null. */

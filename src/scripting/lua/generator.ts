@@ -382,9 +382,14 @@ class Generator extends ExpressionGenerator {
   private numericFor(s: Extract<Statement, { kind: 'numericFor' }>): string {
     const id = ++this.loopCount
     const { variable } = s
-    const start = this.forNumber(s.start, 'initial')
-    const limitCode = this.forNumber(s.limit, 'limit')
-    const stepCode = s.step === null ? '1' : this.forNumber(s.step, 'step')
+    const unknown = [s.start, s.limit, s.step].filter((e) => e !== null && this.analysis.typeOf(e) !== 'n')
+    const isChecked = unknown.length > 1 || (unknown.length === 1 && unknown[0] !== (s.step ?? s.limit))
+    // All are evaluated before the first one is checked.
+    const number = (e: Expression, what: 'initial' | 'limit' | 'step'): string =>
+      isChecked ? this.expression(e) : this.forNumber(e, what)
+    const start = number(s.start, 'initial')
+    const limitCode = number(s.limit, 'limit')
+    const stepCode = s.step === null ? '1' : number(s.step, 'step')
     const isFresh = variable.isReassigned || variable.isCaptured
     const counter = isFresh ? `$f${id}` : variable.js
     const limit = isNumeric(limitCode) ? limitCode : `$l${id}`
@@ -396,10 +401,13 @@ class Generator extends ExpressionGenerator {
     if (s.step !== null) {
       const value = constantNumber(s.step)
       if (value === null) condition = `${step}>0?${counter}<=${limit}:${limit}<=${counter}`
+    if (isChecked) head += this.forChecks(s, [counter, limit, step])
       else if (value <= 0) condition = `${limit}<=${counter}`
     }
     const fresh = isFresh ? `${this.declaration(variable)}=${counter};` : ''
-    const body = `${this.budgetStep()}${fresh}${this.block(s.body)}`
+    const block = this.block(s.body)
+    const body = `${this.budgetStep()}${fresh}${block}`
+    if (isChecked) return `${head}for(;${condition};${counter}+=${step}){${body}}`
     return `for(${head};${condition};${counter}+=${step}){${body}}`
   }
 
@@ -407,6 +415,18 @@ class Generator extends ExpressionGenerator {
     const code = this.expression(e)
     if (this.analysis.typeOf(e) === 'n') return code
     const t = this.temp()
+  /** Makes numbers of the values that a numeric `for` begins with. */
+  private forChecks(
+    s: Extract<Statement, { kind: 'numericFor' }>,
+    [counter, limit, step]: readonly [counter: string, limit: string, step: string],
+  ): string {
+    const check = (e: Expression | null, name: string, what: string): string => {
+      if (e === null || this.analysis.typeOf(e) === 'n') return ''
+      return `if(typeof ${name}!=='number')${name}=${this.use('$fn')}(${name},"${what}");`
+    }
+    return `;${check(s.start, counter, 'initial')}${check(s.limit, limit, 'limit')}${check(s.step, step, 'step')}`
+  }
+
     this.release()
     return `(typeof(${t}=${code})==='number'?${t}:${this.use('$fn')}(${t},"${what}"))`
   }

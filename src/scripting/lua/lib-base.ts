@@ -74,7 +74,8 @@ function objectText(value: LuaTable | LuaFunction | LuaUserdata | LuaThread): st
 const luaAssert: LuaFunction = (...args) => {
   const value = anyArg(args, 0, 'assert')
   if (value !== undefined && value !== false) return args.length === 1 ? value : args
-  throw libError(args[1] === undefined ? 'assertion failed!' : stringArg(args, 1, 'assert'))
+  // The message is printed as a C string.
+  throw libError(args[1] === undefined ? 'assertion failed!' : stringArg(args, 1, 'assert').split('\0', 1)[0]!)
 }
 
 const luaError: LuaFunction = (...args) => {

@@ -37,10 +37,15 @@ function absolute(position: number, length: number): number {
 
 const sub: Implementation = (args, name) => {
   const [s, i, j] = args
-  if (typeof s === 'string' && typeof i === 'number' && (j === undefined || typeof j === 'number')) {
+  if (typeof s === 'string' && isPosition(i) && (j === undefined || isPosition(j))) {
     return substring(s, Math.trunc(i), j === undefined ? -1 : Math.trunc(j))
   }
   return substring(stringArg(args, 0, name), integerArg(args, 1, name), optionalInteger(args, 2, name, -1))
+}
+
+/** Whether a value is a number that every conversion to an integer takes for the same position. */
+function isPosition(value: LuaValue): value is number {
+  return typeof value === 'number' && value < 2 ** 53 && value > -(2 ** 53)
 }
 
 function substring(s: string, i: number, j: number): string {

@@ -56,8 +56,9 @@ const remove: LuaFunction = (...args) => {
 }
 
 const concat: LuaFunction = (...args) => {
-  const table = tableArg(args, 0, 'concat')
+  // The separator is checked first.
   const separator = args[1] === undefined ? '' : stringArg(args, 1, 'concat')
+  const table = tableArg(args, 0, 'concat')
   const from = optionalInt(args, 2, 'concat', 1)
   const to = args[3] === undefined ? table.arr.length : intArg(args, 3, 'concat')
   const text = new TextBuilder()

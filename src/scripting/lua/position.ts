@@ -53,8 +53,8 @@ function findPosition(sites: readonly NodeJS.CallSite[], level: number): ScriptP
     }
     if (PROTECTED_CALLERS.has(site.getFunctionName() ?? '')) {
       // For deeper levels the protected caller itself is a level, and it has no position.
-      if (remaining < level && --remaining <= 0) return NOWHERE
-      isHidden = true
+      if (remaining === level) isHidden = true
+      else if (--remaining <= 0) return NOWHERE
     }
   }
   return null

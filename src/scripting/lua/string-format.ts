@@ -1,7 +1,7 @@
 /** `string.format`. Source: lstrlib.c str_format, and printf for the conversions. */
 
 import { numberArg, stringArg } from './args.ts'
-import { charge, FREE_CHARS_MAX } from './memory.ts'
+import { joined } from './memory.ts'
 import { formatE, formatF, formatG, formatNonFinite } from './number-format.ts'
 import { argumentError, type LuaValue, libError } from './value.ts'
 
@@ -21,8 +21,7 @@ export function format(args: readonly LuaValue[], name: string): string {
     const at = template.indexOf('%', from)
     if (at < 0) {
       out += template.slice(from)
-      if (out.length > FREE_CHARS_MAX) charge(out.length)
-      return out
+      return joined(out)
     }
     out += template.slice(from, at)
     if (template[at + 1] === '%') {
@@ -68,13 +67,13 @@ function convert(conversion: string, spec: Spec, args: readonly LuaValue[], i: n
     case 'i':
       return signed(toInt64(numberArg(args, i, name)), spec)
     case 'o':
-      return unsigned(toInt64(numberArg(args, i, name)), spec, 8, '0')
+      return unsigned(toUint64(numberArg(args, i, name)), spec, 8, '0')
     case 'u':
-      return unsigned(toInt64(numberArg(args, i, name)), spec, 10, '')
+      return unsigned(toUint64(numberArg(args, i, name)), spec, 10, '')
     case 'x':
-      return unsigned(toInt64(numberArg(args, i, name)), spec, 16, '0x')
+      return unsigned(toUint64(numberArg(args, i, name)), spec, 16, '0x')
     case 'X':
-      return unsigned(toInt64(numberArg(args, i, name)), spec, 16, '0X').toUpperCase()
+      return unsigned(toUint64(numberArg(args, i, name)), spec, 16, '0X').toUpperCase()
     case 'e':
     case 'E':
     case 'f':
@@ -101,6 +100,12 @@ function toInt64(n: number): bigint {
   return BigInt(Math.trunc(n))
 }
 
+/** C's cast to an unsigned 64-bit integer, as x86 does it: what is too large becomes 0. */
+function toUint64(n: number): bigint {
+  if (!(n >= 2 ** 63)) return BigInt.asUintN(64, toInt64(n))
+  return n < 2 ** 64 ? BigInt(n) : 0n
+}
+
 function signed(value: bigint, spec: Spec): string {
   const digits = minimumDigits((value < 0n ? -value : value).toString(), spec)
   const sign = value < 0n ? '-' : spec.flags.includes('+') ? '+' : spec.flags.includes(' ') ? ' ' : ''
@@ -108,7 +113,7 @@ function signed(value: bigint, spec: Spec): string {
 }
 
 function unsigned(value: bigint, spec: Spec, base: number, prefix: string): string {
-  const digits = minimumDigits(BigInt.asUintN(64, value).toString(base), spec)
+  const digits = minimumDigits(value.toString(base), spec)
   const isMarked = spec.flags.includes('#') && value !== 0n
   return padNumber(isMarked ? prefix : '', digits, spec, spec.precision === null)
 }
@@ -125,6 +130,7 @@ function float(conversion: string, value: number, spec: Spec): string {
   else if (conversion === 'f') body = formatF(value, precision)
   else if (conversion === 'e' || conversion === 'E') body = formatE(value, precision)
   else body = formatG(value, precision, spec.flags.includes('#'))
+  if (spec.flags.includes('#') && Number.isFinite(value) && !body.includes('.')) body = body.replace(/^-?\d+/, '$&.')
   const isNegative = body.startsWith('-')
   const sign = isNegative ? '-' : spec.flags.includes('+') ? '+' : spec.flags.includes(' ') ? ' ' : ''
   if (isNegative) body = body.slice(1)
