@@ -32,7 +32,7 @@ export const ENGINE_NAME = 'LUA'
 /** How error positions name code of libraries. */
 const CHUNK_NAME = 'user_function'
 /** Steps of a library that is being loaded between two looks at the clock. */
-const LOAD_TICK_STEPS = 10_000
+const LOAD_TICK_STEPS = 2000
 
 export class FunctionEngine {
   private readonly host: EngineHost

@@ -38,9 +38,9 @@ import { Command } from '../registry.ts'
 /** Where the keys of an EVAL or FCALL begin. */
 export const FIRST_KEY = 3
 /** Steps of a script between two looks at the clock. */
-const TICK_STEPS = 10_000
+const TICK_STEPS = 2000
 /** The same when the script holds much memory. */
-const TICK_STEPS_SCARCE = 1000
+const TICK_STEPS_SCARCE = 500
 /** Commands of a script between two looks at the clock: one counts for many steps. */
 const TICK_CALLS = 500
 /** A command that is not brief counts for so many: its time grows with what it works on. */

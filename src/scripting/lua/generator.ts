@@ -49,7 +49,9 @@ export interface GeneratedCode {
 }
 
 /** Steps before the first `tick`; later rounds take what `tick` returns. */
-const FIRST_BUDGET = 10_000
+const FIRST_BUDGET = 2000
+/** A round of a loop, or a call, counts as one step for each so many chars of its text: what it may do grows with it. */
+const STEP_CHARS = 2048
 /**
  * Call depth allowed, in 8-byte stack slots: what a thread with V8's default stack of 984 KB has, less 360 KB that
  * library functions and commands need at the deepest point.
@@ -79,7 +81,7 @@ class Generator extends ExpressionGenerator {
     const body = this.block(this.chunk.main.body)
     const { main } = this.chunk
     const fallThrough = main.body.at(-1)?.kind === 'return' ? '' : `return ${this.use('$E')};`
-    const prologue = this.prologue() + (main.usesVararg ? 'var $v=$V;' : '')
+    const prologue = this.prologue('') + (main.usesVararg ? 'var $v=$V;' : '')
     const counters = this.usesBudget ? `var $b=${FIRST_BUDGET},$d=0;` : ''
     const code = `"use strict";${counters}${prologue}${body}${fallThrough}`
     // It is called from outside of the text: a function in between would count as a level of calls.
@@ -103,8 +105,8 @@ class Generator extends ExpressionGenerator {
     const jump = this.state.jumpsToSelf
     if (fn.usesArg) body = `var ${fn.arg!.js}=${fn.usesVararg ? 'undefined' : `${this.use('$arg')}($v)`};${body}`
     const text = jump
-      ? `${head}${this.prologue()}$t:for(;;){${this.budgetStep()}${body}${tail}}}`
-      : `${head}${this.prologue()}${body}${tail}}`
+      ? `${head}${this.prologue(body)}$t:for(;;){${this.budgetStep(body)}${body}${tail}}}`
+      : `${head}${this.prologue(body)}${body}${tail}}`
     this.state = outer
     return this.isCoroutineMode ? `${this.use('$mk')}(${text})` : text
   }
@@ -118,7 +120,7 @@ class Generator extends ExpressionGenerator {
     return builtin === null || builtinInfo(builtin).callsLua
   }
 
-  private prologue(): string {
+  private prologue(body: string): string {
     const { state } = this
     let text = ''
     if (state.tempCount > 0) {
@@ -127,13 +129,13 @@ class Generator extends ExpressionGenerator {
       text += ';'
     }
     if (!state.callsLua) return text
-    if (this.isCoroutineMode) return text + this.budgetStep()
+    if (this.isCoroutineMode) return text + this.budgetStep(body)
     this.usesBudget = true
     const weight = FRAME_SLOTS + state.fn.params.length + state.fn.localCount + state.tempCount * 2
     // Arguments lie on the stack, up to three times on their way through `pcall`.
     const total = this.hasSpreads && state.parent !== null ? `${weight}+arguments.length*3` : `${weight}`
     const depth = this.depth()
-    return `${text}${this.budgetStep()}const $s=${depth},$m=$s+${total};if((${depth}=$m)>${DEPTH_SLOTS_MAX})${this.use('$so')}();var $0;`
+    return `${text}${this.budgetStep(body)}const $s=${depth},$m=$s+${total};if((${depth}=$m)>${DEPTH_SLOTS_MAX})${this.use('$so')}();var $0;`
   }
 
   /** Restores the call depth before a return whose value needs no more calls. */
@@ -141,9 +143,10 @@ class Generator extends ExpressionGenerator {
     return this.mayCount() ? `${this.depth()}=$s;` : ''
   }
 
-  private budgetStep(): string {
+  private budgetStep(body: string): string {
     this.usesBudget = true
-    return `if(--$b<0)$b=${this.use('$k')}();`
+    const steps = Math.ceil(body.length / STEP_CHARS)
+    return `if(${steps > 1 ? `($b-=${steps})` : '--$b'}<0)$b=${this.use('$k')}();`
   }
 
   private mayCount(): boolean {
@@ -175,13 +178,14 @@ class Generator extends ExpressionGenerator {
         return `{${this.block(s.body)}}`
       case 'while': {
         const condition = this.condition(s.condition)
-        return `while(${condition}){${this.budgetStep()}${this.block(s.body)}}`
+        const body = this.block(s.body)
+        return `while(${condition}){${this.budgetStep(body)}${body}}`
       }
       case 'repeat': {
         const body = this.block(s.body)
         const last = s.body.at(-1)?.kind
         const exit = last === 'return' || last === 'break' ? '' : `if(${this.condition(s.condition)})break;`
-        return `for(;;){${this.budgetStep()}${body}${exit}}`
+        return `for(;;){${this.budgetStep(body)}${body}${exit}}`
       }
       case 'if': {
         let text = ''
@@ -397,24 +401,20 @@ class Generator extends ExpressionGenerator {
     let head = `var ${counter}=${start}`
     if (limit !== limitCode) head += `,${limit}=${limitCode}`
     if (step !== stepCode) head += `,${step}=${stepCode}`
+    if (isChecked) head += this.forChecks(s, [counter, limit, step])
     let condition = `${counter}<=${limit}`
     if (s.step !== null) {
       const value = constantNumber(s.step)
       if (value === null) condition = `${step}>0?${counter}<=${limit}:${limit}<=${counter}`
-    if (isChecked) head += this.forChecks(s, [counter, limit, step])
       else if (value <= 0) condition = `${limit}<=${counter}`
     }
     const fresh = isFresh ? `${this.declaration(variable)}=${counter};` : ''
     const block = this.block(s.body)
-    const body = `${this.budgetStep()}${fresh}${block}`
+    const body = `${this.budgetStep(block)}${fresh}${block}`
     if (isChecked) return `${head}for(;${condition};${counter}+=${step}){${body}}`
     return `for(${head};${condition};${counter}+=${step}){${body}}`
   }
 
-  private forNumber(e: Expression, what: 'initial' | 'limit' | 'step'): string {
-    const code = this.expression(e)
-    if (this.analysis.typeOf(e) === 'n') return code
-    const t = this.temp()
   /** Makes numbers of the values that a numeric `for` begins with. */
   private forChecks(
     s: Extract<Statement, { kind: 'numericFor' }>,
@@ -427,6 +427,10 @@ class Generator extends ExpressionGenerator {
     return `;${check(s.start, counter, 'initial')}${check(s.limit, limit, 'limit')}${check(s.step, step, 'step')}`
   }
 
+  private forNumber(e: Expression, what: 'initial' | 'limit' | 'step'): string {
+    const code = this.expression(e)
+    if (this.analysis.typeOf(e) === 'n') return code
+    const t = this.temp()
     this.release()
     return `(typeof(${t}=${code})==='number'?${t}:${this.use('$fn')}(${t},"${what}"))`
   }
@@ -456,7 +460,8 @@ class Generator extends ExpressionGenerator {
     s.vars.forEach((variable, i) => {
       fresh += `${this.declaration(variable)}=${i === 0 ? `${cursor}.key` : i === 1 ? `${cursor}.value` : 'undefined'};`
     })
-    const body = `${this.budgetStep()}${fresh}${this.block(s.body)}`
+    const block = this.block(s.body)
+    const body = `${this.budgetStep(block)}${fresh}${block}`
     return `for(var ${cursor}=${this.use(helper)}(${table});${cursor}.next();){${body}}`
   }
 
@@ -468,7 +473,8 @@ class Generator extends ExpressionGenerator {
       fresh += `${this.declaration(variable)}=${i === 0 ? `$l${id}` : i === 1 ? value : 'undefined'};`
     })
     const head = `var $f${id}=${this.use('$ip')}(${table}),$l${id}=1,${value}`
-    const body = `${this.budgetStep()}${fresh}${this.block(s.body)}`
+    const block = this.block(s.body)
+    const body = `${this.budgetStep(block)}${fresh}${block}`
     return `for(${head};(${value}=$f${id}.getNumber($l${id}))!==undefined;$l${id}++){${body}}`
   }
 
@@ -500,9 +506,11 @@ class Generator extends ExpressionGenerator {
     if (this.line > s.line) {
       // The call belongs to the first line of the expressions, so it has to stand before them.
       const first = `$i${id}`
-      const head = `${line}for(var ${first}=true;;){${this.budgetStep()}if(!${first}){${step}${check}`
-      return `${head}}else{${first}=false;${setup}continue;}${fresh}${this.block(s.body)}}`
+      const block = this.block(s.body)
+      const head = `${line}for(var ${first}=true;;){${this.budgetStep(block)}if(!${first}){${step}${check}`
+      return `${head}}else{${first}=false;${setup}continue;}${fresh}${block}}`
     }
-    return `${line}${setup}for(;;){${this.budgetStep()}${step}${check}${fresh}${this.block(s.body)}}`
+    const block = this.block(s.body)
+    return `${line}${setup}for(;;){${this.budgetStep(block)}${step}${check}${fresh}${block}}`
   }
 }

@@ -3,7 +3,7 @@
 import { intArg, integerArg, optionalInteger, stringArg } from './args.ts'
 import { type BuiltinInfo, describeBuiltin } from './builtins.ts'
 import { first, nested } from './call.ts'
-import { charge } from './memory.ts'
+import { charge, joined } from './memory.ts'
 import { numberToString } from './number-format.ts'
 import { type Capture, compilePattern, compileUnanchored, type LuaPattern, type Match } from './patterns.ts'
 import { index } from './runtime.ts'
@@ -111,8 +111,7 @@ const rep: Implementation = (args, name) => {
   const n = intArg(args, 1, name)
   if (n <= 0 || s === '') return ''
   if (s.length * n > STRING_BYTES_MAX) throw new LuaError('not enough memory')
-  charge(s.length * n)
-  return s.repeat(n)
+  return joined(s.repeat(n))
 }
 
 const reverse: Implementation = (args, name) => {

@@ -26,6 +26,9 @@ const HEAP_SHARE_MAX = 1 / 4
 const CHARGE_BYTES = 16 * MIB
 /** Shorter strings are not charged for: the steps that make them are counted. */
 export const FREE_CHARS_MAX = 256
+/** Longer strings are joined when they are made. */
+const LAZY_CHARS_MAX = 64 * 1024
+const ANYTHING = /^/
 
 /** What a table with an entry or two takes, roughly. */
 export const TABLE_BYTES = 128
@@ -36,19 +39,36 @@ export const CHARGED_BYTES = (CHARGED_MASK + 1) * 16
 /** What may be charged before the next look, and what looks: the tick of what runs. */
 export const allowance: { left: number; tick: () => void } = { left: CHARGE_BYTES, tick: () => {} }
 
-/** Charges for bytes that a script makes at one go. Throws `ScriptAborted` when it holds too much. */
+/** Charges for bytes that a script takes at one go, before it has them. Throws `ScriptAborted` when it holds too much. */
 export function charge(bytes: number): void {
   allowance.left -= bytes
-  if (allowance.left < 0) {
-    allowance.left = CHARGE_BYTES
-    allowance.tick()
-  }
+  if (allowance.left >= 0) return
+  scriptMemory.awaited = bytes
+  allowance.tick()
 }
 
 /** As `charge`, where other clients must not be served: while a script is compiled or replied to. */
 export function chargeQuietly(bytes: number): void {
   allowance.left -= bytes
-  if (allowance.left < 0) scriptMemory.look()
+  if (allowance.left >= 0) return
+  scriptMemory.awaited = bytes
+  scriptMemory.look()
+}
+
+/**
+ * Charges for a string that was put together. V8 does not join a string before it is looked into: a script could hold
+ * thousands of long ones that take no memory, and compare them all with something. So a long one is joined now.
+ */
+export function joined(text: string): string {
+  if (text.length <= FREE_CHARS_MAX) return text
+  charge(text.length)
+  if (text.length > LAZY_CHARS_MAX) flatten(text)
+  return text
+}
+
+/** Joins the pieces that V8 keeps a string in. Matching always does; looking at a char does so only sometimes. */
+export function flatten(text: string): void {
+  ANYTHING.test(text)
 }
 
 /** Whether there is room, or the next look should come soon. */
@@ -64,6 +84,8 @@ class ScriptMemory {
   /** What was used after the last collection. */
   private lastLive = 0
   private collectGarbage: (() => void) | null = null
+  /** What is about to be taken, in bytes. */
+  awaited = 0
 
   /** A run, or what is compiled for it, begins. Most end before anybody looks. */
   begin(): void {
@@ -73,23 +95,24 @@ class ScriptMemory {
   /** Throws `ScriptAborted` when the script holds too much. */
   look(): Room {
     allowance.left = CHARGE_BYTES
+    const { awaited } = this
+    this.awaited = 0
     const used = usedBytes()
     if (this.before < 0) {
       this.before = used
       this.collectAt = this.heldMax
       // What is garbage now must not count as used before: scripts one after the other would fill the heap.
       if (used > this.lastLive + Math.max(this.heldMax, this.lastLive) / 2) this.before = this.collect()
-      return Room.Ample
     }
-    const grown = used - this.before
-    if (grown > this.collectAt) this.collectAndJudge()
+    const grown = used + awaited - this.before
+    if (grown > this.collectAt) this.collectAndJudge(awaited)
     return grown > this.heldMax / 4 ? Room.Scarce : Room.Ample
   }
 
-  private collectAndJudge(): void {
+  private collectAndJudge(awaited: number): void {
     const live = this.collect()
     if (live < this.before) this.before = live
-    const held = live - this.before
+    const held = live + awaited - this.before
     if (held > this.heldMax) throw new ScriptAborted(`ERR ${NO_MEMORY}`)
     // A script that holds much and makes garbage besides must not collect at every look.
     this.collectAt = Math.max(this.heldMax, held + this.heldMax / 2)

@@ -8,7 +8,7 @@
 
 import { callValue, first, metamethod } from './call.ts'
 import { $gc, $mk } from './coroutine.ts'
-import { charge, FREE_CHARS_MAX } from './memory.ts'
+import { FREE_CHARS_MAX, joined } from './memory.ts'
 import { numberToString, parseNumber } from './number-format.ts'
 import { LuaTable } from './table.ts'
 import {
@@ -309,13 +309,9 @@ function $cat(a: LuaValue, b: LuaValue, left: string, right: string): LuaValue {
   throw isTextA ? typeError('concatenate', b, right) : typeError('concatenate', a, left)
 }
 
-/**
- * A string that was put together. Its memory is taken when it is first looked into, which nobody notices: so it is
- * charged for now.
- */
+/** A string that was put together. */
 function $jo(text: string): string {
-  if (text.length > FREE_CHARS_MAX) charge(text.length)
-  return text
+  return text.length > FREE_CHARS_MAX ? joined(text) : text
 }
 
 /** `a == b` for values that are not identical. */

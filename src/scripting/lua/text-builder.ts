@@ -4,7 +4,7 @@
  * V8 joins strings lazily: until the text is looked into, each piece takes 32 bytes beside its own. That would be the
  * multiple of a text made of single bytes, so the text is made whole every few thousand pieces.
  */
-import { charge, FREE_CHARS_MAX } from './memory.ts'
+import { charge, flatten, joined } from './memory.ts'
 
 const PIECES_MAX = 4096
 
@@ -26,15 +26,12 @@ export class TextBuilder {
   /** The text; the builder is not to be used again. */
   finish(): string {
     const { chunks } = this
-    const text = chunks === null ? this.text : chunks.join('') + this.text
-    if (text.length > FREE_CHARS_MAX) charge(text.length)
-    return text
+    return joined(chunks === null ? this.text : chunks.join('') + this.text)
   }
 
   private cut(): void {
     const { text } = this
-    // Looking at one char makes it whole.
-    text.charCodeAt(0)
+    flatten(text)
     if (this.chunks === null) this.chunks = []
     this.chunks.push(text)
     this.chunkChars += text.length
