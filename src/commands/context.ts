@@ -90,6 +90,16 @@ export interface SaveControl {
   dataRemoved(): void
 }
 
+/** `maxmemory`: what is counted toward it, and what came of it. */
+export interface MemoryStatus {
+  /** Whether the command that runs found no room, and no key that may go. */
+  readonly isFull: boolean
+  readonly evictedKeys: number
+  /** For how long memory has been over the limit: now, and in all, in ms. */
+  readonly currentExceededMs: number
+  readonly totalExceededMs: number
+}
+
 /** How a snapshot is loaded while the server runs (DEBUG RELOAD). */
 export interface ReloadOptions {
   /** Keys and libraries of functions that are there are replaced; else they are an error. */
@@ -113,6 +123,11 @@ export interface ServerControl extends BlockingControl {
   readonly accessLog: AccessLog
   readonly tracking: Tracking
   readonly memory: MemoryProbe
+  readonly memoryLimit: MemoryStatus
+  /** What clients hold, and how many were closed for it. */
+  readonly clientMemory: { readonly totalBytes: number; readonly evicted: number }
+  /** Memory in use that is not counted toward `maxmemory`, in bytes. */
+  readonly uncountedBytes: number
   readonly log: Log
   /** Number of connected clients, and of those that wait in a blocking command. */
   readonly clientCount: number

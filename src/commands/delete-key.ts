@@ -1,11 +1,18 @@
 /** Deleting one key, with its event. Hot path. */
+import { FreeReason } from '../keyspace/lazy-free.ts'
 import { Notify } from '../keyspace/notify.ts'
 import type { Args } from '../resp/args.ts'
 import type { CommandContext } from './context.ts'
 
 /** Deletes the key in argument `i`, which is at `row`. Rows are invalid afterwards. */
-export function deleteKey(ctx: CommandContext, args: Args, i: number, row: number): void {
-  ctx.db.remove(row)
+export function deleteKey(
+  ctx: CommandContext,
+  args: Args,
+  i: number,
+  row: number,
+  reason: FreeReason = FreeReason.ServerDel,
+): void {
+  ctx.db.remove(row, reason)
   ctx.changed(args, i, Notify.Generic, 'del')
 }
 

@@ -79,6 +79,8 @@ export interface Session extends Watcher, BlockedClient, Subscriber, TrackingCli
   queueBytes: number
   /** Watched keys: database and key text. */
   readonly watched: { db: Database; key: string }[]
+  /** What they take in memory, about. */
+  watchedBytes: number
   /** `Journal.effectCount` after the last command of the session that has written something; 0 when none has. */
   lastEffect: number
   /** When a blocked command times out, in ms; 0 when it does not, or nothing is blocked. */
@@ -89,6 +91,8 @@ export interface Session extends Watcher, BlockedClient, Subscriber, TrackingCli
   readonly isLocal: boolean
   /** Input that was received and is not executed yet, those of the running batch included, and room for more, in bytes. */
   readonly pendingInputBytes: number
+  /** Arguments that were received of a request that is not complete, in bytes. */
+  readonly argumentBytes: number
   readonly freeInputBytes: number
   /** What REPLCONF has said, and what has become of it; null for a client that has not used it. */
   replica: Replica | null
@@ -115,5 +119,6 @@ export function unwatchAll(session: Session): void {
     if (watchers.size === 0) db.watchers.delete(key)
   }
   session.watched.length = 0
+  session.watchedBytes = 0
   session.watchDirty = false
 }

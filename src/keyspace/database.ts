@@ -5,8 +5,8 @@
  * after it (of any key) rows are asked again. A key whose time is over is absent for every lookup; it is removed
  * physically by the active cycle, by `add` on the same key, or after the command that met it (`reapMet`).
  *
- * Meta word of a row: kind in the low 4 bits, access clock (seconds, 24 bits) above, then one bit for strings that were
- * changed in place, which OBJECT ENCODING calls raw however short they are.
+ * Meta word of a row: kind in the low 4 bits, what is remembered of its use in 27 bits above (access.ts), then one bit for
+ * strings that were changed in place, which OBJECT ENCODING calls raw however short they are.
  */
 
 import type { Args } from '../resp/args.ts'
@@ -14,16 +14,17 @@ import { WRONGTYPE } from '../resp/errors.ts'
 import { type Arena, NO_REF, type Ref } from '../storage/arena.ts'
 import { Dict, DictStride, NO_ROW } from '../storage/dict.ts'
 import { type Collection, isObjectKind, Kind } from '../structures/kind.ts'
+import { ACCESS_BITS, ACCESS_MASK, AccessKind } from './access.ts'
 import { BlockedKeys } from './blocked.ts'
 import { Expires, NO_EXPIRE } from './expires.ts'
 import type { Keyspace, Watcher } from './keyspace.ts'
+import { FreeReason } from './lazy-free.ts'
 import type { RowMarks } from './row-marks.ts'
 
 const KIND_BITS = 4
 const KIND_MASK = (1 << KIND_BITS) - 1
-const CLOCK_MASK = 0xffffff
-const CLOCK_BITS_MASK = CLOCK_MASK << KIND_BITS
-const RAW_BIT = 1 << 28
+const ACCESS_BITS_MASK = ACCESS_MASK << KIND_BITS
+const RAW_BIT = 1 << (KIND_BITS + ACCESS_BITS)
 /** Keys met expired and not yet removed are remembered up to this number; the others wait for the active cycle. */
 const MET_EXPIRED_MAX = 128
 
@@ -88,7 +89,7 @@ export class Database {
   /** As `find`, for a reading command: counts hits and misses and renews the access time. */
   read(args: Args, i: number): number {
     const row = this.peek(args, i)
-    if (row !== NO_ROW && this.keyspace.renewsAccess) this.touch(row)
+    if (row !== NO_ROW) this.renewAccess(row)
     return row
   }
 
@@ -152,7 +153,7 @@ export class Database {
   addBytes(source: Buffer, start: number, length: number, kind: number, value: number): number {
     if (this.expires.size > 0) this.removeIfExpired(source, start, length)
     const row = this.keys.insert(source, start, length)
-    this.keys.setMeta(row, kind | (this.clock() << KIND_BITS))
+    this.keys.setMeta(row, kind | (this.keyspace.access.first(this.keyspace.now) << KIND_BITS))
     this.keys.setValue(row, value)
     if (this.marks !== null) this.marks.added(row)
     if (this.keyspace.onAdded !== null) this.keyspace.onAdded(this, row)
@@ -162,7 +163,7 @@ export class Database {
   /** As `addBytes`, for a key of a file that is loaded and is known to be absent: nothing expires, nobody is told. */
   addLoaded(source: Buffer, start: number, length: number, kind: number, value: number): number {
     const row = this.keys.insert(source, start, length)
-    this.keys.setMeta(row, kind | (this.clock() << KIND_BITS))
+    this.keys.setMeta(row, kind | (this.keyspace.access.first(this.keyspace.now) << KIND_BITS))
     this.keys.setValue(row, value)
     if (this.marks !== null) this.marks.added(row)
     return row
@@ -180,13 +181,14 @@ export class Database {
 
   /** Points the row to another value without freeing the old one: a packed block that moved, or one converted. */
   setValue(row: number, kind: number, value: number): void {
-    this.keys.setMeta(row, kind | (this.keys.meta(row) & CLOCK_BITS_MASK))
+    this.keys.setMeta(row, kind | (this.keys.meta(row) & ACCESS_BITS_MASK))
     this.keys.setValue(row, value)
   }
 
-  /** As `setValue`, and renews the access time: a string that is overwritten. */
+  /** As `setValue`, and notes the access: a string that is overwritten. */
   overwrite(row: number, kind: number, value: number): void {
-    this.keys.setMeta(row, kind | (this.clock() << KIND_BITS))
+    const { access, now } = this.keyspace
+    this.keys.setMeta(row, kind | (access.next(this.access(row), now) << KIND_BITS))
     this.keys.setValue(row, value)
   }
 
@@ -216,9 +218,9 @@ export class Database {
     this.setValue(row, kind, value)
   }
 
-  /** Removes a key and frees its value. Rows are invalid afterwards. */
-  remove(row: number): void {
-    this.freeValue(row)
+  /** Removes a key and frees its value, now or later (LazyFree). Rows are invalid afterwards. */
+  remove(row: number, reason: FreeReason = FreeReason.ServerDel): void {
+    this.freeValue(row, reason)
     this.removeRow(row)
   }
 
@@ -247,28 +249,46 @@ export class Database {
     return this.arena.text(this.keys.keyRef(row))
   }
 
-  /** Renews the access time. */
+  /** Notes that the key is used. */
   touch(row: number): void {
     const old = this.keys.meta(row)
-    const meta = (old & ~CLOCK_BITS_MASK) | (this.clock() << KIND_BITS)
-    // Mostly it has been accessed within the second: the row's cache line stays clean.
+    const access = this.keyspace.access.next((old >>> KIND_BITS) & ACCESS_MASK, this.keyspace.now)
+    const meta = (old & ~ACCESS_BITS_MASK) | (access << KIND_BITS)
+    // Mostly it has been used a moment ago: the row's cache line stays clean.
     if (meta !== old) this.keys.setMeta(row, meta)
   }
 
-  /** As `touch`, for a row that has been added while no clock was running (a log is loaded). */
+  /** As `touch`, unless the client does not want that (CLIENT NO-TOUCH). */
+  renewAccess(row: number): void {
+    if (this.keyspace.renewsAccess) this.touch(row)
+  }
+
+  /** For a row that has been added while no clock was running (a log is loaded): as if it were added now. */
   touchUntouched(row: number): void {
-    if ((this.keys.meta(row) & CLOCK_BITS_MASK) === 0) this.touch(row)
+    const { access, now } = this.keyspace
+    if (access.isUnset(this.access(row))) this.setAccess(row, access.first(now))
+  }
+
+  /** What is remembered of the use of a key; see AccessClock. */
+  access(row: number): number {
+    return (this.keys.meta(row) >>> KIND_BITS) & ACCESS_MASK
+  }
+
+  setAccess(row: number, access: number): void {
+    this.keys.setMeta(row, (this.keys.meta(row) & ~ACCESS_BITS_MASK) | (access << KIND_BITS))
   }
 
   /** Seconds since the last access. */
   idleSeconds(row: number): number {
-    return (this.clock() - ((this.keys.meta(row) >>> KIND_BITS) & CLOCK_MASK)) & CLOCK_MASK
+    return this.keyspace.access.idleSeconds(this.access(row), this.keyspace.now)
   }
 
-  /** Sets the access time `seconds` back (RESTORE IDLETIME), as far as the clock reaches. */
-  setIdleSeconds(row: number, seconds: number): void {
-    const clock = (this.clock() - Math.min(seconds, CLOCK_MASK)) & CLOCK_MASK
-    this.keys.setMeta(row, (this.keys.meta(row) & ~CLOCK_BITS_MASK) | (clock << KIND_BITS))
+  /** What a file or a RESTORE tells of the use of a key; -1: nothing. What the policy in force has no place for is left out. */
+  restoreAccess(row: number, idleSeconds: number, frequency: number): void {
+    const { access, now } = this.keyspace
+    if (access.kind === AccessKind.Frequency) {
+      if (frequency >= 0) this.setAccess(row, access.withFrequency(frequency, now))
+    } else if (idleSeconds >= 0) this.setAccess(row, access.idleSince(idleSeconds, now))
   }
 
   /** Removes up to `limit` keys whose time is over. Returns how many; fewer than `limit` means none is left. */
@@ -305,9 +325,7 @@ export class Database {
   /** Removes all keys. What a snapshot has still to write of them is handed to it. */
   clear(): void {
     if (this.marks !== null) {
-      const detached = new Database(this.keyspace, this.index, this.keyspace.seed)
-      this.swapContents(detached)
-      this.keyspace.walk!.detached(detached)
+      this.keyspace.walk!.detached(this.detach())
       return
     }
     for (let row = 0; row < this.keys.size; row++) this.freeValue(row)
@@ -316,13 +334,25 @@ export class Database {
     this.metExpired = []
   }
 
+  /** As `clear`, but what is freed is freed later. */
+  clearLater(): void {
+    if (this.marks !== null || this.size === 0) this.clear()
+    else this.keyspace.lazyFree.freeDatabase(this.detach())
+  }
+
+  /** All keys as a database that nobody else knows. */
+  private detach(): Database {
+    const detached = new Database(this.keyspace, this.index, this.keyspace.seed)
+    this.swapContents(detached)
+    return detached
+  }
+
   /** Frees up to `limit` keys of a database that nobody uses any more. Returns whether more are left. */
   freeSome(limit: number): boolean {
     const rest = Math.max(0, this.keys.size - limit)
     while (this.keys.size > rest) {
-      const row = this.keys.size - 1
-      this.freeValue(row)
-      this.keys.remove(row)
+      this.freeValue(this.keys.size - 1, FreeReason.Unlink)
+      this.keys.freeLast()
     }
     if (rest === 0) this.clear()
     return rest > 0
@@ -343,8 +373,8 @@ export class Database {
     if (other.marks !== null) other.marks.owner = other
   }
 
-  /** Frees the value of a row; the row is the caller's to set or remove. */
-  freeValue(row: number): void {
+  /** Frees the value of a row, now or later; the row is the caller's to set or remove. */
+  freeValue(row: number, reason: FreeReason = FreeReason.ServerDel): void {
     this.aboutToChange(row)
     const kind = this.kind(row)
     if (kind === Kind.StringInteger) return
@@ -353,10 +383,15 @@ export class Database {
       const object = this.keyspace.object(value)
       this.keyspace.dropObject(value)
       // A snapshot that is in the midst of the collection frees it when it is through.
-      if (this.keyspace.walk === null || !this.keyspace.walk.takes(object)) object.free()
+      if (this.keyspace.walk === null || !this.keyspace.walk.takes(object)) this.keyspace.lazyFree.free(object, reason)
     } else if (value !== NO_REF) {
       this.arena.free(value)
     }
+  }
+
+  /** Bytes of the typed arrays of index and expire times. */
+  overheadBytes(): number {
+    return this.keys.overheadBytes() + this.expires.overheadBytes()
   }
 
   /** Sum of what the keys and values of this database own in the arena. */
@@ -377,10 +412,6 @@ export class Database {
       }
     }
     return { bytes, blocks }
-  }
-
-  private clock(): number {
-    return Math.floor(this.keyspace.now / 1000) & CLOCK_MASK
   }
 
   private removeRow(row: number): void {
@@ -406,6 +437,6 @@ export class Database {
   private expireRow(row: number): void {
     this.keyspace.stats.expired++
     this.keyspace.onExpired(this, row)
-    this.remove(row)
+    this.remove(row, FreeReason.Expire)
   }
 }

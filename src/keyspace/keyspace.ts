@@ -6,7 +6,9 @@
  */
 import { Arena, NO_REF } from '../storage/arena.ts'
 import { type Collection, isObjectKind, Kind } from '../structures/kind.ts'
+import { AccessClock } from './access.ts'
 import { Database } from './database.ts'
+import { LazyFree } from './lazy-free.ts'
 import { Limits } from './limits.ts'
 
 /** A client that watches keys (WATCH). `isDirty` is set when one of them changed. */
@@ -25,6 +27,8 @@ export interface KeyspaceWalk {
   takes(object: Collection): boolean
   /** Takes over all keys of a database that was cleared. */
   detached(db: Database): void
+  /** Bytes of what only the walk holds, about. */
+  readonly ownedBytes: number
   /** Arena bytes and blocks of what only the walk holds. */
   account(): { bytes: number; blocks: number }
 }
@@ -66,6 +70,8 @@ export class Keyspace {
   readonly arena: Arena = new Arena()
   readonly databases: Database[] = []
   readonly stats = new KeyspaceStats()
+  /** How the use of keys is remembered. */
+  readonly access = new AccessClock()
   /** Settings that structures need. */
   readonly limits = new Limits()
   /** Current time in ms; set once per loop turn and before timers run, never read from the system in handlers. */
@@ -84,7 +90,9 @@ export class Keyspace {
   walk: KeyspaceWalk | null = null
   /** Null while nobody wants to know. */
   changeListener: ChangeListener | null = null
-  readonly otherOwners: MemoryOwner[] = []
+  /** Values that are freed between turns. */
+  readonly lazyFree = new LazyFree()
+  readonly otherOwners: MemoryOwner[] = [this.lazyFree]
   /** Told about each key that is deleted because its time is over, before it is freed. */
   onExpired: (db: Database, row: number) => void = () => {}
   /** Told when a reading command finds no key (event class `m`). */
@@ -200,7 +208,7 @@ export class Keyspace {
    */
   overheadBytes(): number {
     let bytes = 0
-    for (const db of this.databases) bytes += db.keys.overheadBytes() + db.expires.overheadBytes()
+    for (const db of this.databases) bytes += db.overheadBytes()
     for (const owner of this.otherOwners) bytes += owner.overheadBytes()
     for (const object of this.objects) if (object !== null) bytes += object.overheadBytes()
     return bytes

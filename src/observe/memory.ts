@@ -1,50 +1,51 @@
 /**
- * Memory figures for INFO, read at most every 100 ms.
+ * Memory figures for INFO.
  *
- * `used` is counted, not estimated: blocks of the arena and the typed arrays of indexes and collections. What V8 holds
- * (code, clients, objects) shows in the resident size only.
+ * `used` is counted, not estimated: blocks of the arena, the typed arrays of indexes and collections, and buffers. What V8
+ * holds (code, objects) shows in the resident size only. All but the resident size are sums that somebody keeps.
  */
+
+/** The resident size is asked of the system at most this often, in ms. */
 const FRESH_MS = 100
 
 /** What can tell how much it holds. */
-export interface MemoryHolder {
-  readonly arena: { readonly liveBytes: number; readonly reservedBytes: number }
-  overheadBytes(): number
+export interface MemorySource {
+  readonly arena: { readonly usedBytes: number; readonly reservedBytes: number; readonly outsideBytes: number }
+  /** Bytes of buffers: of clients, and of what waits to be written. */
+  buffersBytes(): number
 }
 
 export class MemoryProbe {
-  private readonly holder: MemoryHolder
+  private readonly source: MemorySource
   private readAt = Number.NEGATIVE_INFINITY
   /** Bytes at the start. */
   readonly startupBytes: number
   usedBytes = 0
-  /** Part of it that is typed arrays. */
-  overheadBytes = 0
-  /** Taken from the system for the data, used or not. */
+  /** Taken from the system for the data and buffers, used or not. */
   reservedBytes = 0
   rssBytes = 0
   peakBytes = 0
 
-  constructor(holder: MemoryHolder) {
-    this.holder = holder
-    this.refresh(0)
+  constructor(source: MemorySource) {
+    this.source = source
+    this.notePeak()
     this.startupBytes = this.usedBytes
   }
 
-  /** Reads all figures unless they are fresh; `nowMs` of a monotonic clock. O(number of big collections). */
+  /** Reads all figures; `nowMs` of a monotonic clock. */
   refresh(nowMs: number): void {
+    this.notePeak()
     if (nowMs - this.readAt < FRESH_MS) return
     this.readAt = nowMs
-    this.overheadBytes = this.holder.overheadBytes()
     this.rssBytes = process.memoryUsage.rss()
-    this.notePeak()
   }
 
-  /** Counts the arena anew, which is cheap, so that peaks between two readings are seen. */
+  /** Counts anew, so that peaks between two readings are seen. */
   notePeak(): void {
-    const { liveBytes, reservedBytes } = this.holder.arena
-    this.usedBytes = liveBytes + this.overheadBytes
-    this.reservedBytes = reservedBytes + this.overheadBytes
+    const { usedBytes, reservedBytes, outsideBytes } = this.source.arena
+    const buffersBytes = this.source.buffersBytes()
+    this.usedBytes = usedBytes + buffersBytes
+    this.reservedBytes = reservedBytes + outsideBytes + buffersBytes
     if (this.usedBytes > this.peakBytes) this.peakBytes = this.usedBytes
   }
 

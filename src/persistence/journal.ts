@@ -48,6 +48,10 @@ const EXEC = Buffer.from('*1\r\n$4\r\nEXEC\r\n')
 const CR = 13
 const LF = 10
 
+/** How a replay of the log frees the value. */
+export const DeletionVerb = { Del: 'DEL', Unlink: 'UNLINK' } as const
+export type DeletionVerb = (typeof DeletionVerb)[keyof typeof DeletionVerb]
+
 export class Journal {
   private readonly arena: Arena
   private readonly subscriptions: Subscription[] = []
@@ -150,14 +154,17 @@ export class Journal {
     this.header(42, argc)
   }
 
-  /** Records that a key was deleted because its time was over. Not an effect of the running command. */
-  expired(db: number, key: Ref): void {
+  /**
+   * Records that the server has deleted a key: its time was over, or memory was short. Not an effect of the running
+   * command.
+   */
+  deleted(db: number, key: Ref, verb: DeletionVerb): void {
     const effects = this.effectCount
     const outer = this.targets
     // Whatever a script wants for its own effects.
     if (outer !== JournalTarget.All) this.retarget(JournalTarget.All)
     this.begin(db, 2)
-    this.text('DEL')
+    this.text(verb)
     this.ref(key)
     this.effectCount = effects
     if (outer !== JournalTarget.All) this.retarget(outer)

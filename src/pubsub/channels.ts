@@ -12,10 +12,15 @@ export interface Subscriber {
   readonly channels: Set<string>
   readonly patterns: Set<string>
   readonly shardChannels: Set<string>
+  /** What the subscriptions take in memory, about. Kept by Channels. */
+  subscriptionBytes: number
   readonly respVersion: number
   /** Takes note of an encoded message, bytes [start, end) of the fan-out of its RESP version. */
   deliver(fanOut: FanOut, start: number, end: number): void
 }
+
+/** Entries of the sets and maps of a subscription, in bytes: measured, rounded. */
+const SUBSCRIPTION_BYTES = 128
 
 export class Channels {
   /** Messages on their way, by RESP version; the server resets them when they have been sent. */
@@ -148,6 +153,7 @@ export class Channels {
 function add(index: Map<string, Set<Subscriber>>, own: Set<string>, subscriber: Subscriber, name: string): boolean {
   if (own.has(name)) return false
   own.add(name)
+  subscriber.subscriptionBytes += SUBSCRIPTION_BYTES + name.length
   const subscribers = index.get(name)
   if (subscribers === undefined) index.set(name, new Set([subscriber]))
   else subscribers.add(subscriber)
@@ -156,6 +162,7 @@ function add(index: Map<string, Set<Subscriber>>, own: Set<string>, subscriber: 
 
 function remove(index: Map<string, Set<Subscriber>>, own: Set<string>, subscriber: Subscriber, name: string): boolean {
   if (!own.delete(name)) return false
+  subscriber.subscriptionBytes -= SUBSCRIPTION_BYTES + name.length
   const subscribers = index.get(name)!
   subscribers.delete(subscriber)
   if (subscribers.size === 0) index.delete(name)

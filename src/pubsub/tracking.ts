@@ -33,6 +33,8 @@ export interface ClientTracking {
   redirectId: number
   /** In BCAST mode: its prefixes, in byte order. */
   readonly prefixes: string[]
+  /** What they take in memory, about. */
+  prefixBytes: number
   /** CLIENT CACHING: the next command, or the transaction that begins, is an exception. */
   isCachingGiven: boolean
   /** The client that it redirects to was found to be gone. */
@@ -68,6 +70,9 @@ const MESSAGE_KEYS_MAX = 16_384
 const NOBODY = 0
 /** Of no client; excludes nobody from what it has changed itself. */
 const EXCEPT_NOBODY = -1
+
+/** What a prefix takes beside its bytes: its group with a table, in bytes, about. */
+const PREFIX_BYTES = 512
 
 const PUSH_HEAD = Buffer.from('>2\r\n$10\r\ninvalidate\r\n')
 const MESSAGE_HEAD = Buffer.from('*3\r\n$7\r\nmessage\r\n$20\r\n__redis__:invalidate\r\n')
@@ -108,6 +113,7 @@ export class Tracking implements ChangeListener {
       options: 0,
       redirectId: 0,
       prefixes: [],
+      prefixBytes: 0,
       isCachingGiven: false,
       isBroken: false,
     })
@@ -121,6 +127,7 @@ export class Tracking implements ChangeListener {
       const at = placeOf(tracking.prefixes, prefix)
       if (tracking.prefixes[at] === prefix) continue
       tracking.prefixes.splice(at, 0, prefix)
+      tracking.prefixBytes += PREFIX_BYTES + prefix.length
       this.prefixes.add(prefix, client)
     }
   }

@@ -78,6 +78,11 @@ export class Decoder {
     return this.bulkLength >= 0 ? this.at + this.bulkLength + 2 : this.at + 1
   }
 
+  /** Of a request that is not complete: where the part starts that is being read, from the request's start. */
+  get readBytes(): number {
+    return this.at
+  }
+
   /** Starts a request at `start`. */
   begin(start: number): void {
     this.at = start

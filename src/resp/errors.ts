@@ -259,6 +259,9 @@ export const EXPIRE_NX_WITH_OTHERS = new ReplyError(
   'ERR NX and XX, GT or LT options at the same time are not compatible',
 )
 export const EXPIRE_GT_AND_LT = new ReplyError('ERR GT and LT options at the same time are not compatible')
+export const LFU_POLICY_SELECTED = new ReplyError(
+  'ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.',
+)
 export const LFU_POLICY_NOT_SELECTED = new ReplyError(
   'ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.',
 )
@@ -466,6 +469,10 @@ export const DEBUG_PACKED_THRESHOLD = new ReplyError(
 /** Never sent: the client is closed when its reply outgrows its output limit. */
 export const OUTPUT_LIMIT_REACHED = new ReplyError('ERR output buffer limit reached')
 export const NOSCRIPT = new ReplyError('NOSCRIPT No matching script. Please use EVAL.')
+export const OOM = new ReplyError("OOM command not allowed when used memory > 'maxmemory'.")
+export const OOM_SCRIPT = new ReplyError(
+  "OOM allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'",
+)
 export const LOADING = new ReplyError('LOADING Redis is loading the dataset in memory')
 
 // Scripts

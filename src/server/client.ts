@@ -40,6 +40,8 @@ const EMPTY = Buffer.alloc(0)
 const MOVE_BYTES_MAX = 4096
 /** A client's own objects, with its socket, in bytes: measured over 10,000 idle connections, rounded. */
 const OBJECT_BYTES = 4096
+/** A queued command beside the bytes of its arguments, in bytes: the objects that hold it, about. */
+const QUEUED_COMMAND_BYTES = 256
 
 export class Client implements Session, Receiver {
   private readonly host: ClientHost
@@ -106,6 +108,11 @@ export class Client implements Session, Receiver {
   lastEffect: number = 0
   /** Bytes of the batch that is being executed. */
   batchBytes: number = 0
+  /** What is counted of its memory, and where it stands among the others; see ClientMemory. */
+  countedBytes: number = 0
+  memoryBucket: number = -1
+  subscriptionBytes: number = 0
+  watchedBytes: number = 0
 
   constructor(
     host: ClientHost,
@@ -161,7 +168,11 @@ export class Client implements Session, Receiver {
     if (needed > this.input.length) {
       // A long argument announces its length: room for it at once, but never much more than has come already.
       const announced = this.decoder === null ? 0 : this.decoder.neededBytes
-      const size = Math.max(1024, needed, Math.min(announced, needed * 4), this.input.length * 2)
+      // No more than announced if that is known: what comes behind it is another request.
+      const size =
+        announced > needed
+          ? Math.max(1024, Math.min(announced, Math.max(needed * 4, this.input.length * 2)))
+          : Math.max(1024, needed, this.input.length * 2)
       const grown = Buffer.allocUnsafeSlow(size)
       this.input.copy(grown, 0, 0, this.inputLength)
       this.input = grown
@@ -227,7 +238,20 @@ export class Client implements Session, Receiver {
   }
 
   get pendingInputBytes(): number {
-    return this.batchBytes > 0 ? this.batchBytes : this.inputLength
+    return this.batchBytes > 0 ? this.batchBytes : this.inputLength - this.readInputBytes
+  }
+
+  get argumentBytes(): number {
+    if (this.decoder === null) return 0
+    const { args } = this.decoder
+    let bytes = 0
+    for (let i = 0; i < args.count; i++) bytes += args.length(i)
+    return bytes
+  }
+
+  /** Kept input that has been read already: headers, and arguments of the request that is not complete. */
+  private get readInputBytes(): number {
+    return this.decoder === null ? 0 : this.decoder.readBytes
   }
 
   get freeInputBytes(): number {
@@ -235,7 +259,10 @@ export class Client implements Session, Receiver {
   }
 
   get memoryBytes(): number {
-    return OBJECT_BYTES + this.input.length + this.output.length + this.connection.queuedBytes + this.queueBytes
+    const buffers = this.input.length + this.output.length + this.heldBytes + this.connection.queuedBytes
+    const commands = this.queueBytes + this.queue.length * QUEUED_COMMAND_BYTES
+    const prefixes = this.tracking === null ? 0 : this.tracking.prefixBytes
+    return OBJECT_BYTES + buffers + commands + this.subscriptionBytes + this.watchedBytes + prefixes
   }
 
   /** Bytes waiting to be sent, wherever they are. */

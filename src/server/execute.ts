@@ -1,7 +1,7 @@
 /**
  * The execute pipeline: every command from every door passes here. Hot path.
  *
- * Order (Valkey src/server.c processCommand): resolve → arity → authentication → rights of the user → gates (disk error, replicas) → subscribed context → loading → transaction queue → handler → effects → reply.
+ * Order (Valkey src/server.c processCommand): resolve → arity → authentication → rights of the user → gates (memory, disk error, replicas) → subscribed context → loading → transaction queue → handler → effects → reply.
  * Errors are thrown by handlers and caught in `run`, which takes back what the command had written.
  *
  * When a gate is added, it goes into `refusal`, in Redis' order.
@@ -25,6 +25,7 @@ import {
   execAborted,
   LOADING,
   NOAUTH,
+  OOM,
   ReplyError,
   subscribedContext,
   unknownCommand,
@@ -33,6 +34,7 @@ import {
 } from '../resp/errors.ts'
 import type { ReplySink } from '../resp/reply.ts'
 import type { Client } from './client.ts'
+import { type MemoryLimit, MemoryState } from './memory-limit.ts'
 import { Monitors } from './monitors.ts'
 import { keepPreImages } from './pre-images.ts'
 import { endCaching, rememberKeys } from './read-keys.ts'
@@ -43,6 +45,8 @@ export interface PipelineGates {
   readonly writeRefusal: ReplyError | null
   /** Whether clients must authenticate. */
   readonly needsAuthentication: boolean
+  /** `maxmemory` */
+  readonly memoryLimit: Pick<MemoryLimit, 'maxBytes' | 'makeRoom'>
   /** Whether data are being loaded. */
   readonly isLoading: boolean
   /** Called when a call was refused for want of rights. */
@@ -68,6 +72,8 @@ const PUSH_FLAGS = CommandFlag.PubSub | CommandFlag.NoScript
 const DEBUG_DISABLED = disabledCommand('DEBUG', 'enable-debug-command')
 /** Arguments of an unknown command that are looked at for the error. */
 const UNKNOWN_SHOWN_MAX = 48
+/** Commands that end a transaction without running it. */
+const ENDS_MULTI: ReadonlySet<string> = new Set(['discard', 'quit', 'reset'])
 const NO_SECRETS: readonly number[] = []
 /** Reply to a command that failed for a defect of the server. */
 export const INTERNAL_ERROR = 'ERR internal error'
@@ -298,7 +304,13 @@ export class Pipeline {
       const denial = authorize(client.user, command, args)
       if (denial !== null) return denial
     }
-    const { writeRefusal } = this.gates
+    const { writeRefusal, memoryLimit } = this.gates
+    if (
+      memoryLimit.maxBytes > 0 &&
+      memoryLimit.makeRoom() === MemoryState.Full &&
+      this.needsMemory(client, command, args)
+    )
+      return OOM
     if (writeRefusal !== null && this.isDeniedByDiskError(client, command)) return writeRefusal
     const { replicaRefusal } = this.gates
     if (replicaRefusal !== null && isWrite(client, command)) return replicaRefusal
@@ -314,6 +326,15 @@ export class Pipeline {
     return allowed === 'yes' || (allowed === 'local' && client.isLocal)
   }
 
+  /** What may not run while memory is full; in a transaction nothing is queued any more, as that takes memory too. */
+  private needsMemory(client: Client, command: Command, args: Args): boolean {
+    if ((this.flagsOfCall(command, args) & CommandFlag.DenyOom) !== 0) return true
+    if (command.name === 'exec') {
+      return client.queue.some((queued) => (this.flagsOfCall(queued.command, queued.args) & CommandFlag.DenyOom) !== 0)
+    }
+    return (client.flags & ClientFlag.Multi) !== 0 && !ENDS_MULTI.has(command.name)
+  }
+
   /** Writes, and PING as the health check that it is, are refused; a transaction is if it holds a write. */
   private isDeniedByDiskError(client: Client, command: Command): boolean {
     return command.name === 'ping' || isWrite(client, command)
@@ -327,9 +348,13 @@ export class Pipeline {
   }
 
   private mayWrite(command: Command, args: Args): boolean {
+    return (this.flagsOfCall(command, args) & (CommandFlag.Write | CommandFlag.MayReplicate)) !== 0
+  }
+
+  /** The flags of a command, or, where they depend on the call (scripts), those of the call. */
+  private flagsOfCall(command: Command, args: Args): number {
     const { callFlags } = command.definition
-    const flags = callFlags === undefined ? command.flags : callFlags(this.ctx, args)
-    return (flags & (CommandFlag.Write | CommandFlag.MayReplicate)) !== 0
+    return callFlags === undefined ? command.flags : callFlags(this.ctx, args)
   }
 
   private refuse(client: Client, command: Command | null, error: ReplyError, args: Args, reply: ReplySink): void {

@@ -20,6 +20,7 @@ import type { FanOut } from '../pubsub/fan-out.ts'
 import { RespSink } from '../resp/reply.ts'
 import type { Arena } from '../storage/arena.ts'
 import type { Client } from './client.ts'
+import type { ClientMemory } from './client-memory.ts'
 import { Fifo } from './fifo.ts'
 import { hardOutputLimit, isOverOutputLimit, isOverUnauthenticatedLimit } from './output-limits.ts'
 
@@ -37,6 +38,7 @@ export interface OutputHost {
   /** Sees to it that `flush` is called at the end of this turn. */
   scheduleTurn(): void
   closeClient(client: Client): void
+  readonly clientMemory: ClientMemory
 }
 
 const US_PER_MS = 1000
@@ -231,6 +233,7 @@ export class TurnOutput {
       if ((client.flags & ClientFlag.Closed) !== 0) continue
       // Also when the socket is busy: what is queued with the client came later.
       if (!client.connection.send(bytes, 0, bytes.length)) this.checkOutputLimit(client)
+      this.host.clientMemory.note(client)
       if ((client.flags & ClientFlag.CloseAfterReply) !== 0) this.listOutput(client)
     }
     // Between turns: whatever is executed from here on is refused if it writes. Otherwise the turn's end notes it.
@@ -291,6 +294,7 @@ export class TurnOutput {
       else if (!client.connection.send(buffer, start, end)) {
         isKept = true
         this.checkOutputLimit(client)
+        this.host.clientMemory.note(client)
       }
       if ((client.flags & ClientFlag.CloseAfterReply) !== 0) this.listOutput(client)
     }
@@ -325,6 +329,7 @@ export class TurnOutput {
         if (isHeld) this.hold(client, bytes, after)
         else client.connection.send(bytes, 0, bytes.length)
       }
+      this.host.clientMemory.note(client)
       const isClosing = (client.flags & ClientFlag.CloseAfterReply) !== 0
       if (isClosing && client.heldCount === 0 && client.outputLength === 0) client.connection.end()
     }
@@ -345,6 +350,7 @@ export class TurnOutput {
     client.heldCount++
     client.heldBytes += bytes.length
     this.held.push({ client, bytes, after })
+    this.host.clientMemory.note(client)
     this.checkOutputLimit(client)
   }
 

@@ -27,6 +27,7 @@ import type { OutputBufferLimits } from '../config/special-directives.ts'
 import { type Files, SYSTEM_FILES } from '../files/files.ts'
 import { BlockedOn } from '../keyspace/blocked.ts'
 import { Keyspace } from '../keyspace/keyspace.ts'
+import { FreeReason } from '../keyspace/lazy-free.ts'
 import { Notify } from '../keyspace/notify.ts'
 import { LatencyMonitor } from '../observe/latency-monitor.ts'
 import type { Log } from '../observe/log.ts'
@@ -60,9 +61,11 @@ import { AofBaseWriter } from './aof-base.ts'
 import { Blocking } from './blocking.ts'
 import { type BusyHost, BusyMode } from './busy.ts'
 import { Client, type ClientHost, type Door } from './client.ts'
+import { ClientMemory, type ClientMemoryHost } from './client-memory.ts'
 import { Pipeline, type PipelineGates } from './execute.ts'
 import { Farewell } from './farewell.ts'
 import { ClientInput, type InputHost, isStalled } from './input.ts'
+import { deletionVerb, MemoryLimit, type MemoryLimitHost } from './memory-limit.ts'
 import { type OutputHost, TurnOutput } from './output.ts'
 import { Pauses, type PausesHost } from './pauses.ts'
 import { Replicas } from './replicas.ts'
@@ -103,7 +106,17 @@ export interface ServerOptions {
 }
 
 export class Server
-  implements ClientHost, ServerControl, PipelineGates, BusyHost, InputHost, OutputHost, PausesHost, TimersHost
+  implements
+    ClientHost,
+    ClientMemoryHost,
+    ServerControl,
+    PipelineGates,
+    BusyHost,
+    InputHost,
+    MemoryLimitHost,
+    OutputHost,
+    PausesHost,
+    TimersHost
 {
   readonly config: Config
   readonly log: Log
@@ -153,6 +166,8 @@ export class Server
   /** Whether there is no directory that files may be written to. */
   readonly isInMemory: boolean
   readonly memory: MemoryProbe
+  readonly clientMemory: ClientMemory
+  readonly memoryLimit: MemoryLimit
   queryBufferMax = 0
   maxClients = 0
   idleTimeoutMs = 0
@@ -186,7 +201,8 @@ export class Server
     this.startedMs = options.clock.now()
     this.keyspace = new Keyspace(options.config.number('databases'), randomBytes(4).readInt32LE())
     this.keyspace.now = this.startedMs
-    this.memory = new MemoryProbe(this.keyspace)
+    this.clientMemory = new ClientMemory(this)
+    this.memoryLimit = new MemoryLimit(this)
     this.registry = new Registry(commandFamilies)
     this.users = new Users(this.registry)
     this.tokens = tokensOf(options.config)
@@ -211,6 +227,10 @@ export class Server
       },
       onProgress: () => this.logProgressed(),
     })
+    this.memory = new MemoryProbe({
+      arena: this.keyspace.arena,
+      buffersBytes: () => this.clientMemory.totalBytes + this.replication.backlogBytes + this.uncountedBytes,
+    })
     const internal = this.createInternalClient(ClientFlag.Replay)
     this.ctx = new CommandContext(
       this.keyspace,
@@ -224,7 +244,7 @@ export class Server
     this.ctx.notifySink = (type, event, db, key) => this.publishEvent(event, db.index, key, type)
     this.keyspace.onExpired = (db, row) => {
       const key = db.keys.keyRef(row)
-      this.journal.expired(db.index, key)
+      this.journal.deleted(db.index, key, deletionVerb(this.keyspace.lazyFree, FreeReason.Expire))
       const text = db.keyText(row)
       this.keyspace.lost(db, text)
       this.ctx.notifyText(db, text, Notify.Expired, 'expired')
@@ -282,6 +302,7 @@ export class Server
       this.clock.now(),
     )
     this.clients.set(client.id, client)
+    this.clientMemory.note(client)
     return client
   }
 
@@ -326,6 +347,8 @@ export class Server
     this.beginTurn()
     client.lastCommandMs = this.keyspace.now
     this.input.receive(client, buffer, start, end)
+    this.clientMemory.note(client)
+    if (this.clientMemory.isOver) this.clientMemory.evict()
   }
 
   /**
@@ -360,6 +383,7 @@ export class Server
   }
 
   clientDrained(client: Client): void {
+    this.clientMemory.note(client)
     if (client.outputLength > 0) this.output.listOutput(client)
     else if ((client.flags & ClientFlag.Replica) !== 0 && client.heldCount === 0) this.replication.drained(client)
     else if ((client.flags & ClientFlag.CloseAfterReply) !== 0 && client.heldCount === 0) client.connection.end()
@@ -393,6 +417,7 @@ export class Server
     client.output = EMPTY
     client.outputLength = 0
     client.fanOut = null
+    this.clientMemory.note(client)
   }
 
   /** Closes a client: at once, or after its output has gone out when it is the one that is running. */
@@ -426,6 +451,9 @@ export class Server
     this.stats.reset()
     this.errors.reset()
     this.memory.resetPeak()
+    this.memoryLimit.resetStatistics()
+    this.clientMemory.evicted = 0
+    this.keyspace.lazyFree.freedObjects = 0
     this.appendOnly.resetStatistics()
     this.keyspace.stats.hits = 0
     this.keyspace.stats.misses = 0
@@ -738,7 +766,9 @@ export class Server
     this.timers.expireSlice()
     for (let i = 0; i < this.resumable.length; i++) {
       const client = this.resumable[i]!
-      if (!isStalled(client) && client.inputLength > 0) this.input.readKept(client)
+      if (isStalled(client) || client.inputLength === 0) continue
+      this.input.readKept(client)
+      this.clientMemory.note(client)
     }
     this.resumable.length = 0
     if (this.hasLogProgressed) this.serveSyncWaiters()
@@ -747,8 +777,30 @@ export class Server
     this.output.flush()
     this.replication.flush()
     this.isTurnScheduled = false
-    if (this.tracking.hasWork) this.scheduleTurn()
+    this.freeMemory()
     this.timers.scheduleNext()
+  }
+
+  /** When the replies are on their way: what frees memory, in slices. */
+  private freeMemory(): void {
+    const { clientMemory, memoryLimit, tracking } = this
+    const { lazyFree, readyKeys } = this.keyspace
+    if (clientMemory.isOver) clientMemory.evict()
+    memoryLimit.continueEviction()
+    if (lazyFree.isPending) lazyFree.slice()
+    if (readyKeys.length > 0) this.serveReady(null)
+    if (tracking.hasWork || memoryLimit.hasWork || lazyFree.isPending) this.scheduleTurn()
+  }
+
+  get mayEvict(): boolean {
+    return !this.loading.isActive && !this.busy.isServing && !this.pauses.isActive
+  }
+
+  /** Memory in use that is no reason to evict keys: they would only make it grow. */
+  get uncountedBytes(): number {
+    let bytes = this.appendOnly.bufferBytes + this.replication.bufferBytes - this.replication.backlogBytes
+    for (const { session } of this.replication.attached) bytes += session.memoryBytes
+    return bytes
   }
 
   // ---- in the midst of a script that runs too long (BusyMode) ---------------------------------------------------

@@ -6,6 +6,7 @@
 import { AllChannels } from '../access/selector.ts'
 import { DEFAULT_USER, UserChange } from '../access/users.ts'
 import type { NameFor } from '../config/directives.ts'
+import { FreeReason } from '../keyspace/lazy-free.ts'
 import { Notify } from '../keyspace/notify.ts'
 import type { Server } from './server.ts'
 
@@ -20,7 +21,7 @@ function setSlowlogThreshold(server: Server, value: number): void {
 
 /** Applies all settings and follows their changes. */
 export function applySettings(server: Server): void {
-  const { config, keyspace } = server
+  const { config, keyspace, memoryLimit } = server
   const limits = keyspace.limits
 
   const number = (name: NameFor<number>, apply: (value: number) => void): void => {
@@ -59,6 +60,10 @@ export function applySettings(server: Server): void {
     ['min-replicas-to-write', (value) => server.replication.wantReplicas(value)],
     ['min-replicas-max-lag', (seconds) => server.replication.wantLag(seconds)],
     ['repl-backlog-size', (value) => server.replication.resizeBacklog(value)],
+    ['maxmemory-samples', (value) => (memoryLimit.eviction.samples = value)],
+    ['maxmemory-eviction-tenacity', (value) => (memoryLimit.tenacity = value)],
+    ['lfu-log-factor', (value) => (keyspace.access.logFactor = value)],
+    ['lfu-decay-time', (value) => (keyspace.access.decayMinutes = value)],
     ['slowlog-max-len', (value) => server.slowlog.resize(value)],
     ['latency-monitor-threshold', (value) => (server.latency.thresholdMs = value)],
     ['slowlog-log-slower-than', (value) => setSlowlogThreshold(server, value)],
@@ -80,14 +85,60 @@ export function applySettings(server: Server): void {
     return null
   })
 
-  // What cannot be done while the server runs is refused; to accept it would be a promise that nobody keeps.
-  config.onChange('maxmemory', (bytes) => (bytes === 0 ? null : 'this version does not limit memory yet'))
+  followMemorySettings(server)
+  followLazyFree(server)
 
   config.onChange('rdb-key-save-delay', (delayUs) => {
     server.snapshots.setKeyDelay(delayUs)
     return null
   })
   followLogSettings(server)
+}
+
+/** What memory may be used, and what goes when it is not enough. */
+function followMemorySettings(server: Server): void {
+  const { config, memoryLimit, clientMemory, log } = server
+  clientMemory.setLimit(config.number('maxmemory-clients'), config.number('maxmemory'))
+  const limitMemory = (bytes: number): null => {
+    memoryLimit.setMaxBytes(bytes)
+    if (memoryLimit.isOver()) {
+      log.warning(
+        `The new maxmemory value set via CONFIG SET (${bytes}) is smaller than the current memory usage (${memoryLimit.countedBytes}). This will result in key eviction and/or the inability to accept new write commands depending on the maxmemory-policy`,
+      )
+    }
+    clientMemory.setLimit(config.number('maxmemory-clients'), bytes)
+    return null
+  }
+  memoryLimit.setMaxBytes(config.number('maxmemory'))
+  config.onChange('maxmemory', limitMemory)
+  config.onChange('maxmemory-clients', (value) => {
+    clientMemory.setLimit(value, config.number('maxmemory'))
+    return null
+  })
+  const choosePolicy = (policy: string): null => {
+    memoryLimit.eviction.setPolicy(policy)
+    return null
+  }
+  choosePolicy(config.text('maxmemory-policy'))
+  config.onChange('maxmemory-policy', choosePolicy)
+}
+
+/** Which values are freed between turns. FLUSHALL and FLUSHDB look up their setting themselves. */
+function followLazyFree({ config, keyspace }: Server): void {
+  const settings = [
+    ['lazyfree-lazy-server-del', FreeReason.ServerDel],
+    ['lazyfree-lazy-user-del', FreeReason.UserDel],
+    ['lazyfree-lazy-expire', FreeReason.Expire],
+    ['lazyfree-lazy-eviction', FreeReason.Eviction],
+  ] as const
+  for (const [name, reason] of settings) {
+    const apply = (isLazy: boolean): null => {
+      keyspace.lazyFree.isLazy[reason] = isLazy
+      return null
+    }
+    apply(config.bool(name))
+    config.onChange(name, apply)
+  }
 }
 
 /** Switches the append-only file on and off, and changes how it is written. */

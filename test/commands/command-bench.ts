@@ -20,6 +20,7 @@ import { ArgsBuilder } from '../../src/resp/args.ts'
 import { RespSink } from '../../src/resp/reply.ts'
 import { Client } from '../../src/server/client.ts'
 import { Pipeline } from '../../src/server/execute.ts'
+import { MemoryState } from '../../src/server/memory-limit.ts'
 import { ENCODING_OF_KIND } from '../../src/structures/kind.ts'
 import type { Connection } from '../../src/transport/contract.ts'
 import { decodeAll, type Reply } from './resp-decode.ts'
@@ -87,6 +88,7 @@ export class CommandBench {
       replicaReplied: () => {},
       needsAuthentication: false,
       isLoading: false,
+      memoryLimit: { maxBytes: 0, makeRoom: () => MemoryState.Ok },
       replayFailed: () => {},
       foreignProtocol: () => {},
       accessDenied: () => {},

@@ -160,10 +160,10 @@ describe('what this version does not support', () => {
   })
 
   test('other features are warnings, unless switched off', () => {
-    const options = 'maxmemory 100mb\nmaxmemory-policy noeviction\nsave ""\nlatency-tracking no\ntcp-backlog 100'
+    const options = 'syslog-enabled yes\nsave ""\nlatency-tracking no\ntcp-backlog 100'
     const { warnings } = loadConfig({ configFile: null, stdin: null, options })
     expect(warnings).toHaveLength(1)
-    expect(warnings[0]).toContain("'maxmemory'")
+    expect(warnings[0]).toContain("'syslog-enabled'")
   })
 })
 

@@ -272,6 +272,7 @@ test('a snapshot holds each key once, as it was, whatever changes between its st
       else expect(isAborted).toBe(true)
       expect(ended).toHaveLength(1)
       for (const owner of keyspace.databases) owner.clear()
+      keyspace.lazyFree.freeUntil(Number.POSITIVE_INFINITY)
       expect(keyspace.arena.liveBlocks).toBe(0)
     }),
     { numRuns: RUNS },

@@ -137,7 +137,7 @@ describe('targets of effects', () => {
       received.push(...commands(buffer.latin1Slice(start, end)))
     }, JournalTarget.Replicas)
     const outer = journal.narrow(JournalTarget.None)
-    journal.expired(0, arena.store(Buffer.from('key'), 0, 3))
+    journal.deleted(0, arena.store(Buffer.from('key'), 0, 3), 'DEL')
     journal.widen(outer)
     journal.drain()
     expect(received).toEqual([SELECT_0, 'DEL key'])

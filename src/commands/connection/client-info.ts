@@ -2,7 +2,7 @@
  * The line that CLIENT LIST and CLIENT INFO show of a session, and the types of clients that filters name.
  *
  * Where a field has no meaning here it says what a server without that thing says: replies have no buffer of their own
- * (`rbs`, `rbp`, `obl`, `oll` are 0), arguments stay in the input (`argv-mem`), and the descriptor is the transport's (`fd`).
+ * (`rbs`, `rbp`, `obl`, `oll` are 0), and the descriptor is the transport's (`fd`).
  * Source: Valkey src/networking.c `catClientInfoString`, `getClientType`.
  */
 
@@ -63,7 +63,7 @@ export function clientInfo(session: Session, nowMs: number): string {
     `multi=${(session.flags & ClientFlag.Multi) === 0 ? -1 : session.queue.length}`,
     `qbuf=${session.pendingInputBytes}`,
     `qbuf-free=${session.freeInputBytes}`,
-    'argv-mem=0',
+    `argv-mem=${session.argumentBytes}`,
     `multi-mem=${session.queueBytes}`,
     'rbs=0',
     'rbp=0',

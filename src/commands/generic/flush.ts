@@ -2,8 +2,9 @@
  * FLUSHDB [ASYNC | SYNC]
  * FLUSHALL [ASYNC | SYNC]
  *
- * Removes all keys of the selected database, or of all. Both modes free the values at once: there is no thread to leave
- * them to. Recorded even when there was no key, which is no change to save.
+ * Removes all keys of the selected database, or of all. ASYNC leaves them to be freed between turns, SYNC does not; which of
+ * the two it is when neither is given says `lazyfree-lazy-user-flush`. Recorded even when there was no key, which is no
+ * change to save.
  *
  * Reply: OK. Errors: syntax.
  * Source: Valkey src/db.c `flushdbCommand`, `flushallCommand`, `signalFlushedDb`.
@@ -21,7 +22,7 @@ export const flushdb = defineCommand({
   summary: 'Removes all keys of the selected database.',
   group: 'server',
   since: '1.0.0',
-  complexity: 'O(N), N being the number of keys and of the elements in their values.',
+  complexity: 'O(N), N being the number of keys and of the elements in their values; ASYNC: O(1).',
   arity: -1,
   flags: CommandFlag.Write,
   categories: AclCategory.Keyspace | AclCategory.Dangerous,
@@ -34,7 +35,7 @@ export const flushall = defineCommand({
   summary: 'Removes all keys of all databases.',
   group: 'server',
   since: '1.0.0',
-  complexity: 'O(N), N being the number of keys and of the elements in their values.',
+  complexity: 'O(N), N being the number of keys and of the elements in their values; ASYNC: O(1).',
   arity: -1,
   flags: CommandFlag.Write,
   categories: AclCategory.Keyspace | AclCategory.Dangerous,
@@ -43,17 +44,17 @@ export const flushall = defineCommand({
 })
 
 function flushdbHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
-  checkMode(args)
+  const isAsync = isAsyncFlush(ctx, args)
   ctx.keyspace.touchedEverything()
-  clearDatabase(ctx, ctx.db)
+  clearDatabase(ctx, ctx.db, isAsync)
   ctx.recordAnyway()
   reply.ok()
 }
 
 function flushallHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
-  checkMode(args)
+  const isAsync = isAsyncFlush(ctx, args)
   ctx.keyspace.touchedEverything()
-  for (const db of ctx.keyspace.databases) clearDatabase(ctx, db)
+  for (const db of ctx.keyspace.databases) clearDatabase(ctx, db, isAsync)
   // With save points the empty data are on disk afterwards, and nothing is left to save.
   ctx.server.saving.dataRemoved()
   ctx.recordAnyway()
@@ -61,13 +62,16 @@ function flushallHandler(ctx: CommandContext, args: Args, reply: ReplySink): voi
 }
 
 /** @throws SYNTAX_ERROR */
-function checkMode(args: Args): void {
-  if (args.count === 1) return
-  if (args.count !== 2 || !(args.is(1, 'SYNC') || args.is(1, 'ASYNC'))) throw SYNTAX_ERROR
+function isAsyncFlush(ctx: CommandContext, args: Args): boolean {
+  if (args.count === 1) return ctx.config.bool('lazyfree-lazy-user-flush')
+  if (args.count === 2 && args.is(1, 'ASYNC')) return true
+  if (args.count === 2 && args.is(1, 'SYNC')) return false
+  throw SYNTAX_ERROR
 }
 
-function clearDatabase(ctx: CommandContext, db: Database): void {
+function clearDatabase(ctx: CommandContext, db: Database, isAsync: boolean): void {
   ctx.keyspace.stats.changes += db.size
   ctx.keyspace.touchedAll(db, (key) => db.findText(key) !== NO_ROW)
-  db.clear()
+  if (isAsync) db.clearLater()
+  else db.clear()
 }

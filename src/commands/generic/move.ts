@@ -41,7 +41,7 @@ function moveHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
   const added = target.add(args, 1, source.kind(row), source.value(row))
   const expireAt = source.expireTime(row)
   if (expireAt !== NO_EXPIRE) target.setExpire(added, expireAt)
-  target.setIdleSeconds(added, source.idleSeconds(row))
+  target.setAccess(added, source.access(row))
   if (source.isRaw(row)) target.markRaw(added)
   source.removeKeepingValue(row)
   ctx.changed(args, 1, Notify.Generic, 'move_from')

@@ -1,16 +1,17 @@
 /**
  * OBJECT ENCODING | FREQ | IDLETIME | REFCOUNT key, OBJECT HELP
  *
- * Tells how a value is stored. No LFU policy can be in effect, as nothing is evicted yet: idle times are always kept,
- * access frequencies never, and FREQ answers as Redis does under other policies.
+ * Tells how a value is stored, and how its key was used: IDLETIME under all eviction policies but those by frequency, FREQ
+ * under those.
  *
  * Reply: encoding as bulk string, others as integer; null when the key is missing.
  * Source: Valkey src/object.c `objectCommand`, `strEncoding`.
  */
 import { parseInt64 } from '../../bytes/integer.ts'
+import { AccessKind } from '../../keyspace/access.ts'
 import type { Database } from '../../keyspace/database.ts'
 import type { Args } from '../../resp/args.ts'
-import { LFU_POLICY_NOT_SELECTED } from '../../resp/errors.ts'
+import { LFU_POLICY_NOT_SELECTED, LFU_POLICY_SELECTED } from '../../resp/errors.ts'
 import type { ReplySink } from '../../resp/reply.ts'
 import type { Arena, Ref } from '../../storage/arena.ts'
 import { NO_ROW } from '../../storage/dict.ts'
@@ -100,13 +101,17 @@ function encodingHandler(ctx: CommandContext, args: Args, reply: ReplySink): voi
 }
 
 function freqHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
-  if (look(ctx, args) !== NO_ROW) throw LFU_POLICY_NOT_SELECTED
-  reply.nil()
+  const row = look(ctx, args)
+  const { access, now } = ctx.keyspace
+  if (row === NO_ROW) reply.nil()
+  else if (access.kind !== AccessKind.Frequency) throw LFU_POLICY_NOT_SELECTED
+  else reply.integer(access.frequency(ctx.db.access(row), now))
 }
 
 function idletimeHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
   const row = look(ctx, args)
   if (row === NO_ROW) reply.nil()
+  else if (ctx.keyspace.access.kind === AccessKind.Frequency) throw LFU_POLICY_SELECTED
   else reply.integer(ctx.db.idleSeconds(row))
 }
 
@@ -118,7 +123,9 @@ function refcountHandler(ctx: CommandContext, args: Args, reply: ReplySink): voi
     return
   }
   const value = db.value(row)
-  const isShared = db.kind(row) === Kind.StringInteger && value >= 0 && value < SHARED_INTEGERS_END
+  // Where each key has to remember its own use, Redis shares no objects.
+  const mayShare = ctx.config.number('maxmemory') === 0 || !ctx.keyspace.access.isKept
+  const isShared = mayShare && db.kind(row) === Kind.StringInteger && value >= 0 && value < SHARED_INTEGERS_END
   reply.integer(isShared ? SHARED_REFCOUNT : 1)
 }
 

@@ -1,9 +1,8 @@
 /**
  * RESTORE key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]
  *
- * Creates a key from what DUMP has given. The value is checked in depth whatever `sanitize-dump-payload` says. FREQ is
- * what an eviction by frequency would start from; access times are kept here, so it is only checked. Recorded with an
- * absolute time.
+ * Creates a key from what DUMP has given. The value is checked in depth whatever `sanitize-dump-payload` says. Of
+ * IDLETIME and FREQ the one counts that the eviction policy in force looks at. Recorded with an absolute time.
  *
  * Reply: OK. Errors, in this order: options; BUSYKEY; ttl; version or checksum; data.
  * Source: Valkey src/cluster.c `restoreCommand`.
@@ -53,6 +52,8 @@ interface RestoreOptions {
   hasAbsoluteTime: boolean
   /** NOT_GIVEN, or seconds. */
   idleSeconds: number
+  /** NOT_GIVEN, or a counter of uses. */
+  frequency: number
 }
 
 function restoreHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
@@ -81,7 +82,7 @@ function restoreHandler(ctx: CommandContext, args: Args, reply: ReplySink): void
   if (old !== NO_ROW) db.remove(old)
   const row = db.add(args, 1, restored.kind, restored.value)
   if (expireMs !== NO_EXPIRE) db.setExpire(row, expireMs)
-  if (options.idleSeconds !== NOT_GIVEN) db.setIdleSeconds(row, options.idleSeconds)
+  db.restoreAccess(row, options.idleSeconds, options.frequency)
   ctx.changed(args, 1, Notify.Generic, 'restore')
   if (expireMs !== NO_EXPIRE && !options.hasAbsoluteTime) recordWithAbsoluteTime(ctx, args, expireMs)
   reply.ok()
@@ -89,20 +90,24 @@ function restoreHandler(ctx: CommandContext, args: Args, reply: ReplySink): void
 
 /** @throws SYNTAX_ERROR, NOT_AN_INTEGER, IDLETIME_NEGATIVE, FREQ_OUT_OF_RANGE */
 function parseOptions(args: Args): RestoreOptions {
-  const options: RestoreOptions = { replaces: false, hasAbsoluteTime: false, idleSeconds: NOT_GIVEN }
-  let hasFrequency = false
+  const options: RestoreOptions = {
+    replaces: false,
+    hasAbsoluteTime: false,
+    idleSeconds: NOT_GIVEN,
+    frequency: NOT_GIVEN,
+  }
   for (let i = 4; i < args.count; i++) {
     const hasMore = i + 1 < args.count
     if (args.is(i, 'REPLACE')) options.replaces = true
     else if (args.is(i, 'ABSTTL')) options.hasAbsoluteTime = true
-    else if (args.is(i, 'IDLETIME') && hasMore && !hasFrequency) {
+    else if (args.is(i, 'IDLETIME') && hasMore && options.frequency === NOT_GIVEN) {
       const seconds = args.int64(++i)
       if (seconds < 0n) throw IDLETIME_NEGATIVE
       options.idleSeconds = Number(seconds)
     } else if (args.is(i, 'FREQ') && hasMore && options.idleSeconds === NOT_GIVEN) {
       const frequency = args.int64(++i)
       if (frequency < 0n || frequency > FREQUENCY_MAX) throw FREQ_OUT_OF_RANGE
-      hasFrequency = true
+      options.frequency = Number(frequency)
     } else throw SYNTAX_ERROR
   }
   return options

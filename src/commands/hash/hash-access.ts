@@ -24,7 +24,10 @@ export function readHash(ctx: CommandContext, args: Args, i: number): HashView {
 export function findHash(ctx: CommandContext, args: Args, i: number): number {
   const row = ctx.db.findKind(args, i, KindMask.Hash)
   if (row === NO_ROW) ctx.hash.openNone()
-  else openHash(ctx.db, row, ctx.hash)
+  else {
+    ctx.db.renewAccess(row)
+    openHash(ctx.db, row, ctx.hash)
+  }
   return row
 }
 

@@ -29,7 +29,7 @@ export function findList(ctx: CommandContext, args: Args, i: number, list: ListV
   if (row === NO_ROW) {
     list.openNone()
   } else {
-    db.touch(row)
+    db.renewAccess(row)
     openList(db, row, list)
   }
   return row

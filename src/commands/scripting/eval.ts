@@ -143,7 +143,8 @@ function flagsOfSource(source: string): number {
 export function flagsOfScript(scriptFlags: number | null): number {
   if (scriptFlags === null) return READ_WRITE_FLAGS
   if ((scriptFlags & ScriptFlag.NoWrites) !== 0) return READ_WRITE_FLAGS & ~CommandFlag.MayReplicate
-  return READ_WRITE_FLAGS | CommandFlag.Write
+  const flags = READ_WRITE_FLAGS | CommandFlag.Write
+  return (scriptFlags & ScriptFlag.AllowOom) === 0 ? flags | CommandFlag.DenyOom : flags
 }
 
 /** Reads the number of keys, argument 2. @throws `malformed` when it is no number. */

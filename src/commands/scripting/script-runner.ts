@@ -14,6 +14,8 @@ import {
   BUSY_FUNCTION,
   deniedInScript,
   NOTBUSY,
+  OOM,
+  OOM_SCRIPT,
   type ReplyError,
   SCRIPT_COMMAND_NOT_ALLOWED,
   SCRIPT_IS_READ_ONLY,
@@ -90,6 +92,8 @@ export class ScriptRunner implements EngineHost {
   private readonly ctx: CommandContext
   private readonly sink: ScriptSink
   private isReadOnly: boolean = false
+  /** Whether memory was full when the script began, and it may not go on writing then. */
+  private deniesOom: boolean = false
   private isKilled: boolean = false
   private replication: number = REPL_ALL
   private callsLeft = TICK_CALLS
@@ -173,6 +177,10 @@ export class ScriptRunner implements EngineHost {
       if (refusal !== null) throw refusal
       if (mode === EvalMode.ReadOnly) throw SCRIPT_WRITES_IN_RO
     }
+    const allowsOom = flags !== null && (flags & (ScriptFlag.AllowOom | ScriptFlag.NoWrites)) !== 0
+    const { memoryLimit } = this.ctx.server
+    if (flags !== null && !allowsOom && memoryLimit.isFull) throw OOM_SCRIPT
+    this.deniesOom = !allowsOom && memoryLimit.isFull
     this.isReadOnly = mode === EvalMode.ReadOnly || !mayWrite
     this.isKilled = false
     this.hasWritten = false
@@ -276,6 +284,7 @@ export class ScriptRunner implements EngineHost {
       // Once a script has written it may go on: half a script is worse than one more write.
       const refusal = this.ctx.server.writeRefusal ?? this.ctx.server.replication.writeRefusal
       if (refusal !== null) return refusal
+      if (this.deniesOom && (flags & CommandFlag.DenyOom) !== 0) return OOM
       this.hasWritten = true
     }
     return null

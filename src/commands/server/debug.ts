@@ -3,7 +3,7 @@
  *
  * CHANGE-REPL-ID | DIGEST | DIGEST-VALUE key ... | HTSTATS db | LOADAOF | LOG text | OBJECT key | PAUSE-CRON 0|1 |
  * POPULATE count [prefix [size]] | PROTOCOL type | QUICKLIST-PACKED-THRESHOLD bytes |
- * RELOAD [MERGE] [NOFLUSH] [NOSAVE] | SEGFAULT | SET-ACTIVE-EXPIRE 0|1 |
+ * RELOAD [MERGE] [NOFLUSH] [NOSAVE] | REPLYBUFFER setting value | SEGFAULT | SET-ACTIVE-EXPIRE 0|1 |
  * SET-DISABLE-DENY-SCRIPTS 0|1 | SET-SKIP-CHECKSUM-VALIDATION 0|1 | SLEEP seconds | HELP
  *
  * Subcommands of Redis that are about parts which this server does not have are unknown.
@@ -64,6 +64,8 @@ const HELP = [
   'RELOAD [MERGE] [NOFLUSH] [NOSAVE]',
   '    Write the snapshot, forget all data and load it from there. With MERGE keys that are there are replaced,',
   '    with NOFLUSH nothing is forgotten, with NOSAVE the snapshot that is there is loaded.',
+  'REPLYBUFFER PEAK-RESET-TIME|RESIZING <value>',
+  '    Does nothing: clients have no reply buffers of their own.',
   'SEGFAULT',
   '    End the process by SIGSEGV, with a report in the log.',
   'SET-ACTIVE-EXPIRE <0|1>',
@@ -104,6 +106,7 @@ const SUBCOMMANDS: ReadonlyMap<string, Subcommand> = new Map<string, Subcommand>
   ['protocol', { min: 3, max: 3, handler: (_ctx, args, reply) => replyTestValue(reply, args.text(2).toLowerCase()) }],
   ['quicklist-packed-threshold', { min: 3, max: 3, handler: packedThresholdHandler }],
   ['reload', { min: 2, max: Number.POSITIVE_INFINITY, handler: reloadHandler }],
+  ['replybuffer', { min: 4, max: 4, handler: replyBufferHandler }],
   ['segfault', { min: 2, max: 2, handler: segfaultHandler }],
   ['set-active-expire', { min: 3, max: 3, handler: setActiveExpireHandler }],
   ['set-disable-deny-scripts', { min: 3, max: 3, handler: disableDenyScriptsHandler }],
@@ -143,6 +146,12 @@ function digestValueHandler(ctx: CommandContext, args: Args, reply: ReplySink): 
     const row = ctx.db.find(args, i)
     reply.status(row === NO_ROW ? '0'.repeat(40) : valueDigest(ctx, ctx.db, row))
   }
+}
+
+/** How a client's own reply buffer shrinks: there is none here, replies of all clients gather in one. */
+function replyBufferHandler(_ctx: CommandContext, args: Args, reply: ReplySink): void {
+  if (!args.is(2, 'PEAK-RESET-TIME') && !args.is(2, 'RESIZING')) throw subcommandSyntax(args.text(1), args.text(0))
+  reply.ok()
 }
 
 function htstatsHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {

@@ -15,8 +15,8 @@ import type { Command } from '../registry.ts'
 import type { AttachedReplica } from '../replication/control.ts'
 import { replicaAddress } from '../replication/replica-address.ts'
 import { existingScriptRunner } from '../scripting/script-runner.ts'
-import { ClientFlag } from '../session.ts'
 import { humanBytes } from './human-bytes.ts'
+import { memoryOverview } from './memory-overview.ts'
 
 /** Name and value of each line. */
 export type InfoLines = readonly (readonly [name: string, value: string | number])[]
@@ -86,22 +86,12 @@ export function clientLines({ server, config, keyspace }: CommandContext): InfoL
 export function memoryLines(ctx: CommandContext): InfoLines {
   const { server, config, keyspace } = ctx
   const runner = existingScriptRunner(ctx)
-  const evalBytes = runner?.engine.memoryBytes ?? 0
-  const functionBytes = runner?.functions.memoryBytes ?? 0
+  const overview = memoryOverview(ctx)
+  const { used, rss, peak, startup, reserved, overhead, dataset } = overview
+  const { scripts: evalBytes, functions: functionBytes } = overview
   const scriptBytes = evalBytes + functionBytes
-  const { memory } = server
-  memory.refresh(performance.now())
-  const { usedBytes: used, rssBytes: rss, peakBytes: peak, startupBytes: startup, reservedBytes: reserved } = memory
-  const overhead = keyspace.databases.reduce((sum, db) => sum + db.keys.overheadBytes() + db.expires.overheadBytes(), 0)
-  const dataset = Math.max(0, used - overhead)
   const total = totalmem()
   const maxmemory = config.number('maxmemory')
-  let clients = 0
-  let replicaBytes = 0
-  for (const session of server.sessions()) {
-    if ((session.flags & ClientFlag.Replica) === 0) clients += session.memoryBytes
-    else replicaBytes += session.memoryBytes
-  }
   return [
     ['used_memory', used],
     ['used_memory_human', humanBytes(used)],
@@ -143,17 +133,17 @@ export function memoryLines(ctx: CommandContext): InfoLines {
     ['rss_overhead_bytes', 0],
     ['mem_fragmentation_ratio', ratio(rss, used)],
     ['mem_fragmentation_bytes', rss - used],
-    ['mem_not_counted_for_evict', 0],
-    ['mem_replication_backlog', server.replication.backlogBytes],
+    ['mem_not_counted_for_evict', overview.uncounted],
+    ['mem_replication_backlog', overview.backlog],
     ['mem_total_replication_buffers', server.replication.bufferBytes],
-    ['mem_clients_slaves', replicaBytes],
-    ['mem_clients_normal', clients],
+    ['mem_clients_slaves', overview.replicas],
+    ['mem_clients_normal', overview.clients],
     ['mem_cluster_links', 0],
-    ['mem_aof_buffer', server.appendOnly.bufferBytes],
+    ['mem_aof_buffer', overview.aofBuffer],
     ['mem_allocator', 'millrace-arena'],
     ['active_defrag_running', 0],
-    ['lazyfree_pending_objects', 0],
-    ['lazyfreed_objects', 0],
+    ['lazyfree_pending_objects', keyspace.lazyFree.pendingObjects],
+    ['lazyfreed_objects', keyspace.lazyFree.freedObjects],
   ]
 }
 
@@ -221,7 +211,7 @@ function loadingLines(loading: LoadStatus, now: number): [string, string | numbe
 }
 
 export function statsLines({ server, keyspace, channels }: CommandContext): InfoLines {
-  const { stats, errors, tracking } = server
+  const { clientMemory, memoryLimit, stats, errors, tracking } = server
   return [
     ['total_connections_received', stats.connectionsReceived],
     ['total_commands_processed', stats.commandsProcessed],
@@ -242,10 +232,10 @@ export function statsLines({ server, keyspace, channels }: CommandContext): Info
     ['expired_stale_perc', '0.00'],
     ['expired_time_cap_reached_count', 0],
     ['expire_cycle_cpu_milliseconds', 0],
-    ['evicted_keys', 0],
-    ['evicted_clients', 0],
-    ['total_eviction_exceeded_time', 0],
-    ['current_eviction_exceeded_time', 0],
+    ['evicted_keys', memoryLimit.evictedKeys],
+    ['evicted_clients', clientMemory.evicted],
+    ['total_eviction_exceeded_time', Math.round(memoryLimit.totalExceededMs)],
+    ['current_eviction_exceeded_time', Math.round(memoryLimit.currentExceededMs)],
     ['keyspace_hits', keyspace.stats.hits],
     ['keyspace_misses', keyspace.stats.misses],
     ['pubsub_channels', channels.channelCount],

@@ -1,10 +1,13 @@
 /**
- * MEMORY USAGE key [SAMPLES count], MEMORY HELP
+ * MEMORY DOCTOR | HELP | MALLOC-STATS | PURGE | STATS
+ * MEMORY USAGE key [SAMPLES count]
  *
- * The size is counted, not sampled: blocks of the arena with their slack, objects and arrays of big collections, and the
- * key's place in the index.
+ * USAGE: the size is counted, not sampled: blocks of the arena with their slack, objects and arrays of big collections, and
+ * the key's place in the index. STATS has the figures of INFO memory. PURGE frees at once what waits to be freed; the
+ * segments of the arena stay for new data.
  *
- * Reply: integer, bytes; null when the key is missing. Errors: syntax, a negative count.
+ * Reply: USAGE: integer, bytes; null when the key is missing. STATS: map. DOCTOR: verbatim string. PURGE: OK.
+ * Errors: syntax, a negative count.
  * Source: Valkey src/object.c `memoryCommand`.
  */
 
@@ -18,8 +21,19 @@ import { isObjectKind, Kind } from '../../structures/kind.ts'
 import type { CommandContext } from '../context.ts'
 import { CommandFlag, defineCommand, keyAt } from '../define.ts'
 import { replyHelp } from '../help.ts'
+import { existingScriptRunner } from '../scripting/script-runner.ts'
+import { memoryReport } from './memory-doctor.ts'
+import { memoryOverview } from './memory-overview.ts'
 
 const HELP = [
+  'DOCTOR',
+  '    Return what is worth looking at in the use of memory.',
+  'MALLOC-STATS',
+  '    Return statistics of the allocator. There are none beside those of STATS.',
+  'PURGE',
+  '    Free at once what waits to be freed in the background.',
+  'STATS',
+  '    Return what memory is used for.',
   'USAGE <key> [SAMPLES <count>]',
   '    Return how many bytes a key and its value take. All of it is counted, so <count> changes nothing.',
 ]
@@ -29,6 +43,12 @@ const WORD_BYTES = 4
 const ROW_BYTES = DictStride.Keys * WORD_BYTES + 2 * WORD_BYTES
 /** Time and row in the order of expire times. */
 const EXPIRE_BYTES = 12
+
+const REPORT_TIPS: readonly string[] = [
+  'nondeterministic_output',
+  'request_policy:all_shards',
+  'response_policy:special',
+]
 
 export const memory = defineCommand({
   name: 'memory',
@@ -41,6 +61,18 @@ export const memory = defineCommand({
   categories: 0,
   subcommands: [
     defineCommand({
+      name: 'doctor',
+      summary: 'Returns what is worth looking at in the use of memory.',
+      group: 'server',
+      since: '4.0.0',
+      complexity: 'O(1)',
+      arity: 2,
+      flags: 0,
+      categories: 0,
+      tips: REPORT_TIPS,
+      handler: doctorHandler,
+    }),
+    defineCommand({
       name: 'help',
       summary: 'Returns a description of the subcommands.',
       group: 'server',
@@ -50,6 +82,42 @@ export const memory = defineCommand({
       flags: CommandFlag.Loading | CommandFlag.Stale,
       categories: 0,
       handler: (_ctx, args, reply) => replyHelp(reply, args.text(0), HELP),
+    }),
+    defineCommand({
+      name: 'malloc-stats',
+      summary: 'Returns statistics of the allocator.',
+      group: 'server',
+      since: '4.0.0',
+      complexity: 'O(1)',
+      arity: 2,
+      flags: 0,
+      categories: 0,
+      tips: REPORT_TIPS,
+      handler: (_ctx, _args, reply) => reply.bulkText('Stats not supported for the current allocator'),
+    }),
+    defineCommand({
+      name: 'purge',
+      summary: 'Frees what waits to be freed in the background.',
+      group: 'server',
+      since: '4.0.0',
+      complexity: 'O(N) for the N elements that wait to be freed.',
+      arity: 2,
+      flags: 0,
+      categories: 0,
+      tips: ['request_policy:all_shards', 'response_policy:all_succeeded'],
+      handler: purgeHandler,
+    }),
+    defineCommand({
+      name: 'stats',
+      summary: 'Returns what memory is used for.',
+      group: 'server',
+      since: '4.0.0',
+      complexity: 'O(1)',
+      arity: 2,
+      flags: 0,
+      categories: 0,
+      tips: REPORT_TIPS,
+      handler: statsHandler,
     }),
     defineCommand({
       name: 'usage',
@@ -77,6 +145,88 @@ function usageHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
   const row = ctx.db.find(args, 2)
   if (row === NO_ROW) reply.nil()
   else reply.integer(usedBytes(ctx.db, row))
+}
+
+function doctorHandler(ctx: CommandContext, _args: Args, reply: ReplySink): void {
+  const { clientCount, replication } = ctx.server
+  const replicas = replication.attached.length
+  const counts = {
+    clients: clientCount - replicas,
+    replicas,
+    cachedScripts: existingScriptRunner(ctx)?.engine.count ?? 0,
+  }
+  reply.verbatim(memoryReport(memoryOverview(ctx), counts), 'txt')
+}
+
+function purgeHandler(ctx: CommandContext, _args: Args, reply: ReplySink): void {
+  ctx.keyspace.lazyFree.freeUntil(Number.POSITIVE_INFINITY)
+  reply.ok()
+}
+
+function statsHandler(ctx: CommandContext, _args: Args, reply: ReplySink): void {
+  const overview = memoryOverview(ctx)
+  const { used, rss, reserved, startup, peak, keyCount, databases } = overview
+  const net = Math.max(1, used - startup)
+  const before: readonly (readonly [string, number])[] = [
+    ['peak.allocated', peak],
+    ['total.allocated', used],
+    ['startup.allocated', startup],
+    ['replication.backlog', overview.backlog],
+    ['clients.slaves', overview.replicas],
+    ['clients.normal', overview.clients],
+    ['cluster.links', 0],
+    ['aof.buffer', overview.aofBuffer],
+    ['lua.caches', overview.scripts],
+    ['functions.caches', overview.functions],
+  ]
+  const after: readonly (readonly [string, number])[] = [
+    ['overhead.total', overview.overhead],
+    ['keys.count', keyCount],
+    ['keys.bytes-per-key', keyCount === 0 ? 0 : Math.floor(net / keyCount)],
+    ['dataset.bytes', overview.dataset],
+    ['dataset.percentage', (overview.dataset * 100) / net],
+    ['peak.percentage', peak === 0 ? 0 : (used * 100) / peak],
+    ['allocator.allocated', used],
+    ['allocator.active', reserved],
+    ['allocator.resident', rss],
+    ['allocator-fragmentation.ratio', ratioOf(reserved, used)],
+    ['allocator-fragmentation.bytes', reserved - used],
+    ['allocator-rss.ratio', ratioOf(rss, reserved)],
+    ['allocator-rss.bytes', rss - reserved],
+    ['rss-overhead.ratio', 1],
+    ['rss-overhead.bytes', 0],
+    ['fragmentation', ratioOf(rss, used)],
+    ['fragmentation.bytes', rss - used],
+  ]
+  reply.map(before.length + databases.length + after.length)
+  replyFigures(reply, before)
+  for (const { index, keys, expires } of databases) {
+    reply.bulkText(`db.${index}`)
+    reply.map(3)
+    replyFigures(reply, [
+      ['overhead.hashtable.main', keys],
+      ['overhead.hashtable.expires', expires],
+      ['overhead.hashtable.slot-to-keys', 0],
+    ])
+  }
+  replyFigures(reply, after)
+}
+
+/** Ratios and percentages are doubles, all others integers. */
+function replyFigures(reply: ReplySink, figures: readonly (readonly [string, number])[]): void {
+  for (const [name, value] of figures) {
+    reply.bulkText(name)
+    if (isFraction(name)) reply.double(value)
+    else reply.integer(value)
+  }
+}
+
+function isFraction(name: string): boolean {
+  return name.endsWith('.percentage') || name.endsWith('.ratio') || name === 'fragmentation'
+}
+
+function ratioOf(value: number, by: number): number {
+  return by > 0 ? value / by : 0
 }
 
 /** Bytes that a key and its value take. */

@@ -22,6 +22,7 @@ export function readSet(ctx: CommandContext, args: Args, i: number): SetView {
 /** Opens the set in argument `i` for writing. Returns its row, NO_ROW when the key is missing. @throws WRONGTYPE */
 export function findSet(ctx: CommandContext, args: Args, i: number): number {
   const row = ctx.db.findKind(args, i, KindMask.Set)
+  if (row !== NO_ROW) ctx.db.renewAccess(row)
   openSet(ctx.db, row, ctx.set)
   return row
 }

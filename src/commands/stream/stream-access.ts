@@ -27,7 +27,9 @@ export function readStream(ctx: CommandContext, args: Args, i: number): Stream |
 
 /** The stream in argument `i` for a writing command, null when the key is missing. @throws WRONGTYPE */
 export function findStream(ctx: CommandContext, args: Args, i: number): Stream | null {
-  return streamAt(ctx, ctx.db.findKind(args, i, KindMask.Stream))
+  const row = ctx.db.findKind(args, i, KindMask.Stream)
+  if (row !== NO_ROW) ctx.db.renewAccess(row)
+  return streamAt(ctx, row)
 }
 
 function streamAt(ctx: CommandContext, row: number): Stream | null {

@@ -42,6 +42,9 @@ export const unwatch = defineCommand({
   handler: unwatchHandler,
 })
 
+/** Entries of the sets and maps of a watched key, in bytes: about. */
+const WATCHED_KEY_BYTES = 256
+
 function watchHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
   const session = ctx.session
   if ((session.flags & ClientFlag.Multi) !== 0) throw WATCH_INSIDE_MULTI
@@ -67,4 +70,5 @@ function watchKey(session: Session, db: Database, key: string): void {
   if (watchers.has(session)) return
   watchers.add(session)
   session.watched.push({ db, key })
+  session.watchedBytes += WATCHED_KEY_BYTES + key.length
 }

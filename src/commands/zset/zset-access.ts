@@ -24,7 +24,7 @@ export function readZset(ctx: CommandContext, args: Args, i: number): ZsetView {
 export function findZset(ctx: CommandContext, args: Args, i: number): number {
   const db = ctx.db
   const row = db.findKind(args, i, KindMask.Zset)
-  if (row !== NO_ROW) db.touch(row)
+  if (row !== NO_ROW) db.renewAccess(row)
   openZset(db, row, ctx.zset)
   return row
 }

@@ -1,11 +1,9 @@
 /** Directives about memory: limits and eviction, encodings of small collections, freeing, defragmentation. */
 
-import { bool, DirectiveFlag, inert, int, later, memory, oneOf } from '../directive.ts'
+import { bool, DirectiveFlag, inert, int, memory, oneOf } from '../directive.ts'
 import { INT_MAX, INT_MIN, LONG_MAX, ULONG_MAX } from '../number-text.ts'
 
 const { Hidden } = DirectiveFlag
-const NO_EVICTION = 'memory is not limited yet: no key is evicted and no write refused'
-const FREED_AT_ONCE = 'the command that removes a value frees it: there is no second thread to leave it to'
 const NO_DEFRAG = 'the arena reuses memory by size class and needs no defragmentation'
 
 function refuseDefrag(value: boolean): string | null {
@@ -17,7 +15,7 @@ function refuseDefrag(value: boolean): string | null {
 }
 
 export const memoryDirectives = {
-  maxmemory: memory(0, 0n, ULONG_MAX, 'Memory for data. 0: no limit.', { effect: later(NO_EVICTION) }),
+  maxmemory: memory(0, 0n, ULONG_MAX, 'Memory for data and buffers of clients. 0: no limit.'),
   'maxmemory-policy': oneOf(
     [
       'volatile-lru',
@@ -31,20 +29,12 @@ export const memoryDirectives = {
     ],
     'noeviction',
     'Which keys go when memory is full.',
-    { effect: later(NO_EVICTION) },
   ),
-  'maxmemory-samples': int(5, 1n, INT_MAX, 'Keys that are looked at to find the one to evict.', {
-    effect: later(NO_EVICTION),
-  }),
-  'maxmemory-eviction-tenacity': int(10, 0n, 100n, 'How long eviction may hold up clients.', {
-    effect: later(NO_EVICTION),
-  }),
-  'lfu-log-factor': int(10, 0n, INT_MAX, 'How slowly the counter of uses of a key grows.', {
-    effect: later(NO_EVICTION),
-  }),
-  'lfu-decay-time': int(1, 0n, INT_MAX, 'After how long the counter of uses is halved.', {
+  'maxmemory-samples': int(5, 1n, INT_MAX, 'Keys that are looked at to find the one to evict.'),
+  'maxmemory-eviction-tenacity': int(10, 0n, 100n, 'How long eviction may hold up clients.'),
+  'lfu-log-factor': int(10, 0n, INT_MAX, 'How slowly the counter of uses of a key grows.'),
+  'lfu-decay-time': int(1, 0n, INT_MAX, 'After how long without use the counter of uses loses one. 0: it does not.', {
     unit: 'minutes',
-    effect: later(NO_EVICTION),
   }),
   'active-expire-effort': int(1, 1n, 10n, 'How much time goes into looking for expired keys.', {
     effect: inert('expired keys are found in the order of their times, without searching'),
@@ -82,15 +72,11 @@ export const memoryDirectives = {
   'stream-node-max-entries': int(100, 0n, LONG_MAX, 'Entries in one block of a stream. 0: no limit.'),
   'hll-sparse-max-bytes': memory(3000, 0n, LONG_MAX, 'Size up to which a HyperLogLog is stored sparsely.'),
 
-  'lazyfree-lazy-eviction': bool(false, 'Frees evicted values in the background.', { effect: inert(FREED_AT_ONCE) }),
-  'lazyfree-lazy-expire': bool(false, 'Frees expired values in the background.', { effect: inert(FREED_AT_ONCE) }),
-  'lazyfree-lazy-server-del': bool(false, 'Frees overwritten values in the background.', {
-    effect: inert(FREED_AT_ONCE),
-  }),
-  'lazyfree-lazy-user-del': bool(false, 'Makes DEL work as UNLINK.', { effect: inert(FREED_AT_ONCE) }),
-  'lazyfree-lazy-user-flush': bool(false, 'Makes FLUSHALL and FLUSHDB asynchronous by default.', {
-    effect: inert(FREED_AT_ONCE),
-  }),
+  'lazyfree-lazy-eviction': bool(false, 'Frees evicted values in the background.'),
+  'lazyfree-lazy-expire': bool(false, 'Frees expired values in the background.'),
+  'lazyfree-lazy-server-del': bool(false, 'Frees overwritten values in the background.'),
+  'lazyfree-lazy-user-del': bool(false, 'Makes DEL work as UNLINK.'),
+  'lazyfree-lazy-user-flush': bool(false, 'Makes FLUSHALL and FLUSHDB asynchronous by default.'),
 
   activedefrag: bool(false, 'Moves values together in memory. `yes` is refused, as by a Redis built without it.', {
     effect: inert(NO_DEFRAG),

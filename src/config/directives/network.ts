@@ -69,9 +69,11 @@ export const networkDirectives = {
     'Closes a client whose pending output exceeds the hard limit, or the soft limit for so many seconds. 0: no limit.',
     { flags: MultiArg },
   ),
-  'maxmemory-clients': memoryOrPercent(0, 100, 'Memory for the buffers of all clients together. 0: no limit.', {
-    effect: later('clients are bounded one by one (`client-output-buffer-limit`), not all together'),
-  }),
+  'maxmemory-clients': memoryOrPercent(
+    0,
+    100,
+    'Memory for all clients together, in bytes or percent of `maxmemory`: above it the greatest are closed. 0: no limit.',
+  ),
   'tracking-table-max-keys': int(
     1000000,
     0n,

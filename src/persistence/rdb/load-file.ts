@@ -15,8 +15,6 @@ import { FileSource } from './rdb-source.ts'
 
 /** Keys without elements are named in the log up to this number. */
 const EMPTY_KEYS_LOGGED = 10
-/** Access times are kept in 24 bits. */
-const IDLE_SECONDS_MAX = 0xffffff
 const BYTES_PER_MB = 1024 * 1024
 
 /** A snapshot that cannot be loaded; the message says what was expected, and at which offset. */
@@ -135,7 +133,7 @@ export class RdbFileLoader implements Loader {
     }
     const row = db.addLoaded(keyBuffer, keyStart, keyLength, kind, value)
     if (expireMs !== -1) db.setExpire(row, expireMs)
-    if (reader.idleSeconds >= 0) db.setIdleSeconds(row, Math.min(reader.idleSeconds, IDLE_SECONDS_MAX))
+    db.restoreAccess(row, reader.idleSeconds, reader.frequency)
     this.keysLoaded++
     progress.keysLoaded++
   }

@@ -11,6 +11,7 @@
  * Source: Valkey 7.2 src/rdb.c rdbSaveRio.
  */
 import { REDIS_VERSION } from '../../config/version.ts'
+import { AccessKind } from '../../keyspace/access.ts'
 import type { Database } from '../../keyspace/database.ts'
 import { NO_EXPIRE } from '../../keyspace/expires.ts'
 import type { Arena } from '../../storage/arena.ts'
@@ -25,6 +26,7 @@ import { RdbValueWriter } from './write-value.ts'
 
 const RESIZE_VERSION = 7
 const FUNCTIONS_VERSION = 10
+const ACCESS_VERSION = 9
 const ARCHITECTURE_BITS = 64
 
 export class RdbFormat implements SnapshotFormat {
@@ -96,8 +98,21 @@ export class RdbFormat implements SnapshotFormat {
       out.byte(RdbOpcode.ExpireTimeMs)
       out.int64(expireMs)
     }
+    if (db.keyspace.access.isKept && this.version >= ACCESS_VERSION) writeAccess(out, db, row)
     out.byte(type)
     out.stringRef(this.arena, db.keys.keyRef(row))
+  }
+}
+
+/** How the key was used, in the terms of the eviction policy in force. */
+function writeAccess(out: RecordBuffer, db: Database, row: number): void {
+  const { access, now } = db.keyspace
+  if (access.kind === AccessKind.Frequency) {
+    out.byte(RdbOpcode.Frequency)
+    out.byte(access.frequency(db.access(row), now))
+  } else {
+    out.byte(RdbOpcode.Idle)
+    out.rdbLength(db.idleSeconds(row))
   }
 }
 

@@ -206,6 +206,7 @@ class SnapshotWalk implements KeyspaceWalk, WriterEvents {
   private timer: NodeJS.Timeout | null = null
   readonly keysTotal: number
   keysDone = 0
+  ownedBytes = 0
 
   constructor(keyspace: Keyspace, request: SnapshotRequest, openWriter: (events: WriterEvents) => SnapshotWriter) {
     this.keyspace = keyspace
@@ -268,10 +269,15 @@ class SnapshotWalk implements KeyspaceWalk, WriterEvents {
     const task = this.taskOfObject.get(object)
     if (task === undefined) return false
     task.isOwned = true
+    this.ownedBytes += object.arenaBytes() + object.overheadBytes()
     return true
   }
 
   detached(db: Database): void {
+    const { arena, databases } = this.keyspace
+    // Its keys are taken for as big as the others.
+    const others = databases.reduce((keys, other) => keys + other.size, 0)
+    if (db.size > 0) this.ownedBytes += ((arena.usedBytes - this.ownedBytes) * db.size) / (db.size + others)
     this.cleared.push(db)
   }
 
@@ -396,7 +402,7 @@ class SnapshotWalk implements KeyspaceWalk, WriterEvents {
   private readonly step = (): void => {
     const task = this.current
     if (task !== null) {
-      if (!task.record.step(this.records, STEP_BYTES)) return
+      if (!this.stepTask(task)) return
       this.endTask(task)
       this.current = null
       this.takeBeside()
@@ -410,6 +416,15 @@ class SnapshotWalk implements KeyspaceWalk, WriterEvents {
       return
     }
     this.walkKeys()
+  }
+
+  /** Writes some of a big value; what is freed on the way, because its key is gone, is owned no longer. */
+  private stepTask(task: BigTask): boolean {
+    const { arena } = this.keyspace
+    const before = arena.usedBytes
+    const isWhole = task.record.step(this.records, STEP_BYTES)
+    if (task.isOwned) this.ownedBytes = Math.max(0, this.ownedBytes - (before - arena.usedBytes))
+    return isWhole
   }
 
   private walkKeys(): void {
@@ -548,8 +563,15 @@ class SnapshotWalk implements KeyspaceWalk, WriterEvents {
     return this.cleared.length > 0 || this.removed.length > 0
   }
 
-  /** Frees a part of what nobody uses any more. */
   private freeSome(): void {
+    const { arena } = this.keyspace
+    const before = arena.usedBytes
+    this.freeStep()
+    this.ownedBytes = this.hasToFree ? Math.max(0, this.ownedBytes - (before - arena.usedBytes)) : 0
+  }
+
+  /** Frees a part of what nobody uses any more. */
+  private freeStep(): void {
     const object = this.removed.at(-1)
     if (object !== undefined) {
       if (object.freeSome(FREE_COUNT)) this.removed.pop()

@@ -330,6 +330,7 @@ describe('RENAME, COPY, MOVE and SWAPDB', () => {
     expect(bench.call('FLUSHALL', 'zz')).toBe(SYNTAX_ERROR)
     expect(bench.call('FLUSHALL', 'SYNC', 'SYNC')).toBe(SYNTAX_ERROR)
     expect(bench.call('DBSIZE')).toBe(0)
+    bench.keyspace.lazyFree.freeUntil(Number.POSITIVE_INFINITY)
     expect(bench.keyspace.arena.liveBlocks).toBe(0)
     expect(bench.takeEffects().slice(-4)).toEqual(['FLUSHDB', 'SELECT 1', 'FLUSHALL ASYNC', 'FLUSHDB sync'])
   })
