@@ -460,6 +460,9 @@ export const BGSAVE_DENIED = new ReplyError(
   "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in order to schedule a BGSAVE whenever possible.",
 )
 /** A snapshot that failed stops writes (`stop-writes-on-bgsave-error`). */
+const MISCONF_RDB_SCRIPT = new ReplyError(
+  "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Writable scripts are blocked. Use 'no-writes' flag for read only scripts.",
+)
 export const MISCONF_RDB = new ReplyError(
   "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that may modify the data set are disabled, because this instance is configured to report errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error.",
 )
@@ -608,9 +611,21 @@ export function invalidExpireTime(fullName: string): ReplyError {
   return new ReplyError(`ERR invalid expire time in '${fullName}' command`)
 }
 
+const MISCONF_AOF = 'MISCONF Errors writing to the AOF file: '
+
 /** An AOF that cannot be written stops writes; `reason` is the system's message. */
 export function misconfAof(reason: string): ReplyError {
-  return new ReplyError(`MISCONF Errors writing to the AOF file: ${reason}`)
+  return new ReplyError(`${MISCONF_AOF}${reason}`)
+}
+
+/** What a script that declares to write is told in place of `MISCONF_RDB` or `misconfAof`. */
+export function diskRefusalOfScript(refusal: ReplyError): ReplyError {
+  const { text } = refusal
+  if (text.startsWith(MISCONF_AOF))
+    return new ReplyError(
+      `MISCONF Redis is configured to persist data to AOF, but it's currently unable to persist to disk. Writable scripts are blocked. Use 'no-writes' flag for read only scripts. AOF error: ${text.slice(MISCONF_AOF.length)}`,
+    )
+  return MISCONF_RDB_SCRIPT
 }
 
 export function disabledCommand(name: string, directive: string): ReplyError {

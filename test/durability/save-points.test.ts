@@ -258,6 +258,18 @@ describe('a snapshot that failed', () => {
     expect(await client.call('CONFIG', 'GET', 'save')).toEqual(['save', '3600 1000'])
   })
 
+  test('refuses scripts and functions that declare to write, before they begin', async () => {
+    await fail()
+    const refusal = {
+      error:
+        "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Writable scripts are blocked. Use 'no-writes' flag for read only scripts.",
+    }
+    expect(await client.call('EVAL', '#!lua\nreturn 1', '0')).toEqual(refusal)
+    // The disk comes before what EVAL_RO has to say.
+    expect(await client.call('EVAL_RO', '#!lua\nreturn 1', '0')).toEqual(refusal)
+    expect(await client.call('EVAL', '#!lua flags=no-writes\nreturn 1', '0')).toBe(1)
+  })
+
   test('refuses a transaction that was queued before', async () => {
     await start({ save: '3600 1000' })
     const other = broker.connect()

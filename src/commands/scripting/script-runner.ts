@@ -13,6 +13,7 @@ import {
   BUSY,
   BUSY_FUNCTION,
   deniedInScript,
+  diskRefusalOfScript,
   NOTBUSY,
   OOM,
   OOM_SCRIPT,
@@ -172,11 +173,7 @@ export class ScriptRunner implements EngineHost {
 
   private prepare(flags: number | null, mode: EvalMode): void {
     const mayWrite = flags === null || (flags & ScriptFlag.NoWrites) === 0
-    if (flags !== null && mayWrite) {
-      const refusal = this.ctx.server.writeRefusal ?? this.ctx.server.replication.writeRefusal
-      if (refusal !== null) throw refusal
-      if (mode === EvalMode.ReadOnly) throw SCRIPT_WRITES_IN_RO
-    }
+    if (flags !== null && mayWrite) this.checkDeclaredWrites(mode)
     const allowsOom = flags !== null && (flags & (ScriptFlag.AllowOom | ScriptFlag.NoWrites)) !== 0
     const { memoryLimit } = this.ctx.server
     if (flags !== null && !allowsOom && memoryLimit.isFull) throw OOM_SCRIPT
@@ -188,6 +185,20 @@ export class ScriptRunner implements EngineHost {
     this.firstTickMs = 0
     this.replication = REPL_ALL
     this.setResp(2)
+  }
+
+  /** A script that says what it does, and does not say that it will not write, is refused as a whole. */
+  private checkDeclaredWrites(mode: EvalMode): void {
+    const { server } = this.ctx
+    const { diskRefusal } = this
+    if (diskRefusal !== null) throw diskRefusalOfScript(diskRefusal)
+    if (mode === EvalMode.ReadOnly) throw SCRIPT_WRITES_IN_RO
+    if (server.replication.writeRefusal !== null) throw server.replication.writeRefusal
+  }
+
+  /** Why the disk forbids writes; a log that is loaded is obeyed, or it would lose what it holds. */
+  private get diskRefusal(): ReplyError | null {
+    return this.ctx.session.isReplay ? null : this.ctx.server.writeRefusal
   }
 
   // What scripts ask
@@ -282,7 +293,7 @@ export class ScriptRunner implements EngineHost {
     if ((flags & CommandFlag.Write) === 0) return null
     if (!this.hasWritten) {
       // Once a script has written it may go on: half a script is worse than one more write.
-      const refusal = this.ctx.server.writeRefusal ?? this.ctx.server.replication.writeRefusal
+      const refusal = this.diskRefusal ?? this.ctx.server.replication.writeRefusal
       if (refusal !== null) return refusal
       if (this.deniesOom && (flags & CommandFlag.DenyOom) !== 0) return OOM
       this.hasWritten = true
