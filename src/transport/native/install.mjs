@@ -22,6 +22,8 @@ function build() {
   // The interface is the same for all versions of Node, so headers that are here need not be fetched.
   const prefix = join(dirname(process.execPath), '..')
   if (existsSync(join(prefix, 'include', 'node', 'node_api.h'))) args.push(`--nodedir=${prefix}`)
+  // For the tests under AddressSanitizer (.ci/asan).
+  if (process.env.MILLRACE_SANITIZE === '1') args.push('--', '-Dsanitizes=1')
   const { status, error, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: BUILD_MS_MAX })
   if (error !== undefined) return error.message
   return status === 0 ? null : reasonIn(stderr)
