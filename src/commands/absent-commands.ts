@@ -1,5 +1,5 @@
 /**
- * Commands of Redis that are not there yet, as far as rules about users name them: `-migrate` or `+cluster|slots` in the
+ * Commands of Redis that are not there yet, as far as rules about users name them: `-module` or `+cluster|slots` in the
  * configuration of a Redis must not keep its users out. Such a rule is kept, shown and saved like any other. Cold.
  */
 import type { ControlledCommand } from '../access/selector.ts'

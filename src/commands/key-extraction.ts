@@ -25,6 +25,9 @@ export interface LegacyRange {
   readonly isMovable: boolean
 }
 
+/** What is done with keys that no spec tells of. */
+const OVERWRITTEN: readonly KeySpecFlag[] = ['OW', 'update']
+
 /** Whether calls of the command can have keys. */
 export function hasKeys(command: Command): boolean {
   const { keys, extractKeys } = command.definition
@@ -44,17 +47,18 @@ export function keyArguments(command: Command, args: Args): KeyArgument[] | null
 
 /** Keys that the command finds itself; those that a spec places have its flags, further ones are overwritten. */
 function extracted(command: Command, args: Args): KeyArgument[] {
-  const { keys: specs = [], extractKeys } = command.definition
+  const { keys: specs = [], extractKeys, keyFlags } = command.definition
   const bySpec: KeyArgument[] = []
   for (const spec of specs) if (spec.begin.type === 'index') addKeys(bySpec, spec, args)
   const indices = extractKeys === undefined ? [] : extractKeys(args)
-  return indices.map((index) => bySpec.find((key) => key.index === index) ?? { index, flags: ['OW', 'update'] })
+  const further = keyFlags === undefined ? OVERWRITTEN : keyFlags(args)
+  return indices.map((index) => bySpec.find((key) => key.index === index) ?? { index, flags: further })
 }
 
 /** Adds keys that the specs do not find although they can be followed: the last of several STORE options. */
 function addUnspecified(found: KeyArgument[], indices: readonly number[]): void {
   for (const index of indices) {
-    if (!found.some((key) => key.index === index)) found.push({ index, flags: ['OW', 'update'] })
+    if (!found.some((key) => key.index === index)) found.push({ index, flags: OVERWRITTEN })
   }
 }
 

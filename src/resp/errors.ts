@@ -34,7 +34,21 @@ export const PAYLOAD_FAILED = new ReplyError("ERR BGSAVE failed, replication can
 export const MISSING_FILTER_VALUES = new ReplyError('ERR Missing rdb-filter-only values')
 export const INVALID_PRIMARY_PORT = new ReplyError('ERR Invalid master port')
 export const REPLICAOF_BY_REPLICA = new ReplyError('ERR Command is not valid when client is a replica.')
-export const REPLICAOF_UNSUPPORTED = new ReplyError('ERR This server cannot be a replica')
+export const READONLY_REPLICA = new ReplyError("READONLY You can't write against a read only replica.")
+export const READONLY_SCRIPT = new ReplyError('READONLY Can not run script with write flag on readonly replica.')
+export const MASTERDOWN = new ReplyError(
+  "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+)
+export const MASTERDOWN_SCRIPT = new ReplyError(
+  "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no', and 'allow-stale' flag is not set on the script.",
+)
+export const NOMASTERLINK = new ReplyError("NOMASTERLINK Can't SYNC while not connected with my master")
+export const WAIT_ON_REPLICA = new ReplyError(
+  'ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a replica is configured to be writable (which is not the default) writes to replicas are just local and are not propagated.',
+)
+export const WAITAOF_ON_REPLICA = new ReplyError(
+  'ERR WAITAOF cannot be used with replica instances. Please also note that writes to replicas are just local and are not propagated.',
+)
 
 export function replicaAddressTooLong(bytes: number): ReplyError {
   return new ReplyError(`ERR REPLCONF ip-address provided by replica instance is too long: ${bytes} bytes`)
@@ -84,6 +98,14 @@ export const STRING_TOO_LONG = new ReplyError('ERR string exceeds maximum allowe
 export const TTL_NEGATIVE = new ReplyError('ERR Invalid TTL value, must be >= 0')
 export const IDLETIME_NEGATIVE = new ReplyError('ERR Invalid IDLETIME value, must be >= 0')
 export const FREQ_OUT_OF_RANGE = new ReplyError('ERR Invalid FREQ value, must be >= 0 and <= 255')
+export const MIGRATE_KEY_NOT_EMPTY = new ReplyError(
+  'ERR When using MIGRATE KEYS option, the key argument must be set to the empty string',
+)
+export const MIGRATE_CANNOT_WAIT = new ReplyError('ERR MIGRATE is not possible within a transaction or a script')
+export const MIGRATE_KEY_CHANGED = new ReplyError(
+  'ERR A key was changed while it was being migrated. It is not deleted; migrate it again with REPLACE',
+)
+export const MIGRATION_NOT_CONNECTED = new ReplyError('IOERR error or timeout connecting to the client')
 export const BAD_DATA_FORMAT = new ReplyError('ERR Bad data format')
 export const SAME_OBJECT = new ReplyError('ERR source and destination objects are the same')
 export const DB_INDEX_OUT_OF_RANGE = new ReplyError('ERR DB index is out of range')
@@ -220,6 +242,16 @@ export const WEIGHT_NOT_A_FLOAT = new ReplyError('ERR weight value is not a floa
 /** ZUNION, ZINTER, ZDIFF and their relatives: numkeys is below 1. */
 export function inputKeyNeeded(fullName: string): ReplyError {
   return new ReplyError(`ERR at least 1 input key is needed for '${fullName}' command`)
+}
+
+/** MIGRATE whose connection was lost, or whose target says nothing. */
+export function migrationFailed(direction: 'reading' | 'writing'): ReplyError {
+  return new ReplyError(`IOERR error or timeout ${direction} to target instance`)
+}
+
+/** MIGRATE whose target has refused something, in the target's words. */
+export function targetError(text: string): ReplyError {
+  return new ReplyError(oneLine(`ERR Target instance replied with error: ${text}`))
 }
 
 // Geo indexes

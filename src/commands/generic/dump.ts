@@ -38,6 +38,13 @@ function dumpHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
     reply.nil()
     return
   }
+  const payload = dumpRow(ctx, row)
+  reply.bulk(payload.bytes, 0, payload.length)
+  payload.release()
+}
+
+/** Makes the payload of the value of a row; the caller releases it. @throws what `cannotDump` makes */
+export function dumpRow(ctx: CommandContext, row: number): DumpWriter {
   const version = ctx.config.number('rdb-version')
   if (writer === null || writer.version !== version || writer.arena !== ctx.arena) {
     writer = new DumpWriter(ctx.arena, version)
@@ -48,6 +55,5 @@ function dumpHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
     if (error instanceof SnapshotError) throw cannotDump(error.message)
     throw error
   }
-  reply.bulk(writer.bytes, 0, writer.length)
-  writer.release()
+  return writer
 }

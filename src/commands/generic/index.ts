@@ -8,6 +8,7 @@ import { exists, touch } from './exists.ts'
 import { expire, expireat, pexpire, pexpireat } from './expire.ts'
 import { flushall, flushdb } from './flush.ts'
 import { keys } from './keys.ts'
+import { migrate } from './migrate.ts'
 import { move } from './move.ts'
 import { object } from './object.ts'
 import { persist } from './persist.ts'
@@ -34,6 +35,7 @@ export const genericCommands: readonly CommandDefinition[] = [
   flushall,
   flushdb,
   keys,
+  migrate,
   move,
   object,
   persist,

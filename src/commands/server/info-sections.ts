@@ -11,6 +11,7 @@ import type { Database } from '../../keyspace/database.ts'
 import { AofState } from '../../persistence/append-only.ts'
 import type { LoadStatus } from '../../persistence/load-progress.ts'
 import type { CommandContext } from '../context.ts'
+import { countTargets } from '../generic/migration.ts'
 import type { Command } from '../registry.ts'
 import type { AttachedReplica } from '../replication/control.ts'
 import { replicaAddress } from '../replication/replica-address.ts'
@@ -243,7 +244,7 @@ export function statsLines({ server, keyspace, channels }: CommandContext): Info
     ['pubsubshard_channels', channels.shardChannelCount],
     ['latest_fork_usec', 0],
     ['total_forks', stats.snapshots],
-    ['migrate_cached_sockets', 0],
+    ['migrate_cached_sockets', countTargets(server)],
     ['slave_expires_tracked_keys', 0],
     ['active_defrag_hits', 0],
     ['active_defrag_misses', 0],
