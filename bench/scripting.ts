@@ -11,8 +11,10 @@ import { type BenchServer, median, startMillrace, startRedis } from './servers.t
 
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 5)
 const ONLY = process.env.BENCH_SCRIPTS?.split(',') ?? null
-/** What a case runs before it is measured, at least. */
+/** What a case runs before it is measured, at least: until V8 has compiled what it will. */
 const WARMUP_CPU_MS = 600
+const BULLMQ_WARMUP_CPU_MS = 8000
+const COMPILE_WARMUP_CPU_MS = 3000
 const WARMUP_ROUNDS = 2
 /** What a round takes at least: the clock of CPU time is no finer than the scheduler. */
 const ROUND_CPU_MS = 80
@@ -68,6 +70,7 @@ interface Target {
 
 /** What is measured together: some steps, each with its own figure, after something that is not measured. */
 interface Case {
+  readonly warmupCpuMs: number
   readonly prepare: readonly Words[]
   /** Each called with the number of the round, which is never the same twice. */
   readonly steps: readonly { readonly name: string; commands(round: number): readonly Words[] }[]
@@ -108,7 +111,7 @@ async function round(target: Target, { prepare, steps }: Case): Promise<number[]
 /** Runs a case without measuring it, until it is warm. */
 async function warmUp(target: Target, what: Case): Promise<void> {
   const started = await cpuUs(target)
-  for (let n = 0; n < WARMUP_ROUNDS || (await cpuUs(target)) - started < WARMUP_CPU_MS * 1000; n++) {
+  for (let n = 0; n < WARMUP_ROUNDS || (await cpuUs(target)) - started < what.warmupCpuMs * 1000; n++) {
     await round(target, what)
   }
 }
@@ -128,16 +131,17 @@ async function measure(cases: readonly Case[]): Promise<number[][]> {
 /** A script that is called as often as makes a round long enough, for each server. */
 async function scriptCase(target: Target, name: string, sha: string): Promise<Case> {
   const call: Words = ['EVALSHA', sha, '2', 'counter', 'hash']
-  const one: Case = { prepare: [], steps: [{ name, commands: () => [call] }] }
+  const one: Case = { warmupCpuMs: WARMUP_CPU_MS, prepare: [], steps: [{ name, commands: () => [call] }] }
   await warmUp(target, one)
   const [us = 0] = await round(target, one)
   const calls = new Array<Words>(Math.max(1, Math.ceil((ROUND_CPU_MS * 1000) / Math.max(us, 1)))).fill(call)
-  return { prepare: [], steps: [{ name, commands: () => calls }] }
+  return { ...one, steps: [{ name, commands: () => calls }] }
 }
 
 function bullmqCase(calls: BullmqCalls): Case {
   const half = JOBS / 2
   return {
+    warmupCpuMs: BULLMQ_WARMUP_CPU_MS,
     prepare: [['FLUSHALL'], ...calls.prelude],
     steps: [
       { name: 'BullMQ addStandardJob', commands: () => new Array<Words>(JOBS).fill(calls.addStandardJob) },
@@ -150,25 +154,30 @@ function bullmqCase(calls: BullmqCalls): Case {
   }
 }
 
-/** A small script with a value pasted in, as programs write that do not know ARGV. */
-function smallScript(value: string): string {
-  return `local k = KEYS[1] local v = ARGV[1] if v == "${value}" then return redis.call("GET", k) else return {k, v, "${value}"} end`
+/** A small script with a value pasted in, as programs write that do not know ARGV; and with the name of a field. */
+function smallScript(value: string, field = 'value'): string {
+  return `local key = KEYS[1] local t = {${field} = ARGV[1]} if t.${field} == "${value}" then return redis.call("GET", key) else return {key, t.${field}, "${value}"} end`
+}
+
+function evalOf(script: string): Words {
+  return ['EVAL', script, '1', 'key', 'value']
 }
 
 const compileCase: Case = {
-  prepare: [
-    ['SCRIPT', 'FLUSH'],
-    ['EVAL', smallScript('known'), '1', 'key', 'value'],
-  ],
+  warmupCpuMs: COMPILE_WARMUP_CPU_MS,
+  prepare: [['SCRIPT', 'FLUSH'], evalOf(smallScript('known'))],
   steps: [
     {
-      name: 'EVAL of a new script',
-      commands: (n) =>
-        Array.from({ length: NEW_SCRIPTS }, (_, i) => ['EVAL', smallScript(`${n}:${i}`), '1', 'key', 'value']),
+      name: 'with another value',
+      commands: (n) => Array.from({ length: NEW_SCRIPTS }, (_, i) => evalOf(smallScript(`${n}:${i}`))),
     },
     {
-      name: 'EVAL of a known script',
-      commands: () => new Array<Words>(NEW_SCRIPTS).fill(['EVAL', smallScript('known'), '1', 'key', 'value']),
+      name: 'of another make',
+      commands: (n) => Array.from({ length: NEW_SCRIPTS }, (_, i) => evalOf(smallScript('text', `field_${n}_${i}`))),
+    },
+    {
+      name: 'known',
+      commands: () => new Array<Words>(NEW_SCRIPTS).fill(evalOf(smallScript('known'))),
     },
   ],
 }
@@ -227,9 +236,11 @@ try {
   const mean = Math.exp(logs.reduce((sum, log) => sum + log, 0) / logs.length)
   console.log(`${'geometric mean'.padEnd(52)}${mean.toFixed(3).padStart(8)}`)
   if (isWanted('compile')) {
-    for (const [i, [fresh = 0, known = 0]] of (await measure([compileCase, compileCase])).entries()) {
+    console.log('Compiling a small script that the server has not seen, µs (EVAL of it less EVAL of a known one)')
+    for (const [i, [value = 0, make = 0, known = 0]] of (await measure([compileCase, compileCase])).entries()) {
+      const [sameMake, otherMake] = [value - known, make - known].map((us) => us.toFixed(1))
       console.log(
-        `${targets[i]!.server.name.padEnd(10)} ${(fresh - known).toFixed(1)} µs to compile a small new script (EVAL ${fresh.toFixed(1)} µs, of a known script ${known.toFixed(1)} µs)`,
+        `${targets[i]!.server.name.padEnd(10)}${sameMake} with another value in it, ${otherMake} of another make (known: ${known.toFixed(1)})`,
       )
     }
   }

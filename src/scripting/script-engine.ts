@@ -24,13 +24,20 @@ const CHUNK_NAME = 'user_script'
 /** Scripts kept for EVAL alone; beyond, the least recently used one goes (Redis 7.4: LRU_LIST_LENGTH). */
 const TRANSIENT_MAX = 500
 
+/** What a chunk is compiled for: to run once, which is compiled sooner, or often, which runs faster. */
+const ChunkForm = { Once: 0, Lasting: 1 } as const
+type ChunkForm = (typeof ChunkForm)[keyof typeof ChunkForm]
+
 /** A compiled script. */
 export interface Script {
   readonly sha: string
   readonly source: string
   /** Bits of ScriptFlag; null without a shebang: then checks happen per command. */
   readonly flags: number | null
-  readonly chunk: CompiledChunk
+  chunk: CompiledChunk
+  /** Whether `chunk` is made to run once, and whether it has. */
+  runsOnce: boolean
+  hasRun: boolean
 }
 
 /** What the engine asks while a script runs, besides what scripts ask. */
@@ -55,7 +62,7 @@ export class ScriptEngine {
     this.host = host
     this.tick = () => host.tick()
     this.globals = createGlobals((source, chunkName) => {
-      const chunk = this.compile(source, chunkName)
+      const chunk = this.compile(source, chunkName, ChunkForm.Lasting)
       return (...args) => chunk(this.keys, this.argv, args)
     })
     this.globals.setString('redis', createRedisLibrary(host))
@@ -95,7 +102,14 @@ export class ScriptEngine {
     if (known !== null) return known
     const { flags, body } = parseShebang(source)
     scriptMemory.begin()
-    const script: Script = { sha, source, flags, chunk: this.compile(body, CHUNK_NAME) }
+    const script: Script = {
+      sha,
+      source,
+      flags,
+      chunk: this.compile(body, CHUNK_NAME, ChunkForm.Once),
+      runsOnce: true,
+      hasRun: false,
+    }
     this.scripts.set(sha, script)
     this.sourceBytes += source.length
     this.transient.add(sha)
@@ -128,6 +142,7 @@ export class ScriptEngine {
     scriptMemory.begin()
     hooks.globals = this.globals
     hooks.stringMethods = this.stringMethods
+    if (script.runsOnce) this.prepareRun(script)
     let value: LuaValue
     try {
       value = first(script.chunk(this.keys, this.argv, NO_RESULTS))
@@ -140,13 +155,24 @@ export class ScriptEngine {
     if (aborted !== null) this.fail(aborted, script, reply)
   }
 
+  /** A script that runs a second time will run again: it is compiled for that. */
+  private prepareRun(script: Script): void {
+    if (!script.hasRun) {
+      script.hasRun = true
+      return
+    }
+    script.runsOnce = false
+    script.chunk = this.compile(parseShebang(script.source).body, CHUNK_NAME, ChunkForm.Lasting)
+  }
+
   private fail(error: unknown, script: Script, reply: ReplySink): void {
     replyFailure(error, failureText(error, script.sha, CHUNK_NAME), reply, this.host)
   }
 
-  private compile(source: string, chunkName: string): CompiledChunk {
+  private compile(source: string, chunkName: string, form: ChunkForm): CompiledChunk {
     const { globals, stringMethods } = this
-    return compile(source, { chunkName, globals, mainGlobals: null, isLibrary: false, stringMethods })
+    const sharesText = form === ChunkForm.Once
+    return compile(source, { chunkName, globals, mainGlobals: null, isLibrary: false, sharesText, stringMethods })
   }
 }
 

@@ -36,6 +36,44 @@ describe('the time limit', () => {
   }
 })
 
+describe('scripts that differ in their values only', () => {
+  const withValues = (text: string, number: number): string =>
+    `local t = {"${text}", ${number}, x = "${text}"} for i = 1, ${number} do t[1] = t[1] .. "${text}" end return {t[1], t.x, #t.x * ${number}}`
+
+  test('answer with their own values, in the first run and in later ones', () => {
+    const local = new LocalEval()
+    const expected = [
+      [withValues('a', 2), '*3\r\n$3\r\naaa\r\n$1\r\na\r\n:2\r\n'],
+      [withValues('bc', 1), '*3\r\n$4\r\nbcbc\r\n$2\r\nbc\r\n:2\r\n'],
+      [withValues('', 3), '*3\r\n$0\r\n\r\n$0\r\n\r\n:0\r\n'],
+    ] as const
+    for (let run = 0; run < 3; run++) {
+      for (const [script, reply] of expected) expect(local.run(script)).toBe(reply)
+    }
+  })
+
+  test('name their own lines and scripts when they fail', () => {
+    const local = new LocalEval()
+    const first = local.run('return 1 + {}\n-- 1')
+    const second = local.run('\nreturn 2 + {}')
+    const third = local.run('\nreturn 3 + {}')
+    expect(first).toContain('user_script:1: attempt to perform arithmetic on a table value')
+    expect(second).toMatch(
+      /^-ERR user_script:2: attempt to perform arithmetic on a table value script: [0-9a-f]{40}, on @user_script:2\.\r\n$/,
+    )
+    expect(third).toMatch(/^-ERR user_script:2: /)
+    expect(third).not.toBe(second)
+  })
+
+  test('work in any number of makes', () => {
+    const local = new LocalEval()
+    for (let i = 1; i <= 450; i++) {
+      expect(local.run(`local t = {name${i} = "${i}"} return t.name${i}`)).toBe(`$${`${i}`.length}\r\n${i}\r\n`)
+    }
+    expect(local.run('local t = {name1 = "again"} return t.name1')).toBe('$5\r\nagain\r\n')
+  })
+})
+
 describe('the sandbox', () => {
   const local = new LocalEval()
 

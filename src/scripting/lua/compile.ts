@@ -4,7 +4,7 @@
  */
 
 import { limitReached } from './call.ts'
-import { generate } from './generator.ts'
+import { type GeneratedCode, generate } from './generator.ts'
 import { LuaCompileError } from './lexer.ts'
 import { NO_MEMORY } from './memory.ts'
 import { parseChunk } from './parser.ts'
@@ -27,11 +27,25 @@ export interface CompileOptions {
   readonly isLibrary: boolean
   /** The `string` library. */
   readonly stringMethods: LuaTable
+  /**
+   * Whether sources that only differ in their numbers and strings share what V8 compiles, which takes four times as long as
+   * all else. They run a little slower, so it is for what may never run again.
+   */
+  readonly sharesText: boolean
 }
 
 /** Runs the chunk with its KEYS and ARGV, and with what `...` is. Throws `LuaError`, or what the tick hook threw. */
 export type CompiledChunk = (keys: LuaValue, argv: LuaValue, values: readonly LuaValue[]) => LuaResult
 
+/** The function that V8 makes of a generated text. */
+type Run = (...args: unknown[]) => LuaResult
+
+/** Texts kept for other sources; all go when there are more, as that only happens with sources of many makes. */
+const SHARED_MAX = 200
+/** Longer sources than this are not made from one pattern with other values. */
+const SHARED_SOURCE_CHARS_MAX = 2000
+
+const shared = new Map<string, Run>()
 let serial = 0
 
 /** A source URL must hold neither spaces nor quotes. */
@@ -54,12 +68,10 @@ function compileChunk(source: string, options: CompileOptions): CompiledChunk {
   const chunk = parseChunk(source, options.chunkName)
   const { globals } = chunk
   const isCoroutineMode = globals.has('coroutine') || globals.has('_G')
-  const code = generate(chunk, { ...options, isCoroutineMode })
-  const params: string[] = [...code.helpers, ...code.constants.map((_, i) => `$c${i}`), '$KEYS', '$ARGV', '$V']
-  const body = `${code.body}\n//# sourceURL=${SOURCE_PREFIX}${++serial}:${sourceName(options.chunkName)}`
-  // The one place where text becomes code; the generator lets no script text through but escaped literals.
-  const run = new Function(...params, body) as (...args: unknown[]) => LuaResult
-  const values: unknown[] = [...code.helpers.map((name) => HELPERS[name]), ...code.constants]
+  const sharesText = options.sharesText && source.length <= SHARED_SOURCE_CHARS_MAX
+  const code = generate(chunk, { ...options, isCoroutineMode, sharesText })
+  const run = sharesText ? sharedRun(code, options.chunkName) : makeRun(parameters(code), code.body, options.chunkName)
+  const values: unknown[] = [...code.helpers.map((name) => HELPERS[name]), ...code.constants, ...code.literals]
   const count = values.length
   values.push(undefined, undefined, undefined)
   return (keys, argv, varargs) => {
@@ -69,4 +81,30 @@ function compileChunk(source: string, options: CompileOptions): CompiledChunk {
     const result = run.apply(undefined, values)
     return isCoroutineMode ? (result as LuaFunction)() : result
   }
+}
+
+function parameters({ helpers, constants, literals }: GeneratedCode): string {
+  let names = ''
+  for (const helper of helpers) names += `${helper},`
+  for (let i = 0; i < constants.length; i++) names += `$c${i},`
+  for (let i = 0; i < literals.length; i++) names += `$q${i},`
+  return `${names}$KEYS,$ARGV,$V`
+}
+
+function sharedRun(code: GeneratedCode, chunkName: string): Run {
+  const params = parameters(code)
+  const key = `${chunkName}\n${params}\n${code.body}`
+  let run = shared.get(key)
+  if (run === undefined) {
+    run = makeRun(params, code.body, chunkName)
+    if (shared.size >= SHARED_MAX) shared.clear()
+    shared.set(key, run)
+  }
+  return run
+}
+
+function makeRun(params: string, body: string, chunkName: string): Run {
+  const url = `${SOURCE_PREFIX}${++serial}:${sourceName(chunkName)}`
+  // The one place where text becomes code; the generator lets no script text through but escaped literals.
+  return new Function(params, `${body}\n//# sourceURL=${url}`) as Run
 }

@@ -30,6 +30,8 @@ export interface GeneratorOptions {
   readonly stringMethods: LuaTable
   readonly isCoroutineMode: boolean
   readonly isLibrary: boolean
+  /** Whether numbers and strings of the source become parameters of the text. */
+  readonly sharesText: boolean
 }
 
 const ARITHMETIC: Readonly<Record<string, HelperName>> = {
@@ -71,6 +73,7 @@ export abstract class ExpressionGenerator {
   protected readonly helperSet = new Set<HelperName>()
   protected readonly constants: LuaFunction[] = []
   protected readonly constantNames = new Map<LuaFunction, string>()
+  protected readonly literals: (number | string)[] = []
   protected state: FunctionState
   protected line = 1
   private readonly protectedFunctions = new Set<FunctionBody>()
@@ -121,6 +124,11 @@ export abstract class ExpressionGenerator {
       this.constantNames.set(fn, name)
     }
     return name
+  }
+
+  /** Each literal has a parameter of its own: texts must not differ by which of them are equal. */
+  private literalName(value: number | string): string {
+    return `$q${this.literals.push(value) - 1}`
   }
 
   protected newline(line: number): string {
@@ -309,9 +317,9 @@ export abstract class ExpressionGenerator {
       case 'false':
         return 'false'
       case 'number':
-        return numberLiteral(e.value)
+        return this.options.sharesText ? this.literalName(e.value) : numberLiteral(e.value)
       case 'string':
-        return quote(e.value)
+        return this.options.sharesText ? this.literalName(e.value) : quote(e.value)
       case 'vararg':
         return '$v[0]'
       case 'function':

@@ -46,6 +46,8 @@ export interface GeneratedCode {
   readonly helpers: readonly HelperName[]
   /** Values of the parameters `$c0`, `$c1` … */
   readonly constants: readonly LuaFunction[]
+  /** Values of the parameters `$q0`, `$q1` …: literals of the source, unless they stand in the text. */
+  readonly literals: readonly (number | string)[]
 }
 
 /** Steps before the first `tick`; later rounds take what `tick` returns. */
@@ -86,7 +88,7 @@ class Generator extends ExpressionGenerator {
     const code = `"use strict";${counters}${prologue}${body}${fallThrough}`
     // It is called from outside of the text: a function in between would count as a level of calls.
     const text = this.isCoroutineMode ? `return ${this.use('$mk')}(function*(){${code}})` : code
-    return { body: text, helpers: this.helpers, constants: this.constants }
+    return { body: text, helpers: this.helpers, constants: this.constants, literals: this.literals }
   }
 
   // Functions

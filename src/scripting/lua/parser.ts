@@ -165,7 +165,8 @@ class Parser {
   private newVariable(name: string, role: Variable['role'], init: Expression | null): Variable {
     const variable: Variable = {
       name,
-      js: `${name}_${this.variables.length}`,
+      // Its number, not its name: sources that differ in names only become the same text (see `sharesText`).
+      js: `v${this.variables.length}`,
       owner: this.fn,
       role,
       isInLoop: this.isInLoop(),
