@@ -53,6 +53,10 @@ export interface UserLine {
   readonly line: ConfigLine
 }
 
+/** Which directives CONFIG REWRITE writes. */
+export const RewriteScope = { Needed: 0, All: 1 } as const
+export type RewriteScope = (typeof RewriteScope)[keyof typeof RewriteScope]
+
 /** Hears of a new value; returns `null` to accept it or the reason to refuse it. */
 export type ChangeListener<V> = (value: V, previous: V) => string | null
 
@@ -249,10 +253,10 @@ export class Config {
   /** CONFIG SET: all pairs or none. Returns `null`, or the error reply. */
   set(pairs: readonly (readonly [name: string, value: string])[], context: SetContext): string | null {
     const entries: DirectiveEntry[] = []
-    for (const [name] of pairs) {
+    for (const [name, value] of pairs) {
       const entry = findDirective(name)
       if (entry === null) return unknownOption(name)
-      const refusal = this.#refuse(entry, entries, context)
+      const refusal = this.#refuse(entry, value, entries, context)
       if (refusal === LOADING_REPLY) return refusal
       if (refusal !== null) return setFailed(name, refusal)
       entries.push(entry)
@@ -272,8 +276,14 @@ export class Config {
   }
 
   /** Why CONFIG SET may not touch a directive; `null` if it may. */
-  #refuse(entry: DirectiveEntry, earlier: readonly DirectiveEntry[], context: SetContext): string | null {
-    if (hasFlag(entry, DirectiveFlag.Immutable)) return "can't set immutable config"
+  #refuse(
+    entry: DirectiveEntry,
+    value: string,
+    earlier: readonly DirectiveEntry[],
+    context: SetContext,
+  ): string | null {
+    const isSame = hasFlag(entry, DirectiveFlag.Own) && value === entry.directive.format(this.#values.get(entry.name))
+    if (hasFlag(entry, DirectiveFlag.Immutable) && !isSame) return "can't set immutable config"
     if (hasFlag(entry, DirectiveFlag.Protected) && !this.#allowsProtected(context)) return "can't set protected config"
     if (context.isLoading && hasFlag(entry, DirectiveFlag.DenyLoading)) return LOADING_REPLY
     return earlier.includes(entry) ? 'duplicate parameter' : null
@@ -345,12 +355,16 @@ export class Config {
    * CONFIG REWRITE: writes the settings into the file they came from. Returns `null`, or the error reply.
    *
    * @param userLines what `user` lines say now, without the word
+   * @param scope whether directives are written that have their default and no line in the file
    */
-  rewrite(userLines: readonly string[]): string | null {
+  rewrite(userLines: readonly string[], scope: RewriteScope = RewriteScope.Needed): string | null {
     if (this.configFile === null) return NO_CONFIG_FILE_REPLY
     const options = directiveEntries
       .filter((entry) => entry.entryName === entry.name)
-      .map(({ name, directive }) => ({ name, lines: directive.rewrite(this.#values.get(name)) }))
+      .map(({ name, directive }) => {
+        const lines = directive.rewrite(this.#values.get(name))
+        return { name, lines: scope === RewriteScope.All ? lines.map(({ text }) => ({ text, isForced: true })) : lines }
+      })
     const users = { name: 'user', lines: userLines.map((text) => ({ text, isForced: true })) }
     try {
       rewriteConfigFile(this.configFile, [...options, users])

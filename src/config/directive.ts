@@ -26,6 +26,11 @@ export const DirectiveFlag = {
   MultiArg: 1 << 4,
   /** Not while the data is loading. */
   DenyLoading: 1 << 5,
+  /**
+   * With Immutable, for what Redis does not have: CONFIG SET may give it the value it has, so that whoever sets all that
+   * CONFIG GET shows succeeds here as there.
+   */
+  Own: 1 << 6,
 } as const
 
 export const EffectKind = { Effective: 0, Inert: 1, Later: 2 } as const

@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { Config } from '../../src/config/config.ts'
+import { Config, RewriteScope } from '../../src/config/config.ts'
 import { loadConfig } from '../../src/config/redis-conf.ts'
 import { hasReference, ReferenceServer } from '../bytes/reference-server.ts'
 
@@ -28,6 +28,28 @@ function rewrite(content: string, changes: readonly [string, string][]): string 
 describe('CONFIG REWRITE', () => {
   test('without a file is an error', () => {
     expect(new Config(null).rewrite([])).toBe('ERR The server is running without a config file')
+  })
+
+  test('of all directives gives a file with the same settings', () => {
+    const configFile = join(directory, 'all.conf')
+    writeFileSync(configFile, `dir ${directory}\nport 7000\nsave ""\n`, 'latin1')
+    const { config } = loadConfig({ configFile, stdin: null, options: '' })
+    const before = config.get(['*'])
+    expect(config.rewrite([], RewriteScope.All)).toBeNull()
+    expect(readFileSync(configFile, 'latin1')).toContain('\nmaxclients 10000\n')
+    expect(loadConfig({ configFile, stdin: null, options: '' }).config.get(['*'])).toEqual(before)
+  })
+
+  test('may be told the value that a directive of our own has, be it immutable', () => {
+    const config = new Config(null)
+    const set = (name: string, value: string): string | null => config.set([[name, value]], CLIENT)
+    expect(set('http-port', '7379')).toBeNull()
+    expect(set('http-token-file', 'tokens.json')).toBeNull()
+    const refusal = (name: string): string =>
+      `ERR CONFIG SET failed (possibly related to argument '${name}') - can't set immutable config`
+    expect(set('http-port', '7380')).toBe(refusal('http-port'))
+    // As in Redis.
+    expect(set('daemonize', 'no')).toBe(refusal('daemonize'))
   })
 
   test('keeps comments and order, changes values in place and appends what is new', () => {

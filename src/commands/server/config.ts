@@ -142,7 +142,7 @@ function resetstatHandler(ctx: CommandContext, _args: Args, reply: ReplySink): v
 }
 
 /** Users as they are now, unless they have a file of their own. A word with quotes in it must be read as it was. */
-function userLines(ctx: CommandContext): string[] {
+export function userLines(ctx: CommandContext): string[] {
   if (ctx.config.text('aclfile') !== '') return []
   return [...ctx.server.users].map((user) =>
     `${user.name} ${describeUser(user)}`

@@ -1,7 +1,7 @@
 /**
  * DEBUG, for tests: only where `enable-debug-command` allows it.
  *
- * CHANGE-REPL-ID | DIGEST | DIGEST-VALUE key ... | HTSTATS db | LOADAOF | LOG text | OBJECT key | PAUSE-CRON 0|1 |
+ * CHANGE-REPL-ID | CONFIG-REWRITE-FORCE-ALL | DIGEST | DIGEST-VALUE key ... | HTSTATS db | LOADAOF | LOG text | OBJECT key | PAUSE-CRON 0|1 |
  * POPULATE count [prefix [size]] | PROTOCOL type | QUICKLIST-PACKED-THRESHOLD bytes |
  * RELOAD [MERGE] [NOFLUSH] [NOSAVE] | REPLYBUFFER setting value | SEGFAULT | SET-ACTIVE-EXPIRE 0|1 |
  * SET-DISABLE-DENY-SCRIPTS 0|1 | SET-SKIP-CHECKSUM-VALIDATION 0|1 | SLEEP seconds | HELP
@@ -9,6 +9,7 @@
  * Subcommands of Redis that are about parts which this server does not have are unknown.
  * Source: Valkey src/debug.c `debugCommand`.
  */
+import { RewriteScope } from '../../config/config.ts'
 import { parseMemory } from '../../config/number-text.ts'
 import type { Args } from '../../resp/args.ts'
 import {
@@ -20,6 +21,7 @@ import {
   LOADING,
   NO_SUCH_KEY,
   OUT_OF_RANGE_POSITIVE,
+  ReplyError,
   SAVE_FAILED,
   subcommandSyntax,
 } from '../../resp/errors.ts'
@@ -31,6 +33,7 @@ import type { CommandContext } from '../context.ts'
 import { CommandFlag, defineCommand, type Handler } from '../define.ts'
 import { replyHelp } from '../help.ts'
 import { scriptRunner } from '../scripting/script-runner.ts'
+import { userLines } from './config.ts'
 import { replyTestValue } from './debug-protocol.ts'
 import { datasetDigest, valueDigest } from './digest.ts'
 import { usedBytes } from './memory.ts'
@@ -40,6 +43,8 @@ const HELP = [
   '    Delay each write to the append-only file.',
   'CHANGE-REPL-ID',
   '    Change the replication IDs, as if the data had another history.',
+  'CONFIG-REWRITE-FORCE-ALL',
+  '    Write all settings into the configuration file, also those that have their defaults.',
   'DIGEST',
   '    Return a digest of all data; equal data have equal digests.',
   'DIGEST-VALUE <key> [<key> ...]',
@@ -94,6 +99,7 @@ interface Subcommand {
 const SUBCOMMANDS: ReadonlyMap<string, Subcommand> = new Map<string, Subcommand>([
   ['aof-flush-sleep', { min: 3, max: 3, handler: aofFlushSleepHandler }],
   ['change-repl-id', { min: 2, max: 2, handler: changeHistoryHandler }],
+  ['config-rewrite-force-all', { min: 2, max: 2, handler: rewriteConfigHandler }],
   ['help', { min: 2, max: 2, handler: (_ctx, args, reply) => replyHelp(reply, args.text(0), HELP) }],
   ['digest', { min: 2, max: 2, handler: (ctx, _args, reply) => reply.status(datasetDigest(ctx)) }],
   ['digest-value', { min: 2, max: Number.POSITIVE_INFINITY, handler: digestValueHandler }],
@@ -125,6 +131,12 @@ export const debug = defineCommand({
   categories: 0,
   handler: debugHandler,
 })
+
+function rewriteConfigHandler(ctx: CommandContext, _args: Args, reply: ReplySink): void {
+  const refusal = ctx.config.rewrite(userLines(ctx), RewriteScope.All)
+  if (refusal !== null) throw new ReplyError(refusal)
+  reply.ok()
+}
 
 function debugHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
   const subcommand = SUBCOMMANDS.get(args.text(1).toLowerCase())

@@ -4,7 +4,8 @@ import { DirectiveFlag, int, memory, optionalText, text } from '../directive.ts'
 import { INT_MAX } from '../number-text.ts'
 import { addresses, wordList } from '../special-directives.ts'
 
-const { Immutable, MultiArg, Sensitive } = DirectiveFlag
+const { MultiArg, Sensitive } = DirectiveFlag
+const Immutable = DirectiveFlag.Immutable | DirectiveFlag.Own
 const MIB = 1024 * 1024
 
 export const gatewayDirectives = {

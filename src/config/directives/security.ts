@@ -3,7 +3,7 @@
 import { bool, DirectiveFlag, inert, int, oneOf, optionalText, text, unsupported } from '../directive.ts'
 import { INT_MAX, LONG_MAX } from '../number-text.ts'
 
-const { Immutable, Sensitive } = DirectiveFlag
+const { Immutable, Own, Sensitive } = DirectiveFlag
 const NO_CLIENT_TLS = 'there are no connections to other servers yet'
 const noPeers = unsupported(NO_CLIENT_TLS)
 
@@ -21,7 +21,7 @@ export const securityDirectives = {
   'http-token-file': text(
     'tokens.json',
     "File in which tokens of the HTTP doors are kept (their hashes), relative to `dir`. '': in memory only.",
-    { flags: Immutable, differsFromRedis: 'Redis has no HTTP doors' },
+    { flags: Immutable | Own, differsFromRedis: 'Redis has no HTTP doors' },
   ),
   'enable-protected-configs': oneOf(
     ['no', 'yes', 'local'],
