@@ -36,6 +36,7 @@ import { SetView } from '../structures/set-view.ts'
 import { ZsetView } from '../structures/zset-view.ts'
 import type { Command, Registry } from './registry.ts'
 import type { ReplicationControl } from './replication/control.ts'
+import type { FollowingControl } from './replication/following-control.ts'
 import type { Session } from './session.ts'
 
 /** Emits a keyspace event; installed by the server. */
@@ -139,6 +140,9 @@ export interface ServerControl extends BlockingControl {
   readonly saving: SaveControl
   readonly snapshots: SnapshotStatus
   readonly replication: ReplicationControl
+  readonly following: FollowingControl
+  /** Why writes are refused for want of replicas, or because this server is one; null when they are not. */
+  readonly replicaRefusal: ReplyError | null
   /** Why writes are refused because of the disk; null when they are not. */
   readonly writeRefusal: ReplyError | null
   /** All clients that are connected, in order of their IDs. */

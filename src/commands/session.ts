@@ -44,6 +44,8 @@ export const ClientFlag = {
   StillBlocked: 1 << 17,
   /** Has asked for data by SYNC or PSYNC: the connection carries the replication stream. */
   Replica: 1 << 18,
+  /** The primary that this server replicates from: its commands pass no gate and get no reply. */
+  Primary: 1 << 19,
 } as const
 
 /** Commands queued by MULTI. */
@@ -54,7 +56,7 @@ export interface QueuedCommand {
 
 export interface Session extends Watcher, BlockedClient, Subscriber, TrackingClient {
   readonly id: number
-  /** Whether this session replays a log: nothing is recorded, and times in the past are kept as they are. */
+  /** Whether this session repeats effects, of a log or a primary: times in the past are kept as they are. */
   readonly isReplay: boolean
   /** Bits of ClientFlag. */
   flags: number

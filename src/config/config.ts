@@ -180,6 +180,11 @@ export class Config {
     this.#warn = warn
   }
 
+  /** Takes over what a command has decided, as REPLICAOF does: nobody is told, CONFIG GET and REWRITE know it. */
+  adopt<Name extends DirectiveName>(name: Name, value: ValueOf<Name>): void {
+    this.#values.set(name, value)
+  }
+
   /** Calls `listener` for every new value that CONFIG SET gives to a directive, in the order of registration. */
   onChange<Name extends DirectiveName>(name: Name, listener: ChangeListener<ValueOf<Name>>): void {
     const listeners = this.#listeners.get(name) ?? []

@@ -74,6 +74,7 @@ export class Database {
     const row = this.keys.find(source, start, length)
     if (row === NO_ROW) return NO_ROW
     if (this.keys.aux(row) !== 0 && this.expires.timeOf(row) <= this.keyspace.now) {
+      if (this.keyspace.findsExpired) return row
       this.meetExpired(row)
       return NO_ROW
     }
@@ -108,6 +109,7 @@ export class Database {
   /** Whether the key of a row is not expired, for who walks the rows; one that is will be removed as if `find` met it. */
   isLive(row: number): boolean {
     if (this.keys.aux(row) === 0 || this.expires.timeOf(row) > this.keyspace.now) return true
+    if (this.keyspace.findsExpired) return true
     this.meetExpired(row)
     return false
   }
@@ -423,7 +425,8 @@ export class Database {
   }
 
   private meetExpired(row: number): void {
-    if (this.metExpired.length < MET_EXPIRED_MAX && this.keyspace.removesMetExpired)
+    const { removesMetExpired, isFollowing } = this.keyspace
+    if (this.metExpired.length < MET_EXPIRED_MAX && removesMetExpired && !isFollowing)
       this.metExpired.push(this.keyText(row))
   }
 
@@ -431,7 +434,7 @@ export class Database {
     const row = this.keys.find(source, start, length)
     if (row === NO_ROW) return
     const time = this.expires.timeOf(row)
-    if (time !== NO_EXPIRE && time <= this.keyspace.now) this.expireRow(row)
+    if (time !== NO_EXPIRE && time <= this.keyspace.now && !this.keyspace.findsExpired) this.expireRow(row)
   }
 
   private expireRow(row: number): void {

@@ -76,6 +76,10 @@ export class Keyspace {
   readonly limits = new Limits()
   /** Current time in ms; set once per loop turn and before timers run, never read from the system in handlers. */
   now = 0
+  /** Whether lookups find keys whose time is over: those of a primary, which says itself when they are gone. */
+  findsExpired: boolean = false
+  /** Whether a primary decides when keys are gone: those whose time is over are hidden here, and stay. */
+  isFollowing: boolean = false
   /** Keys that changed while somebody was blocked on them, in order. */
   readonly readyKeys: ReadyKey[] = []
   /** Whether the active expire cycle runs (DEBUG SET-ACTIVE-EXPIRE). */

@@ -32,6 +32,8 @@ export interface SnapshotInfo {
   readonly usedMemory: number
   /** Whether the file is the base of an append-only file. */
   readonly isAofBase: boolean
+  /** The database that the stream behind a payload goes on in, where it does not name one. */
+  readonly streamDb?: number
   /** Source of each library of functions. */
   readonly functions: readonly string[]
 }

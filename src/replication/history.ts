@@ -25,6 +25,20 @@ export class ReplicationHistory {
     this.secondOffset = NO_OFFSET
   }
 
+  /** The history goes on under another ID: that of the new primary, or one of our own after a promotion. */
+  shift(id: string | null, offset: number): void {
+    this.id2 = this.id
+    this.secondOffset = offset + 1
+    this.id = id ?? newId()
+  }
+
+  /** The data are those of a primary. */
+  takeOver(id: string): void {
+    this.id = id.toLowerCase()
+    this.id2 = NO_ID
+    this.secondOffset = NO_OFFSET
+  }
+
   /** Whether a history that somebody has read up to `psyncOffset` (the byte that is wanted next) is a part of this one. */
   includes(id: string, psyncOffset: number): boolean {
     return id === this.id || (id === this.id2 && psyncOffset <= this.secondOffset)

@@ -34,7 +34,21 @@ export const PAYLOAD_FAILED = new ReplyError("ERR BGSAVE failed, replication can
 export const MISSING_FILTER_VALUES = new ReplyError('ERR Missing rdb-filter-only values')
 export const INVALID_PRIMARY_PORT = new ReplyError('ERR Invalid master port')
 export const REPLICAOF_BY_REPLICA = new ReplyError('ERR Command is not valid when client is a replica.')
-export const REPLICAOF_UNSUPPORTED = new ReplyError('ERR This server cannot be a replica')
+export const READONLY_REPLICA = new ReplyError("READONLY You can't write against a read only replica.")
+export const READONLY_SCRIPT = new ReplyError('READONLY Can not run script with write flag on readonly replica.')
+export const MASTERDOWN = new ReplyError(
+  "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+)
+export const MASTERDOWN_SCRIPT = new ReplyError(
+  "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no', and 'allow-stale' flag is not set on the script.",
+)
+export const NOMASTERLINK = new ReplyError("NOMASTERLINK Can't SYNC while not connected with my master")
+export const WAIT_ON_REPLICA = new ReplyError(
+  'ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a replica is configured to be writable (which is not the default) writes to replicas are just local and are not propagated.',
+)
+export const WAITAOF_ON_REPLICA = new ReplyError(
+  'ERR WAITAOF cannot be used with replica instances. Please also note that writes to replicas are just local and are not propagated.',
+)
 
 export function replicaAddressTooLong(bytes: number): ReplyError {
   return new ReplyError(`ERR REPLCONF ip-address provided by replica instance is too long: ${bytes} bytes`)

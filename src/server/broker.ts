@@ -70,6 +70,7 @@ export class Broker {
     })
     this.loading = new DataLoading(this.server)
     this.server.onReloadDump = (reload) => this.loading.reloadDump(reload)
+    this.server.onLoadPayload = (file, isStopped) => this.loading.loadPayload(file, () => this.isClosed || isStopped())
   }
 
   /**
@@ -111,6 +112,9 @@ export class Broker {
     this.server.onReloadLog = () => this.reload()
     if (this.isClosed) return
     this.loading.finish()
+    this.server.openPort = this.port
+    const primary = this.config.value('replicaof')
+    if (primary !== null) this.server.following.follow(primary)
     this.annex = await this.openAnnex(this.server)
     this.log.notice('Ready to accept connections')
   }

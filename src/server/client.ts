@@ -126,7 +126,7 @@ export class Client implements Session, Receiver {
     this.host = host
     this.connection = connection
     this.id = id
-    this.isReplay = (flags & ClientFlag.Replay) !== 0
+    this.isReplay = (flags & (ClientFlag.Replay | ClientFlag.Primary)) !== 0
     this.flags = flags
     this.db = db
     this.user = user

@@ -24,6 +24,7 @@ import {
   disabledCommand,
   execAborted,
   LOADING,
+  MASTERDOWN,
   NOAUTH,
   OOM,
   ReplyError,
@@ -53,8 +54,12 @@ export interface PipelineGates {
   accessDenied(client: Client, denial: AccessDenied, context: AccessContext): void
   /** Called when a client has sent what browsers send and Redis' clients do not; closes it. */
   foreignProtocol(client: Client): void
-  /** Why writes are refused for want of replicas; null when they are not. */
+  /** Whether data may be old that must not be then (replica-serve-stale-data no). */
+  readonly isStale: boolean
+  /** Why writes are refused for want of replicas, or because this server is one; null when they are not. */
   readonly replicaRefusal: ReplyError | null
+  /** Called when a command of the primary has failed here. */
+  primaryFailed(command: Command, error: string): void
   /** Called when a replica has sent a command that is answered; closes it. */
   replicaReplied(client: Client): void
   /** Called when a handler failed with something that is no ReplyError: a defect. */
@@ -64,7 +69,12 @@ export interface PipelineGates {
 }
 
 /** Flags that take a client off the fast path. */
-const SLOW_FLAGS = ClientFlag.ReplyOff | ClientFlag.ReplySkip | ClientFlag.ReplySkipNext | ClientFlag.Replica
+const SLOW_FLAGS =
+  ClientFlag.ReplyOff |
+  ClientFlag.ReplySkip |
+  ClientFlag.ReplySkipNext |
+  ClientFlag.Replica |
+  ClientFlag.Primary
 /** A command with more arguments is timed alone although it is fast: its time grows with them. */
 const SHORT_ARGUMENTS_MAX = 8
 /** What subscribing and unsubscribing have, and nothing else. */
@@ -233,6 +243,7 @@ export class Pipeline {
       if (error instanceof ReplyError) {
         this.errors.count(error.code)
         reply.error(error.text)
+        if ((client.flags & ClientFlag.Primary) !== 0) this.gates.primaryFailed(command, error.text)
       } else {
         this.gates.internalError(command, error)
         reply.error(INTERNAL_ERROR)
@@ -289,6 +300,8 @@ export class Pipeline {
 
   private refusal(client: Client, command: Command, args: Args): ReplyError | null {
     if (!command.accepts(args.count)) return wrongArity(command.fullName)
+    // What the primary has executed is executed.
+    if ((client.flags & ClientFlag.Primary) !== 0) return null
     const flags = command.flags
     if ((flags & CommandFlag.Protected) !== 0 && !this.allowsDebug(client)) return DEBUG_DISABLED
     if (
@@ -317,6 +330,7 @@ export class Pipeline {
     if (client.respVersion === 2 && client.isSubscribed && !isAllowedWhileSubscribed(command)) {
       return subscribedContext(command.fullName)
     }
+    if (this.gates.isStale && isDeniedWhileStale(client, command)) return MASTERDOWN
     if (this.gates.isLoading && isDeniedWhileLoading(client, command)) return LOADING
     return null
   }
@@ -375,6 +389,10 @@ export class Pipeline {
   }
 
   private dropReply(client: Client, command: Command | ReplyError, mark: number, reply: ReplySink): void {
+    if ((client.flags & ClientFlag.Primary) !== 0) {
+      reply.takeBack(mark)
+      return
+    }
     if ((client.flags & ClientFlag.Replica) === 0) {
       dropUnwanted(client, command, mark, reply)
       return
@@ -437,6 +455,12 @@ function isAllowedWhileSubscribed(command: Command): boolean {
 function isDeniedWhileLoading(client: Client, command: Command): boolean {
   if ((command.flags & CommandFlag.Loading) === 0) return true
   return command.name === 'exec' && client.queue.some((queued) => (queued.command.flags & CommandFlag.Loading) === 0)
+}
+
+/** Commands that need data which are not old, and transactions with one. */
+function isDeniedWhileStale(client: Client, command: Command): boolean {
+  if ((command.flags & CommandFlag.Stale) === 0) return true
+  return command.name === 'exec' && client.queue.some((queued) => (queued.command.flags & CommandFlag.Stale) === 0)
 }
 
 /** What a web page can make a browser send to us: POST, or a header of a request. */

@@ -14,6 +14,7 @@ import { Decoded, Decoder, type DecoderLimits } from '../resp/decoder.ts'
 import type { ReplySink } from '../resp/reply.ts'
 import type { Client } from './client.ts'
 import type { Pipeline } from './execute.ts'
+import type { Following } from './following.ts'
 import type { TurnOutput } from './output.ts'
 
 /** A half-read request above this is continued instead of read again, in bytes. */
@@ -31,6 +32,7 @@ export interface InputHost {
   readonly log: Log
   readonly limits: DecoderLimits
   readonly needsAuthentication: boolean
+  readonly following: Following
   /** Most bytes that a client may have sent and that are not executed yet. */
   readonly queryBufferMax: number
   /** Whether CLIENT PAUSE is or was in force; then `mustWait` says which requests wait. */
@@ -154,6 +156,7 @@ export class ClientInput {
         if (output.ownPushes.at > 0) output.appendOwnPushes()
         if (keyspace.readyKeys.length > 0) host.serveReady(client)
       }
+      if ((client.flags & ClientFlag.Primary) !== 0) host.following.applied(client, buffer, at, decoder.next)
       at = decoder.next
       if (decoder !== this.decoder) {
         // The long request is done; those behind it are read by the shared decoder.

@@ -13,6 +13,7 @@ import { ClientFlag, discardTransaction } from '../commands/session.ts'
 import { AofLoadError, AofLoader, type AofLoadFile, type CommandReplay } from '../persistence/aof-load.ts'
 import type { Loader } from '../persistence/load-progress.ts'
 import { RdbFileLoader, RdbLoadError, type RdbLoadOptions } from '../persistence/rdb/load-file.ts'
+import type { PayloadFile } from '../replication/payload-file.ts'
 import type { Args } from '../resp/args.ts'
 import { RespSink } from '../resp/reply.ts'
 import { type FunctionLibraries, LoadMode } from '../scripting/function-libraries.ts'
@@ -136,6 +137,28 @@ export class DataLoading {
       return false
     } finally {
       if (file !== null) closeSync(file.fd)
+      this.finish()
+    }
+  }
+
+  /**
+   * Puts a snapshot of the primary in the place of all data. Returns the database that its stream goes on in; null when it
+   * was stopped. @throws RdbLoadError
+   */
+  async loadPayload(file: PayloadFile, isStopped: () => boolean): Promise<number | null> {
+    const { server } = this
+    const started = performance.now()
+    this.begin()
+    server.journal.drain()
+    this.clearData()
+    let streamDb = 0
+    try {
+      server.loading.begin(file.sizeBytes, server.clockNow())
+      const options = { ...this.snapshotOptions(null, false), onStreamDb: (db: number) => (streamDb = db) }
+      if (!(await this.inSlices(new RdbFileLoader(file, options), isStopped))) return null
+      this.dumpLoaded(started)
+      return streamDb
+    } finally {
       this.finish()
     }
   }

@@ -9,6 +9,9 @@ import type { Client } from './client.ts'
 /** Output that may wait for a client which has not authenticated, in bytes; the replies to it are short. */
 const UNAUTHENTICATED_BYTES_MAX = 64 * 1024
 
+/** A primary gets one acknowledgement a second. */
+const UNLIMITED: OutputBufferLimit = { hardBytes: 0, softBytes: 0, softSeconds: 0 }
+
 /** Whether a client that must authenticate, and has not, lets its output pile up. */
 export function isOverUnauthenticatedLimit(client: Client): boolean {
   return (client.flags & ClientFlag.Authenticated) === 0 && client.pendingOutputBytes > UNAUTHENTICATED_BYTES_MAX
@@ -22,6 +25,7 @@ export function hardOutputLimit(limits: OutputBufferLimits, client: Client): num
 
 function limitOf(limits: OutputBufferLimits, client: Client): OutputBufferLimit {
   if ((client.flags & ClientFlag.Replica) !== 0) return replicaLimit(limits.replica, client)
+  if ((client.flags & ClientFlag.Primary) !== 0) return UNLIMITED
   return client.isSubscribed ? limits.pubsub : limits.normal
 }
 

@@ -50,7 +50,10 @@ export class Payload {
   begin(done: (error: Error | null) => void): void {
     const { config, keyspace, snapshots, stats } = this.server
     if (!this.server.isInMemory) config.createDefaultDirectory()
-    const info = snapshotInfo(this.server, SnapshotPurpose.Dump)
+    // The stream of a primary does not name its database anew for replicas of ours.
+    const { streamDb } = this.server.following
+    const plain = snapshotInfo(this.server, SnapshotPurpose.Dump)
+    const info = streamDb === null ? plain : { ...plain, streamDb }
     stats.snapshots++
     snapshots.begin({
       path: this.path,

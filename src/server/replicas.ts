@@ -88,6 +88,8 @@ export class Replicas implements ReplicationControl {
   private readonly server: Server
   private readonly files: Files
   private stream: ReplicationStream | null = null
+  /** Whether the stream is made of the own journal; that of a replica is its primary's. */
+  private isFed: boolean = false
   private effectOffsets = new EffectOffsets()
   /** Offset of the stream that was, while there is none. */
   private lastOffset = 0
@@ -113,7 +115,8 @@ export class Replicas implements ReplicationControl {
   // ---- status --------------------------------------------------------------------------------------------------
 
   get offset(): number {
-    return this.stream === null ? this.lastOffset : this.stream.offset + this.server.journal.pendingBytes
+    if (this.stream === null) return this.lastOffset
+    return this.stream.offset + (this.isFed ? this.server.journal.pendingBytes : 0)
   }
 
   get backlog(): BacklogStatus {
@@ -268,22 +271,79 @@ export class Replicas implements ReplicationControl {
     journal.drain()
     this.history.change()
     this.stream = new ReplicationStream(this.lastOffset, config.number('repl-backlog-size'))
-    this.effectOffsets = new EffectOffsets()
-    this.effectOffsets.note(journal.effectCount, this.lastOffset)
-    this.sendable = this.lastOffset
-    this.awaited = null
-    journal.subscribe(this.feed, JournalTarget.Replicas)
+    this.subscribe(this.stream)
     log.notice(`Replication backlog created, my new replication IDs are '${this.history.id}' and '${this.history.id2}'`)
+  }
+
+  private subscribe(stream: ReplicationStream): void {
+    const { journal } = this.server
+    this.effectOffsets = new EffectOffsets()
+    this.effectOffsets.note(journal.effectCount, stream.offset)
+    this.sendable = stream.offset
+    this.awaited = null
+    this.isFed = true
+    journal.subscribe(this.feed, JournalTarget.Replicas)
   }
 
   private endStream(): void {
     if (this.stream === null) return
-    this.server.journal.drain()
-    this.server.journal.unsubscribe(this.feed)
+    this.stopFeeding()
     this.lastOffset = this.stream.offset
     this.stream = null
     // Writes from here on are in no stream: whoever has the offset has not the data.
     this.history.change()
+  }
+
+  // ---- as a replica --------------------------------------------------------------------------------------------
+
+  /** From now on the stream is that of a primary. Returns whether there is one whose history that may know. */
+  stopFeeding(): boolean {
+    if (this.isFed) {
+      this.server.journal.drain()
+      this.server.journal.unsubscribe(this.feed)
+      this.isFed = false
+    }
+    return this.stream !== null
+  }
+
+  /** This server is a primary from now on: its history goes on under an ID of its own, which replicas have to learn. */
+  startFeeding(): void {
+    this.closeAll()
+    const { stream } = this
+    this.history.shift(null, this.offset)
+    if (stream === null) return
+    this.server.journal.drain()
+    this.subscribe(stream)
+    this.aloneSinceMs = this.server.keyspace.now
+  }
+
+  /** The data are replaced by those of a primary at this offset of its history. */
+  restart(id: string, offset: number): void {
+    this.closeAll()
+    this.history.takeOver(id)
+    this.lastOffset = offset
+    this.stream = null
+    this.ensureStream()
+  }
+
+  /** The primary knows our history, and goes on with it under its own ID. */
+  continueAs(id: string): void {
+    this.closeAll()
+    this.history.shift(id, this.offset)
+  }
+
+  ensureStream(): void {
+    this.stream ??= new ReplicationStream(this.lastOffset, this.server.config.number('repl-backlog-size'))
+  }
+
+  /** Takes bytes of the primary's stream that were executed here. */
+  appendForeign(buffer: Buffer, start: number, end: number): void {
+    this.stream?.append(buffer, start, end)
+  }
+
+  private closeAll(): void {
+    this.abandonPayload()
+    for (const { client } of this.attached) this.server.closeClient(client)
   }
 
   // ---- payloads ------------------------------------------------------------------------------------------------
@@ -406,7 +466,7 @@ export class Replicas implements ReplicationControl {
   flush(): void {
     const { stream } = this
     if (stream === null || this.attached.length === 0) return
-    if (this.wantsAcks) {
+    if (this.wantsAcks && this.isFed) {
       this.wantsAcks = false
       stream.append(GETACK, 0, GETACK.length)
     }
@@ -529,7 +589,7 @@ export class Replicas implements ReplicationControl {
     const { stream } = this
     const isPingDue = ++this.seconds % this.server.config.number('repl-ping-replica-period') === 0
     if (stream === null) return
-    if (isPingDue && this.attached.length > 0) this.ping(stream)
+    if (isPingDue && this.isFed && this.attached.length > 0) this.ping(stream)
     this.keepAlive()
     this.closeSilent()
     this.countGood()
@@ -594,12 +654,17 @@ export class Replicas implements ReplicationControl {
     let count = 0
     for (const { replica } of this.attached) if (replica.isOnline && replica.lagSeconds(now) <= lagMax) count++
     this.goodCount = count
-    this.writeRefusal = wanted > 0 && lagMax > 0 && count < wanted ? NOREPLICAS : null
+    this.writeRefusal = this.server.keyspace.isFollowing
+      ? null
+      : wanted > 0 && lagMax > 0 && count < wanted
+        ? NOREPLICAS
+        : null
   }
 
   private endIfAlone(): void {
     const ttlSeconds = this.server.config.number('repl-backlog-ttl')
-    if (this.attached.length > 0 || ttlSeconds === 0) return
+    // A replica keeps its backlog: it may be a primary soon.
+    if (this.attached.length > 0 || ttlSeconds === 0 || !this.isFed) return
     if (this.server.keyspace.now - this.aloneSinceMs <= ttlSeconds * 1000) return
     this.endStream()
     this.server.log.notice(`Replication backlog freed after ${ttlSeconds} seconds without connected replicas.`)

@@ -38,6 +38,7 @@ import type { Aof } from '../persistence/aof.ts'
 import { AppendOnly } from '../persistence/append-only.ts'
 import { Journal } from '../persistence/journal.ts'
 import { LoadProgress } from '../persistence/load-progress.ts'
+import type { PayloadFile } from '../replication/payload-file.ts'
 import { Snapshots } from '../persistence/snapshot/snapshot.ts'
 import { Channels } from '../pubsub/channels.ts'
 import type { FanOut } from '../pubsub/fan-out.ts'
@@ -64,6 +65,7 @@ import { Client, type ClientHost, type Door } from './client.ts'
 import { ClientMemory, type ClientMemoryHost } from './client-memory.ts'
 import { Pipeline, type PipelineGates } from './execute.ts'
 import { Farewell } from './farewell.ts'
+import { Following } from './following.ts'
 import { ClientInput, type InputHost, isStalled } from './input.ts'
 import { deletionVerb, MemoryLimit, type MemoryLimitHost } from './memory-limit.ts'
 import { type OutputHost, TurnOutput } from './output.ts'
@@ -144,7 +146,12 @@ export class Server
   readonly snapshots: Snapshots
   readonly saving: Saving
   readonly replication: Replicas
+  readonly following: Following
   private readonly farewell: Farewell
+  /** A port that is open, which the configuration does not name; 0: there is none. */
+  openPort = 0
+  /** Loads a snapshot from the primary; set by whoever runs the server. */
+  onLoadPayload: ((file: PayloadFile, isStopped: () => boolean) => Promise<number | null>) | null = null
   readonly appendOnly: AppendOnly
   /** The file that the journal is written to; null while there is none. */
   aof: Aof | null = null
@@ -214,6 +221,7 @@ export class Server
     this.isInMemory = options.isInMemory ?? false
     this.saving = new Saving(this, options.files ?? SYSTEM_FILES)
     this.replication = new Replicas(this, options.files ?? SYSTEM_FILES)
+    this.following = new Following(this)
     this.appendOnly = new AppendOnly({
       config: options.config,
       log: options.log,
@@ -306,6 +314,27 @@ export class Server
     return client
   }
 
+  /** The session of the primary that this server replicates from. */
+  admitPrimary(connection: Connection, db: number): Client {
+    const client = new Client(
+      this,
+      connection,
+      this.nextClientId++,
+      this.keyspace.databases[db] ?? this.keyspace.databases[0]!,
+      this.users.owner,
+      ClientFlag.Primary | ClientFlag.Authenticated,
+      this.clock.now(),
+    )
+    this.clients.set(client.id, client)
+    return client
+  }
+
+  /** Puts what the primary has sent in the place of all data. Returns the database that its stream goes on in. */
+  loadPayload(file: PayloadFile, isStopped: () => boolean): Promise<number | null> {
+    if (this.onLoadPayload === null) throw new Error('nobody is there to load data')
+    return this.onLoadPayload(file, isStopped)
+  }
+
   /** A client without a connection: runs commands for the log and for the process itself. */
   createInternalClient(flags: number): Client {
     const db = this.keyspace.databases[0]!
@@ -346,7 +375,8 @@ export class Server
     if ((client.flags & (ClientFlag.CloseAfterReply | ClientFlag.Closed)) !== 0) return
     this.beginTurn()
     client.lastCommandMs = this.keyspace.now
-    this.input.receive(client, buffer, start, end)
+    if ((client.flags & ClientFlag.Primary) === 0) this.input.receive(client, buffer, start, end)
+    else this.receiveFromPrimary(client, buffer, start, end)
     this.clientMemory.note(client)
     if (this.clientMemory.isOver) this.clientMemory.evict()
   }
@@ -394,7 +424,8 @@ export class Server
    * at once, so that it takes no element which nobody reads.
    */
   clientEnded(client: Client): void {
-    if ((client.flags & (ClientFlag.Blocked | ClientFlag.Paused | ClientFlag.Replica)) !== 0) {
+    const closing = ClientFlag.Blocked | ClientFlag.Paused | ClientFlag.Replica | ClientFlag.Primary
+    if ((client.flags & closing) !== 0) {
       this.closeClient(client)
       return
     }
@@ -412,6 +443,7 @@ export class Server
     this.tracking.disable(client)
     this.stopMonitor(client)
     if ((client.flags & ClientFlag.Replica) !== 0) this.replication.detach(client)
+    if ((client.flags & ClientFlag.Primary) !== 0) this.following.clientClosed(client)
     client.input = EMPTY
     client.inputLength = 0
     client.output = EMPTY
@@ -475,6 +507,14 @@ export class Server
   reloadDump(options: ReloadOptions): boolean {
     this.journal.drain()
     return this.onReloadDump?.(options) ?? false
+  }
+
+  /** The primary's commands find keys here as they found them there, those included whose time is over. */
+  private receiveFromPrimary(client: Client, buffer: Buffer, start: number, end: number): void {
+    this.following.received(end - start)
+    this.keyspace.findsExpired = true
+    this.input.receive(client, buffer, start, end)
+    this.keyspace.findsExpired = false
   }
 
   /** Asks whoever runs the process to end it. */
@@ -553,7 +593,7 @@ export class Server
   // ---- execution -----------------------------------------------------------------------------------------------
 
   call(session: Session, command: Command, args: Args, reply: ReplySink): void {
-    if (session.isReplay) this.pipeline.runReplayed(session as Client, command, args, reply)
+    if ((session.flags & ClientFlag.Replay) !== 0) this.pipeline.runReplayed(session as Client, command, args, reply)
     else this.pipeline.run(session as Client, command, args, reply)
   }
 
@@ -576,7 +616,17 @@ export class Server
   }
 
   get replicaRefusal(): ReplyError | null {
-    return this.replication.writeRefusal
+    return this.replication.writeRefusal ?? this.following.writeRefusal
+  }
+
+  get isStale(): boolean {
+    return this.following.isStale
+  }
+
+  primaryFailed(command: Command, error: string): void {
+    this.log.warning(
+      `== CRITICAL == This replica is sending an error to its master: '${error}' after processing the command '${command.fullName}'`,
+    )
   }
 
   replicaReplied(client: Client): void {
@@ -793,6 +843,7 @@ export class Server
   }
 
   get mayEvict(): boolean {
+    if (this.keyspace.isFollowing && this.config.bool('replica-ignore-maxmemory')) return false
     return !this.loading.isActive && !this.busy.isServing && !this.pauses.isActive
   }
 
@@ -932,14 +983,17 @@ export class Server
     if (!this.loading.isActive) this.appendOnly.tick()
     this.saving.tick()
     this.replication.tick()
-    if (this.cronRuns % 10 === 0) this.replication.tickSecond()
+    if (this.cronRuns % 10 === 0) {
+      this.replication.tickSecond()
+      this.following.tickSecond()
+    }
     for (const db of this.keyspace.databases) if (db.keys.isRehashing) db.keys.rehash(1000)
     this.scheduleTurn()
   }
 
   private isIdle(client: Client, now: number): boolean {
-    const exempt = ClientFlag.Blocked | ClientFlag.InProcess | ClientFlag.Monitor | ClientFlag.Replica
-    if ((client.flags & exempt) !== 0 || client.isSubscribed) return false
+    const { Blocked, InProcess, Monitor, Replica, Primary } = ClientFlag
+    if ((client.flags & (Blocked | InProcess | Monitor | Replica | Primary)) !== 0 || client.isSubscribed) return false
     return now - client.lastCommandMs > this.idleTimeoutMs
   }
 
@@ -980,6 +1034,7 @@ export class Server
   /** Sends what is due, closes clients and the log. Endpoints are the caller's to close first. */
   close(): boolean {
     this.isClosing = true
+    this.following.disconnect()
     this.timers.close()
     if (this.cronTimer !== null) clearInterval(this.cronTimer)
     this.output.flush()

@@ -93,6 +93,12 @@ export function applySettings(server: Server): void {
     return null
   })
   followLogSettings(server)
+  for (const name of ['replica-read-only', 'replica-serve-stale-data'] as const) {
+    config.onChange(name, () => {
+      server.following.noteRefusals()
+      return null
+    })
+  }
 }
 
 /** What memory may be used, and what goes when it is not enough. */

@@ -46,7 +46,7 @@ export class Timers {
   /** Removes some of the keys whose time is over. */
   expireSlice(): void {
     const { keyspace, pauses, loading } = this.host
-    if (!keyspace.activeExpire || loading.isActive || pauses.isActive) return
+    if (!keyspace.activeExpire || keyspace.isFollowing || loading.isActive || pauses.isActive) return
     const { latency } = this.host
     const startMs = latency.isOn ? performance.now() : 0
     let budget = EXPIRE_SLICE_KEYS
@@ -84,7 +84,7 @@ export class Timers {
     // Nothing expires during a pause, so its end is all there is to wait for besides deadlines.
     if (pauses.untilMs > 0) return Math.min(pauses.untilMs, deadline)
     let next = deadline
-    if (keyspace.activeExpire && !loading.isActive) {
+    if (keyspace.activeExpire && !keyspace.isFollowing && !loading.isActive) {
       for (const db of keyspace.databases) if (db.expires.size > 0) next = Math.min(next, db.expires.firstTime())
     }
     return next

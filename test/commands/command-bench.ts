@@ -85,6 +85,8 @@ export class CommandBench {
     const gates = {
       writeRefusal: null,
       replicaRefusal: null,
+      isStale: false,
+      primaryFailed: () => {},
       replicaReplied: () => {},
       needsAuthentication: false,
       isLoading: false,

@@ -29,6 +29,7 @@ export function clientTypeNamed(name: string): ClientType {
 }
 
 export function clientType(session: Session): ClientType {
+  if ((session.flags & ClientFlag.Primary) !== 0) return ClientType.Master
   if ((session.flags & ClientFlag.Replica) !== 0) return ClientType.Replica
   return session.isSubscribed ? ClientType.PubSub : ClientType.Normal
 }
@@ -36,6 +37,7 @@ export function clientType(session: Session): ClientType {
 /** Letters of the flags, in Redis' order. A monitor counts as a replica (`O`). */
 const FLAG_LETTERS: readonly (readonly [number, string])[] = [
   [ClientFlag.Replica, 'S'],
+  [ClientFlag.Primary, 'M'],
   [ClientFlag.Monitor, 'O'],
   [ClientFlag.Multi, 'x'],
   [ClientFlag.Blocked | ClientFlag.Paused, 'b'],

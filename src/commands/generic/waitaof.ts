@@ -11,7 +11,12 @@
 import { BlockedOn } from '../../keyspace/blocked.ts'
 import { AofState } from '../../persistence/append-only.ts'
 import type { Args } from '../../resp/args.ts'
-import { NUMLOCAL_OUT_OF_RANGE, OUT_OF_RANGE_POSITIVE, WAITAOF_WITHOUT_AOF } from '../../resp/errors.ts'
+import {
+  NUMLOCAL_OUT_OF_RANGE,
+  OUT_OF_RANGE_POSITIVE,
+  WAITAOF_ON_REPLICA,
+  WAITAOF_WITHOUT_AOF,
+} from '../../resp/errors.ts'
 import type { ReplySink } from '../../resp/reply.ts'
 import { deadlineInMs } from '../block-timeout.ts'
 import type { CommandContext } from '../context.ts'
@@ -36,7 +41,8 @@ function waitaofHandler(ctx: CommandContext, args: Args, reply: ReplySink): void
   const wantedReplicas = args.integer(2, OUT_OF_RANGE_POSITIVE)
   if (wantedReplicas < 0) throw OUT_OF_RANGE_POSITIVE
   const deadlineMs = deadlineInMs(args, 3, ctx.now)
-  const { appendOnly, replication } = ctx.server
+  const { appendOnly, replication, following } = ctx.server
+  if (following.primary !== null) throw WAITAOF_ON_REPLICA
   if (wantedLocal > 0 && appendOnly.state === AofState.Off) throw WAITAOF_WITHOUT_AOF
   // What is only for replicas has nothing to sync here: when it is handed out, it counts as synced.
   if (ctx.mayBlock) ctx.journal.drain()

@@ -46,8 +46,10 @@ function replconfHandler(ctx: CommandContext, args: Args, reply: ReplySink): voi
       acknowledge(ctx, args, i)
       return
     }
-    // A primary has nobody to acknowledge to.
-    if (args.is(i, 'GETACK')) return
+    if (args.is(i, 'GETACK')) {
+      ctx.server.following.acknowledge()
+      return
+    }
     describe(ctx.server.replication.replicaOf(ctx.session), args, i)
   }
   reply.ok()

@@ -2,14 +2,16 @@
  * REPLICAOF host port | NO ONE
  * SLAVEOF host port | NO ONE
  *
- * This server is a primary and cannot be anything else yet: NO ONE is answered with OK, all else with an error.
+ * Makes this server a replica: it takes over the data and all writes of the primary. NO ONE makes it a primary with what
+ * it has.
  *
- * Reply: OK. Errors: a connection of a replica; the port; that this server cannot be a replica.
+ * Reply: OK, also when it is so already. Errors: the connection is that of a replica; the port.
  * Source: Valkey 7.2 src/replication.c `replicaofCommand`.
  */
 import type { Args } from '../../resp/args.ts'
-import { INVALID_PRIMARY_PORT, REPLICAOF_BY_REPLICA, REPLICAOF_UNSUPPORTED } from '../../resp/errors.ts'
+import { INVALID_PRIMARY_PORT, REPLICAOF_BY_REPLICA } from '../../resp/errors.ts'
 import type { ReplySink } from '../../resp/reply.ts'
+import { clientInfo } from '../connection/client-info.ts'
 import type { CommandContext } from '../context.ts'
 import { type CommandDefinition, CommandFlag, defineCommand } from '../define.ts'
 import { ClientFlag } from '../session.ts'
@@ -36,11 +38,18 @@ export const slaveof = defineCommand({
 })
 
 function replicaofHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
+  const { following } = ctx.server
   if (args.is(1, 'NO') && args.is(2, 'ONE')) {
+    if (following.unfollow())
+      ctx.server.log.notice(`MASTER MODE enabled (user request from '${clientInfo(ctx.session, ctx.now)}')`)
     reply.ok()
     return
   }
   if ((ctx.session.flags & ClientFlag.Replica) !== 0) throw REPLICAOF_BY_REPLICA
-  args.integerIn(2, 0, PORT_MAX, INVALID_PRIMARY_PORT)
-  throw REPLICAOF_UNSUPPORTED
+  const port = args.integerIn(2, 0, PORT_MAX, INVALID_PRIMARY_PORT)
+  const host = args.text(1)
+  if (following.follow({ host, port })) {
+    ctx.server.log.notice(`REPLICAOF ${host}:${port} enabled (user request from '${clientInfo(ctx.session, ctx.now)}')`)
+    reply.ok()
+  } else reply.status('OK Already connected to specified master')
 }

@@ -7,15 +7,21 @@
  *
  * Reply: none by the command. `+CONTINUE id` and the missing bytes, or `+FULLRESYNC id offset` when the snapshot begins
  * (not after SYNC), newlines while it is written, `$length` and the payload.
- * Errors: replies that are not sent yet; a filter without `capa eof`; an offset that is no integer.
+ * Errors: this server is a replica without its primary; replies that are not sent yet; a filter without `capa eof`; an offset that is no integer.
  * Source: Valkey 7.2 src/replication.c `syncCommand`, `masterTryPartialResynchronization`.
  */
 import { ReplicaCapability } from '../../replication/replica.ts'
 import type { Args } from '../../resp/args.ts'
-import { FILTER_NEEDS_EOF, PSYNC_FAILOVER_TO_PRIMARY, SYNC_WITH_PENDING_OUTPUT } from '../../resp/errors.ts'
+import {
+  FILTER_NEEDS_EOF,
+  NOMASTERLINK,
+  PSYNC_FAILOVER_TO_PRIMARY,
+  SYNC_WITH_PENDING_OUTPUT,
+} from '../../resp/errors.ts'
 import type { CommandContext } from '../context.ts'
 import { CommandFlag, defineCommand } from '../define.ts'
 import { ClientFlag } from '../session.ts'
+import { LinkState } from './following-control.ts'
 
 const FLAGS = CommandFlag.NoAsyncLoading | CommandFlag.Admin | CommandFlag.NoMulti | CommandFlag.NoScript
 
@@ -45,6 +51,7 @@ export const psync = defineCommand({
 
 function syncHandler(ctx: CommandContext): void {
   if (!mayBecomeReplica(ctx)) return
+  refuseWithoutPrimary(ctx)
   refuseMixedOutput(ctx)
   ctx.server.replication.syncFully(ctx.session)
 }
@@ -52,6 +59,7 @@ function syncHandler(ctx: CommandContext): void {
 function psyncHandler(ctx: CommandContext, args: Args): void {
   if (!mayBecomeReplica(ctx)) return
   if (args.count > 3 && args.is(3, 'FAILOVER')) throw PSYNC_FAILOVER_TO_PRIMARY
+  refuseWithoutPrimary(ctx)
   refuseMixedOutput(ctx)
   ctx.server.replication.sync(ctx.session, args.text(1), args.integer(2))
 }
@@ -59,6 +67,12 @@ function psyncHandler(ctx: CommandContext, args: Args): void {
 /** Without an answer: a replica would take one for a part of the stream. */
 function mayBecomeReplica(ctx: CommandContext): boolean {
   return (ctx.session.flags & (ClientFlag.Replica | ClientFlag.Monitor)) === 0
+}
+
+/** A replica has something to give only while it is in step itself. */
+function refuseWithoutPrimary(ctx: CommandContext): void {
+  const { primary, state } = ctx.server.following
+  if (primary !== null && state !== LinkState.Connected) throw NOMASTERLINK
 }
 
 function refuseMixedOutput(ctx: CommandContext): void {

@@ -4,11 +4,12 @@
  * Waits until so many replicas have executed the writes of this connection; timeout in ms, 0: for ever. Within MULTI and
  * scripts it answers at once.
  *
- * Reply: integer, how many replicas have, also when the time is over. Errors: those of the numbers.
+ * Reply: integer, how many replicas have, also when the time is over. Errors: this server is a replica; those of the numbers.
  * Source: Valkey 7.2 src/replication.c `waitCommand`, `processClientsWaitingReplicas`.
  */
 import { BlockedOn } from '../../keyspace/blocked.ts'
 import type { Args } from '../../resp/args.ts'
+import { WAIT_ON_REPLICA } from '../../resp/errors.ts'
 import type { ReplySink } from '../../resp/reply.ts'
 import { deadlineInMs } from '../block-timeout.ts'
 import type { CommandContext } from '../context.ts'
@@ -28,9 +29,10 @@ export const wait = defineCommand({
 })
 
 function waitHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
+  const { replication, following } = ctx.server
+  if (following.primary !== null) throw WAIT_ON_REPLICA
   const wanted = args.integer(1)
   const deadlineMs = deadlineInMs(args, 2, ctx.now)
-  const { replication } = ctx.server
   const count = replication.countWith(ctx.session.lastEffect)
   if (count >= wanted || !ctx.mayBlock) {
     reply.integer(count)

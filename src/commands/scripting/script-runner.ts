@@ -15,6 +15,7 @@ import {
   deniedInScript,
   diskRefusalOfScript,
   NOTBUSY,
+  READONLY_SCRIPT,
   OOM,
   OOM_SCRIPT,
   type ReplyError,
@@ -191,6 +192,7 @@ export class ScriptRunner implements EngineHost {
   private checkDeclaredWrites(mode: EvalMode): void {
     const { server } = this.ctx
     const { diskRefusal } = this
+    if (server.following.writeRefusal !== null && !this.ctx.session.isReplay) throw READONLY_SCRIPT
     if (diskRefusal !== null) throw diskRefusalOfScript(diskRefusal)
     if (mode === EvalMode.ReadOnly) throw SCRIPT_WRITES_IN_RO
     if (server.replication.writeRefusal !== null) throw server.replication.writeRefusal
@@ -293,7 +295,8 @@ export class ScriptRunner implements EngineHost {
     if ((flags & CommandFlag.Write) === 0) return null
     if (!this.hasWritten) {
       // Once a script has written it may go on: half a script is worse than one more write.
-      const refusal = this.diskRefusal ?? this.ctx.server.replication.writeRefusal
+      const { server, session } = this.ctx
+      const refusal = session.isReplay ? null : (server.following.writeRefusal ?? this.diskRefusal ?? server.replicaRefusal)
       if (refusal !== null) return refusal
       if (this.deniesOom && (flags & CommandFlag.DenyOom) !== 0) return OOM
       this.hasWritten = true

@@ -14,6 +14,7 @@ import type { CommandContext } from '../context.ts'
 import { countTargets } from '../generic/migration.ts'
 import type { Command } from '../registry.ts'
 import type { AttachedReplica } from '../replication/control.ts'
+import { LinkState } from '../replication/following-control.ts'
 import { replicaAddress } from '../replication/replica-address.ts'
 import { existingScriptRunner } from '../scripting/script-runner.ts'
 import { humanBytes } from './human-bytes.ts'
@@ -219,7 +220,7 @@ export function statsLines({ server, keyspace, channels }: CommandContext): Info
     ['instantaneous_ops_per_sec', Math.round(stats.commandRate.perSecond)],
     ['total_net_input_bytes', stats.bytesIn],
     ['total_net_output_bytes', stats.bytesOut],
-    ['total_net_repl_input_bytes', 0],
+    ['total_net_repl_input_bytes', server.following.bytesIn],
     ['total_net_repl_output_bytes', server.replication.bytesOut],
     ['instantaneous_input_kbps', (stats.inputRate.perSecond / 1024).toFixed(2)],
     ['instantaneous_output_kbps', (stats.outputRate.perSecond / 1024).toFixed(2)],
@@ -275,11 +276,12 @@ export function statsLines({ server, keyspace, channels }: CommandContext): Info
   ]
 }
 
-export function replicationLines({ server, config, now }: CommandContext): InfoLines {
+export function replicationLines(ctx: CommandContext): InfoLines {
+  const { server, config, now } = ctx
   const { attached, history, backlog, offset, goodCount } = server.replication
   const isGuarded = config.number('min-replicas-to-write') > 0 && config.number('min-replicas-max-lag') > 0
   return [
-    ['role', 'master'],
+    ...(server.following.primary === null ? [['role', 'master'] as const] : followingLines(ctx)),
     ['connected_slaves', attached.length],
     ...(isGuarded ? [['min_slaves_good_slaves', goodCount] as const] : []),
     ...attached.map((link, i) => [`slave${i}`, replicaLine(link, now)] as const),
@@ -293,6 +295,44 @@ export function replicationLines({ server, config, now }: CommandContext): InfoL
     ['repl_backlog_first_byte_offset', backlog.firstOffset],
     ['repl_backlog_histlen', backlog.length],
   ]
+}
+
+/** What a replica tells of its primary. */
+function followingLines({ server, config, now }: CommandContext): InfoLines {
+  const { following, replication } = server
+  const { primary, state, lastInputMs, downSinceMs, payload } = following
+  const isUp = state === LinkState.Connected
+  const isSyncing = state === LinkState.Sync
+  const lines: [string, string | number][] = [
+    ['role', 'slave'],
+    ['master_host', primary?.host ?? ''],
+    ['master_port', primary?.port ?? 0],
+    ['master_link_status', isUp ? 'up' : 'down'],
+    ['master_last_io_seconds_ago', isUp ? secondsSince(lastInputMs, now) : -1],
+    ['master_sync_in_progress', isSyncing ? 1 : 0],
+    ['slave_read_repl_offset', replication.offset],
+    ['slave_repl_offset', replication.offset],
+  ]
+  if (isSyncing) {
+    lines.push(
+      ['master_sync_total_bytes', payload.totalBytes],
+      ['master_sync_read_bytes', payload.readBytes],
+      ['master_sync_left_bytes', payload.totalBytes - payload.readBytes],
+      ['master_sync_perc', ratio(payload.readBytes * 100, payload.totalBytes)],
+      ['master_sync_last_io_seconds_ago', secondsSince(lastInputMs, now)],
+    )
+  }
+  if (!isUp) lines.push(['master_link_down_since_seconds', secondsSince(downSinceMs, now)])
+  lines.push(
+    ['slave_priority', config.number('replica-priority')],
+    ['slave_read_only', config.bool('replica-read-only') ? 1 : 0],
+    ['replica_announced', config.bool('replica-announced') ? 1 : 0],
+  )
+  return lines
+}
+
+function secondsSince(ms: number, nowMs: number): number {
+  return Math.max(0, Math.floor((nowMs - ms) / 1000))
 }
 
 function replicaLine(link: AttachedReplica, nowMs: number): string {

@@ -1,34 +1,30 @@
-/** Directives about replication. This server is a primary; what makes it a replica is refused. */
+/** Directives about replication. */
 
-import { bool, DirectiveFlag, inert, int, later, memory, oneOf, optionalText, unsupported } from '../directive.ts'
+import { bool, DirectiveFlag, inert, int, later, memory, oneOf, optionalText } from '../directive.ts'
 import { INT_MAX, LONG_MAX } from '../number-text.ts'
 import { replicaOf } from '../special-directives.ts'
 
 const { DenyLoading, Immutable, MultiArg, Sensitive } = DirectiveFlag
-const NO_REPLICATION = 'this server cannot be a replica yet'
 const PAYLOAD_IS_FILE =
   'a full resync always goes through a temporary file, and a replica that comes while it is written shares it'
 
 const BACKLOG_BYTES_MIN = 16 * 1024
 
-const tuning = later(NO_REPLICATION)
+const tuning = later('replicas do not do that yet')
 
 export const replicationDirectives = {
   replicaof: replicaOf('The primary to replicate from.', {
     alias: 'slaveof',
     flags: Immutable | MultiArg,
-    effect: unsupported(NO_REPLICATION),
   }),
-  masterauth: optionalText('Password for the primary.', { flags: Sensitive, effect: tuning }),
-  masteruser: optionalText('User for the primary.', { flags: Sensitive, effect: tuning }),
+  masterauth: optionalText('Password for the primary.', { flags: Sensitive }),
+  masteruser: optionalText('User for the primary.', { flags: Sensitive }),
   'replica-serve-stale-data': bool(true, 'Answers while the primary is out of reach.', {
     alias: 'slave-serve-stale-data',
-    effect: tuning,
   }),
-  'replica-read-only': bool(true, 'Refuses writes on a replica.', { alias: 'slave-read-only', effect: tuning }),
+  'replica-read-only': bool(true, 'Refuses writes on a replica.', { alias: 'slave-read-only' }),
   'replica-ignore-maxmemory': bool(true, 'Leaves eviction to the primary.', {
     alias: 'slave-ignore-maxmemory',
-    effect: tuning,
   }),
   'replica-lazy-flush': bool(false, 'Frees the old data in the background.', {
     alias: 'slave-lazy-flush',
@@ -36,16 +32,13 @@ export const replicationDirectives = {
   }),
   'replica-priority': int(100, 0n, INT_MAX, 'Order in which Sentinel promotes replicas.', {
     alias: 'slave-priority',
-    effect: tuning,
   }),
-  'replica-announced': bool(true, 'Whether Sentinel lists this replica.', { effect: tuning }),
+  'replica-announced': bool(true, 'Whether Sentinel lists this replica.'),
   'replica-announce-ip': optionalText('Address that is told to the primary.', {
     alias: 'slave-announce-ip',
-    effect: tuning,
   }),
   'replica-announce-port': int(0, 0n, 65535n, 'Port that is told to the primary.', {
     alias: 'slave-announce-port',
-    effect: tuning,
   }),
   'replica-ignore-disk-write-errors': bool(false, 'Goes on when a replica cannot write its files.', { effect: tuning }),
   'repl-diskless-sync': bool(true, 'Sends snapshots without a file in between.', {
@@ -60,7 +53,7 @@ export const replicationDirectives = {
   }),
   'repl-diskless-load': oneOf(['disabled', 'on-empty-db', 'swapdb'], 'disabled', 'Loads from the socket.', {
     flags: DenyLoading,
-    effect: tuning,
+    effect: inert('a payload always goes through a temporary file, so that a broken one does no harm'),
   }),
   'repl-disable-tcp-nodelay': bool(false, 'Lets the system delay small packets to replicas.'),
   'repl-backlog-size': memory(1024 * 1024, 1n, LONG_MAX, 'Size of the backlog for partial resyncs, at least 16 KiB.', {

@@ -30,6 +30,8 @@ export interface RdbLoadOptions {
   readonly dropsExpiredAt: number | null
   /** A key that is there already is replaced (DEBUG RELOAD MERGE); else it is an error. */
   readonly replacesKeys: boolean
+  /** Told which database the stream of a primary goes on in that has sent the file. */
+  readonly onStreamDb?: (db: number) => void
   /** Takes the source of a library of functions. Returns what is wrong with it. */
   readonly loadFunctions: (source: string) => string | null
 }
@@ -163,6 +165,7 @@ export class RdbFileLoader implements Loader {
       progress.rdbUsedMemory = Number.isSafeInteger(bytes) && bytes > 0 ? bytes : 0
       log.notice(`RDB memory usage when created ${(progress.rdbUsedMemory / BYTES_PER_MB).toFixed(2)} Mb`)
     } else if (name === 'aof-preamble' && Number(value) > 0) log.notice('RDB has an AOF tail')
+    else if (name === 'repl-stream-db') this.options.onStreamDb?.(Math.max(0, Number.parseInt(value, 10) || 0))
     else if (name === 'aof-base' && Number(value) > 0) log.notice('RDB is base AOF')
     else log.debug(`Unrecognized RDB AUX field: '${name}'`)
   }

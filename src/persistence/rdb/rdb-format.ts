@@ -50,6 +50,7 @@ export class RdbFormat implements SnapshotFormat {
     writeAux(out, 'redis-bits', String(ARCHITECTURE_BITS))
     writeAux(out, 'ctime', String(Math.floor(info.nowMs / 1000)))
     writeAux(out, 'used-mem', String(info.usedMemory))
+    if (info.streamDb !== undefined) writeAux(out, 'repl-stream-db', String(info.streamDb))
     writeAux(out, 'aof-base', info.isAofBase ? '1' : '0')
     if (info.functions.length > 0 && this.version < FUNCTIONS_VERSION) {
       throw new SnapshotError(
