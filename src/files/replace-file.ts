@@ -7,6 +7,7 @@
 import { randomBytes } from 'node:crypto'
 import { dirname } from 'node:path'
 import { type Files, SYSTEM_FILES } from './files.ts'
+import { asError, messageOf } from './thrown.ts'
 
 export interface ReplaceOptions {
   /** Permissions of the new file. */
@@ -25,7 +26,7 @@ export class NotDurableError extends Error {
   readonly code: string
 
   constructor(path: string, cause: unknown) {
-    super(`Cannot sync the directory of ${path}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
+    super(`Cannot sync the directory of ${path}: ${messageOf(cause)}`, { cause })
     this.code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
   }
 }
@@ -124,10 +125,6 @@ export function writeAll(files: Files, fd: number, bytes: Buffer): void {
     if (written === 0) throw new Error(`Cannot write to a file: it took ${at} of ${bytes.length} bytes`)
     at += written
   }
-}
-
-function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error))
 }
 
 function discard(files: Files, temporary: string): void {

@@ -18,6 +18,7 @@ import { type AddressInfo, createServer, type Server as NetServer } from 'node:n
 import { createSecureContext } from 'node:tls'
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import type { User } from '../access/user.ts'
+import { messageOf } from '../files/thrown.ts'
 import type { Log } from '../observe/log.ts'
 import { isMissingAddress, parseBindAddress } from '../transport/bind-address.ts'
 import { installAdmission } from './admission.ts'
@@ -99,7 +100,7 @@ export class GatewayListenError extends Error {
   readonly code: string
 
   constructor(host: string, port: number, cause: unknown) {
-    const reason = cause instanceof Error ? cause.message : String(cause)
+    const reason = messageOf(cause)
     super(`Failed listening on port ${port} (HTTP), address ${host}: ${reason}`, { cause })
     this.code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
   }
@@ -303,7 +304,7 @@ function readCertificate({ certFile, keyFile }: NonNullable<GatewaySettings['tls
   try {
     createSecureContext(files)
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause)
+    const reason = messageOf(cause)
     throw new GatewaySettingsError(`Cannot use http-tls-cert-file ${certFile} with its key: ${reason}`, { cause })
   }
   return files

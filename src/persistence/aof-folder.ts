@@ -14,6 +14,7 @@ import { decodePath, encodePath } from '../config/path-text.ts'
 import { systemErrorText } from '../config/system-error.ts'
 import type { Files } from '../files/files.ts'
 import { NotDurableError, type Replacement } from '../files/replace-file.ts'
+import { asError } from '../files/thrown.ts'
 import type { Log } from '../observe/log.ts'
 import {
   EMPTY_MANIFEST,
@@ -229,7 +230,7 @@ export class AofFolder {
       files.rename(path, aside)
       files.removeLater(aside, done)
     } catch (error) {
-      done(error instanceof Error ? error : new Error(String(error)))
+      done(asError(error))
     }
   }
 

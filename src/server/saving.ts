@@ -10,6 +10,7 @@ import { threadId } from 'node:worker_threads'
 import { type SaveControl, SaveOutcome, ShutdownSave } from '../commands/context.ts'
 import { decodePath } from '../config/path-text.ts'
 import type { Files } from '../files/files.ts'
+import { asError } from '../files/thrown.ts'
 import { RdbFormat } from '../persistence/rdb/rdb-format.ts'
 import { SnapshotAbortedError, type SnapshotRequest } from '../persistence/snapshot/snapshot.ts'
 import type { Server } from './server.ts'
@@ -333,8 +334,4 @@ export class Saving implements SaveControl {
   private secondsSinceStart(): number {
     return Math.max(0, Math.floor((this.server.keyspace.now - this.startedMs) / 1000))
   }
-}
-
-function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error))
 }

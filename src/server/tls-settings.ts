@@ -9,6 +9,7 @@ import { createSecureContext, DEFAULT_CIPHERS, type SecureVersion } from 'node:t
 import type { Config } from '../config/config.ts'
 import type { NameFor } from '../config/directives.ts'
 import { systemErrorText } from '../config/system-error.ts'
+import { messageOf } from '../files/thrown.ts'
 import { ClientCertificates, type TlsSettings } from '../transport/tls.ts'
 
 /** The settings do not fit together, or a file of theirs is no good. */
@@ -63,7 +64,7 @@ export function tlsSettings(config: Config): TlsSettings {
   try {
     createSecureContext(context)
   } catch (error) {
-    throw new TlsConfigError(`Failed to configure TLS: ${error instanceof Error ? error.message : String(error)}`)
+    throw new TlsConfigError(`Failed to configure TLS: ${messageOf(error)}`)
   }
   return { context, clientCertificates }
 }
@@ -105,7 +106,7 @@ export function tlsClientSettings(config: Config): TlsClientSettings {
   try {
     createSecureContext(settings)
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
+    const reason = messageOf(error)
     throw new TlsConfigError(`Failed to configure TLS to other servers: ${reason}`)
   }
   return settings

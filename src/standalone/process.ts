@@ -14,6 +14,7 @@ import type { Config } from '../config/config.ts'
 import { ConfigError } from '../config/config-error.ts'
 import { type LoadedConfig, loadConfig } from '../config/redis-conf.ts'
 import { REDIS_VERSION } from '../config/version.ts'
+import { messageOf } from '../files/thrown.ts'
 import { type Log, ServerLog } from '../observe/log.ts'
 import { AofLoadError } from '../persistence/aof-load.ts'
 import { LogLockedError } from '../persistence/lock.ts'
@@ -238,7 +239,7 @@ function writePidFile(path: string, log: ServerLog): void {
   try {
     writeFileSync(path, `${process.pid}\n`)
   } catch (error) {
-    log.warning(`Cannot write the PID file: ${error instanceof Error ? error.message : String(error)}`)
+    log.warning(`Cannot write the PID file: ${messageOf(error)}`)
   }
 }
 

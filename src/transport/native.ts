@@ -9,6 +9,7 @@ import { chmodSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { getSystemErrorMap } from 'node:util'
+import { messageOf } from '../files/thrown.ts'
 import { formatAddress, isLoopback } from './address.ts'
 import type { Accept, Connection, Endpoint, Receiver, Transport } from './contract.ts'
 
@@ -57,7 +58,7 @@ function load(): Transport | string {
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'MODULE_NOT_FOUND')
       return 'it was not built at the installation'
-    return error instanceof Error ? error.message : String(error)
+    return messageOf(error)
   }
 }
 

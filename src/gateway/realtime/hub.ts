@@ -6,6 +6,7 @@
  *
  * The upstream subscription ends when the last subscriber has left.
  */
+import { messageOf } from '../../files/thrown.ts'
 import type { Log } from '../../observe/log.ts'
 import type { Engine, Subscription } from '../engine.ts'
 import { Batch } from './batch.ts'
@@ -62,7 +63,7 @@ export class Hub {
   }
 
   private readonly ignoreGone = (error: unknown): void => {
-    this.log.debug(`Cannot unsubscribe: ${error instanceof Error ? error.message : String(error)}`)
+    this.log.debug(`Cannot unsubscribe: ${messageOf(error)}`)
   }
 
   private topicOf(kind: TopicKind, name: string): Topic {

@@ -4,6 +4,7 @@
  * A reader starts its call anew when a stream is added. It reads with all rights: who follows a stream was asked for his
  * own before. In a Redis Cluster, where one call must not name streams of two slots, each reader has one stream.
  */
+import { messageOf } from '../../files/thrown.ts'
 import type { Log } from '../../observe/log.ts'
 import { CommandError, Decode, type Engine } from '../engine.ts'
 import { type Entry, streamsOf } from './payload.ts'
@@ -149,7 +150,7 @@ class StreamReader {
       return
     }
     if (error instanceof CommandError && error.code === 'WRONGTYPE') await this.removeWrong()
-    else this.log.debug(`Streams cannot be read: ${error instanceof Error ? error.message : String(error)}`)
+    else this.log.debug(`Streams cannot be read: ${messageOf(error)}`)
     await new Promise((resolve) => setTimeout(resolve, this.retryMs).unref())
     this.retryMs = Math.min(this.retryMs * 2, RETRY_MAX_MS)
   }

@@ -9,6 +9,7 @@
  * - A call that was sent when its connection broke may have been executed. It is sent again if it only reads; otherwise it
  *   fails with an error that says so, and the caller has to look.
  */
+import { messageOf } from '../../files/thrown.ts'
 import type { Log } from '../../observe/log.ts'
 import { CallCancelledError } from '../../server/in-process.ts'
 import { CommandError, type CommandWords, EngineUnavailableError } from '../engine.ts'
@@ -290,7 +291,7 @@ export class Caller {
         const reply = await link.send(new RemoteCommand(['CLIENT', 'UNBLOCK', id, 'TIMEOUT']))
         if (reply === '1') return
       } catch (error) {
-        this.options.log.debug(`CLIENT UNBLOCK failed: ${error instanceof Error ? error.message : String(error)}`)
+        this.options.log.debug(`CLIENT UNBLOCK failed: ${messageOf(error)}`)
         break
       }
       await pause(UNBLOCK_PAUSE_MS, this.patience(null))

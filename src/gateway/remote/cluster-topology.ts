@@ -6,6 +6,7 @@
  * once, the new map follows.
  */
 import type { Redis } from 'ioredis'
+import { messageOf } from '../../files/thrown.ts'
 import type { Log } from '../../observe/log.ts'
 import type { EngineHealth } from '../engine.ts'
 import { openConnection, Reconnect, sendOn } from './connection.ts'
@@ -168,7 +169,7 @@ export class ClusterTopology implements Topology {
     const patience = { deadlineMs: Number.POSITIVE_INFINITY, signal: null }
     this.refreshing = this.readMap()
       .catch((error: unknown) => {
-        const text = error instanceof Error ? error.message : String(error)
+        const text = messageOf(error)
         const failure = failureOf(error)
         // Once for each outage: attempts go on.
         if (failure !== this.failure)

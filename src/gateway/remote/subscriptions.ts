@@ -5,6 +5,7 @@
  * in between is lost, as it is for every subscriber of Redis. Messages of a cluster reach all of its nodes.
  */
 import type { Redis } from 'ioredis'
+import { messageOf } from '../../files/thrown.ts'
 import type { Log } from '../../observe/log.ts'
 import { CommandError, EngineUnavailableError, type MessageListener, type Subscription } from '../engine.ts'
 import { Reconnect, retryDelay } from './connection.ts'
@@ -117,7 +118,7 @@ export class RemoteSubscriptions {
     try {
       await (to === SubscribeTo.Channel ? redis.unsubscribe(name) : redis.punsubscribe(name))
     } catch (error) {
-      this.options.log.debug(`A subscription ended with its connection: ${message(error)}`)
+      this.options.log.debug(`A subscription ended with its connection: ${messageOf(error)}`)
     }
   }
 
@@ -162,7 +163,9 @@ export class RemoteSubscriptions {
   private resubscribe(redis: Redis): void {
     this.attempts = 0
     this.pingTimer = setInterval(() => {
-      redis.ping().catch((error: unknown) => this.options.log.debug(`Connection for subscriptions: ${message(error)}`))
+      redis
+        .ping()
+        .catch((error: unknown) => this.options.log.debug(`Connection for subscriptions: ${messageOf(error)}`))
     }, PING_MS)
     for (const to of Object.values(SubscribeTo)) {
       const names = [...this.topics[to].keys()]
@@ -213,8 +216,4 @@ export class RemoteSubscriptions {
       }
     }
   }
-}
-
-function message(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

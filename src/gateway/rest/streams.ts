@@ -12,6 +12,7 @@ import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { User } from '../../access/user.ts'
 import { UserChange } from '../../access/users.ts'
+import { messageOf } from '../../files/thrown.ts'
 import type { Argument, CommandWords, Subscription } from '../engine.ts'
 import type { GatewayContext } from '../gateway.ts'
 import { userOf } from '../identity.ts'
@@ -155,7 +156,7 @@ export class Streams {
   private unsubscribe(subscription: Subscription): void {
     subscription.unsubscribe().catch((error: unknown) => {
       // An engine that is closed or cut off has no subscriptions any more.
-      this.context.log.debug(`Unsubscribing: ${error instanceof Error ? error.message : String(error)}`)
+      this.context.log.debug(`Unsubscribing: ${messageOf(error)}`)
     })
   }
 
@@ -191,7 +192,7 @@ export class Streams {
     try {
       requireCommands(this.context.engine, stream.user, [stream.command])
     } catch (error) {
-      this.end(stream, new Problem(400, error instanceof Error ? error.message : String(error)))
+      this.end(stream, new Problem(400, messageOf(error)))
     }
   }
 

@@ -6,6 +6,7 @@
  */
 import { Worker } from 'node:worker_threads'
 import { type Files, SYSTEM_FILES } from '../../files/files.ts'
+import { asError } from '../../files/thrown.ts'
 import type { RecordBuffer } from '../rdb/record-buffer.ts'
 import { SnapshotFile, type SnapshotFileOptions } from './snapshot-file.ts'
 
@@ -31,9 +32,8 @@ export type WriterReport =
       readonly type: 'written'
       readonly bytes: ArrayBuffer
       readonly marks: ArrayBuffer
-      readonly writtenBytes: number
     }
-  | { readonly type: 'completed'; readonly writtenBytes: number }
+  | { readonly type: 'completed' }
   | { readonly type: 'failed'; readonly message: string }
 
 /** What a writer tells the walk. */
@@ -47,7 +47,6 @@ export interface WriterEvents {
 export interface SnapshotWriter {
   /** Whether the walk should wait. */
   readonly isFull: boolean
-  readonly writtenBytes: number
   /** Memory of what was taken and is not written. */
   readonly heldBytes: number
   /** Takes the content of `records`, which is empty afterwards. Failures are told to the events. */
@@ -70,7 +69,6 @@ export class ThreadWriter implements SnapshotWriter {
   private isOver: boolean = false
   /** Resolves when the thread is no more. */
   private ending: Promise<unknown> | null = null
-  writtenBytes = 0
   heldBytes = 0
 
   /** @throws the system's error when it has no thread to spare */
@@ -79,7 +77,7 @@ export class ThreadWriter implements SnapshotWriter {
     this.events = events
     this.worker = new Worker(new URL('./writer-thread.ts', import.meta.url), { workerData: options, execArgv: [] })
     this.worker.on('message', (report: WriterReport) => this.received(report))
-    this.worker.on('error', (error: unknown) => this.failed(error instanceof Error ? error : new Error(String(error))))
+    this.worker.on('error', (error: unknown) => this.failed(asError(error)))
     this.worker.on('exit', () => this.failed(new Error('the writing thread has ended')))
   }
 
@@ -129,7 +127,6 @@ export class ThreadWriter implements SnapshotWriter {
       this.failed(new Error(report.message))
       return
     }
-    this.writtenBytes = report.writtenBytes
     if (report.type === 'written') {
       const { bytes, marks } = report
       this.underWay--
@@ -166,10 +163,6 @@ export class DirectWriter implements SnapshotWriter {
     this.events = events
   }
 
-  get writtenBytes(): number {
-    return this.file?.writtenBytes ?? 0
-  }
-
   write(records: RecordBuffer): void {
     this.attempt((file) => file.write(records.bytes, records.length, records.marks, records.markCount))
     records.reset()
@@ -198,7 +191,7 @@ export class DirectWriter implements SnapshotWriter {
       return true
     } catch (error) {
       this.discard()
-      this.events.failed(error instanceof Error ? error : new Error(String(error)))
+      this.events.failed(asError(error))
       return false
     }
   }

@@ -7,9 +7,9 @@
  *     end ──▶ the file is complete and synced; giving it its name is the caller's business
  *
  * A big value is written in pieces, as a task. A collection's walk keeps what changes in it meanwhile; a long string that
- * is about to change is copied to its end. Only one task is in
- * the midst of the records; keys that change before it is whole gather beside them, and collections that are about to
- * change wait as tasks of their own. A key that is removed in the midst of its task leaves its collection to the task.
+ * is about to change is copied to its end. Only one task is in the midst of the records; keys that change before it is
+ * whole gather beside them, and collections that are about to change wait as tasks of their own. A key that is removed in
+ * the midst of its task leaves its collection to the task.
  * A cleared database is handed over as it is: its keys are written like all others, then freed in slices too.
  *
  * Slices take about a third of the loop's time while there is other work, and never more than SLICE_MAX_MS at a time.

@@ -23,15 +23,12 @@ function serve(request: WriterRequest): void {
   if (file === null) return
   if (request.type === 'complete') {
     file.complete()
-    report({ type: 'completed', writtenBytes: file.writtenBytes })
+    report({ type: 'completed' })
     return
   }
   const { bytes, length, marks, markCount } = request
   file.write(Buffer.from(bytes), length, new Int32Array(marks), markCount)
-  port.postMessage({ type: 'written', bytes, marks, writtenBytes: file.writtenBytes } satisfies WriterReport, [
-    bytes,
-    marks,
-  ])
+  port.postMessage({ type: 'written', bytes, marks } satisfies WriterReport, [bytes, marks])
 }
 
 /** A file that failed once is given up: what follows is not looked at. */
