@@ -22,6 +22,8 @@ export interface Match {
   start: number
   /** Index after the last matched char. */
   end: number
+  /** The matched text. */
+  whole: string
   /** Taken when asked for: an open capture is only an error then. */
   captures(): readonly Capture[]
 }
@@ -79,52 +81,62 @@ const PERCENT = 37
 const DOLLAR = 36
 const NO_CAPTURES: readonly Capture[] = []
 
-class LiteralPattern implements LuaPattern {
+class LiteralPattern implements LuaPattern, Match {
   readonly isAnchored = false
   readonly literal: string
-  private readonly found: Match
+  start = 0
+  end = 0
+  readonly whole: string
 
   constructor(text: string) {
     this.literal = text
-    this.found = { start: 0, end: 0, captures: () => NO_CAPTURES }
+    this.whole = text
   }
 
   match(subject: string, from: number): Match | null {
     const start = subject.indexOf(this.literal, from)
     if (start < 0) return null
-    this.found.start = start
-    this.found.end = start + this.literal.length
-    return this.found
+    this.start = start
+    this.end = start + this.literal.length
+    return this
+  }
+
+  captures(): readonly Capture[] {
+    return NO_CAPTURES
   }
 }
 
-class RegExpPattern implements LuaPattern {
+/** It is its own match, so that a search makes no object but what the regular expression does. */
+class RegExpPattern implements LuaPattern, Match {
   readonly isAnchored: boolean
   readonly literal = null
+  start = 0
+  end = 0
+  whole = ''
   private readonly regexp: RegExp
   private result: RegExpExecArray | null = null
-  private readonly found: Match
 
   constructor(source: string, isAnchored: boolean) {
     this.isAnchored = isAnchored
     this.regexp = new RegExp(source, isAnchored ? 'y' : 'g')
-    this.found = { start: 0, end: 0, captures: () => this.captures() }
   }
 
-  private captures(): readonly Capture[] {
-    const result = this.result
+  captures(): readonly Capture[] {
+    const { result } = this
     return result === null || result.length === 1 ? NO_CAPTURES : result.slice(1)
   }
 
   match(subject: string, from: number): Match | null {
-    const { regexp, found } = this
+    const { regexp } = this
     regexp.lastIndex = from
     const result = regexp.exec(subject)
     this.result = result
     if (result === null) return null
-    found.start = result.index
-    found.end = result.index + result[0].length
-    return found
+    const whole = result[0]
+    this.whole = whole
+    this.start = result.index
+    this.end = result.index + whole.length
+    return this
   }
 }
 
@@ -273,7 +285,7 @@ class BacktrackMatcher implements LuaPattern {
     do {
       this.level = 0
       const end = this.run(s, this.patternStart)
-      if (end >= 0) return { start: s, end, captures: () => this.captures() }
+      if (end >= 0) return { start: s, end, whole: subject.substring(s, end), captures: () => this.captures() }
     } while (s++ < subject.length && !this.isAnchored)
     return null
   }
