@@ -3,6 +3,7 @@
 import { anyArg, functionArg, intArg, optionalInt, stringArg, tableArg } from './args.ts'
 import { describeBuiltin } from './builtins.ts'
 import { callValue, caughtValue, currentHostCalls, first, listOf, metamethod, restoreHostCalls } from './call.ts'
+import { charge } from './memory.ts'
 import { numberToString, parseNumber } from './number-format.ts'
 import { positionPrefix } from './position.ts'
 import { hooks, index, rawSetFromHost } from './runtime.ts'
@@ -22,6 +23,9 @@ import {
 } from './value.ts'
 
 /** Compiles a chunk for `loadstring`; throws `LuaCompileError`. The chunk name is a display name, such as `[string "x"]`. */
+/** What a piece of a source takes beside its text until the whole is read, and the time that it takes. */
+const PIECE_BYTES = 1024
+
 export type ChunkLoader = (source: string, chunkName: string) => LuaFunction
 
 /** Values that `unpack` returns at most: what Lua's C stack holds. */
@@ -284,10 +288,11 @@ function loadText(load: ChunkLoader, source: string, name: string): LuaResult {
   try {
     return load(source, shortName)
   } catch (error) {
-    if (error instanceof Error && error.name === 'LuaCompileError') {
-      return [undefined, chunkId(name, CHUNK_ID_SIZE_COMPILING) + error.message.slice(shortName.length)]
-    }
-    throw error
+    if (!(error instanceof Error) || error.name !== 'LuaCompileError') throw error
+    const { message } = error
+    // A limit that was reached has no position.
+    if (!message.startsWith(shortName)) return [undefined, message]
+    return [undefined, chunkId(name, CHUNK_ID_SIZE_COMPILING) + message.slice(shortName.length)]
   }
 }
 
@@ -300,6 +305,8 @@ function createLoad(load: ChunkLoader): LuaFunction {
       const piece = first(callValue(reader))
       if (piece === undefined || piece === '') break
       if (typeof piece !== 'string') return [undefined, 'reader function must return a string']
+      // Nobody counts the steps of a reader that never ends.
+      charge(piece.length + PIECE_BYTES)
       source += piece
     }
     return loadText(load, source, name)

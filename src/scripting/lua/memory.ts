@@ -20,8 +20,8 @@ const MIB = 1024 * 1024
 export const NO_MEMORY = 'not enough memory'
 /** What a script may hold, in bytes; less where the heap is small. */
 const HELD_BYTES_MAX = 512 * MIB
-/** The part of the heap that a script may hold. */
-const HEAP_SHARE_MAX = 1 / 4
+/** The part of the heap that a script may hold: a table that grows takes three times its memory while it is moved. */
+const HEAP_SHARE_MAX = 1 / 6
 /** Charged between two looks, in bytes. */
 const CHARGE_BYTES = 16 * MIB
 /** Shorter strings are not charged for: the steps that make them are counted. */
@@ -81,8 +81,8 @@ class ScriptMemory {
   private before = -1
   /** Growth at which garbage is collected, in bytes. */
   private collectAt = 0
-  /** What was used after the last collection. */
-  private lastLive = 0
+  /** What was used without any script when that was last known. */
+  private beside = 0
   private collectGarbage: (() => void) | null = null
   /** What is about to be taken, in bytes. */
   awaited = 0
@@ -102,7 +102,10 @@ class ScriptMemory {
       this.before = used
       this.collectAt = this.heldMax
       // What is garbage now must not count as used before: scripts one after the other would fill the heap.
-      if (used > this.lastLive + Math.max(this.heldMax, this.lastLive) / 2) this.before = this.collect()
+      if (used > this.beside + Math.max(this.heldMax, this.beside) / 2) {
+        this.before = this.collect()
+        this.beside = this.before
+      }
     }
     const grown = used + awaited - this.before
     if (grown > this.collectAt) this.collectAndJudge(awaited)
@@ -112,6 +115,7 @@ class ScriptMemory {
   private collectAndJudge(awaited: number): void {
     const live = this.collect()
     if (live < this.before) this.before = live
+    this.beside = this.before
     const held = live + awaited - this.before
     if (held > this.heldMax) throw new ScriptAborted(`ERR ${NO_MEMORY}`)
     // A script that holds much and makes garbage besides must not collect at every look.
@@ -124,8 +128,7 @@ class ScriptMemory {
       this.collectGarbage = runInNewContext('gc') as () => void
     }
     this.collectGarbage()
-    this.lastLive = usedBytes()
-    return this.lastLive
+    return usedBytes()
   }
 }
 
