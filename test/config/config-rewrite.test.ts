@@ -45,6 +45,7 @@ describe('CONFIG REWRITE', () => {
     const set = (name: string, value: string): string | null => config.set([[name, value]], CLIENT)
     expect(set('http-port', '7379')).toBeNull()
     expect(set('http-token-file', 'tokens.json')).toBeNull()
+    expect(set('transport', 'auto')).toBeNull()
     const refusal = (name: string): string =>
       `ERR CONFIG SET failed (possibly related to argument '${name}') - can't set immutable config`
     expect(set('http-port', '7380')).toBe(refusal('http-port'))

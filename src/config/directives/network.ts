@@ -15,7 +15,7 @@ import {
 import { INT_MAX, LONG_MAX, UINT_MAX } from '../number-text.ts'
 import { addresses, outputBufferLimits } from '../special-directives.ts'
 
-const { Immutable, MultiArg } = DirectiveFlag
+const { Immutable, MultiArg, Own } = DirectiveFlag
 const MIB = 1024 * 1024
 const NO_THREADS = 'commands and connections share one thread; the transport reads in batches instead'
 
@@ -34,7 +34,7 @@ export const networkDirectives = {
     ['auto', 'native', 'node'],
     'auto',
     'How sockets are served: by epoll itself (`native`, on Linux where it was built at the installation), by node:net (`node`), or by epoll where that is possible.',
-    { flags: Immutable },
+    { flags: Immutable | Own },
   ),
   'tcp-backlog': int(511, 0n, INT_MAX, 'Connections that may wait to be accepted.', { flags: Immutable }),
   unixsocket: optionalText('Path of a Unix socket to listen on.', { flags: Immutable }),
