@@ -8,6 +8,7 @@
  *     http       the gateway beside webdis with redis-server, and beside Fastify routes that answer a constant
  *     fan-out    WebSocket messages delivered to many sockets, server on one core
  *     idle-sockets  memory of idle WebSockets
+ *     eviction   hit ratios of the policies of maxmemory, and writes at the limit
  *     durability    all of: policies   throughput under each fsync policy
  *                           load       time to load a log and a snapshot
  *                           snapshot   stalls, memory and throughput while a snapshot or a rewrite is under way
@@ -15,7 +16,17 @@
  *
  * Figures are medians of alternating rounds. Ratios are what counts; absolute numbers are the machine's.
  */
-const BENCHES = ['commands', 'memory', 'scripting', 'bullmq', 'http', 'fan-out', 'idle-sockets', 'durability'] as const
+const BENCHES = [
+  'commands',
+  'memory',
+  'scripting',
+  'bullmq',
+  'http',
+  'fan-out',
+  'idle-sockets',
+  'eviction',
+  'durability',
+] as const
 /** Benches of several parts, one file each. */
 const PARTS: Readonly<Record<string, readonly string[]>> = { durability: ['policies', 'load', 'snapshot'] }
 

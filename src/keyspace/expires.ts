@@ -14,6 +14,8 @@ const CHUNK_MASK = CHUNK_SIZE - 1
 const ARITY = 4
 const FIRST_SIZE = 64
 const ENTRY_BYTES = 12
+/** Room for so many is not given back. */
+const KEPT_SIZE = 256
 /** When memory is short, the first chunk grows by one part in so many instead of doubling. */
 const SHORT_GROWTH_SHIFT = 4
 
@@ -71,6 +73,8 @@ export class Expires {
       this.times.pop()
       this.rows.pop()
       this.setCapacity(this.capacity - CHUNK_SIZE)
+    } else if (last * 4 < this.capacity && this.capacity <= CHUNK_SIZE && this.capacity > KEPT_SIZE) {
+      this.resize(this.capacity >>> 1)
     }
     return true
   }
@@ -126,16 +130,21 @@ export class Expires {
     }
     const isShort = !this.keys.arena.hasRoom(capacity * ENTRY_BYTES)
     const wanted = isShort ? capacity + FIRST_SIZE + (capacity >>> SHORT_GROWTH_SHIFT) : capacity * 2
-    const grown = Math.min(CHUNK_SIZE, Math.max(FIRST_SIZE, wanted))
-    const times = new Float64Array(grown)
-    const rows = new Int32Array(grown)
-    if (capacity > 0) {
-      times.set(this.times[0]!)
-      rows.set(this.rows[0]!)
+    this.resize(Math.min(CHUNK_SIZE, Math.max(FIRST_SIZE, wanted)))
+  }
+
+  /** Gives the only chunk another size. */
+  private resize(capacity: number): void {
+    const times = new Float64Array(capacity)
+    const rows = new Int32Array(capacity)
+    if (this.capacity > 0) {
+      const kept = Math.min(capacity, this.capacity)
+      times.set(this.times[0]!.subarray(0, kept))
+      rows.set(this.rows[0]!.subarray(0, kept))
     }
     this.times[0] = times
     this.rows[0] = rows
-    this.setCapacity(grown)
+    this.setCapacity(capacity)
   }
 
   /** Takes account of what was taken or given back. */

@@ -26,6 +26,8 @@ const INDEX_SLOTS_MIN = 8
 /** Of these 5 in 8 are used at most: 671 million keys. */
 const INDEX_SLOTS_MAX = 2 ** 30
 const FIRST_ROWS = 4
+/** Fewer are not given back. */
+const KEPT_ROWS = 256
 /** When memory is short, the first chunk grows by one part in so many instead of doubling. */
 const SHORT_GROWTH_SHIFT = 4
 /** Slots moved from the old index by one insert or remove. Two would do; eight ends a rehash early. */
@@ -147,6 +149,7 @@ export class Dict {
     }
     // One spare chunk is kept, so that a size around the border does not allocate again and again.
     if (this.size + 2 * CHUNK_ROWS < this.rowCapacity) this.dropChunk()
+    else if (this.size * 4 < this.rowCapacity && this.rowCapacity <= CHUNK_ROWS) this.shrinkRows()
     if (this.oldIndex === null && this.mask >= INDEX_SLOTS_MIN * 4 && this.size * 8 < this.mask) {
       this.startRehash((this.mask + 1) >>> 1)
     }
@@ -374,6 +377,17 @@ export class Dict {
       this.addChunk(chunk, CHUNK_ROWS)
       this.rowCapacity += CHUNK_ROWS
     }
+    this.count()
+  }
+
+  /** Gives back half of the only chunk. */
+  private shrinkRows(): void {
+    if (this.rowCapacity < KEPT_ROWS) return
+    const rows = this.rowCapacity >>> 1
+    const old = this.words[0]!
+    this.addChunk(0, rows)
+    this.words[0]!.set(old.subarray(0, this.size * this.stride))
+    this.rowCapacity = rows
     this.count()
   }
 

@@ -401,7 +401,7 @@ export class Stream implements Collection, BlockOwner, BlockSequence {
 
   freeSteps(): number {
     let steps = this.blocks.size + this.groups.length
-    for (const group of this.groups) steps += group.consumers.length
+    for (const group of this.groups) steps += group.consumers.length + group.pending.size
     return steps
   }
 
