@@ -16,10 +16,21 @@ export function deleteKey(
   ctx.changed(args, i, Notify.Generic, 'del')
 }
 
-/** As `deleteKey`, for a command that is recorded as the DEL that it amounts to. */
-export function deleteKeyAsEffect(ctx: CommandContext, args: Args, i: number, row: number): void {
-  deleteKey(ctx, args, i, row)
+/** As `deleteKey`, for a command that is recorded as the deletion that it amounts to. */
+export function deleteKeyAsEffect(
+  ctx: CommandContext,
+  args: Args,
+  i: number,
+  row: number,
+  reason: FreeReason = FreeReason.ServerDel,
+): void {
+  deleteKey(ctx, args, i, row, reason)
+  recordDeletion(ctx, args, i, reason)
+}
+
+/** Records the deletion of the key in argument `i`: as UNLINK where the settings let values be freed later. */
+export function recordDeletion(ctx: CommandContext, args: Args, i: number, reason: FreeReason): void {
   ctx.journal.begin(ctx.db.index, 2)
-  ctx.journal.text('DEL')
+  ctx.journal.text(ctx.keyspace.lazyFree.isLazy[reason] === true ? 'UNLINK' : 'DEL')
   ctx.journal.arg(args, i)
 }

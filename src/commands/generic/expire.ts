@@ -8,7 +8,9 @@
  * expire time.
  * Source: Valkey src/expire.c `expireGenericCommand`. Hot path.
  */
+
 import { NO_EXPIRE } from '../../keyspace/expires.ts'
+import { FreeReason } from '../../keyspace/lazy-free.ts'
 import { Notify } from '../../keyspace/notify.ts'
 import type { Args } from '../../resp/args.ts'
 import { EXPIRE_GT_AND_LT, EXPIRE_NX_WITH_OTHERS, err, shown } from '../../resp/errors.ts'
@@ -93,7 +95,7 @@ function setExpireTime(
   }
   // While a log is replayed, the DEL that follows in it says when the key went.
   if (time <= ctx.now && !ctx.session.isReplay) {
-    deleteKeyAsEffect(ctx, args, 1, row)
+    deleteKeyAsEffect(ctx, args, 1, row, FreeReason.Expire)
   } else {
     db.setExpire(row, time)
     db.touch(row)

@@ -227,7 +227,8 @@ function objectHandler(ctx: CommandContext, args: Args, reply: ReplySink): void 
   // A key whose time is over is shown as long as it is there.
   const row = db.keys.find(args.buffer, args.start(2), args.length(2))
   if (row === NO_ROW) throw NO_SUCH_KEY
-  const at = `0x${db.value(row).toString(16)}`
+  // An integer lies in the row itself.
+  const at = `0x${(db.kind(row) === Kind.StringInteger ? row + 1 : db.value(row)).toString(16)}`
   const encoding = ENCODING_OF_KIND[db.kind(row)]!
   const idle = db.idleSeconds(row)
   const lru = (Math.floor(ctx.now / 1000) - idle) & LRU_CLOCK_MASK

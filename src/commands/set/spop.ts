@@ -7,6 +7,7 @@
  * Recorded as SREM of the members, in calls of at most 1024, or as DEL when a count took all of them.
  * Source: Valkey src/t_set.c `spopCommand`, `spopWithCountCommand`.
  */
+import { FreeReason } from '../../keyspace/lazy-free.ts'
 import { Notify } from '../../keyspace/notify.ts'
 import type { Args } from '../../resp/args.ts'
 import { OUT_OF_RANGE_POSITIVE, SYNTAX_ERROR } from '../../resp/errors.ts'
@@ -17,6 +18,7 @@ import { randomIndex, sampleDistinct } from '../../structures/sampling.ts'
 import type { SetView } from '../../structures/set-view.ts'
 import type { CommandContext } from '../context.ts'
 import { AclCategory, CommandFlag, defineCommand, keyAt } from '../define.ts'
+import { recordDeletion } from '../delete-key.ts'
 import { replyElement } from '../reply-element.ts'
 import { findSet, finishRemoval } from './set-access.ts'
 
@@ -89,9 +91,7 @@ function popAll(ctx: CommandContext, args: Args, row: number, reply: ReplySink):
   ctx.db.remove(row)
   ctx.changed(args, 1, Notify.Set, 'spop')
   ctx.notify(args, 1, Notify.Generic, 'del')
-  ctx.journal.begin(ctx.db.index, 2)
-  ctx.journal.text('DEL')
-  ctx.journal.arg(args, 1)
+  recordDeletion(ctx, args, 1, FreeReason.ServerDel)
 }
 
 /** Replies, records and removes `count` members; fewer than all. */

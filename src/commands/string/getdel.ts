@@ -7,6 +7,7 @@
  * Source: Valkey src/t_string.c `getdelCommand`. Hot path.
  */
 import { KindMask } from '../../keyspace/database.ts'
+import { FreeReason } from '../../keyspace/lazy-free.ts'
 import type { Args } from '../../resp/args.ts'
 import type { ReplySink } from '../../resp/reply.ts'
 import { NO_ROW } from '../../storage/dict.ts'
@@ -35,5 +36,5 @@ function getdelHandler(ctx: CommandContext, args: Args, reply: ReplySink): void 
     return
   }
   replyString(ctx.db, row, reply)
-  deleteKeyAsEffect(ctx, args, 1, row)
+  deleteKeyAsEffect(ctx, args, 1, row, FreeReason.UserDel)
 }

@@ -8,6 +8,7 @@
  * Source: Valkey src/t_string.c `getexCommand`. Hot path.
  */
 import { KindMask } from '../../keyspace/database.ts'
+import { FreeReason } from '../../keyspace/lazy-free.ts'
 import { Notify } from '../../keyspace/notify.ts'
 import type { Args } from '../../resp/args.ts'
 import { SYNTAX_ERROR } from '../../resp/errors.ts'
@@ -58,7 +59,7 @@ function getexHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
   const time = timeOfOption(args, timeArgument, expire, ctx.now, 'getex')
   replyString(db, row, reply)
   if (isPointInTime(expire) && time <= ctx.now && !ctx.session.isReplay) {
-    deleteKeyAsEffect(ctx, args, 1, row)
+    deleteKeyAsEffect(ctx, args, 1, row, FreeReason.Expire)
     return
   }
   db.setExpire(row, time)

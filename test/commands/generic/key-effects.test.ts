@@ -151,3 +151,22 @@ describe('a log that is loaded again', () => {
     expect(await state(await second.connect())).toEqual(before)
   })
 })
+
+test('where values may be freed later, what amounts to a deletion is recorded as UNLINK', async () => {
+  const broker = await start({ 'lazyfree-lazy-server-del': 'yes', 'lazyfree-lazy-expire': 'yes' })
+  const client = await broker.connect()
+  const { journal } = broker.server
+  let recorded = ''
+  journal.subscribe((buffer, from, to) => {
+    recorded += buffer.latin1Slice(from, to)
+  })
+  journal.enabled = true
+  await client.call('SADD', 'set', 'a', 'b')
+  await client.call('SPOP', 'set', '2')
+  await client.call('MSET', 'k1', 'v', 'k2', 'v', 'k3', 'v')
+  await client.call('PEXPIRE', 'k1', '-1')
+  await client.call('GETEX', 'k2', 'PXAT', '1')
+  await client.call('GETDEL', 'k3')
+  const deletions = recorded.match(/(UNLINK|DEL)\r\n\$\d+\r\n\w+/g)?.map((text) => text.replace(/\r\n\$\d+\r\n/, ' '))
+  expect(deletions).toEqual(['UNLINK set', 'UNLINK k1', 'UNLINK k2', 'DEL k3'])
+})
