@@ -52,6 +52,8 @@ export interface PipelineGates {
   readonly isLoading: boolean
   /** Called when a call was refused for want of rights. */
   accessDenied(client: Client, denial: AccessDenied, context: AccessContext): void
+  /** What was pushed to the running client until now, about keys that were evicted, goes before its reply. */
+  tellRunning(): void
   /** Called when a client has sent what browsers send and Redis' clients do not; closes it. */
   foreignProtocol(client: Client): void
   /** Whether data may be old that must not be then (replica-serve-stale-data no). */
@@ -133,7 +135,7 @@ export class Pipeline {
 
   /** Executes one request of a door. */
   execute(client: Client, args: Args, reply: ReplySink): void {
-    const mark = reply.position()
+    let mark = reply.position()
     const found = this.registry.find(args)
     // Nearly every command is one without subcommands.
     const command = found !== null && found.subcommands === null ? found : this.resolve(args)
@@ -146,6 +148,7 @@ export class Pipeline {
     } else {
       client.lastCommandName = command.fullName
       const refusal = this.refusal(client, command, args)
+      mark = reply.position()
       if (refusal !== null) this.refuse(client, command, refusal, args, reply)
       else if ((client.flags & (ClientFlag.Multi | ClientFlag.NoTouch)) !== 0)
         this.executeInMode(client, command, args, reply)
@@ -318,12 +321,11 @@ export class Pipeline {
       if (denial !== null) return denial
     }
     const { writeRefusal, memoryLimit } = this.gates
-    if (
-      memoryLimit.maxBytes > 0 &&
-      memoryLimit.makeRoom() === MemoryState.Full &&
-      this.needsMemory(client, command, args)
-    )
-      return OOM
+    if (memoryLimit.maxBytes > 0) {
+      const state = memoryLimit.makeRoom()
+      this.gates.tellRunning()
+      if (state === MemoryState.Full && this.needsMemory(client, command, args)) return OOM
+    }
     if (writeRefusal !== null && this.isDeniedByDiskError(client, command)) return writeRefusal
     const { replicaRefusal } = this.gates
     if (replicaRefusal !== null && isWrite(client, command)) return replicaRefusal

@@ -363,6 +363,11 @@ export class Server
     return this.output.running
   }
 
+  tellRunning(): void {
+    const { running, ownPushes } = this.output
+    if (ownPushes.at > 0 && running !== null && running.door === null) this.output.appendOwnPushes()
+  }
+
   /** Clients that wait because of CLIENT PAUSE count, as in Redis. */
   get blockedCount(): number {
     return this.blocking.count + this.pauses.countWaiting()

@@ -93,6 +93,7 @@ export class CommandBench {
       memoryLimit: { maxBytes: 0, makeRoom: () => MemoryState.Ok },
       replayFailed: () => {},
       foreignProtocol: () => {},
+      tellRunning: () => {},
       accessDenied: () => {},
       internalError: (_command: unknown, error: unknown) => {
         throw error

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { Decode } from '../../src/resp/value-sink.ts'
 import { InProcess, refuseNothing } from '../../src/server/in-process.ts'
 import { TestBroker, TestClock } from '../support/broker.ts'
+import { RawConnection } from '../support/raw-connection.ts'
 import type { Reply, RespClient } from '../support/resp-client.ts'
 
 const OK = { status: 'OK' }
@@ -361,6 +362,28 @@ describe('REDIRECT', () => {
     })
     await reader.call('CLIENT', 'TRACKING', 'ON')
     expect(await lineOf(reader)).toMatch(/ flags=t .* redir=0 /)
+  })
+})
+
+describe('maxmemory', () => {
+  test('a key that is evicted is told before the reply of the command that made room', async () => {
+    await writer.call('SETEX', 'volatile', '1000', 'x'.repeat(1000))
+    await writer.call('CONFIG', 'SET', 'maxmemory-policy', 'volatile-random')
+    const limit = broker.server.memoryLimit.countedBytes + 200_000
+    await writer.call('CONFIG', 'SET', 'maxmemory', String(limit))
+    const raw = await RawConnection.connect(broker.port)
+    const inline = ['CLIENT TRACKING ON', 'GET volatile', 'SETRANGE big 400000 x', 'GETRANGE big 400000 -1', 'QUIT']
+    raw.sendLast(`HELLO 3\r\n${inline.join('\r\n')}\r\n`)
+    await raw.ended()
+    const replies = raw.text.slice(raw.text.indexOf('+OK'))
+    expect(replies).toBe(
+      [
+        ...['+OK', '$1000', 'x'.repeat(1000), ':400001'],
+        ...['>2', '$10', 'invalidate', '*1', '$8', 'volatile', '$1', 'x', '+OK', ''],
+      ].join('\r\n'),
+    )
+    raw.close()
+    await writer.call('CONFIG', 'SET', 'maxmemory', '0')
   })
 })
 
