@@ -185,6 +185,12 @@ export const snippets: Readonly<Record<string, readonly string[]>> = {
     'return {string.match("abc123","%a+(%d)%d*")}',
     'return {string.match("hello","(h)(.)(l)")}',
     'return {pcall(string.match,"x",("(x)"):rep(33))}',
+    'local t={} for i=0,255 do t[#t+1]=string.char(i) end local s=table.concat(t) local r={} for c in ("acdlpsuwxzACDLPSUWXZ"):gmatch(".") do for _,p in ipairs{"%"..c,"%"..c.."+","[%"..c.."_]+","[^%"..c.."]"} do local x,n=s:gsub(p,"") r[#r+1]=p.." "..n.." "..redis.sha1hex(x) end end return r',
+    'local t={} for i=0,255 do t[#t+1]=string.char(i) end local s=table.concat(t) local r={} for _,p in ipairs{".",".+","[]]","[]]+","[^]]+","[]-a]+","[a-]","[%a-z]","[a-%%]+","[%]%-]+","[z-a]","[^z-a]+","[\\1-\\200]+","%.+","%%","[.]+","[^^]+","[%^a]"} do local x,n=s:gsub(p,"") r[#r+1]=p.." "..n.." "..redis.sha1hex(x) end return r',
+    'return {("a,b,,c"):match("[^,]+"),("a,b,,c"):find("[^,]+",3),("abc"):find("%d+"),(""):find("%w"),("x"):find("%w+",2),("x"):find("%w+",-5)}',
+    'local r={} for w in ("one two  three"):gmatch("%a+") do r[#r+1]=w end for w in ("a1b22"):gmatch("%d") do r[#r+1]=w end return r',
+    'return {("abc"):upper(),("Hello, Wonderful World 123"):upper(),("Hello, Wonderful World 123"):lower(),("\\228\\246Z\\223z"):upper(),("\\196\\214Zz\\255 and some more bytes"):lower(),("\\196\\214Zz\\255 and some more bytes"):upper(),(""):lower()}',
+    'return {("abc def"):gsub("%w+",function(w) local x=w:gsub("%w+",string.upper) return x..("q"):rep(2):match("%w+") end)}',
     'return loadstring(string.dump(function() return 1 end))()',
   ],
   'table library': [

@@ -1,9 +1,9 @@
 /**
  * Lua patterns. Hot path of `string.find`, `match`, `gmatch` and `gsub`.
  *
- * Most patterns are translated to a regular expression, which V8 compiles; those with `%b`, `%f`, back references or
- * position captures are run by a matcher ported from lstrlib.c. Both are behind `LuaPattern.match`, and compiled
- * patterns are cached by their text.
+ * A run of one class is found by a table. Most other patterns are translated to a regular expression, which V8 compiles;
+ * those with `%b`, `%f`, back references or position captures are run by a matcher ported from lstrlib.c. All are behind
+ * `LuaPattern.match`, and compiled patterns are cached by their text.
  */
 
 import { libError } from './value.ts'
@@ -19,11 +19,11 @@ export type Capture = string | number
 /** Where and how a pattern matched. */
 export interface Match {
   /** Index of the first matched char. */
-  start: number
+  readonly start: number
   /** Index after the last matched char. */
-  end: number
+  readonly end: number
   /** The matched text. */
-  whole: string
+  readonly whole: string
   /** Taken when asked for: an open capture is only an error then. */
   captures(): readonly Capture[]
 }
@@ -67,6 +67,8 @@ function remember(into: Map<string, LuaPattern>, pattern: string, compiled: LuaP
 
 function compile(pattern: string, isAnchored: boolean): LuaPattern {
   if (!/[\^$*+?.()[%-]/.test(pattern)) return new LiteralPattern(pattern)
+  const run = isAnchored ? null : compileRun(pattern)
+  if (run !== null) return run
   // V8 refuses very long expressions.
   if (pattern.length > REGEXP_PATTERN_MAX) return new BacktrackMatcher(pattern, isAnchored)
   const source = translate(isAnchored ? pattern.slice(1) : pattern)
@@ -78,65 +80,102 @@ function compile(pattern: string, isAnchored: boolean): LuaPattern {
 const REGEXP_PATTERN_MAX = 4096
 const CARET = 94
 const PERCENT = 37
+const BRACKET = 91
+const POINT = 46
 const DOLLAR = 36
 const NO_CAPTURES: readonly Capture[] = []
 
-class LiteralPattern implements LuaPattern, Match {
-  readonly isAnchored = false
-  readonly literal: string
-  start = 0
-  end = 0
+/** A new one for each search: one that is kept would be written to in V8's old space, which takes longer. */
+class Found implements Match {
+  readonly start: number
+  readonly end: number
   readonly whole: string
+  private readonly result: RegExpExecArray | null
 
-  constructor(text: string) {
-    this.literal = text
-    this.whole = text
-  }
-
-  match(subject: string, from: number): Match | null {
-    const start = subject.indexOf(this.literal, from)
-    if (start < 0) return null
+  constructor(start: number, whole: string, result: RegExpExecArray | null) {
     this.start = start
-    this.end = start + this.literal.length
-    return this
-  }
-
-  captures(): readonly Capture[] {
-    return NO_CAPTURES
-  }
-}
-
-/** It is its own match, so that a search makes no object but what the regular expression does. */
-class RegExpPattern implements LuaPattern, Match {
-  readonly isAnchored: boolean
-  readonly literal = null
-  start = 0
-  end = 0
-  whole = ''
-  private readonly regexp: RegExp
-  private result: RegExpExecArray | null = null
-
-  constructor(source: string, isAnchored: boolean) {
-    this.isAnchored = isAnchored
-    this.regexp = new RegExp(source, isAnchored ? 'y' : 'g')
+    this.end = start + whole.length
+    this.whole = whole
+    this.result = result
   }
 
   captures(): readonly Capture[] {
     const { result } = this
     return result === null || result.length === 1 ? NO_CAPTURES : result.slice(1)
   }
+}
+
+class LiteralPattern implements LuaPattern {
+  readonly isAnchored = false
+  readonly literal: string
+
+  constructor(text: string) {
+    this.literal = text
+  }
+
+  match(subject: string, from: number): Match | null {
+    const start = subject.indexOf(this.literal, from)
+    return start < 0 ? null : new Found(start, this.literal, null)
+  }
+}
+
+/** A pattern of one class, once or as often as it can be, such as `%d` and `[a-z]+`; null for others. */
+function compileRun(pattern: string): LuaPattern | null {
+  const first = pattern.charCodeAt(0)
+  if (first !== PERCENT && first !== BRACKET && first !== POINT) return null
+  const single = translateSingle(pattern, 0)
+  if (single === null) return null
+  const { next } = single
+  const isRepeated = next + 1 === pattern.length && pattern[next] === '+'
+  if (next !== pattern.length && !isRepeated) return null
+  const members = new Uint8Array(256)
+  for (let c = 0; c < 256; c++) {
+    const isMember =
+      first === POINT || (first === PERCENT ? isInClass(c, pattern.charCodeAt(1)) : isInSet(pattern, c, 0, next - 1))
+    members[c] = isMember ? 1 : 0
+  }
+  return new RunPattern(members, isRepeated)
+}
+
+/** A run is found sooner by a loop than by a regular expression, whose result is an object with several parts. */
+class RunPattern implements LuaPattern {
+  readonly isAnchored = false
+  readonly literal = null
+  /** By byte, 1 for what is in the class. */
+  private readonly members: Uint8Array
+  private readonly isRepeated: boolean
+
+  constructor(members: Uint8Array, isRepeated: boolean) {
+    this.members = members
+    this.isRepeated = isRepeated
+  }
+
+  match(subject: string, from: number): Match | null {
+    const { members } = this
+    let start = from
+    while (start < subject.length && members[subject.charCodeAt(start)] === 0) start++
+    if (start >= subject.length) return null
+    let end = start + 1
+    if (this.isRepeated) while (end < subject.length && members[subject.charCodeAt(end)] === 1) end++
+    return new Found(start, subject.substring(start, end), null)
+  }
+}
+
+class RegExpPattern implements LuaPattern {
+  readonly isAnchored: boolean
+  readonly literal = null
+  private readonly regexp: RegExp
+
+  constructor(source: string, isAnchored: boolean) {
+    this.isAnchored = isAnchored
+    this.regexp = new RegExp(source, isAnchored ? 'y' : 'g')
+  }
 
   match(subject: string, from: number): Match | null {
     const { regexp } = this
     regexp.lastIndex = from
     const result = regexp.exec(subject)
-    this.result = result
-    if (result === null) return null
-    const whole = result[0]
-    this.whole = whole
-    this.start = result.index
-    this.end = result.index + whole.length
-    return this
+    return result === null ? null : new Found(result.index, result[0], result)
   }
 }
 
@@ -360,7 +399,7 @@ class BacktrackMatcher implements LuaPattern {
     const end = this.classEnd(p)
     const before = s === 0 ? 0 : this.subject.charCodeAt(s - 1)
     const here = s < this.subject.length ? this.subject.charCodeAt(s) : 0
-    return !this.inSet(before, p, end - 1) && this.inSet(here, p, end - 1) ? end : -1
+    return !isInSet(this.pattern, before, p, end - 1) && isInSet(this.pattern, here, p, end - 1) ? end : -1
   }
 
   private classEnd(from: number): number {
@@ -389,31 +428,10 @@ class BacktrackMatcher implements LuaPattern {
       case '%':
         return isInClass(c, this.pattern.charCodeAt(p + 1))
       case '[':
-        return this.inSet(c, p, end - 1)
+        return isInSet(this.pattern, c, p, end - 1)
       default:
         return this.pattern.charCodeAt(p) === c
     }
-  }
-
-  /** Whether a char is in the set from `[` at `from` to `]` at `last`. */
-  private inSet(c: number, from: number, last: number): boolean {
-    const { pattern } = this
-    let p = from + 1
-    let isMember = true
-    if (pattern[p] === '^') {
-      isMember = false
-      p++
-    }
-    for (; p < last; p++) {
-      if (pattern[p] === '%') {
-        p++
-        if (isInClass(c, pattern.charCodeAt(p))) return isMember
-      } else if (pattern[p + 1] === '-' && p + 2 < last) {
-        if (pattern.charCodeAt(p) <= c && c <= pattern.charCodeAt(p + 2)) return isMember
-        p += 2
-      } else if (pattern.charCodeAt(p) === c) return isMember
-    }
-    return !isMember
   }
 
   private maxExpand(s: number, p: number, end: number): number {
@@ -477,6 +495,26 @@ class BacktrackMatcher implements LuaPattern {
     const text = this.subject.substr(this.starts[i]!, this.lengths[i]!)
     return this.subject.startsWith(text, s) ? s + text.length : -1
   }
+}
+
+/** Whether a char is in the set of a pattern from `[` at `from` to `]` at `last`. */
+function isInSet(pattern: string, c: number, from: number, last: number): boolean {
+  let p = from + 1
+  let isMember = true
+  if (pattern[p] === '^') {
+    isMember = false
+    p++
+  }
+  for (; p < last; p++) {
+    if (pattern[p] === '%') {
+      p++
+      if (isInClass(c, pattern.charCodeAt(p))) return isMember
+    } else if (pattern[p + 1] === '-' && p + 2 < last) {
+      if (pattern.charCodeAt(p) <= c && c <= pattern.charCodeAt(p + 2)) return isMember
+      p += 2
+    } else if (pattern.charCodeAt(p) === c) return isMember
+  }
+  return !isMember
 }
 
 function isInClass(c: number, name: number): boolean {
