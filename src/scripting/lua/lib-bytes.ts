@@ -5,7 +5,7 @@
  * to escape, and the result is flat.
  */
 
-import { charge, FREE_CHARS_MAX } from './memory.ts'
+import { charge, FREE_CHARS_MAX, whenAborted } from './memory.ts'
 import { LuaError } from './value.ts'
 
 /** All one-byte strings by byte value. */
@@ -27,6 +27,10 @@ export class ByteWriter {
   /** The bytes so far, up to `length`. Replaced by `reserve`. */
   bytes: Buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES)
   length = 0
+
+  constructor() {
+    whenAborted(() => this.release())
+  }
 
   /** Makes room for `count` more bytes. Throws a Lua error when the text cannot become a string. */
   reserve(count: number): void {
@@ -62,9 +66,13 @@ export class ByteWriter {
   finish(): string {
     if (this.length > FREE_CHARS_MAX) charge(this.length)
     const text = this.bytes.latin1Slice(0, this.length)
+    this.release()
+    return text
+  }
+
+  private release(): void {
     this.length = 0
     if (this.bytes.length > BUFFER_BYTES_KEPT) this.bytes = Buffer.allocUnsafeSlow(BUFFER_BYTES)
-    return text
   }
 
   private grow(needed: number): void {

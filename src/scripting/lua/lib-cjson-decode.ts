@@ -11,7 +11,7 @@ import { NESTING_MAX } from './lib-arguments.ts'
 import { sliceName } from './lib-bytes.ts'
 import { CJSON_NULL } from './lib-cjson-encode.ts'
 import { type ScanEnd, scanNumber } from './lib-cjson-number.ts'
-import { CHARGED_BYTES, CHARGED_MASK, charge, TABLE_BYTES } from './memory.ts'
+import { CHARGED_BYTES, CHARGED_MASK, charge, TABLE_BYTES, whenAborted } from './memory.ts'
 import { LuaTable } from './table.ts'
 import { type LuaError, type LuaValue, libError } from './value.ts'
 
@@ -49,6 +49,10 @@ const TOKEN_NAMES: Readonly<Record<string, string>> = {
   ':': 'T_COLON',
 }
 
+/** The decoder that has read last. */
+let current: JsonDecoder | null = null
+whenAborted(() => current?.forget())
+
 /** A decoder with its settings, which stay from script to script. It is reused, as it never calls Lua code. */
 export class JsonDecoder {
   /** Deepest nesting of arrays and objects. */
@@ -71,6 +75,7 @@ export class JsonDecoder {
       throw libError('JSON parser does not support UTF-16 or UTF-32')
     const end = text.indexOf('\0')
     this.text = end === -1 ? text : text.slice(0, end)
+    current = this
     this.at = 0
     this.depth = 0
     this.backslash = -1
@@ -78,6 +83,11 @@ export class JsonDecoder {
     if (!Number.isNaN(this.peek())) throw this.unexpected('the end')
     this.text = ''
     return value
+  }
+
+  /** Lets the input go. */
+  forget(): void {
+    this.text = ''
   }
 
   /** Skips white space; the code of the next char, NaN at the end. */

@@ -43,6 +43,8 @@ const QUOTE = 0x22
 const COMMA = 0x2c
 const COLON = 0x3a
 
+const sharedWriter = new ByteWriter()
+
 /** An encoder with its settings, which stay from script to script. */
 export class JsonEncoder {
   /** Whether a too sparse array becomes an object instead of an error. */
@@ -57,7 +59,7 @@ export class JsonEncoder {
   /** Significant digits, 1 to 14. */
   precision: number = PRECISION_DEFAULT
 
-  private readonly writer = new ByteWriter()
+  private readonly writer = sharedWriter
 
   /** The JSON text of a value; throws a Lua error for values that have none. */
   encode(value: LuaValue): string {

@@ -7,7 +7,7 @@
 
 import { NESTING_MAX } from './lib-arguments.ts'
 import { bytesToFloat, sliceName } from './lib-bytes.ts'
-import { CHARGED_BYTES, CHARGED_MASK, charge, TABLE_BYTES } from './memory.ts'
+import { CHARGED_BYTES, CHARGED_MASK, charge, TABLE_BYTES, whenAborted } from './memory.ts'
 import { LuaTable } from './table.ts'
 import { LuaError, type LuaResult, type LuaValue, libError } from './value.ts'
 
@@ -22,6 +22,12 @@ export class Unpacker {
   private text = ''
   private at = 0
   private depth = 0
+
+  constructor() {
+    whenAborted(() => {
+      this.text = ''
+    })
+  }
 
   /** Begins with `text` at byte `offset`. */
   start(text: string, offset: number): void {

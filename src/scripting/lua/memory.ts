@@ -71,6 +71,19 @@ export function flatten(text: string): void {
   ANYTHING.test(text)
 }
 
+const releasers: (() => void)[] = []
+const resetters: (() => void)[] = []
+
+/** `release` lets go of what is only kept to save time: called when memory becomes scarce, at any time. */
+export function whenScarce(release: () => void): void {
+  releasers.push(release)
+}
+
+/** `reset` lets go of what somebody was working on: called when a script is ended in the midst of whatever it did. */
+export function whenAborted(reset: () => void): void {
+  resetters.push(reset)
+}
+
 /** Whether there is room, or the next look should come soon. */
 export const Room = { Ample: 0, Scarce: 1 } as const
 export type Room = (typeof Room)[keyof typeof Room]
@@ -117,7 +130,10 @@ class ScriptMemory {
     if (live < this.before) this.before = live
     this.beside = this.before
     const held = live + awaited - this.before
-    if (held > this.heldMax) throw new ScriptAborted(`ERR ${NO_MEMORY}`)
+    if (held > this.heldMax) {
+      for (const reset of resetters) reset()
+      throw new ScriptAborted(`ERR ${NO_MEMORY}`)
+    }
     // A script that holds much and makes garbage besides must not collect at every look.
     this.collectAt = Math.max(this.heldMax, held + this.heldMax / 2)
   }
@@ -127,6 +143,9 @@ class ScriptMemory {
       setFlagsFromString('--expose-gc')
       this.collectGarbage = runInNewContext('gc') as () => void
     }
+    // The last text that was matched is kept.
+    flatten('')
+    for (const release of releasers) release()
     this.collectGarbage()
     return usedBytes()
   }

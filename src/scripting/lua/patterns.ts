@@ -6,6 +6,7 @@
  * `LuaPattern.match`, and compiled patterns are cached by their text.
  */
 
+import { whenScarce } from './memory.ts'
 import { libError } from './value.ts'
 
 /** Captures in one pattern (LUA_MAXCAPTURES). */
@@ -39,6 +40,12 @@ export interface LuaPattern {
 
 const cache = new Map<string, LuaPattern>()
 const unanchoredCache = new Map<string, LuaPattern>()
+
+// Patterns keep the text in which they were found last.
+whenScarce(() => {
+  cache.clear()
+  unanchoredCache.clear()
+})
 
 /** Compiles a pattern. A malformed one raises a Lua error when matching comes to the place. */
 export function compilePattern(pattern: string): LuaPattern {
