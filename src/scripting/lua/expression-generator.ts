@@ -58,6 +58,9 @@ export interface FunctionState {
   readonly isProtected: boolean
 }
 
+/** Items of a table constructor with keys that are written as calls within calls. */
+const NESTED_ITEMS_MAX = 50
+
 interface Operand {
   readonly code: string
   /** Whether the code is a name or a literal, which may be repeated. */
@@ -390,6 +393,7 @@ export abstract class ExpressionGenerator {
     if (items.length === 0) return `new ${this.use('$T')}()`
     if (items.every((item) => item.key === null)) return this.listTable(items.map((item) => item.value))
     const isMixed = items.some((item) => item.key === null)
+    if (items.length > NESTED_ITEMS_MAX) return this.largeTableText(items, isMixed)
     let text = `new ${this.use('$T')}()`
     items.forEach((item, i) => {
       if (item.key === null) {
@@ -403,6 +407,25 @@ export abstract class ExpressionGenerator {
       }
     })
     return isMixed ? `${this.use('$td')}(${text})` : text
+  }
+
+  /** A constructor of so many items that V8 could not nest them: one after the other, with the table in a temporary. */
+  private largeTableText(items: readonly TableItem[], isMixed: boolean): string {
+    const t = this.temp()
+    let text = `(${t}=new ${this.use('$T')}()`
+    items.forEach((item, i) => {
+      const { key, value } = item
+      if (key === null) {
+        if (i === items.length - 1 && isMulti(value)) text += `,${this.use('$ta')}(${t},[${this.spread(value)}])`
+        else text += `,${this.use('$tp')}(${t},${this.expression(value)})`
+      } else if (key.kind === 'string') text += `,${t}.init(${quote(key.value)},${this.expression(value)})`
+      else {
+        const keyText = this.expression(key)
+        text += `,${this.use(isMixed ? '$tk' : '$ti')}(${t},${keyText},${this.expression(value)})`
+      }
+    })
+    this.release()
+    return isMixed ? `${text},${this.use('$td')}(${t}))` : `${text},${t})`
   }
 
   protected listTable(values: readonly Expression[]): string {

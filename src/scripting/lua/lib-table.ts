@@ -4,7 +4,7 @@ import { functionArg, intArg, optionalInt, stringArg, tableArg } from './args.ts
 import { describeBuiltin } from './builtins.ts'
 import { callValue, first, nested } from './call.ts'
 import { numberToString } from './number-format.ts'
-import { lessThanFromHost, rawSetFromHost } from './runtime.ts'
+import { lessThanFromHost } from './runtime.ts'
 import { LuaTable } from './table.ts'
 import { TextBuilder } from './text-builder.ts'
 import { hostError, type LuaFunction, type LuaValue, libError, NO_RESULTS, typeName } from './value.ts'
@@ -26,10 +26,27 @@ const insert: LuaFunction = (...args) => {
     if (table.hashNumberCount > 0) table.push(takeKey(table, arr.length + 1))
     return NO_RESULTS
   }
-  const end = Math.max(arr.length + 1, position)
-  for (let i = end; i > position; i--) rawSetFromHost(table, i, table.getNumber(i - 1))
-  rawSetFromHost(table, position, value)
+  if (table.readonly) throw hostError('Attempt to modify a readonly table')
+  shiftUp(table, position, Math.max(arr.length + 1, position))
+  table.setNumber(position, value)
   return NO_RESULTS
+}
+
+/**
+ * Moves the values at the keys from `first` to `end - 1` one key up. Only keys that are there are looked at: the range can
+ * span the whole of the integers.
+ */
+function shiftUp(table: LuaTable, first: number, end: number): void {
+  const keys: number[] = []
+  for (let entry = table.next(undefined); entry !== null; entry = table.next(entry[0])) {
+    const key = entry[0]
+    if (typeof key === 'number' && Number.isInteger(key) && key >= first && key < end) keys.push(key)
+  }
+  if (end > first) table.setNumber(end, undefined)
+  for (const key of keys.sort((a, b) => b - a)) {
+    table.setNumber(key + 1, table.getNumber(key))
+    table.setNumber(key, undefined)
+  }
 }
 
 function takeKey(table: LuaTable, key: number): LuaValue {

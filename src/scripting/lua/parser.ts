@@ -22,6 +22,8 @@ import { Lexer, type LuaCompileError, Token, tokenName } from './lexer.ts'
 const LEVELS_MAX = 200
 /** Local variables in one function (LUAI_MAXVARS). */
 const LOCALS_MAX = 200
+/** Registers of a function (MAXSTACK); of what needs them, only locals and the values of a list are counted. */
+const REGISTERS_MAX = 250
 
 // [left, right] binding power of binary operators, by token.
 const PRIORITY = new Map<number, readonly [number, number, string]>([
@@ -422,10 +424,18 @@ class Parser {
 
   // Expressions
 
-  private expressionList(): Expression[] {
+  /** `registers`: how many are taken before the first value, besides those of locals. */
+  private expressionList(registers = 0): Expression[] {
     const list = [this.expression()]
-    while (this.accept(COMMA)) list.push(this.expression())
+    while (this.accept(COMMA)) {
+      this.checkRegisters(registers + list.length)
+      list.push(this.expression())
+    }
     return list
+  }
+
+  private checkRegisters(count: number): void {
+    if (this.activeLocals + count >= REGISTERS_MAX) throw this.lexer.errorNear('function or expression too complex')
   }
 
   private expression(limit = 0): Expression {
@@ -436,7 +446,7 @@ class Parser {
       if (priority === undefined || priority[0] <= limit) break
       this.lexer.next()
       const right = this.expression(priority[1])
-      left = { kind: 'binary', operator: priority[2], left, right, line: this.lexer.lastLine }
+      left = joined(priority[2], left, right, this.lexer.lastLine)
     }
     this.level--
     return left
@@ -543,8 +553,9 @@ class Parser {
       case OPEN_PAREN:
         if (line !== lexer.lastLine) throw lexer.errorNear('ambiguous syntax (function call x new statement)')
         lexer.next()
-        args = this.isAt(CLOSE_PAREN) ? [] : this.expressionList()
+        args = this.isAt(CLOSE_PAREN) ? [] : this.expressionList(method === null ? 1 : 2)
         this.expectClosing(CLOSE_PAREN, OPEN_PAREN, line)
+        if (args.length > 0 && !isMulti(args.at(-1)!)) this.checkRegisters(args.length + (method === null ? 1 : 2))
         break
       case OPEN_BRACE:
         args = [this.tableConstructor()]
@@ -645,6 +656,14 @@ const OPEN_BRACKET = 91
 const CLOSE_BRACKET = 93
 const OPEN_BRACE = 123
 const CLOSE_BRACE = 125
+
+/** An operation of two operands; texts that are joined are one text: V8 takes very long to compile many of them. */
+function joined(operator: string, left: Expression, right: Expression, line: number): Expression {
+  if (operator === '..' && left.kind === 'string' && right.kind === 'string') {
+    return { kind: 'string', value: left.value + right.value, line }
+  }
+  return { kind: 'binary', operator, left, right, line }
+}
 
 /** The expression whose (first) value variable `i` of a list gets, or null when a later result of a call fills it. */
 function firstValue(values: readonly Expression[], i: number, line: number): Expression | null {
