@@ -25,6 +25,8 @@ const KIND_BITS = 4
 const KIND_MASK = (1 << KIND_BITS) - 1
 const ACCESS_BITS_MASK = ACCESS_MASK << KIND_BITS
 const RAW_BIT = 1 << (KIND_BITS + ACCESS_BITS)
+/** Keys of a replica that expire by its own clock are remembered up to this number; the others wait for the primary. */
+const OWN_EXPIRES_MAX = 1_000_000
 /** Keys met expired and not yet removed are remembered up to this number; the others wait for the active cycle. */
 const MET_EXPIRED_MAX = 128
 
@@ -50,6 +52,8 @@ export class Database {
   /** What a snapshot has still to write of this database; null while there is none. */
   marks: RowMarks | null = null
   private metExpired: string[] = []
+  /** On a replica that takes writes: keys that clients have given a time, as its primary does not know them. */
+  readonly ownExpires = new Set<string>()
 
   constructor(keyspace: Keyspace, index: number, seed: number) {
     this.keyspace = keyspace
@@ -247,6 +251,24 @@ export class Database {
 
   setExpire(row: number, timeMs: number): void {
     this.expires.set(row, timeMs)
+    const { isFollowing, findsExpired } = this.keyspace
+    if (isFollowing && !findsExpired && this.ownExpires.size < OWN_EXPIRES_MAX) this.ownExpires.add(this.keyText(row))
+  }
+
+  /** Removes those of the keys that clients of this replica have given a time, and that is over; looks at `limit`. */
+  expireOwn(limit: number): void {
+    let left = Math.min(limit, this.ownExpires.size)
+    for (const key of this.ownExpires) {
+      if (left-- === 0) return
+      // It goes to the end of the queue, if it stays.
+      this.ownExpires.delete(key)
+      const bytes = Buffer.from(key, 'latin1')
+      const row = this.keys.find(bytes, 0, bytes.length)
+      const time = row === NO_ROW ? NO_EXPIRE : this.expires.timeOf(row)
+      if (time === NO_EXPIRE) continue
+      if (time <= this.keyspace.now) this.expireRow(row)
+      else this.ownExpires.add(key)
+    }
   }
 
   /** Makes a key live for ever. Returns whether it had an expire time. */
@@ -342,6 +364,7 @@ export class Database {
     this.keys.clear()
     this.expires.reset()
     this.metExpired = []
+    this.ownExpires.clear()
   }
 
   /** As `clear`, but what is freed is freed later. */

@@ -328,11 +328,11 @@ export class Pipeline {
     }
     if (writeRefusal !== null && this.isDeniedByDiskError(client, command)) return writeRefusal
     const { replicaRefusal } = this.gates
-    if (replicaRefusal !== null && isWrite(client, command)) return replicaRefusal
+    if (replicaRefusal !== null && this.someCall(client, command, args, isWriting)) return replicaRefusal
     if (client.respVersion === 2 && client.isSubscribed && !isAllowedWhileSubscribed(command)) {
       return subscribedContext(command.fullName)
     }
-    if (this.gates.isStale && isDeniedWhileStale(client, command)) return MASTERDOWN
+    if (this.gates.isStale && this.someCall(client, command, args, needsFreshData)) return MASTERDOWN
     if (this.gates.isLoading && isDeniedWhileLoading(client, command)) return LOADING
     return null
   }
@@ -365,6 +365,13 @@ export class Pipeline {
 
   private mayWrite(command: Command, args: Args): boolean {
     return (this.flagsOfCall(command, args) & (CommandFlag.Write | CommandFlag.MayReplicate)) !== 0
+  }
+
+  /** Whether the flags of a call are so, or those of one of the calls that EXEC runs. */
+  private someCall(client: Client, command: Command, args: Args, isSo: (flags: number) => boolean): boolean {
+    if (isSo(this.flagsOfCall(command, args))) return true
+    if (command.name !== 'exec') return false
+    return client.queue.some((queued) => isSo(this.flagsOfCall(queued.command, queued.args)))
   }
 
   /** The flags of a command, or, where they depend on the call (scripts), those of the call. */
@@ -459,10 +466,13 @@ function isDeniedWhileLoading(client: Client, command: Command): boolean {
   return command.name === 'exec' && client.queue.some((queued) => (queued.command.flags & CommandFlag.Loading) === 0)
 }
 
-/** Commands that need data which are not old, and transactions with one. */
-function isDeniedWhileStale(client: Client, command: Command): boolean {
-  if ((command.flags & CommandFlag.Stale) === 0) return true
-  return command.name === 'exec' && client.queue.some((queued) => (queued.command.flags & CommandFlag.Stale) === 0)
+function isWriting(flags: number): boolean {
+  return (flags & CommandFlag.Write) !== 0
+}
+
+/** Commands that may not be answered from data which are old. */
+function needsFreshData(flags: number): boolean {
+  return (flags & CommandFlag.Stale) === 0
 }
 
 /** What a web page can make a browser send to us: POST, or a header of a request. */

@@ -31,6 +31,9 @@ const PING_REFUSALS = ['-NOAUTH', '-NOPERM', '-ERR operation not permitted']
 /** Answers to PSYNC of a primary that cannot serve now. */
 const PSYNC_LATER = ['-NOMASTERLINK', '-LOADING']
 
+/** Keys of its own that a replica looks at for their times, in each database and tick. */
+const OWN_EXPIRES_PER_TICK = 1000
+
 let fileNumber = 0
 
 /** Where a primary that was connected before may go on. */
@@ -96,6 +99,7 @@ export class Following implements FollowingControl {
     this.continuation = null
     server.config.adopt('replicaof', null)
     server.keyspace.isFollowing = false
+    for (const db of server.keyspace.databases) db.ownExpires.clear()
     server.replication.startFeeding()
     this.noteRefusals()
     server.scheduleTurn()
@@ -113,6 +117,12 @@ export class Following implements FollowingControl {
     if (client === null) return
     this.continuation = { db: client.db.index }
     this.server.closeClient(client)
+  }
+
+  /** Ten times a second: keys that only this replica knows expire here. */
+  tick(): void {
+    if (this.primary === null || this.server.loading.isActive) return
+    for (const db of this.server.keyspace.databases) if (db.ownExpires.size > 0) db.expireOwn(OWN_EXPIRES_PER_TICK)
   }
 
   /** Once a second. */

@@ -22,6 +22,9 @@ const CONTINUE_MIN_BYTES = 4096
 /** Output gathered in one turn is sent before more is executed, in bytes. */
 const TURN_OUTPUT_MAX_BYTES = 4 * 1024 * 1024
 
+/** Input that can be kept: offsets of arguments have 31 bits, in bytes. */
+const PRIMARY_BYTES_MAX = 0x7fffffff
+
 /** What input needs of the server. */
 export interface InputHost {
   readonly pipeline: Pipeline
@@ -55,20 +58,20 @@ export class ClientInput {
   /** Takes bytes from a client's connection: executes what is whole, and keeps the rest. */
   receive(client: Client, buffer: Buffer, start: number, end: number): void {
     // What MULTI has queued came through the query buffer too.
-    if (client.queueBytes > 0 && client.queueBytes + end - start > this.host.queryBufferMax) {
+    if (client.queueBytes > 0 && client.queueBytes + end - start > this.limitOf(client)) {
       this.limitReached(client)
       return
     }
     if (client.inputLength > 0 || isStalled(client)) {
       client.keepInput(buffer, start, end)
-      if (client.inputLength > this.host.queryBufferMax) this.limitReached(client)
+      if (client.inputLength > this.limitOf(client)) this.limitReached(client)
       else if (!isStalled(client)) this.readKept(client)
       return
     }
     const at = this.process(client, this.decoder, buffer, start, end)
     if (at < end && (client.flags & ClientFlag.Closed) === 0) {
       this.keepPartial(client, buffer, at, end)
-      if (client.inputLength > this.host.queryBufferMax) this.limitReached(client)
+      if (client.inputLength > this.limitOf(client)) this.limitReached(client)
     }
   }
 
@@ -172,6 +175,11 @@ export class ClientInput {
     pipeline.timer.end()
     client.batchBytes = 0
     return at
+  }
+
+  /** What the primary has accepted is accepted, up to what can be kept at all. */
+  private limitOf(client: Client): number {
+    return (client.flags & ClientFlag.Primary) === 0 ? this.host.queryBufferMax : PRIMARY_BYTES_MAX
   }
 
   private limitReached(client: Client): void {

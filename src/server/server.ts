@@ -988,6 +988,7 @@ export class Server
     if (!this.loading.isActive) this.appendOnly.tick()
     this.saving.tick()
     this.replication.tick()
+    this.following.tick()
     if (this.cronRuns % 10 === 0) {
       this.replication.tickSecond()
       this.following.tickSecond()

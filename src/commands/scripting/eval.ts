@@ -142,8 +142,10 @@ function flagsOfSource(source: string): number {
 /** Without a shebang a script may do anything; with one it says whether it writes. Source: Redis src/script.c scriptFlagsToCmdFlags. */
 export function flagsOfScript(scriptFlags: number | null): number {
   if (scriptFlags === null) return READ_WRITE_FLAGS
-  if ((scriptFlags & ScriptFlag.NoWrites) !== 0) return READ_WRITE_FLAGS & ~CommandFlag.MayReplicate
-  const flags = READ_WRITE_FLAGS | CommandFlag.Write
+  const isFresh = (scriptFlags & ScriptFlag.AllowStale) === 0
+  const base = isFresh ? READ_WRITE_FLAGS & ~CommandFlag.Stale : READ_WRITE_FLAGS
+  if ((scriptFlags & ScriptFlag.NoWrites) !== 0) return base & ~CommandFlag.MayReplicate
+  const flags = base | CommandFlag.Write
   return (scriptFlags & ScriptFlag.AllowOom) === 0 ? flags | CommandFlag.DenyOom : flags
 }
 

@@ -14,6 +14,8 @@ import {
   BUSY_FUNCTION,
   deniedInScript,
   diskRefusalOfScript,
+  MASTERDOWN,
+  MASTERDOWN_SCRIPT,
   NOTBUSY,
   READONLY_SCRIPT,
   OOM,
@@ -21,6 +23,7 @@ import {
   type ReplyError,
   SCRIPT_COMMAND_NOT_ALLOWED,
   SCRIPT_IS_READ_ONLY,
+  SCRIPT_ON_STALE_REPLICA,
   SCRIPT_UNKNOWN_COMMAND,
   SCRIPT_WRITES_IN_RO,
   SCRIPT_WRONG_ARITY,
@@ -174,6 +177,10 @@ export class ScriptRunner implements EngineHost {
 
   private prepare(flags: number | null, mode: EvalMode): void {
     const mayWrite = flags === null || (flags & ScriptFlag.NoWrites) === 0
+    if (this.ctx.server.following.isStale) {
+      if (flags === null) throw MASTERDOWN
+      if ((flags & ScriptFlag.AllowStale) === 0) throw MASTERDOWN_SCRIPT
+    }
     if (flags !== null && mayWrite) this.checkDeclaredWrites(mode)
     const allowsOom = flags !== null && (flags & (ScriptFlag.AllowOom | ScriptFlag.NoWrites)) !== 0
     const { memoryLimit } = this.ctx.server
@@ -285,6 +292,7 @@ export class ScriptRunner implements EngineHost {
     if (!command.accepts(args.count)) return SCRIPT_WRONG_ARITY
     const { flags } = command
     if ((flags & CommandFlag.NoScript) !== 0 && this.isDenied(command)) return SCRIPT_COMMAND_NOT_ALLOWED
+    if (this.ctx.server.following.isStale && (flags & CommandFlag.Stale) === 0) return SCRIPT_ON_STALE_REPLICA
     const { user } = this.ctx.session
     if (!user.isUnrestricted) {
       const denial = authorize(user, command, args)

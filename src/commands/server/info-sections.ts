@@ -246,7 +246,7 @@ export function statsLines({ server, keyspace, channels }: CommandContext): Info
     ['latest_fork_usec', 0],
     ['total_forks', stats.snapshots],
     ['migrate_cached_sockets', countTargets(server)],
-    ['slave_expires_tracked_keys', 0],
+    ['slave_expires_tracked_keys', keyspace.databases.reduce((sum, db) => sum + db.ownExpires.size, 0)],
     ['active_defrag_hits', 0],
     ['active_defrag_misses', 0],
     ['active_defrag_key_hits', 0],
