@@ -185,6 +185,8 @@ export const XCLAIM_MIN_IDLE = new ReplyError('ERR Invalid min-idle-time argumen
 export const XCLAIM_IDLE = new ReplyError('ERR Invalid IDLE option argument for XCLAIM')
 export const XCLAIM_TIME = new ReplyError('ERR Invalid TIME option argument for XCLAIM')
 export const XCLAIM_RETRYCOUNT = new ReplyError('ERR Invalid RETRYCOUNT option argument for XCLAIM')
+export const NUMIDS_NOT_POSITIVE = new ReplyError('ERR Number of IDs must be a positive integer')
+export const NUMIDS_MISMATCH = new ReplyError('ERR The `numids` parameter must match the number of arguments')
 export const XAUTOCLAIM_MIN_IDLE = new ReplyError('ERR Invalid min-idle-time argument for XAUTOCLAIM')
 
 /** XREAD and XREADGROUP: keys and IDs do not pair up; `symbol` is what stands for new entries, `$` or `>`. */

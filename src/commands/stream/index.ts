@@ -5,6 +5,7 @@ import { xadd } from './xadd.ts'
 import { xautoclaim } from './xautoclaim.ts'
 import { xclaim } from './xclaim.ts'
 import { xdel } from './xdel.ts'
+import { xackdel, xdelex } from './xdelex.ts'
 import { xgroup } from './xgroup.ts'
 import { xinfo } from './xinfo.ts'
 import { xlen } from './xlen.ts'
@@ -16,10 +17,12 @@ import { xtrim } from './xtrim.ts'
 
 export const streamCommands: readonly CommandDefinition[] = [
   xack,
+  xackdel,
   xadd,
   xautoclaim,
   xclaim,
   xdel,
+  xdelex,
   xgroup,
   xinfo,
   xlen,

@@ -1,7 +1,7 @@
 /**
  * MAXLEN and MINID: the trimming options that XADD and XTRIM share. Hot path.
  *
- *     [MAXLEN | MINID] [= | ~] threshold [LIMIT count]
+ *     [KEEPREF | DELREF | ACKED] [MAXLEN | MINID] [= | ~] threshold [LIMIT count]
  *
  * Approximate trimming depends on settings and on where blocks end, so what it did is recorded as exact trimming to the
  * result. Source: Valkey src/t_stream.c streamParseAddOrTrimArgsOrReply, streamRewriteTrimArgument.
@@ -20,7 +20,9 @@ import {
 } from '../../resp/errors.ts'
 import { type Stream, TrimMode } from '../../structures/stream.ts'
 import { IdSyntax, ParsedId, parseStreamId, StreamId } from '../../structures/stream-id.ts'
+import { ReferencePolicy, trimWithReferences } from '../../structures/stream-references.ts'
 import type { CommandContext } from '../context.ts'
+import { isPolicy, policyAt } from './delete-options.ts'
 import { parseId } from './stream-access.ts'
 import { recordId } from './stream-effects.ts'
 
@@ -48,6 +50,9 @@ export class TrimOptions {
   readonly id: StreamId = new StreamId()
   isNoCreate = false
   mode: number = TrimMode.Exact
+  private policy: ReferencePolicy = ReferencePolicy.Keep
+  /** Up to where entries went, when they were looked at one by one. */
+  private readonly reached = new StreamId()
   private strategy: number = Strategy.None
   private lengthMax = 0
   private readonly minId = new StreamId()
@@ -59,6 +64,8 @@ export class TrimOptions {
   /** Parses from argument 2 on. @throws the error of the option that is wrong */
   parse(ctx: CommandContext, args: Args, caller: number): void {
     this.isNoCreate = false
+    this.policy = ReferencePolicy.Keep
+    let isPolicyGiven = false
     this.strategy = Strategy.None
     this.mode = TrimMode.Exact
     this.limit = 0
@@ -83,6 +90,10 @@ export class TrimOptions {
         isLimitGiven = true
       } else if (isXadd && args.is(i, 'NOMKSTREAM')) {
         this.isNoCreate = true
+      } else if (isPolicy(policyAt(args, i))) {
+        if (isPolicyGiven) throw SYNTAX_ERROR
+        isPolicyGiven = true
+        this.policy = policyAt(args, i) as ReferencePolicy
       } else if (isXadd) {
         this.parseAddId(args, i)
         break
@@ -105,6 +116,10 @@ export class TrimOptions {
 
   /** Trims the stream. Returns how many entries were removed. */
   trim(stream: Stream): number {
+    if (this.policy !== ReferencePolicy.Keep) {
+      const goal = { lengthMax: this.lengthMax, minId: this.strategy === Strategy.MinId ? this.minId : null }
+      return trimWithReferences(stream, goal, this.policy, this.mode, this.limit, this.reached)
+    }
     if (this.strategy === Strategy.MaxLength) return stream.trimByLength(this.lengthMax, this.mode, this.limit)
     return stream.trimByMinId(this.minId, this.mode, this.limit)
   }
@@ -125,6 +140,10 @@ export class TrimOptions {
   private recordThreshold(journal: Journal, stream: Stream): void {
     if (this.strategy === Strategy.MaxLength) {
       journal.integer(stream.length)
+      return
+    }
+    if (this.policy !== ReferencePolicy.Keep) {
+      recordId(journal, this.reached)
       return
     }
     stream.firstStoredId(this.firstStored)

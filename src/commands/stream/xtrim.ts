@@ -1,5 +1,5 @@
 /**
- * XTRIM key <MAXLEN | MINID> [= | ~] threshold [LIMIT count]
+ * XTRIM key <MAXLEN | MINID> [= | ~] threshold [LIMIT count] [KEEPREF | DELREF | ACKED]
  *
  * Removes the oldest entries of a stream.
  *
