@@ -2,12 +2,11 @@
 import { timestampLine } from '../persistence/aof-annotations.ts'
 import { AofFormat } from '../persistence/aof-format.ts'
 import type { BaseFormat, BaseWriter } from '../persistence/append-only.ts'
-import { RdbFormat } from '../persistence/rdb/rdb-format.ts'
 import type { RecordBuffer } from '../persistence/rdb/record-buffer.ts'
 import type { SnapshotRequest } from '../persistence/snapshot/snapshot.ts'
-import type { SnapshotFormat, SnapshotInfo } from '../persistence/snapshot-format.ts'
+import type { SnapshotInfo } from '../persistence/snapshot-format.ts'
 import type { Server } from './server.ts'
-import { SnapshotPurpose, snapshotInfo } from './snapshot-info.ts'
+import { rdbSnapshot } from './snapshot-request.ts'
 
 /** Begins with the time at which the file was written. */
 class StampedAofFormat extends AofFormat {
@@ -42,21 +41,15 @@ export class AofBaseWriter implements BaseWriter {
   }
 
   private request(path: string, format: BaseFormat): Omit<SnapshotRequest, 'done'> {
-    const { config } = this.server
-    return {
-      path,
-      format: this.format(format),
-      info: snapshotInfo(this.server, SnapshotPurpose.AofBase),
-      compresses: format === 'rdb' && config.bool('rdbcompression'),
-      checksums: format === 'rdb' ? config.bool('rdbchecksum') : null,
-      syncsPieces: config.bool('aof-rewrite-incremental-fsync'),
-      keyDelayUs: config.number('rdb-key-save-delay'),
-    }
-  }
-
-  private format(format: BaseFormat): SnapshotFormat {
     const { config, keyspace } = this.server
-    if (format === 'rdb') return new RdbFormat(keyspace.arena, config.number('rdb-version'))
-    return config.bool('aof-timestamp-enabled') ? new StampedAofFormat(keyspace.arena) : new AofFormat(keyspace.arena)
+    const dump = rdbSnapshot(this.server, path)
+    const base = {
+      ...dump,
+      info: { ...dump.info, isAofBase: true },
+      syncsPieces: config.bool('aof-rewrite-incremental-fsync'),
+    }
+    if (format === 'rdb') return base
+    const Commands = config.bool('aof-timestamp-enabled') ? StampedAofFormat : AofFormat
+    return { ...base, format: new Commands(keyspace.arena), compresses: false, checksums: null }
   }
 }

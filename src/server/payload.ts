@@ -10,12 +10,11 @@ import { join } from 'node:path'
 import { threadId } from 'node:worker_threads'
 import { ClientFlag } from '../commands/session.ts'
 import type { Files } from '../files/files.ts'
-import { RdbFormat } from '../persistence/rdb/rdb-format.ts'
 import type { PayloadContent } from '../replication/replica.ts'
 import type { StreamCursor } from '../replication/stream.ts'
 import type { Client } from './client.ts'
 import type { Server } from './server.ts'
-import { SnapshotPurpose, snapshotInfo } from './snapshot-info.ts'
+import { rdbSnapshot } from './snapshot-request.ts'
 
 /** Bytes of the file that are read and sent at once. */
 const PIECE_BYTES = 256 * 1024
@@ -48,22 +47,18 @@ export class Payload {
 
   /** Begins to write the data of this moment. @throws the system's error */
   begin(done: (error: Error | null) => void): void {
-    const { config, keyspace, snapshots, stats } = this.server
+    const { config, snapshots, stats } = this.server
     if (!this.server.isInMemory) config.createDefaultDirectory()
     // The stream of a primary does not name its database anew for replicas of ours.
     const { streamDb } = this.server.following
-    const plain = snapshotInfo(this.server, SnapshotPurpose.Dump)
-    const info = streamDb === null ? plain : { ...plain, streamDb }
+    const dump = rdbSnapshot(this.server, this.path)
+    const info = streamDb === null ? dump.info : { ...dump.info, streamDb }
     stats.snapshots++
     snapshots.begin({
-      path: this.path,
-      format: new RdbFormat(keyspace.arena, config.number('rdb-version')),
+      ...dump,
       info: this.content.hasFunctions ? info : { ...info, functions: [] },
       hasKeys: this.content.hasData,
-      compresses: config.bool('rdbcompression'),
-      checksums: config.bool('rdbchecksum'),
       syncsPieces: false,
-      keyDelayUs: config.number('rdb-key-save-delay'),
       done,
     })
   }

@@ -11,10 +11,9 @@ import { type SaveControl, SaveOutcome, ShutdownSave } from '../commands/context
 import { decodePath } from '../config/path-text.ts'
 import type { Files } from '../files/files.ts'
 import { asError } from '../files/thrown.ts'
-import { RdbFormat } from '../persistence/rdb/rdb-format.ts'
 import { SnapshotAbortedError, type SnapshotRequest } from '../persistence/snapshot/snapshot.ts'
 import type { Server } from './server.ts'
-import { SnapshotPurpose, snapshotInfo } from './snapshot-info.ts'
+import { rdbSnapshot } from './snapshot-request.ts'
 
 /** A save point waits for so long after a snapshot that failed. */
 const RETRY_MS = 5000
@@ -317,18 +316,9 @@ export class Saving implements SaveControl {
   }
 
   private request(path: string): Omit<SnapshotRequest, 'done'> {
-    const { config, keyspace } = this.server
     if (!this.hasFile) throw new Error('dbfilename is empty')
-    config.createDefaultDirectory()
-    return {
-      path,
-      format: new RdbFormat(keyspace.arena, config.number('rdb-version')),
-      info: snapshotInfo(this.server, SnapshotPurpose.Dump),
-      compresses: config.bool('rdbcompression'),
-      checksums: config.bool('rdbchecksum'),
-      syncsPieces: config.bool('rdb-save-incremental-fsync'),
-      keyDelayUs: config.number('rdb-key-save-delay'),
-    }
+    this.server.config.createDefaultDirectory()
+    return rdbSnapshot(this.server, path)
   }
 
   private secondsSinceStart(): number {
