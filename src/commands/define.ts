@@ -126,6 +126,7 @@ export type CommandGroup =
   | 'hyperloglog'
   | 'bitmap'
   | 'geo'
+  | 'cluster'
 
 /** What a command does with the keys of a spec, as COMMAND INFO names it. */
 export type KeySpecFlag =

@@ -1,6 +1,7 @@
 /** All command families. A new family is listed here. */
 import { aclCommands } from './acl/index.ts'
 import { bitmapCommands } from './bitmap/index.ts'
+import { clusterCommands } from './cluster/index.ts'
 import { connectionCommands } from './connection/index.ts'
 import type { CommandDefinition } from './define.ts'
 import { genericCommands } from './generic/index.ts'
@@ -36,4 +37,5 @@ export const commandFamilies: readonly (readonly CommandDefinition[])[] = [
   aclCommands,
   scriptingCommands,
   replicationCommands,
+  clusterCommands,
 ]

@@ -14,7 +14,7 @@ import { object } from './object.ts'
 import { persist } from './persist.ts'
 import { randomkey } from './randomkey.ts'
 import { rename, renamenx } from './rename.ts'
-import { restore } from './restore.ts'
+import { restore, restoreAsking } from './restore.ts'
 import { scan } from './scan.ts'
 import { select } from './select.ts'
 import { sort, sortRo } from './sort.ts'
@@ -47,6 +47,7 @@ export const genericCommands: readonly CommandDefinition[] = [
   rename,
   renamenx,
   restore,
+  restoreAsking,
   scan,
   select,
   sort,

@@ -46,6 +46,15 @@ export const restore = defineCommand({
   handler: restoreHandler,
 })
 
+/** RESTORE during the move of a hash slot. Where there is no cluster it is the same. */
+export const restoreAsking = defineCommand({
+  ...restore,
+  name: 'restore-asking',
+  group: 'server',
+  since: '3.0.0',
+  flags: restore.flags | CommandFlag.Asking,
+})
+
 /** What the options of a call say. */
 interface RestoreOptions {
   replaces: boolean

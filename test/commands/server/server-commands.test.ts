@@ -194,9 +194,11 @@ test('INFO without arguments has the default sections, in order', async () => {
   expect(titles(await a.call('INFO', 'all'))).toEqual([
     ...defaults.filter((title) => title !== 'Modules').slice(0, 7),
     'Commandstats',
-    ...defaults.slice(8),
+    'Errorstats',
+    'Latencystats',
+    ...defaults.slice(9),
   ])
-  expect(titles(await a.call('INFO', 'everything'))).toHaveLength(12)
+  expect(titles(await a.call('INFO', 'everything'))).toHaveLength(13)
   expect(titles(await a.call('INFO', 'KEYSPACE', 'cpu'))).toEqual(['CPU', 'Keyspace'])
   expect(await a.call('INFO', 'nosuch')).toBe('')
 })
