@@ -87,5 +87,6 @@ export const REDIS_COMMANDS: Readonly<Record<string, string>> = {
 /** Commands that Redis 7.2 does not have, by group: of later versions, Millrace's own, of servers whose clients it serves. */
 export const FURTHER_COMMANDS: Readonly<Record<string, string>> = {
   server: 'acl|resttoken acl|token',
+  list: 'blmovem lmovem',
   stream: 'xackdel xdelex',
 }

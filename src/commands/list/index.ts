@@ -6,6 +6,7 @@ import { lindex } from './lindex.ts'
 import { linsert } from './linsert.ts'
 import { llen } from './llen.ts'
 import { lmove, rpoplpush } from './lmove.ts'
+import { blmovem, lmovem } from './lmovem.ts'
 import { lmpop } from './lmpop.ts'
 import { lpos } from './lpos.ts'
 import { lrange } from './lrange.ts'
@@ -17,6 +18,7 @@ import { lpush, lpushx, rpush, rpushx } from './push.ts'
 
 export const listCommands: readonly CommandDefinition[] = [
   blmove,
+  blmovem,
   blmpop,
   blpop,
   brpop,
@@ -25,6 +27,7 @@ export const listCommands: readonly CommandDefinition[] = [
   linsert,
   llen,
   lmove,
+  lmovem,
   lmpop,
   lpop,
   lpos,

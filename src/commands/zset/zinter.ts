@@ -1,6 +1,6 @@
 /**
- * ZINTER numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE SUM | MIN | MAX] [WITHSCORES]
- * ZINTERSTORE destination numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE SUM | MIN | MAX]
+ * ZINTER numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE SUM | MIN | MAX | COUNT] [WITHSCORES]
+ * ZINTERSTORE destination numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE SUM | MIN | MAX | COUNT]
  * ZINTERCARD numkeys key [key ...] [LIMIT limit]
  *
  * Members that are in all sorted sets and sets, with their scores put together: returned, stored, or counted.
@@ -17,6 +17,7 @@ import type { ZsetView } from '../../structures/zset-view.ts'
 import type { CommandContext } from '../context.ts'
 import { AclCategory, CommandFlag, defineCommand, keyCountAt, keyRange } from '../define.ts'
 import {
+  Aggregate,
   bySize,
   combine,
   eachMember,
@@ -113,11 +114,13 @@ function eachInAll(ctx: CommandContext, operation: Operation, visit: (score: num
   const operands = bySize(operation.operands)
   const smallest = operands[0]!
   eachMember(ctx, smallest, member, (own) => {
-    let score = weighted(own, smallest.weight)
+    let score = weighted(own, smallest.weight, operation.aggregate)
     for (let i = 1; i < operands.length; i++) {
       const other = scoreOrOwn(ctx, operands[i]!, smallest, own)
       if (Number.isNaN(other)) return true
-      score = combine(score, other * operands[i]!.weight, operation.aggregate)
+      const { weight } = operands[i]!
+      const share = operation.aggregate === Aggregate.Count ? weight : other * weight
+      score = combine(score, share, operation.aggregate)
     }
     return visit(score)
   })

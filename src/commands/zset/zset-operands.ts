@@ -26,7 +26,13 @@ export interface Operand {
 }
 
 /** How the scores of one member are put together. */
-export const Aggregate = { Sum: 0, Min: 1, Max: 2 } as const
+export const Aggregate = {
+  Sum: 0,
+  Min: 1,
+  Max: 2,
+  /** Not the scores: one for each sorted set that has the member, times its weight. */
+  Count: 3,
+} as const
 export type Aggregate = (typeof Aggregate)[keyof typeof Aggregate]
 
 /** Which options a command takes, as bits. */
@@ -109,15 +115,16 @@ export function eachMember(
   }
 }
 
-/** A score times a weight; infinity times zero is 0. */
-export function weighted(score: number, weight: number): number {
+/** What an operand contributes for a member of this score: score times weight; infinity times zero is 0. */
+export function weighted(score: number, weight: number, aggregate: Aggregate): number {
+  if (aggregate === Aggregate.Count) return weight
   const product = score * weight
   return Number.isNaN(product) ? 0 : product
 }
 
 /** Puts two scores of one member together; infinities of both signs add up to 0. */
 export function combine(a: number, b: number, aggregate: Aggregate): number {
-  if (aggregate === Aggregate.Sum) {
+  if (aggregate === Aggregate.Sum || aggregate === Aggregate.Count) {
     const sum = a + b
     return Number.isNaN(sum) ? 0 : sum
   }
@@ -180,6 +187,7 @@ function parseOption(args: Args, at: number, allowed: number, into: Operation): 
     if (args.is(at + 1, 'SUM')) into.aggregate = Aggregate.Sum
     else if (args.is(at + 1, 'MIN')) into.aggregate = Aggregate.Min
     else if (args.is(at + 1, 'MAX')) into.aggregate = Aggregate.Max
+    else if (args.is(at + 1, 'COUNT')) into.aggregate = Aggregate.Count
     else throw SYNTAX_ERROR
     return at + 2
   }

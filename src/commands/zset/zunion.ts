@@ -1,6 +1,6 @@
 /**
- * ZUNION numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE SUM | MIN | MAX] [WITHSCORES]
- * ZUNIONSTORE destination numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE SUM | MIN | MAX]
+ * ZUNION numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE SUM | MIN | MAX | COUNT] [WITHSCORES]
+ * ZUNIONSTORE destination numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE SUM | MIN | MAX | COUNT]
  *
  * Members that are in at least one sorted set or set, with their scores put together: returned or stored.
  *
@@ -81,7 +81,7 @@ function unite(ctx: CommandContext, operation: Operation): ZsetView {
   const sums = new Dict(ctx.arena, DictStride.Map, ctx.keyspace.seed)
   for (const operand of bySize(operation.operands)) {
     eachMember(ctx, operand, member, (score) => {
-      addScore(sums, weighted(score, operand.weight), operation)
+      addScore(sums, weighted(score, operand.weight, operation.aggregate), operation)
       return true
     })
   }

@@ -565,3 +565,20 @@ test('ZRANDMEMBER checks the count, then the options, then the range of the coun
   expect(call('ZRANDMEMBER s 1 WITHSCORE')).toBe(SYNTAX_ERROR)
   expect(call('ZRANDMEMBER s -9223372036854775807 WITHSCORES')).toBe('-ERR value is out of range')
 })
+
+test('AGGREGATE COUNT counts the sets that have a member, each by its weight', () => {
+  bench.call('ZADD', 'one', '5', 'a', '7', 'b')
+  bench.call('ZADD', 'two', 'inf', 'b', '-3', 'c')
+  bench.call('SADD', 'three', 'b')
+  expect(bench.call('ZUNION', '3', 'one', 'two', 'three', 'AGGREGATE', 'COUNT', 'WITHSCORES')).toEqual([
+    'a',
+    '1',
+    'c',
+    '1',
+    'b',
+    '3',
+  ])
+  expect(bench.call('ZINTERSTORE', 'to', '2', 'one', 'two', 'WEIGHTS', '2', '0.5', 'AGGREGATE', 'count')).toBe(1)
+  expect(bench.call('ZSCORE', 'to', 'b')).toBe('2.5')
+  expect(bench.call('ZINTER', '2', 'one', 'one', 'AGGREGATE', 'COUNT', 'WITHSCORES')).toEqual(['a', '2', 'b', '2'])
+})
