@@ -1,5 +1,6 @@
 /** LMOVEM and BLMOVEM: which elements go where, in which order, and who waits. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { genericCommands } from '../../../src/commands/generic/index.ts'
 import { listCommands } from '../../../src/commands/list/index.ts'
 import { stringCommands } from '../../../src/commands/string/index.ts'
 import { BlockingBench } from '../blocking-bench.ts'
@@ -9,7 +10,7 @@ describe('LMOVEM', () => {
   let bench: CommandBench
 
   beforeEach(() => {
-    bench = new CommandBench([listCommands, stringCommands])
+    bench = new CommandBench([listCommands, stringCommands, genericCommands])
     bench.ctx.mayBlock = false
   })
 
