@@ -7,6 +7,8 @@
  * threshold, nobody knows which of its commands did: for a second every command is timed alone, so that what goes on
  * being slow is caught. With a threshold below EXACT_BELOW_US every command always is.
  */
+// The global of this name is looked up behind a getter each time.
+import { performance } from 'node:perf_hooks'
 import { bucketOf, LatencyHistogram } from './latency-histogram.ts'
 import type { LatencyMonitor } from './latency-monitor.ts'
 import type { Slowlog } from './slowlog.ts'
