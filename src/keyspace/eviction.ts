@@ -147,29 +147,28 @@ export class Eviction {
   /** Puts a key into the pool if there is room or a worse one. */
   private offer(db: Database, row: number, score: number): void {
     const { poolScores: scores, poolRows: rows, poolKeys: keys, poolDbs: dbs } = this
+    const isFull = this.poolCount === POOL_SIZE
+    if (isFull && score <= scores[0]!) return
     const key = db.keys.keyRef(row)
     let at = this.poolCount
-    for (let i = 0; i < this.poolCount; i++) if (keys[i] === key && rows[i] === row) return
+    for (let i = 0; i < at; i++) if (keys[i] === key && rows[i] === row) return
     while (at > 0 && scores[at - 1]! > score) at--
-    if (this.poolCount === POOL_SIZE) {
-      if (at === 0) return
-      // The worst one makes room.
+    if (isFull) {
+      // The worst one makes room: those below the new one move down.
       at--
-      scores.copyWithin(0, 1, at + 1)
-      rows.copyWithin(0, 1, at + 1)
-      keys.copyWithin(0, 1, at + 1)
-      dbs.copyWithin(0, 1, at + 1)
-    } else {
-      scores.copyWithin(at + 1, at, this.poolCount)
-      rows.copyWithin(at + 1, at, this.poolCount)
-      keys.copyWithin(at + 1, at, this.poolCount)
-      dbs.copyWithin(at + 1, at, this.poolCount)
-      this.poolCount++
-    }
+      for (let i = 0; i < at; i++) this.movePooled(i + 1, i)
+    } else for (let i = this.poolCount++; i > at; i--) this.movePooled(i - 1, i)
     scores[at] = score
     rows[at] = row
     keys[at] = key
     dbs[at] = db.index
+  }
+
+  private movePooled(from: number, to: number): void {
+    this.poolScores[to] = this.poolScores[from]!
+    this.poolRows[to] = this.poolRows[from]!
+    this.poolKeys[to] = this.poolKeys[from]!
+    this.poolDbs[to] = this.poolDbs[from]!
   }
 }
 

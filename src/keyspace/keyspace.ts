@@ -158,6 +158,11 @@ export class Keyspace {
     this.touchedSlow(db, key)
   }
 
+  /** Whether somebody wants to hear of a change of a key of this database: then its text is worth making. */
+  hasListeners(db: Database): boolean {
+    return this.changeListener !== null || db.watchers.size > 0 || db.blocked.size > 0
+  }
+
   /** As `touchedText`, for a key that the server removes: its time is over, or memory is short. */
   lost(db: Database, key: string): void {
     this.stats.changes++

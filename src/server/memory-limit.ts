@@ -139,9 +139,11 @@ export class MemoryLimit {
       clientMemory.evict()
       if (!this.isOver()) return MemoryState.Ok
     }
-    const untilMs = performance.now() + timeLimitMs(this.tenacity)
+    // Mostly one key is enough: the clock is not read for that.
+    let untilMs = 0
     for (let keys = 0; ; keys++) {
       // What is on its way out is no reason for more keys to go.
+      if (untilMs === 0 && (keys === 1 || lazyFree.isPending)) untilMs = performance.now() + timeLimitMs(this.tenacity)
       if (lazyFree.isPending && !lazyFree.freeUntil(untilMs) && this.isOver()) return MemoryState.Evicting
       if (!this.isOver()) return MemoryState.Ok
       if (keys > 0 && keys % KEYS_PER_LOOK === 0 && performance.now() > untilMs) return MemoryState.Evicting
@@ -154,10 +156,15 @@ export class MemoryLimit {
     const { keyspace, journal, ctx } = this.host
     const { victimRow: row } = this.eviction
     const db = this.eviction.victimDb!
-    const key = db.keyText(row)
+    const isTold = keyspace.hasListeners(db) || (ctx.notifyFlags & Notify.Evicted) !== 0
+    const key = isTold ? db.keyText(row) : ''
     this.evictedKeys++
     journal.deleted(db.index, db.keys.keyRef(row), deletionVerb(keyspace.lazyFree, FreeReason.Eviction))
     db.remove(row, FreeReason.Eviction)
+    if (!isTold) {
+      keyspace.stats.changes++
+      return
+    }
     keyspace.lost(db, key)
     ctx.notifyText(db, key, Notify.Evicted, 'evicted')
   }
