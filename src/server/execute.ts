@@ -326,7 +326,7 @@ export class Pipeline {
       this.gates.tellRunning()
       if (state === MemoryState.Full && this.needsMemory(client, command, args)) return OOM
     }
-    if (writeRefusal !== null && this.isDeniedByDiskError(client, command)) return writeRefusal
+    if (writeRefusal !== null && this.isDeniedByDiskError(client, command, args)) return writeRefusal
     const { replicaRefusal } = this.gates
     if (replicaRefusal !== null && this.someCall(client, command, args, isWriting)) return replicaRefusal
     if (client.respVersion === 2 && client.isSubscribed && !isAllowedWhileSubscribed(command)) {
@@ -352,8 +352,8 @@ export class Pipeline {
   }
 
   /** Writes, and PING as the health check that it is, are refused; a transaction is if it holds a write. */
-  private isDeniedByDiskError(client: Client, command: Command): boolean {
-    return command.name === 'ping' || isWrite(client, command)
+  private isDeniedByDiskError(client: Client, command: Command, args: Args): boolean {
+    return command.name === 'ping' || this.someCall(client, command, args, isWriting)
   }
 
   /** CLIENT PAUSE: whether a command waits: all do, or those that may write or publish. What is refused is refused at once. */
@@ -420,12 +420,6 @@ export class Pipeline {
     client.queue.push({ command, args: copied })
     client.queueBytes += copied.buffer.length
   }
-}
-
-/** Whether a command writes; a transaction does if it holds a write. */
-function isWrite(client: Client, command: Command): boolean {
-  if ((command.flags & CommandFlag.Write) !== 0) return true
-  return command.name === 'exec' && client.queue.some((queued) => (queued.command.flags & CommandFlag.Write) !== 0)
 }
 
 /** Commands that act at once inside MULTI. */

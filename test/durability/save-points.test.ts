@@ -1,4 +1,5 @@
 /** Save points, SAVE, BGSAVE [SCHEDULE], LASTSAVE and SHUTDOWN: when a snapshot is written, what is told of it, and refused. */
+import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -14,6 +15,8 @@ const OTHER_RUNNING = {
   error:
     "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in order to schedule a BGSAVE whenever possible.",
 }
+const MISCONF_SCRIPT =
+  "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Writable scripts are blocked. Use 'no-writes' flag for read only scripts."
 const MISCONF =
   "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that may modify the data set are disabled, because this instance is configured to report errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error."
 
@@ -258,16 +261,33 @@ describe('a snapshot that failed', () => {
     expect(await client.call('CONFIG', 'GET', 'save')).toEqual(['save', '3600 1000'])
   })
 
-  test('refuses scripts and functions that declare to write, before they begin', async () => {
+  test('refuses scripts that declare to write, before they begin', async () => {
     await fail()
-    const refusal = {
-      error:
-        "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Writable scripts are blocked. Use 'no-writes' flag for read only scripts.",
-    }
-    expect(await client.call('EVAL', '#!lua\nreturn 1', '0')).toEqual(refusal)
+    expect(await client.call('EVAL', '#!lua\nreturn 1', '0')).toEqual({ error: MISCONF })
     // The disk comes before what EVAL_RO has to say.
-    expect(await client.call('EVAL_RO', '#!lua\nreturn 1', '0')).toEqual(refusal)
+    expect(await client.call('EVAL_RO', '#!lua\nreturn 1', '0')).toEqual({ error: MISCONF })
     expect(await client.call('EVAL', '#!lua flags=no-writes\nreturn 1', '0')).toBe(1)
+  })
+
+  test('refuses scripts of a transaction that nobody knew when it was queued', async () => {
+    await fail()
+    const script = '#!lua\nreturn 1'
+    const sha = createHash('sha1').update(script).digest('hex')
+    expect(
+      await client.pipeline([
+        ['MULTI'],
+        ['SCRIPT', 'LOAD', script],
+        ['EVALSHA', sha, '0'],
+        ['EVALSHA_RO', sha, '0'],
+        ['EXEC'],
+      ]),
+    ).toEqual([
+      OK,
+      { status: 'QUEUED' },
+      { status: 'QUEUED' },
+      { status: 'QUEUED' },
+      [sha, { error: MISCONF_SCRIPT }, { error: MISCONF_SCRIPT }],
+    ])
   })
 
   test('refuses a transaction that was queued before', async () => {

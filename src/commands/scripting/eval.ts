@@ -64,7 +64,7 @@ export const evalCommand = defineCommand({
   flags: READ_WRITE_FLAGS,
   categories: AclCategory.Scripting,
   keys: READ_WRITE_KEYS,
-  callFlags: (_ctx, args) => flagsOfSource(args.text(1)),
+  callFlags: (_ctx, args) => flagsOfSource(args.text(1), READ_WRITE_FLAGS),
   handler: (ctx, args, reply) => runSource(ctx, args, EvalMode.ReadWrite, reply),
 })
 
@@ -78,7 +78,7 @@ export const evalsha = defineCommand({
   flags: READ_WRITE_FLAGS,
   categories: AclCategory.Scripting,
   keys: READ_WRITE_KEYS,
-  callFlags: (ctx, args) => flagsOfScript(findScript(ctx, args)?.flags ?? null),
+  callFlags: (ctx, args) => flagsOfScript(findScript(ctx, args)?.flags ?? null, READ_WRITE_FLAGS),
   handler: (ctx, args, reply) => runDigest(ctx, args, EvalMode.ReadWrite, reply),
 })
 
@@ -92,6 +92,7 @@ export const evalRo = defineCommand({
   flags: READ_ONLY_FLAGS,
   categories: AclCategory.Scripting,
   keys: READ_ONLY_KEYS,
+  callFlags: (_ctx, args) => flagsOfSource(args.text(1), READ_ONLY_FLAGS),
   handler: (ctx, args, reply) => runSource(ctx, args, EvalMode.ReadOnly, reply),
 })
 
@@ -105,6 +106,7 @@ export const evalshaRo = defineCommand({
   flags: READ_ONLY_FLAGS,
   categories: AclCategory.Scripting,
   keys: READ_ONLY_KEYS,
+  callFlags: (ctx, args) => flagsOfScript(findScript(ctx, args)?.flags ?? null, READ_ONLY_FLAGS),
   handler: (ctx, args, reply) => runDigest(ctx, args, EvalMode.ReadOnly, reply),
 })
 
@@ -130,21 +132,24 @@ function findScript(ctx: CommandContext, args: Args): Script | null {
 }
 
 /** Flags of a call with this source; a malformed shebang is the handler's business. */
-function flagsOfSource(source: string): number {
+function flagsOfSource(source: string, commandFlags: number): number {
   try {
-    return flagsOfScript(parseShebang(source).flags)
+    return flagsOfScript(parseShebang(source).flags, commandFlags)
   } catch (error) {
-    if (error instanceof ShebangError) return READ_WRITE_FLAGS
+    if (error instanceof ShebangError) return commandFlags
     throw error
   }
 }
 
-/** Without a shebang a script may do anything; with one it says whether it writes. Source: Redis src/script.c scriptFlagsToCmdFlags. */
-export function flagsOfScript(scriptFlags: number | null): number {
-  if (scriptFlags === null) return READ_WRITE_FLAGS
+/**
+ * The flags of a call, given those of its command. Without a shebang a script may do anything; with one it says whether
+ * it writes. Source: Redis src/script.c scriptFlagsToCmdFlags.
+ */
+export function flagsOfScript(scriptFlags: number | null, commandFlags: number): number {
+  if (scriptFlags === null) return commandFlags
   const isFresh = (scriptFlags & ScriptFlag.AllowStale) === 0
-  const base = isFresh ? READ_WRITE_FLAGS & ~CommandFlag.Stale : READ_WRITE_FLAGS
-  if ((scriptFlags & ScriptFlag.NoWrites) !== 0) return base & ~CommandFlag.MayReplicate
+  const base = (isFresh ? commandFlags & ~CommandFlag.Stale : commandFlags) & ~CommandFlag.MayReplicate
+  if ((scriptFlags & ScriptFlag.NoWrites) !== 0) return base
   const flags = base | CommandFlag.Write
   return (scriptFlags & ScriptFlag.AllowOom) === 0 ? flags | CommandFlag.DenyOom : flags
 }

@@ -36,7 +36,7 @@ export const fcall = defineCommand({
   flags: READ_WRITE_FLAGS,
   categories: AclCategory.Scripting,
   keys: READ_WRITE_KEYS,
-  callFlags: (ctx, args) => flagsOfScript(scriptRunner(ctx).functions.find(args.text(1))?.fn.flags ?? null),
+  callFlags: (ctx, args) => flagsOfFunction(ctx, args, READ_WRITE_FLAGS),
   handler: (ctx, args, reply) => call(ctx, args, EvalMode.ReadWrite, reply),
 })
 
@@ -50,8 +50,13 @@ export const fcallRo = defineCommand({
   flags: READ_ONLY_FLAGS,
   categories: AclCategory.Scripting,
   keys: READ_ONLY_KEYS,
+  callFlags: (ctx, args) => flagsOfFunction(ctx, args, READ_ONLY_FLAGS),
   handler: (ctx, args, reply) => call(ctx, args, EvalMode.ReadOnly, reply),
 })
+
+function flagsOfFunction(ctx: CommandContext, args: Args, commandFlags: number): number {
+  return flagsOfScript(scriptRunner(ctx).functions.find(args.text(1))?.fn.flags ?? null, commandFlags)
+}
 
 function call(ctx: CommandContext, args: Args, mode: EvalMode, reply: ReplySink): void {
   const runner = scriptRunner(ctx)
