@@ -112,6 +112,19 @@ function signedMantissa(value: BinaryFloat): bigint {
   return value.negative ? -value.mantissa : value.mantissa
 }
 
+/** The difference, rounded as `addLongDoubles` does. */
+export function subtractLongDoubles(a: LongDouble, b: LongDouble): LongDouble {
+  return addLongDoubles(a, isFiniteLongDouble(b) ? { ...b, negative: !b.negative } : -b)
+}
+
+/** Whether `a` is the smaller one; not for NaN. */
+export function isLongDoubleBelow(a: LongDouble, b: LongDouble): boolean {
+  if (!isFiniteLongDouble(a) && !isFiniteLongDouble(b)) return a < b
+  const difference = subtractLongDoubles(a, b)
+  if (!isFiniteLongDouble(difference)) return difference < 0
+  return difference.negative && difference.mantissa !== 0n
+}
+
 /**
  * The text of a long double for people: up to 17 digits behind the point, no exponent, no trailing zeros, never `-0`.
  * Source: Valkey src/util.c `ld2string`, mode `LD_STR_HUMAN`.

@@ -98,7 +98,7 @@ function rangeOf(spec: KeySpec, begin: number, args: Args): { first: number; las
   const count = args.safeInteger(countAt)
   if (Number.isNaN(count) || count < 0) return null
   const first = begin + find.firstKey
-  return { first, last: first + count - 1, step: find.step }
+  return { first, last: first + (count - 1) * find.step, step: find.step }
 }
 
 function lastOf(find: { readonly lastKey: number; readonly limit: number }, begin: number, count: number): number {

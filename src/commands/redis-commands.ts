@@ -86,6 +86,7 @@ export const REDIS_COMMANDS: Readonly<Record<string, string>> = {
 
 /** Commands that Redis 7.2 does not have, by group: of later versions, Millrace's own, of servers whose clients it serves. */
 export const FURTHER_COMMANDS: Readonly<Record<string, string>> = {
+  string: 'delex delifeq digest increx msetex',
   server: 'acl|resttoken acl|token',
   list: 'blmovem lmovem',
   stream: 'xackdel xdelex',

@@ -300,6 +300,18 @@ export const LFU_POLICY_SELECTED = new ReplyError(
 export const LFU_POLICY_NOT_SELECTED = new ReplyError(
   'ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.',
 )
+export const DIGEST_FORMAT = new ReplyError('ERR must be exactly 16 hexadecimal characters')
+export const CONDITION_NEEDS_STRING = new ReplyError('ERR Key should be of string type if conditions are specified')
+export const DELEX_CONDITION = new ReplyError('ERR Invalid condition. Use IFEQ, IFNE, IFDEQ, or IFDNE')
+export const NUMKEYS_INVALID = new ReplyError('ERR invalid numkeys value')
+export const KEY_VALUE_PAIRS = new ReplyError('ERR wrong number of key-value pairs')
+export const INCREMENT_NOT_AN_INTEGER = new ReplyError('ERR Increment is not an integer or out of range')
+export const INCREMENT_NOT_A_FLOAT = new ReplyError('ERR Increment is not a valid float')
+export const INCREMENT_INFINITE = new ReplyError('ERR BYFLOAT increment cannot be Infinity')
+export const VALUE_INFINITE = new ReplyError('ERR value cannot be Infinity')
+export const BOUNDS_REVERSED = new ReplyError("ERR LBOUND can't be greater than UBOUND")
+export const ENX_WITHOUT_TIME = new ReplyError('ERR ENX flag requires an expiration (EX, PX, EXAT or PXAT)')
+export const APPLIED_INCREMENT_OVERFLOW = new ReplyError('ERR applied increment would overflow')
 
 // Bitmaps
 export const BIT_OFFSET_OUT_OF_RANGE = new ReplyError('ERR bit offset is not an integer or out of range')

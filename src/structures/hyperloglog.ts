@@ -172,12 +172,17 @@ export class HyperLogLog {
     return (this.buffer[this.start + STALE_AT]! & STALE_BIT) === 0
   }
 
-  get cardinality(): bigint {
-    return this.buffer.readBigUInt64LE(this.start + CARDINALITY_AT)
+  /** The cached cardinality; one beyond 2^53, which no HyperLogLog has, is rounded. */
+  get cardinality(): number {
+    const at = this.start + CARDINALITY_AT
+    return this.buffer.readUInt32LE(at + 4) * 2 ** 32 + this.buffer.readUInt32LE(at)
   }
 
   setCardinality(value: number): void {
-    this.buffer.writeBigUInt64LE(BigInt(value), this.start + CARDINALITY_AT)
+    const at = this.start + CARDINALITY_AT
+    const high = Math.floor(value / 2 ** 32)
+    this.buffer.writeUInt32LE(high, at + 4)
+    this.buffer.writeUInt32LE(value - high * 2 ** 32, at)
   }
 
   forgetCardinality(): void {

@@ -27,6 +27,8 @@ const SIGNED_BITS_MAX = 64
 const UNSIGNED_BITS_MAX = 63
 /** Wider fields are read and written as two of these, and calculated as BigInt. */
 const NUMBER_BITS_MAX = 32
+/** Greater operands are calculated as BigInt too. */
+const NUMBER_OPERAND_MAX = 2 ** 52
 const LOW_MASK = 0xffffffffn
 
 const Opcode = { Get: 0, Set: 1, IncrBy: 2 } as const
@@ -34,6 +36,12 @@ type Opcode = (typeof Opcode)[keyof typeof Opcode]
 
 const Overflow = { Wrap: 0, Saturate: 1, Fail: 2 } as const
 type Overflow = (typeof Overflow)[keyof typeof Overflow]
+
+/** What an operation has done to the string; a field that failed or was read counts as no write. */
+const Outcome = { Nothing: 0, Same: 1, Changed: 2 } as const
+type Outcome = (typeof Outcome)[keyof typeof Outcome]
+
+type FieldBytes = WritableString | Element
 
 /** One operation. */
 interface FieldOperation {
@@ -44,8 +52,9 @@ interface FieldOperation {
   readonly width: number
   /** Of its first bit. */
   readonly offset: number
-  /** The value of SET, the increment of INCRBY. */
-  readonly operand: bigint
+  /** The value of SET, the increment of INCRBY: NaN when it is no safe integer; and which argument it is. */
+  readonly operand: number
+  readonly operandArgument: number
 }
 
 export const bitfield = defineCommand({
@@ -114,8 +123,11 @@ function parseOperations(ctx: CommandContext, args: Args): FieldOperation[] {
     const isSigned = isSignedType(args, i + 1)
     const width = typeWidth(args, i + 1, isSigned)
     const offset = bitOffset(ctx, args, i + 2, width)
-    const operand = opcode === Opcode.Get ? 0n : args.int64(i + 3)
-    operations.push({ opcode, overflow, isSigned, width, offset, operand })
+    const operandArgument = opcode === Opcode.Get ? 0 : i + 3
+    const operand = operandArgument === 0 ? 0 : args.safeInteger(operandArgument)
+    // What is no safe integer may be none at all.
+    if (Number.isNaN(operand)) args.int64(operandArgument)
+    operations.push({ opcode, overflow, isSigned, width, offset, operand, operandArgument })
     i += opcode === Opcode.Get ? 3 : 4
   }
   return operations
@@ -154,7 +166,7 @@ function operate(ctx: CommandContext, args: Args, reply: ReplySink, operations: 
   let end = 0
   for (const { opcode, offset, width } of operations) if (opcode !== Opcode.Get) end = Math.max(end, offset + width)
   const { db } = ctx
-  let bytes: WritableString | Element = written
+  let bytes: FieldBytes = written
   if (end > 0) written.open(db, args, Math.ceil(end / 8))
   else {
     const row = db.readKind(args, 1, KindMask.String)
@@ -166,19 +178,10 @@ function operate(ctx: CommandContext, args: Args, reply: ReplySink, operations: 
   let changes = 0
   reply.array(operations.length)
   for (const operation of operations) {
-    const old = readField(bytes, operation)
-    if (operation.opcode === Opcode.Get) {
-      replyInt64(reply, old)
-      continue
-    }
-    const result = resultOf(operation, old)
-    if (result === null) {
-      reply.nil()
-      continue
-    }
-    replyInt64(reply, operation.opcode === Opcode.Set ? old : result)
-    writeField(written, operation, result)
-    if (hasGrown || old !== result) changes++
+    const { width, operand } = operation
+    const isSmall = width <= NUMBER_BITS_MAX && Math.abs(operand) <= NUMBER_OPERAND_MAX
+    const outcome = isSmall ? applySmall(bytes, operation, reply) : applyBig(bytes, operation, args, reply)
+    if (outcome === Outcome.Changed || (hasGrown && outcome === Outcome.Same)) changes++
   }
   if (changes > 0) {
     ctx.changed(args, 1, Notify.String, 'setbit')
@@ -188,20 +191,67 @@ function operate(ctx: CommandContext, args: Args, reply: ReplySink, operations: 
   else if (hasGrown) ctx.changedQuietly(args, 1)
 }
 
-function readField(bytes: WritableString | Element, { isSigned, width, offset }: FieldOperation): bigint {
+/** Runs an operation whose numbers are exact as doubles. */
+function applySmall(bytes: FieldBytes, operation: FieldOperation, reply: ReplySink): Outcome {
+  const { opcode, isSigned, width, offset, operand } = operation
   const { buffer, start, length } = bytes
-  if (width <= NUMBER_BITS_MAX) {
-    const value = readBits(buffer, start, length, offset, width)
-    return BigInt(isSigned && value >= 2 ** (width - 1) ? value - 2 ** width : value)
+  const size = 2 ** width
+  const bits = readBits(buffer, start, length, offset, width)
+  const old = isSigned && bits >= size / 2 ? bits - size : bits
+  if (opcode === Opcode.Get) {
+    reply.integer(old)
+    return Outcome.Nothing
   }
-  const highWidth = width - NUMBER_BITS_MAX
-  const high = BigInt(readBits(buffer, start, length, offset, highWidth))
-  const low = BigInt(readBits(buffer, start, length, offset + highWidth, NUMBER_BITS_MAX))
-  const value = (high << 32n) | low
+  const isSet = opcode === Opcode.Set
+  const max = isSigned ? size / 2 - 1 : size - 1
+  const min = isSigned ? -max - 1 : 0
+  const exact = isSet ? operand : old + operand
+  let result = exact
+  if (exact > max || exact < min) {
+    if (operation.overflow === Overflow.Fail) {
+      reply.nil()
+      return Outcome.Nothing
+    }
+    // A negative value for an unsigned field counts as a huge one.
+    const isAbove = exact > max || (isSet && !isSigned)
+    if (operation.overflow === Overflow.Saturate) result = isAbove ? max : min
+    else {
+      const wrapped = exact - Math.floor(exact / size) * size
+      result = wrapped > max ? wrapped - size : wrapped
+    }
+  }
+  reply.integer(isSet ? old : result)
+  writeBits(buffer, start, offset, width, result < 0 ? result + size : result)
+  return result === old ? Outcome.Same : Outcome.Changed
+}
+
+/** As `applySmall`, for wide fields and great operands. */
+function applyBig(bytes: FieldBytes, operation: FieldOperation, args: Args, reply: ReplySink): Outcome {
+  const old = readField(bytes, operation)
+  if (operation.opcode === Opcode.Get) {
+    replyInt64(reply, old)
+    return Outcome.Nothing
+  }
+  const result = resultOf(operation, old, args.int64(operation.operandArgument))
+  if (result === null) {
+    reply.nil()
+    return Outcome.Nothing
+  }
+  replyInt64(reply, operation.opcode === Opcode.Set ? old : result)
+  writeField(bytes, operation, result)
+  return result === old ? Outcome.Same : Outcome.Changed
+}
+
+function readField(bytes: FieldBytes, { isSigned, width, offset }: FieldOperation): bigint {
+  const { buffer, start, length } = bytes
+  const highWidth = Math.max(0, width - NUMBER_BITS_MAX)
+  const high = highWidth > 0 ? readBits(buffer, start, length, offset, highWidth) : 0
+  const low = readBits(buffer, start, length, offset + highWidth, width - highWidth)
+  const value = (BigInt(high) << 32n) | BigInt(low)
   return isSigned ? BigInt.asIntN(width, value) : value
 }
 
-function writeField({ buffer, start }: WritableString, { width, offset }: FieldOperation, value: bigint): void {
+function writeField({ buffer, start }: FieldBytes, { width, offset }: FieldOperation, value: bigint): void {
   const bits = BigInt.asUintN(width, value)
   const highWidth = Math.max(0, width - NUMBER_BITS_MAX)
   if (highWidth > 0) writeBits(buffer, start, offset, highWidth, Number(bits >> 32n))
@@ -209,8 +259,8 @@ function writeField({ buffer, start }: WritableString, { width, offset }: FieldO
 }
 
 /** The value to store, null when it overflows and that is to fail. */
-function resultOf(operation: FieldOperation, old: bigint): bigint | null {
-  const { opcode, overflow, isSigned, width, operand } = operation
+function resultOf(operation: FieldOperation, old: bigint, operand: bigint): bigint | null {
+  const { opcode, overflow, isSigned, width } = operation
   const base = opcode === Opcode.Set ? operand : old
   const increment = opcode === Opcode.Set ? 0n : operand
   const limit = isSigned ? signedOverflow(base, increment, width) : unsignedOverflow(base, increment, width)

@@ -9,12 +9,12 @@
  * Source: Valkey src/bitops.c `bitopCommand`; redis.io/commands/bitop for the operations of Redis 8.2.
  */
 import { BitwiseOperation, combineBits, invertBits, noteSetBits } from '../../bytes/bits.ts'
-import { KindMask } from '../../keyspace/database.ts'
+import { type Database, KindMask } from '../../keyspace/database.ts'
 import { Notify } from '../../keyspace/notify.ts'
 import type { Args } from '../../resp/args.ts'
 import { BITOP_NOT_KEYS, bitopKeysNeeded, SYNTAX_ERROR } from '../../resp/errors.ts'
 import type { ReplySink } from '../../resp/reply.ts'
-import { copyBytes } from '../../storage/arena.ts'
+import { copyBytes, NO_REF, type Ref } from '../../storage/arena.ts'
 import { NO_ROW } from '../../storage/dict.ts'
 import { Element } from '../../structures/element.ts'
 import { Kind } from '../../structures/kind.ts'
@@ -59,22 +59,33 @@ function bitopHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
     if (row !== NO_ROW) deleteKey(ctx, args, 2, row)
     return
   }
-  // The destination may be one of the sources: it is freed when the result is there.
-  const ref = db.arena.alloc(length)
+  const row = db.find(args, 2)
+  const reused = row === NO_ROW ? NO_REF : reusableBlock(db, row, sources, length)
+  const ref = reused === NO_REF ? db.arena.alloc(length) : reused
   const target = new BitTarget(db.arena.segment(ref), db.arena.offset(ref), sources)
   for (let from = 0; from < length; from += PART_BYTES) {
     target.choose(from, Math.min(length, from + PART_BYTES))
     combine(operation, target)
   }
-  const row = db.find(args, 2)
   if (row === NO_ROW) db.markRaw(db.add(args, 2, Kind.StringBytes, ref))
   else {
     db.clearExpire(row)
-    db.freeValue(row)
+    // The destination may have been one of the sources: it is freed when the result is there.
+    if (reused === NO_REF) db.freeValue(row)
     db.overwrite(row, Kind.StringBytes, ref)
     db.markRaw(row)
   }
   ctx.changed(args, 2, Notify.String, 'set')
+}
+
+/** The block of the destination at `row`, when the result fits and it is no source; else NO_REF. */
+function reusableBlock(db: Database, row: number, sources: readonly Element[], length: number): Ref {
+  if (db.kind(row) !== Kind.StringBytes || db.arena.length(db.ref(row)) !== length) return NO_REF
+  const ref = db.ref(row)
+  const buffer = db.arena.segment(ref)
+  const start = db.arena.offset(ref)
+  for (const source of sources) if (source.buffer === buffer && source.start === start) return NO_REF
+  return ref
 }
 
 /** The strings of the keys from argument 3 on; missing ones are empty. */

@@ -51,9 +51,7 @@ function pfcountHandler(ctx: CommandContext, args: Args, reply: ReplySink): void
   }
   openHyperLogLog(ctx, row, hll)
   if (hll.hasCardinality) {
-    const cardinality = hll.cardinality
-    if (cardinality <= Number.MAX_SAFE_INTEGER) reply.integer(Number(cardinality))
-    else reply.bigInteger(cardinality)
+    replyCardinality(reply, hll.cardinality)
     return
   }
   const cardinality = hll.count()

@@ -1,10 +1,11 @@
 /**
- * SET key value [NX | XX] [GET] [EX seconds | PX ms | EXAT s | PXAT ms | KEEPTTL] and its older relatives SETNX,
- * SETEX, PSETEX and GETSET.
+ * SET key value [NX | XX | IFEQ value | IFNE value | IFDEQ digest | IFDNE digest] [GET] [EX seconds | PX ms | EXAT s |
+ * PXAT ms | KEEPTTL] and its older relatives SETNX, SETEX, PSETEX and GETSET.
  *
- * Reply: OK; null when NX or XX kept the value; with GET the old value or null. Errors: syntax, WRONGTYPE (with GET),
- * invalid expire time.
- * Source: Valkey src/t_string.c `setGenericCommand`, `parseExtendedStringArgumentsOrReply`. Hot path.
+ * Reply: OK; null when a condition kept the value; with GET the old value or null. Errors: syntax, WRONGTYPE (with GET or
+ * a condition on the value), digest, invalid expire time.
+ * Source: Valkey src/t_string.c `setGenericCommand`, `parseExtendedStringArgumentsOrReply`; redis.io/commands/set for the
+ * conditions of Redis 8.4. Hot path.
  */
 import { KindMask } from '../../keyspace/database.ts'
 import { Notify } from '../../keyspace/notify.ts'
@@ -19,6 +20,7 @@ import { recordTime } from '../record-expire-time.ts'
 import { ExpireOption, expireOptionAt, timeOfOption } from './expire-option.ts'
 import { replyString } from './get.ts'
 import { storeString } from './string-value.ts'
+import { ValueCondition, valueConditionAt, valueConditionHolds } from './value-condition.ts'
 
 const Condition = { None: 0, IfAbsent: 1, IfPresent: 2 } as const
 /** What a SET does with the expire time that the key has. */
@@ -28,7 +30,15 @@ type SetTtl = (typeof SetTtl)[keyof typeof SetTtl]
 const NO_TIME = -1
 
 /** Parsed options, reused by every call. */
-const options = { condition: 0 as number, get: false, keepTtl: false, expireAt: NO_TIME as number }
+const options = {
+  condition: 0 as number,
+  valueCondition: ValueCondition.None as ValueCondition,
+  /** Which argument the value is compared with. */
+  operand: 0,
+  get: false,
+  keepTtl: false,
+  expireAt: NO_TIME as number,
+}
 
 export const set = defineCommand({
   name: 'set',
@@ -42,7 +52,7 @@ export const set = defineCommand({
   keys: [
     {
       ...keyRange(1, 0, 1, 'RW', 'access', 'update', 'variable_flags'),
-      notes: 'Read (RW, access) only because of the `GET` argument',
+      notes: 'Read (RW, access) only because of the `GET` argument and conditions on the value',
     },
   ],
   keyFlags: setKeyFlags,
@@ -105,9 +115,11 @@ export const getset = defineCommand({
   handler: getsetHandler,
 })
 
-/** The old value counts as read only when GET asks for it. */
+/** The old value counts as read only when GET or a condition asks for it. */
 function setKeyFlags(args: Args): readonly KeySpecFlag[] {
-  for (let i = 3; i < args.count; i++) if (args.is(i, 'GET')) return ['RW', 'access', 'update']
+  for (let i = 3; i < args.count; i++) {
+    if (args.is(i, 'GET') || valueConditionAt(args, i) !== ValueCondition.None) return ['RW', 'access', 'update']
+  }
   return ['OW', 'update']
 }
 
@@ -126,7 +138,7 @@ function setHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
 }
 
 function setWithOptions(ctx: CommandContext, args: Args, reply: ReplySink): void {
-  const { condition, get, keepTtl, expireAt } = options
+  const { condition, valueCondition, operand, get, keepTtl, expireAt } = options
   const db = ctx.db
   let row: number
   if (get) {
@@ -134,8 +146,12 @@ function setWithOptions(ctx: CommandContext, args: Args, reply: ReplySink): void
     row = db.readKind(args, 1, KindMask.String)
     if (row === NO_ROW) reply.nil()
     else replyString(db, row, reply)
-  } else row = db.find(args, 1)
+  } else row = valueCondition === ValueCondition.None ? db.find(args, 1) : db.findKind(args, 1, KindMask.String)
   if ((condition === Condition.IfAbsent && row !== NO_ROW) || (condition === Condition.IfPresent && row === NO_ROW)) {
+    if (!get) reply.nil()
+    return
+  }
+  if (valueCondition !== ValueCondition.None && !valueConditionHolds(db, row, args, valueCondition, operand)) {
     if (!get) reply.nil()
     return
   }
@@ -145,7 +161,7 @@ function setWithOptions(ctx: CommandContext, args: Args, reply: ReplySink): void
     if (row !== NO_ROW && !keepTtl) db.clearExpire(row)
     storeString(db, row, args, 1, 2)
     ctx.changed(args, 1, Notify.String, 'set')
-    if (get) recordPlainSet(ctx, args, keepTtl ? SetTtl.Keep : SetTtl.Drop)
+    if (get || valueCondition !== ValueCondition.None) recordPlainSet(ctx, args, keepTtl ? SetTtl.Keep : SetTtl.Drop)
   }
   if (!get) reply.ok()
 }
@@ -190,14 +206,17 @@ function storeWithTime(ctx: CommandContext, row: number, args: Args, value: numb
 
 function parseOptions(ctx: CommandContext, args: Args): void {
   options.condition = Condition.None
+  options.valueCondition = ValueCondition.None
+  options.operand = 0
   options.get = false
   options.keepTtl = false
   options.expireAt = NO_TIME
   let timeArgument = 0
   let timeOption: ExpireOption = ExpireOption.None
   for (let i = 3; i < args.count; i++) {
-    if (args.is(i, 'NX') && options.condition !== Condition.IfPresent) options.condition = Condition.IfAbsent
-    else if (args.is(i, 'XX') && options.condition !== Condition.IfAbsent) options.condition = Condition.IfPresent
+    if (args.is(i, 'NX') && takesCondition(Condition.IfAbsent)) options.condition = Condition.IfAbsent
+    else if (args.is(i, 'XX') && takesCondition(Condition.IfPresent)) options.condition = Condition.IfPresent
+    else if (takesValueCondition(args, i)) options.operand = ++i
     else if (args.is(i, 'GET')) options.get = true
     else if (args.is(i, 'KEEPTTL') && timeArgument === 0) options.keepTtl = true
     else {
@@ -212,6 +231,22 @@ function parseOptions(ctx: CommandContext, args: Args): void {
   if (timeArgument !== 0) options.expireAt = timeOfOption(args, timeArgument, timeOption, ctx.now, 'set')
 }
 
+/** The same condition may come again; two exclude each other. */
+function takesCondition(condition: number): boolean {
+  const { condition: taken, valueCondition } = options
+  return (taken === Condition.None || taken === condition) && valueCondition === ValueCondition.None
+}
+
+/** Whether argument `i` is a condition on the value, with its operand behind it; it is noted. */
+function takesValueCondition(args: Args, i: number): boolean {
+  const found = valueConditionAt(args, i)
+  const { condition, valueCondition: taken } = options
+  if (found === ValueCondition.None || i + 1 >= args.count || condition !== Condition.None) return false
+  if (taken !== ValueCondition.None && taken !== found) return false
+  options.valueCondition = found
+  return true
+}
+
 function recordSetWithTime(ctx: CommandContext, args: Args, value: number, expireAt: number): void {
   const journal = ctx.journal
   journal.begin(ctx.db.index, 5)
@@ -222,7 +257,7 @@ function recordSetWithTime(ctx: CommandContext, args: Args, value: number, expir
   recordTime(journal, expireAt)
 }
 
-/** Records a SET without its GET. */
+/** Records a SET without its GET and its condition. */
 function recordPlainSet(ctx: CommandContext, args: Args, ttl: SetTtl): void {
   const journal = ctx.journal
   journal.begin(ctx.db.index, ttl === SetTtl.Keep ? 4 : 3)
