@@ -24,6 +24,14 @@ const BIG_BYTES = 64 * 1024
 /** Bytes from which on a string is written in steps. It is not compressed then. */
 const LONG_STRING_BYTES = 1024 * 1024
 
+/** Where data stand in a history of replication. */
+export interface StreamPosition {
+  readonly id: string
+  readonly offset: number
+  /** The database that the stream goes on in, where it does not name one. */
+  readonly db: number
+}
+
 /** What a file says about where it comes from. */
 export interface SnapshotInfo {
   /** Time of the snapshot, in ms. */
@@ -32,8 +40,8 @@ export interface SnapshotInfo {
   readonly usedMemory: number
   /** Whether the file is the base of an append-only file. */
   readonly isAofBase: boolean
-  /** The database that the stream behind a payload goes on in, where it does not name one. */
-  readonly streamDb?: number
+  /** Where the data stand in a history of replication; null or absent: in none. */
+  readonly position?: StreamPosition | null
   /** Source of each library of functions. */
   readonly functions: readonly string[]
 }

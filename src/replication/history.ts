@@ -32,6 +32,12 @@ export class ReplicationHistory {
     this.id = id ?? newId()
   }
 
+  /** The data had a place in another history: what follows is ours. */
+  remember(id: string, offset: number): void {
+    this.id2 = id.toLowerCase()
+    this.secondOffset = offset + 1
+  }
+
   /** The data are those of a primary. */
   takeOver(id: string): void {
     this.id = id.toLowerCase()

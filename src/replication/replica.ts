@@ -80,6 +80,13 @@ export class Replica {
   follow(stream: ReplicationStream, cursor: StreamCursor): void {
     this.stream = stream
     this.cursor = cursor
+    stream.hold(cursor)
+  }
+
+  unfollow(): void {
+    if (this.stream !== null && this.cursor !== null) this.stream.release(this.cursor)
+    this.stream = null
+    this.cursor = null
   }
 
   /** Takes an acknowledgement; offsets never go back. */

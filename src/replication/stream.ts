@@ -69,6 +69,8 @@ export class ReplicationStream {
   private first: StreamBlock
   private last: StreamBlock
   private bytesMax: number
+  /** Cursors whose blocks stay in the backlog, as they are in memory anyway. */
+  private readonly readers = new Set<StreamCursor>()
 
   /** @param backlogBytes how much of its end is kept at least. */
   constructor(offset: number, backlogBytes: number) {
@@ -108,6 +110,16 @@ export class ReplicationStream {
     this.trim()
   }
 
+  /** The backlog reaches back to this cursor from now on, until `release`. */
+  hold(cursor: StreamCursor): void {
+    this.readers.add(cursor)
+  }
+
+  release(cursor: StreamCursor): void {
+    this.readers.delete(cursor)
+    this.trim()
+  }
+
   resize(backlogBytes: number): void {
     this.bytesMax = backlogBytes
     this.trim()
@@ -134,8 +146,10 @@ export class ReplicationStream {
 
   /** The backlog keeps a block as long as without it there would be less than wanted. */
   private trim(): void {
-    while (this.first.next !== null && this.backlogLength - this.first.used > this.bytesMax)
+    while (this.first.next !== null && this.backlogLength - this.first.used > this.bytesMax) {
+      for (const reader of this.readers) if (reader.block === this.first) return
       this.first = this.first.next
+    }
   }
 
   private newBlock(): StreamBlock {

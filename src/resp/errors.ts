@@ -35,7 +35,7 @@ export const MISSING_FILTER_VALUES = new ReplyError('ERR Missing rdb-filter-only
 export const INVALID_PRIMARY_PORT = new ReplyError('ERR Invalid master port')
 export const REPLICAOF_BY_REPLICA = new ReplyError('ERR Command is not valid when client is a replica.')
 export const READONLY_REPLICA = new ReplyError("READONLY You can't write against a read only replica.")
-export const READONLY_SCRIPT = new ReplyError('READONLY Can not run script with write flag on readonly replica.')
+export const READONLY_SCRIPT = new ReplyError('READONLY Can not run script with write flag on readonly replica')
 export const MASTERDOWN = new ReplyError(
   "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
 )

@@ -15,6 +15,7 @@ import type { Log } from '../observe/log.ts'
 import type { AofFolder } from '../persistence/aof-folder.ts'
 import { AofLoadError, type AofLoadFile } from '../persistence/aof-load.ts'
 import { filesToLoad } from '../persistence/manifest.ts'
+import type { StreamPosition } from '../persistence/snapshot-format.ts'
 import { isMissingAddress, parseBindAddress } from '../transport/bind-address.ts'
 import { chooseTransport, type TransportName } from '../transport/choose.ts'
 import type { Endpoint, Transport } from '../transport/contract.ts'
@@ -107,13 +108,16 @@ export class Broker {
     }
     this.refuseOtherAddresses()
     this.server.start()
+    let position: StreamPosition | null = null
     if (hasLog) await this.openAof()
-    else await this.loading.loadDump(() => this.isClosed)
+    else position = await this.loading.loadDump(() => this.isClosed)
     this.server.onReloadLog = () => this.reload()
     if (this.isClosed) return
     this.loading.finish()
     this.server.openPort = this.port
     const primary = this.config.value('replicaof')
+    if (position !== null && primary === null) this.server.replication.resume(position)
+    else if (position !== null) this.server.following.resume(position)
     if (primary !== null) this.server.following.follow(primary)
     this.annex = await this.openAnnex(this.server)
     this.log.notice('Ready to accept connections')

@@ -19,6 +19,7 @@ import { ClientFlag, discardTransaction } from '../commands/session.ts'
 import type { ReplicaOf } from '../config/special-directives.ts'
 import { messageOf } from '../files/thrown.ts'
 import { AofState } from '../persistence/append-only.ts'
+import type { StreamPosition } from '../persistence/snapshot-format.ts'
 import { PayloadFile } from '../replication/payload-file.ts'
 import { SocketReader } from '../replication/socket-reader.ts'
 import { READONLY_REPLICA, type ReplyError } from '../resp/errors.ts'
@@ -64,9 +65,15 @@ export class Following implements FollowingControl {
     this.server = server
   }
 
-  /** The database that the primary's stream is in; null while there is none. */
+  /** The database that the primary's stream is in; null while the data are not, or not yet, those of a primary. */
   get streamDb(): number | null {
-    return this.client === null ? null : this.client.db.index
+    return this.client === null ? (this.continuation?.db ?? null) : this.client.db.index
+  }
+
+  /** The data that were loaded at the start are those of a primary at this place of its history. */
+  resume(position: StreamPosition): void {
+    this.server.replication.restart(position.id, position.offset)
+    this.continuation = { db: position.db }
   }
 
   // ---- which primary -------------------------------------------------------------------------------------------
@@ -78,7 +85,7 @@ export class Following implements FollowingControl {
     this.disconnect()
     if (wasPrimary) {
       // What this server has written is a history that the new primary may know.
-      this.continuation = server.replication.stopFeeding() ? { db: 0 } : null
+      this.continuation = server.replication.stopFeeding() ? (this.continuation ?? { db: 0 }) : null
       server.keyspace.isFollowing = true
     }
     this.primary = primary

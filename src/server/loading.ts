@@ -13,6 +13,7 @@ import { ClientFlag, discardTransaction } from '../commands/session.ts'
 import { AofLoadError, AofLoader, type AofLoadFile, type CommandReplay } from '../persistence/aof-load.ts'
 import type { Loader } from '../persistence/load-progress.ts'
 import { RdbFileLoader, RdbLoadError, type RdbLoadOptions } from '../persistence/rdb/load-file.ts'
+import type { StreamPosition } from '../persistence/snapshot-format.ts'
 import type { PayloadFile } from '../replication/payload-file.ts'
 import type { Args } from '../resp/args.ts'
 import { RespSink } from '../resp/reply.ts'
@@ -105,13 +106,18 @@ export class DataLoading {
     }
   }
 
-  /** Loads the snapshot in `dir`, if there is one. @throws RdbLoadError */
-  async loadDump(isStopped: () => boolean): Promise<void> {
+  /** Loads the snapshot in `dir`, if there is one. Returns its place in a history of replication. @throws RdbLoadError */
+  async loadDump(isStopped: () => boolean): Promise<StreamPosition | null> {
     const file = this.openDump()
-    if (file === null) return
+    if (file === null) return null
     try {
       const started = performance.now()
-      if (await this.inSlices(this.dumpLoader(file, false), isStopped)) this.dumpLoaded(started)
+      const now = this.server.clockNow()
+      this.server.loading.begin(file.sizeBytes, now)
+      const loader = new RdbFileLoader(file, { ...this.snapshotOptions(now, false), keepsHistory: true })
+      if (!(await this.inSlices(loader, isStopped))) return null
+      this.dumpLoaded(started)
+      return loader.position
     } catch (error) {
       throw dumpError(error, file.path)
     } finally {
@@ -151,13 +157,12 @@ export class DataLoading {
     this.begin()
     server.journal.drain()
     this.clearData()
-    let streamDb = 0
     try {
       server.loading.begin(file.sizeBytes, server.clockNow())
-      const options = { ...this.snapshotOptions(null, false), onStreamDb: (db: number) => (streamDb = db) }
-      if (!(await this.inSlices(new RdbFileLoader(file, options), isStopped))) return null
+      const loader = new RdbFileLoader(file, this.snapshotOptions(null, false))
+      if (!(await this.inSlices(loader, isStopped))) return null
       this.dumpLoaded(started)
-      return streamDb
+      return loader.position?.db ?? 0
     } finally {
       this.finish()
     }

@@ -49,10 +49,8 @@ export class Payload {
   begin(done: (error: Error | null) => void): void {
     const { config, snapshots, stats } = this.server
     if (!this.server.isInMemory) config.createDefaultDirectory()
-    // The stream of a primary does not name its database anew for replicas of ours.
-    const { streamDb } = this.server.following
     const dump = rdbSnapshot(this.server, this.path)
-    const info = streamDb === null ? dump.info : { ...dump.info, streamDb }
+    const { info } = dump
     stats.snapshots++
     snapshots.begin({
       ...dump,

@@ -16,6 +16,7 @@ import { replicaAddress } from '../commands/replication/replica-address.ts'
 import { ClientFlag, type Session } from '../commands/session.ts'
 import type { Files } from '../files/files.ts'
 import { JournalTarget } from '../persistence/journal.ts'
+import type { StreamPosition } from '../persistence/snapshot-format.ts'
 import { EffectOffsets } from '../replication/effect-offsets.ts'
 import { ReplicationHistory } from '../replication/history.ts'
 import { Replica, ReplicaCapability, ReplicaState, wantSameContent } from '../replication/replica.ts'
@@ -336,6 +337,28 @@ export class Replicas implements ReplicationControl {
     this.stream ??= new ReplicationStream(this.lastOffset, this.server.config.number('repl-backlog-size'))
   }
 
+  /** The data that were loaded at the start had this place in a history: replicas that have it may go on from there. */
+  resume({ id, offset }: StreamPosition): void {
+    this.history.remember(id, offset)
+    this.lastOffset = offset
+    this.stream = new ReplicationStream(offset, this.server.config.number('repl-backlog-size'))
+    this.subscribe(this.stream)
+    this.aloneSinceMs = this.server.keyspace.now
+  }
+
+  /** Where the data are in their history, for a snapshot of them; null: in none that could be continued. */
+  get position(): StreamPosition | null {
+    const { stream, server, history } = this
+    if (stream === null) return null
+    if (this.isFed) {
+      server.journal.drain()
+      // In the midst of a transaction there is no place.
+      return server.journal.pendingBytes > 0 ? null : { id: history.id, offset: stream.offset, db: 0 }
+    }
+    const db = server.following.streamDb
+    return db === null ? null : { id: history.id, offset: stream.offset, db }
+  }
+
   /** Takes bytes of the primary's stream that were executed here. */
   appendForeign(buffer: Buffer, start: number, end: number): void {
     this.stream?.append(buffer, start, end)
@@ -570,8 +593,7 @@ export class Replicas implements ReplicationControl {
     this.attached = this.attached.filter((other) => other !== link)
     const { replica, payload } = link
     replica.state = ReplicaState.Announced
-    replica.stream = null
-    replica.cursor = null
+    replica.unfollow()
     link.releasePayload()
     if (payload !== null && payload === this.writing && !payload.isWanted) this.server.snapshots.abort()
     if (this.attached.length === 0) this.aloneSinceMs = this.server.keyspace.now

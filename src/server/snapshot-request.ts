@@ -5,7 +5,7 @@ import type { SnapshotRequest } from '../persistence/snapshot/snapshot.ts'
 import type { Server } from './server.ts'
 
 /** A snapshot of all data as an RDB file that is a dump; whoever wants something else of it replaces that. */
-export function rdbSnapshot({ config, keyspace, memory, ctx }: Server, path: string): Omit<SnapshotRequest, 'done'> {
+export function rdbSnapshot({ config, keyspace, memory, ctx, replication }: Server, path: string): Omit<SnapshotRequest, 'done'> {
   return {
     path,
     format: new RdbFormat(keyspace.arena, config.number('rdb-version')),
@@ -13,6 +13,7 @@ export function rdbSnapshot({ config, keyspace, memory, ctx }: Server, path: str
       nowMs: keyspace.now,
       usedMemory: memory.usedBytes,
       isAofBase: false,
+      position: replication.position,
       functions: existingScriptRunner(ctx)?.functions.sources() ?? [],
     },
     compresses: config.bool('rdbcompression'),

@@ -1,6 +1,6 @@
 /** The primary's side of replication on the wire, towards replicas that the tests play. */
 import { readdirSync, rmSync } from 'node:fs'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { type ConfigOptions, configFromOptions } from '../../src/config/config.ts'
 import { Files } from '../../src/files/files.ts'
 import { Broker } from '../../src/server/broker.ts'
@@ -9,6 +9,9 @@ import { until } from '../support/redis-servers.ts'
 import { RespClient } from '../support/resp-client.ts'
 import { freePort, temporaryDirectory } from '../support/server-process.ts'
 import { ReplicaProbe } from './support/replica-probe.ts'
+
+// Servers start, connect again a second later, and share the machine with other tests.
+vi.setConfig({ testTimeout: 30_000 })
 
 const OK = { status: 'OK' }
 
@@ -202,6 +205,8 @@ describe('a partial resync', () => {
     await start({ 'repl-backlog-size': 16384 })
     const replica = await probe()
     const { id, offset } = await replica.fullResync()
+    replica.close()
+    await until('it is gone', () => broker.server.replication.attached.length === 0)
     for (let i = 0; i < 10; i++) await a.call('SET', 'k', 'x'.repeat(16_000))
     expect(Number(await info('repl_backlog_histlen'))).toBeLessThan(65_536)
     expect(await (await probe()).call('PSYNC', id, String(offset + 1))).toMatch(/^\+FULLRESYNC /)

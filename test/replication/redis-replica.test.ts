@@ -1,6 +1,6 @@
 /** A real redis-server as replica: the same data after any commands, whatever happens to its connection. */
 import { rmSync } from 'node:fs'
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { Random } from '../differential/random.ts'
 import { TestBroker } from '../support/broker.ts'
 import { until } from '../support/redis-servers.ts'
@@ -8,6 +8,9 @@ import type { RespClient } from '../support/resp-client.ts'
 import { hasRedisServer, ServerProcess, temporaryDirectory } from '../support/server-process.ts'
 import { CuttingProxy } from './support/cutting-proxy.ts'
 import { randomBatch } from './support/load.ts'
+
+// Servers start, connect again a second later, and share the machine with other tests.
+vi.setConfig({ testTimeout: 30_000 })
 
 const SEED = Number(process.env.MILLRACE_SEED ?? Date.now() % 1_000_000_007)
 const BATCHES = 60
@@ -68,7 +71,7 @@ describe.skipIf(!hasRedisServer)(`a redis-server as replica, seed ${SEED}`, () =
     await pair.stop()
   })
 
-  test('has the same data after random commands over connections that are cut', { timeout: 60_000 }, async () => {
+  test('has the same data after random commands over connections that are cut', async () => {
     pair = await Pair.start()
     const random = new Random(SEED)
     await pair.online()
@@ -126,21 +129,17 @@ describe.skipIf(!hasRedisServer)(`a redis-server as replica, seed ${SEED}`, () =
   })
 
   for (const load of ['disabled', 'swapdb']) {
-    test(
-      `begins anew when its connection is cut in the midst of the payload (repl-diskless-load ${load})`,
-      { timeout: 20_000 },
-      async () => {
-        pair = await Pair.start('--repl-diskless-load', load)
-        await pair.online()
-        await pair.a.call('DEBUG', 'POPULATE', '20000', 'key', '100')
-        // With another history nothing can be continued.
-        await pair.a.call('DEBUG', 'CHANGE-REPL-ID')
-        pair.proxy.cutAfter(1_000_000)
-        pair.proxy.cut()
-        await until('it has begun three times', () => pair.primary.server.replication.fullSyncs >= 3)
-        await pair.expectEqual()
-      },
-    )
+    test(`begins anew when its connection is cut in the midst of the payload (repl-diskless-load ${load})`, async () => {
+      pair = await Pair.start('--repl-diskless-load', load)
+      await pair.online()
+      await pair.a.call('DEBUG', 'POPULATE', '20000', 'key', '100')
+      // With another history nothing can be continued.
+      await pair.a.call('DEBUG', 'CHANGE-REPL-ID')
+      pair.proxy.cutAfter(1_000_000)
+      pair.proxy.cut()
+      await until('it has begun three times', () => pair.primary.server.replication.fullSyncs >= 3)
+      await pair.expectEqual()
+    })
   }
 
   test('is promoted and goes on with all data', async () => {

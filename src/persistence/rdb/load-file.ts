@@ -9,6 +9,7 @@ import type { Keyspace } from '../../keyspace/keyspace.ts'
 import type { Log } from '../../observe/log.ts'
 import { NO_ROW } from '../../storage/dict.ts'
 import type { Loader, LoadProgress } from '../load-progress.ts'
+import type { StreamPosition } from '../snapshot-format.ts'
 import { RdbError } from './rdb-error.ts'
 import { RdbItem, RdbReader } from './rdb-reader.ts'
 import { FileSource } from './rdb-source.ts'
@@ -16,6 +17,7 @@ import { FileSource } from './rdb-source.ts'
 /** Keys without elements are named in the log up to this number. */
 const EMPTY_KEYS_LOGGED = 10
 const BYTES_PER_MB = 1024 * 1024
+const HISTORY_ID = /^[0-9a-f]{40}$/i
 
 /** A snapshot that cannot be loaded; the message says what was expected, and at which offset. */
 export class RdbLoadError extends Error {}
@@ -30,8 +32,8 @@ export interface RdbLoadOptions {
   readonly dropsExpiredAt: number | null
   /** A key that is there already is replaced (DEBUG RELOAD MERGE); else it is an error. */
   readonly replacesKeys: boolean
-  /** Told which database the stream of a primary goes on in that has sent the file. */
-  readonly onStreamDb?: (db: number) => void
+  /** Whether keys are kept whose time is over when the file knows its place in a history, as replicas have them too. */
+  readonly keepsHistory?: boolean
   /** Takes the source of a library of functions. Returns what is wrong with it. */
   readonly loadFunctions: (source: string) => string | null
 }
@@ -49,6 +51,9 @@ export class RdbFileLoader implements Loader {
   private keysLoaded = 0
   private keysExpired = 0
   private keysEmpty = 0
+  private streamDb = -1
+  private historyId = ''
+  private historyOffset = -1
 
   constructor(file: RdbFile, options: RdbLoadOptions) {
     this.options = options
@@ -59,6 +64,12 @@ export class RdbFileLoader implements Loader {
   /** Where the RDB ends, once `step` has returned true. */
   get bytesRead(): number {
     return this.reader.bytesRead
+  }
+
+  /** Where the data stand in a history, once `step` has returned true; null: the file does not say. */
+  get position(): StreamPosition | null {
+    const { historyId: id, historyOffset: offset, streamDb } = this
+    return HISTORY_ID.test(id) && offset >= 0 ? { id, offset, db: Math.max(0, streamDb) } : null
   }
 
   step(): boolean {
@@ -112,12 +123,16 @@ export class RdbFileLoader implements Loader {
     }
   }
 
+  private get keepsExpired(): boolean {
+    return this.options.keepsHistory === true && this.position !== null
+  }
+
   private takeKey(): void {
     const { reader } = this
     const { keyspace, dropsExpiredAt, progress } = this.options
     const db = keyspace.databases[reader.dbIndex]!
     const { keyBuffer, keyStart, keyLength, kind, value, expireMs } = reader
-    if (dropsExpiredAt !== null && expireMs !== -1 && expireMs < dropsExpiredAt) {
+    if (dropsExpiredAt !== null && expireMs !== -1 && expireMs < dropsExpiredAt && !this.keepsExpired) {
       keyspace.freeDetached(kind, value)
       this.keysExpired++
       progress.keysExpired++
@@ -165,7 +180,9 @@ export class RdbFileLoader implements Loader {
       progress.rdbUsedMemory = Number.isSafeInteger(bytes) && bytes > 0 ? bytes : 0
       log.notice(`RDB memory usage when created ${(progress.rdbUsedMemory / BYTES_PER_MB).toFixed(2)} Mb`)
     } else if (name === 'aof-preamble' && Number(value) > 0) log.notice('RDB has an AOF tail')
-    else if (name === 'repl-stream-db') this.options.onStreamDb?.(Math.max(0, Number.parseInt(value, 10) || 0))
+    else if (name === 'repl-stream-db') this.streamDb = integerOf(value)
+    else if (name === 'repl-id') this.historyId = value
+    else if (name === 'repl-offset') this.historyOffset = integerOf(value)
     else if (name === 'aof-base' && Number(value) > 0) log.notice('RDB is base AOF')
     else log.debug(`Unrecognized RDB AUX field: '${name}'`)
   }
@@ -183,6 +200,11 @@ export class RdbFileLoader implements Loader {
     const { keyBuffer, keyStart, keyLength } = this.reader
     return keyBuffer.latin1Slice(keyStart, keyStart + keyLength)
   }
+}
+
+/** A number of bytes or a database; -1 when it is none. */
+function integerOf(text: string): number {
+  return /^\d{1,15}$/.test(text) ? Number(text) : -1
 }
 
 function ageSeconds(ctime: string): number {

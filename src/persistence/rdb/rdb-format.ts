@@ -50,7 +50,12 @@ export class RdbFormat implements SnapshotFormat {
     writeAux(out, 'redis-bits', String(ARCHITECTURE_BITS))
     writeAux(out, 'ctime', String(Math.floor(info.nowMs / 1000)))
     writeAux(out, 'used-mem', String(info.usedMemory))
-    if (info.streamDb !== undefined) writeAux(out, 'repl-stream-db', String(info.streamDb))
+    const position = info.position ?? null
+    if (position !== null) {
+      writeAux(out, 'repl-stream-db', String(position.db))
+      writeAux(out, 'repl-id', position.id)
+      writeAux(out, 'repl-offset', String(position.offset))
+    }
     writeAux(out, 'aof-base', info.isAofBase ? '1' : '0')
     if (info.functions.length > 0 && this.version < FUNCTIONS_VERSION) {
       throw new SnapshotError(
