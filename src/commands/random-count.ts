@@ -2,8 +2,11 @@
 import { INT64_MIN } from '../bytes/integer.ts'
 import type { Args } from '../resp/args.ts'
 import { COUNT_OUT_OF_RANGE, OUT_OF_RANGE } from '../resp/errors.ts'
+import type { ReplySink } from '../resp/reply.ts'
 
-/** Most repetitions that a negative count may ask for. Redis has no bound and builds the reply until memory ends. */
+/**
+ * Most repetitions that a negative count may ask for where nothing bounds the reply. Redis builds it until memory ends.
+ */
 const REPETITIONS_MAX = 2 ** 27
 
 /**
@@ -17,8 +20,8 @@ export function randomCount(args: Args, i: number): number {
   return count
 }
 
-/** How many members a negative count asks for. @throws OUT_OF_RANGE beyond the bound */
-export function repetitions(count: number): number {
-  if (-count > REPETITIONS_MAX) throw OUT_OF_RANGE
+/** How many members a negative count asks for. @throws OUT_OF_RANGE beyond the bound, unless the reply has one */
+export function repetitions(count: number, reply: ReplySink): number {
+  if (-count > REPETITIONS_MAX && !reply.isBounded) throw OUT_OF_RANGE
   return -count
 }

@@ -22,6 +22,11 @@ export abstract class ReplySink {
   version: number = 2
 
   abstract integer(value: number): void
+  /** Whether a reply that becomes too long is given up while it is written (the client's output limit). */
+  get isBounded(): boolean {
+    return false
+  }
+
   /** An integer beyond the safe range. */
   abstract bigInteger(value: bigint): void
   abstract bulk(source: Uint8Array, start: number, length: number): void
@@ -107,6 +112,10 @@ export class RespSink extends ReplySink {
     this.arena = arena
     this.buffer = Buffer.allocUnsafeSlow(FIRST_BYTES)
     this.limit = FIRST_BYTES - SLACK_BYTES
+  }
+
+  override get isBounded(): boolean {
+    return this.atMax !== Number.POSITIVE_INFINITY
   }
 
   /** Forgets what is written. */

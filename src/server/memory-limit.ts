@@ -17,6 +17,7 @@ import { Eviction } from '../keyspace/eviction.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
 import { FreeReason, type LazyFree } from '../keyspace/lazy-free.ts'
 import { Notify } from '../keyspace/notify.ts'
+import type { LatencyMonitor } from '../observe/latency-monitor.ts'
 import { DeletionVerb, type Journal } from '../persistence/journal.ts'
 import type { ClientMemory } from './client-memory.ts'
 
@@ -38,6 +39,7 @@ const LINEAR_TENACITY = 10
 const MS_PER_TENACITY = 0.05
 const TENACITY_GROWTH = 1.15
 const TENACITY_ENDLESS = 100
+const US_PER_MS = 1000
 
 /** What it needs of the server. */
 export interface MemoryLimitHost {
@@ -46,6 +48,7 @@ export interface MemoryLimitHost {
   readonly ctx: CommandContext
   readonly clientMemory: ClientMemory
   readonly replication: { readonly backlogBytes: number }
+  readonly latency: LatencyMonitor
   /** Whether keys may be removed now: not while data are loaded, a pause keeps them as they are, or a script runs. */
   readonly mayEvict: boolean
 }
@@ -115,7 +118,7 @@ export class MemoryLimit {
   /** To be called before a command runs, while there is a limit: removes keys if memory is short. */
   makeRoom(): MemoryState {
     if (!this.host.mayEvict) return MemoryState.Ok
-    const state = this.isOver() ? this.evictSome() : MemoryState.Ok
+    const state = this.isOver() ? this.evictTimed() : MemoryState.Ok
     this.isFull = state === MemoryState.Full
     this.isEvicting = state === MemoryState.Evicting
     if (state !== MemoryState.Ok) {
@@ -130,6 +133,16 @@ export class MemoryLimit {
   /** At the end of a turn: goes on with what a command has begun. */
   continueEviction(): void {
     if (this.hasWork) this.makeRoom()
+  }
+
+  /** As `evictSome`, for the latency monitor. */
+  private evictTimed(): MemoryState {
+    const { latency } = this.host
+    if (!latency.isOn) return this.evictSome()
+    const startMs = performance.now()
+    const state = this.evictSome()
+    latency.note('eviction-cycle', (performance.now() - startMs) * US_PER_MS)
+    return state
   }
 
   private evictSome(): MemoryState {

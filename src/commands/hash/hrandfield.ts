@@ -57,7 +57,7 @@ function hrandfieldHandler(ctx: CommandContext, args: Args, reply: ReplySink): v
   const shape = !withValues ? Shape.Fields : reply.version >= 3 ? Shape.Pairs : Shape.Flat
   const hash = readHash(ctx, args, 1)
   if (hash.size() === 0 || count === 0) reply.array(0)
-  else if (count < 0) replyRepeated(ctx, hash, repetitions(count), shape, reply)
+  else if (count < 0) replyRepeated(ctx, hash, repetitions(count, reply), shape, reply)
   else replyDistinct(ctx, hash, count, shape, reply)
 }
 

@@ -49,7 +49,7 @@ function srandmemberHandler(ctx: CommandContext, args: Args, reply: ReplySink): 
   const count = randomCount(args, 2)
   const set = readSet(ctx, args, 1)
   if (set.size() === 0 || count === 0) reply.array(0)
-  else if (count < 0) replyRepeated(ctx, set, repetitions(count), reply)
+  else if (count < 0) replyRepeated(ctx, set, repetitions(count, reply), reply)
   else replyDistinct(ctx, set, count, reply)
 }
 

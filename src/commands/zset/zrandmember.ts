@@ -58,7 +58,7 @@ function zrandmemberHandler(ctx: CommandContext, args: Args, reply: ReplySink): 
   const shape = withScores ? pairShape(reply) : Shape.Members
   const zset = readZset(ctx, args, 1)
   if (zset.size() === 0 || count === 0) reply.array(0)
-  else if (count < 0) replyRepeated(ctx, zset, repetitions(count), shape, reply)
+  else if (count < 0) replyRepeated(ctx, zset, repetitions(count, reply), shape, reply)
   else replyDistinct(ctx, zset, count, shape, reply)
 }
 
