@@ -178,6 +178,9 @@ export const GROUP_OPTION_MISSING = new ReplyError('ERR Missing GROUP option for
 export const DOLLAR_IN_XREADGROUP = new ReplyError(
   'ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by specifying a proper ID, or use the > ID to get new messages. The $ ID would just return an empty result set.',
 )
+export const PLUS_IN_XREADGROUP = new ReplyError(
+  'ERR The + ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by specifying a proper ID, or use the > ID to get new messages. The + ID would just return an empty result set.',
+)
 export const NEW_ENTRIES_IN_XREAD = new ReplyError(
   'ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option.',
 )

@@ -376,6 +376,35 @@ const ZSETS: Make[] = [
   c('ZSCAN', Z, lit('0'), lit('COUNT', '10000'), maybe(40, c('MATCH', pattern))),
 ]
 
+const G = key('g', 3)
+const place: Make = (r) => [`m${r.below(60)}`]
+/** With so many digits no two distances are the same: of those, Redis and we order others first when there is a COUNT. */
+const coordinates: Make = (r) => [
+  r.chance(3) ? r.pick(ODD_NUMBERS) : String((r.below(360_000_000) - 180_000_000) / 1e6),
+  r.chance(3) ? r.pick(ODD_NUMBERS) : String((r.below(170_000_000) - 85_000_000) / 1e6),
+]
+const length: Make = (r) => [r.chance(5) ? r.pick(ODD_NUMBERS) : String(r.below(2_100_000) / 100)]
+const lengthUnit: Make = (r) => [r.chance(3) ? 'parsec' : r.pick(['km', 'km', 'mi', 'M', 'ft'])]
+const middle: Make = oneOf(c('FROMMEMBER', place), c('FROMLONLAT', coordinates))
+const shape: Make = oneOf(c('BYRADIUS', length, lengthUnit), c('BYBOX', length, length, lengthUnit))
+const hitOptions: Make = c(
+  maybe(40, oneOf(lit('ASC'), lit('DESC'))),
+  maybe(30, c('COUNT', count, maybe(30, lit('ANY')))),
+)
+const hitFacts: Make = c(maybe(40, lit('WITHDIST')), maybe(30, lit('WITHCOORD')), maybe(30, lit('WITHHASH')))
+
+const GEOS: Make[] = [
+  c('GEOADD', G, many(1, 12, coordinates, place)),
+  c('GEOADD', G, maybe(60, oneOf(lit('NX'), lit('XX'))), maybe(50, lit('CH')), many(1, 3, coordinates, place)),
+  c('GEOPOS', G, many(0, 3, place)),
+  c('GEOHASH', oneOf(G, Z), many(0, 3, oneOf(place, word))),
+  c('GEODIST', G, place, place, maybe(50, lengthUnit)),
+  c('GEOSEARCH', G, middle, shape, hitOptions, hitFacts),
+  c('GEOSEARCHSTORE', G, G, middle, shape, hitOptions),
+  c('GEORADIUS', G, coordinates, length, lengthUnit, hitOptions, hitFacts),
+  c('GEORADIUSBYMEMBER', G, place, length, lengthUnit, hitOptions, maybe(30, c('STORE', G))),
+]
+
 const STREAMS: Make[] = [
   c(
     'XADD',
@@ -554,6 +583,7 @@ const FAMILIES: readonly (readonly [number, readonly Make[]])[] = [
   [13, HASHES],
   [13, SETS],
   [16, ZSETS],
+  [5, GEOS],
   [14, STREAMS],
   [7, GENERIC],
   [3, SCRIPTS],

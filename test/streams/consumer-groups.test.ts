@@ -116,7 +116,7 @@ describe('XREADGROUP', () => {
       error: "NOGROUP No such key 's' or consumer group 'x' in XREADGROUP with GROUP option",
     })
     expect(await call('XREADGROUP GROUP g a STREAMS s y')).toEqual(INVALID_ID)
-    expect(await call('XREAD STREAMS s +')).toEqual(INVALID_ID)
+    expect(await call('XREAD STREAMS s -')).toEqual(INVALID_ID)
     expect(((await call('XREADGROUP GROUP g a STREAMS s $')) as { error: string }).error).toMatch(
       /^ERR The \$ ID is meaningless in the context of XREADGROUP/,
     )

@@ -302,3 +302,27 @@ describe('XINFO', () => {
     expect(await call('XINFO STREAM')).toEqual({ error: "ERR wrong number of arguments for 'xinfo|stream' command" })
   })
 })
+
+describe('XREAD with +', () => {
+  it('replies the last entry, and what comes behind it when it waits', async () => {
+    await add('s', '1-0', '2-0', '3-0')
+    expect(await call('XREAD STREAMS s +')).toEqual([['s', [['3-0', ['f', '3-0']]]]])
+    await call('XDEL s 3-0')
+    expect(await call('XREAD COUNT 5 STREAMS s none + +')).toEqual([['s', [['2-0', ['f', '2-0']]]]])
+    expect(await call('XREAD STREAMS none +')).toBe(null)
+    const reader = await broker.connect()
+    const waiting = reader.call('XREAD', 'BLOCK', '0', 'STREAMS', 'new', '+')
+    await expect.poll(() => broker.server.blocking.count).toBe(1)
+    await add('new', '1-0')
+    expect(await waiting).toEqual([['new', [['1-0', ['f', '1-0']]]]])
+    await add('new', '2-0')
+  })
+
+  it('has no meaning for XREADGROUP', async () => {
+    await call('XGROUP CREATE s g 0 MKSTREAM')
+    expect(await call('XREADGROUP GROUP g c STREAMS s +')).toEqual({
+      error:
+        'ERR The + ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by specifying a proper ID, or use the > ID to get new messages. The + ID would just return an empty result set.',
+    })
+  })
+})

@@ -2,7 +2,7 @@
  * XREAD [COUNT count] [BLOCK ms] STREAMS key [key ...] id [id ...]
  * XREADGROUP GROUP group consumer [COUNT count] [BLOCK ms] [NOACK] STREAMS key [key ...] id [id ...]
  *
- * Entries behind an ID of each stream, `$` being the last one. XREADGROUP reads for a consumer: `>` delivers entries that
+ * Entries behind an ID of each stream, `$` being the last one; `+` is the last entry itself, and those behind it (7.4). XREADGROUP reads for a consumer: `>` delivers entries that
  * no consumer of the group has got and makes them pending, an ID repeats what is pending for this consumer.
  *
  * Reply: RESP2 array of [key, entries], RESP3 map of them, with the streams that have something; null array for none.
@@ -23,6 +23,7 @@ import {
   NEW_ENTRIES_IN_XREAD,
   NOACK_ONLY_IN_XREADGROUP,
   noGroupInXreadgroup,
+  PLUS_IN_XREADGROUP,
   SYNTAX_ERROR,
   unbalancedStreams,
 } from '../../resp/errors.ts'
@@ -41,6 +42,7 @@ import { createConsumer, findConsumer, recordClaim, recordConsumer, recordGroupP
 import { MAX_ID, replyEntry, replyEntryOf, replyId } from './stream-reply.ts'
 
 const DOLLAR = 36
+const PLUS = 43
 const GREATER = 62
 const NO_BLOCK = -1
 
@@ -176,6 +178,10 @@ function resolveStreams(ctx: CommandContext, args: Args, reader: number): void {
       if (reader === Reader.Group) throw DOLLAR_IN_XREADGROUP
       if (stream === null) after.setMin()
       else after.copy(stream.lastId)
+    } else if (args.isByte(idArgument, PLUS)) {
+      if (reader === Reader.Group) throw PLUS_IN_XREADGROUP
+      if (stream === null || !stream.newestEntryId(after)) after.setMin()
+      else after.decrement()
     } else if (args.isByte(idArgument, GREATER)) {
       if (reader === Reader.Plain) throw NEW_ENTRIES_IN_XREAD
       after.setMax()
@@ -311,15 +317,15 @@ function replyHistory(
   reply.closeArray(mark, count)
 }
 
-/** The arguments with each `$` replaced by the ID that it stood for. */
+/** The arguments with each `$` and `+` replaced by the ID that it stood for. */
 function withSettledIds(args: Args): Args {
   const firstId = options.keys + options.streamCount
-  let hasDollar = false
-  for (let i = firstId; i < args.count; i++) if (args.isByte(i, DOLLAR)) hasDollar = true
-  if (!hasDollar) return args
+  let hasSigns = false
+  for (let i = firstId; i < args.count; i++) if (isSign(args, i)) hasSigns = true
+  if (!hasSigns) return args
   rewritten.clear()
   for (let i = 0; i < args.count; i++) {
-    if (i >= firstId && args.isByte(i, DOLLAR)) {
+    if (i >= firstId && isSign(args, i)) {
       ids.get(i - firstId, after)
       rewritten.text(after.text())
     } else {
@@ -327,4 +333,8 @@ function withSettledIds(args: Args): Args {
     }
   }
   return rewritten.args
+}
+
+function isSign(args: Args, i: number): boolean {
+  return args.isByte(i, DOLLAR) || args.isByte(i, PLUS)
 }
