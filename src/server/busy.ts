@@ -22,6 +22,7 @@ import { ClientFlag } from '../commands/session.ts'
 import type { Log } from '../observe/log.ts'
 import { Decoded, Decoder, type DecoderLimits } from '../resp/decoder.ts'
 import { RespSink } from '../resp/reply.ts'
+import { INPUT_ENDED } from '../transport/contract.ts'
 import type { Client } from './client.ts'
 import type { Pipeline } from './execute.ts'
 import type { ClientInput } from './input.ts'
@@ -47,6 +48,8 @@ export interface BusyHost {
   isWaiting(client: Client): boolean
   /** Keeps what a client has sent. Returns false when that was too much and the client was closed. */
   keepInput(client: Client, buffer: Buffer, bytes: number): boolean
+  /** The client has sent its last byte. */
+  clientEnded(client: Client): void
 }
 
 export class BusyMode {
@@ -127,7 +130,9 @@ export class BusyMode {
     if (host.isWaiting(client)) return
     this.input ??= Buffer.allocUnsafeSlow(INPUT_BYTES)
     const bytes = client.connection.readNow(this.input)
-    if (bytes === 0 || !host.keepInput(client, this.input, bytes)) return
+    // A replica that has gone must not count any more: the script may look.
+    if (bytes === INPUT_ENDED) host.clientEnded(client)
+    if (bytes <= 0 || !host.keepInput(client, this.input, bytes)) return
     if (client.decoder !== null && client.inputLength < client.decoder.neededBytes) return
     this.sink ??= new RespSink(host.ctx.arena)
     const sink = this.sink

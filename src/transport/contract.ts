@@ -22,7 +22,8 @@ export interface Connection {
   /**
    * Takes input that has arrived and was not delivered, into `buffer` from its start: for a receiver that keeps the loop
    * from going on. It is not delivered any more. Returns its length in bytes; 0 when there is none, delivery is stopped,
-   * or the transport cannot read out of turn.
+   * or the transport cannot read out of turn; `INPUT_ENDED` when the peer has sent its last byte, which is told again by
+   * `ended`.
    */
   readNow(buffer: Buffer): number
   /** Stops and resumes delivery of input. */
@@ -37,6 +38,9 @@ export interface Connection {
   /** Closes at once. */
   destroy(): void
 }
+
+/** What `readNow` returns at the end of the input. */
+export const INPUT_ENDED = -1
 
 export interface Receiver {
   /** Input; the buffer is valid during the call. */

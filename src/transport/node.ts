@@ -7,7 +7,15 @@
 import { chmodSync, readSync, rmSync } from 'node:fs'
 import net from 'node:net'
 import { formatAddress, isLoopback } from './address.ts'
-import type { Accept, Connection, Endpoint, Receiver, TcpOptions, Transport } from './contract.ts'
+import {
+  type Accept,
+  type Connection,
+  type Endpoint,
+  INPUT_ENDED,
+  type Receiver,
+  type TcpOptions,
+  type Transport,
+} from './contract.ts'
 
 const INPUT_BYTES = 64 * 1024
 const NO_FD = -1
@@ -163,7 +171,8 @@ export class NodeConnection implements Connection {
     const fd = this.isPaused ? NO_FD : descriptorOf(this.socket)
     if (fd === NO_FD) return 0
     try {
-      return readSync(fd, buffer, 0, buffer.length, null)
+      const bytes = readSync(fd, buffer, 0, buffer.length, null)
+      return bytes === 0 ? INPUT_ENDED : bytes
     } catch {
       // Nothing is there (EAGAIN), or the socket has failed, which the loop will tell when it goes on.
       return 0

@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
 import { RawConnection } from '../support/raw-connection.ts'
+import { until } from '../support/redis-servers.ts'
 import { encodeCommand, type Reply, RespClient } from '../support/resp-client.ts'
 import { ServerProcess } from '../support/server-process.ts'
 
@@ -329,6 +330,21 @@ describe('what was executed before the script in the same turn', () => {
     expect(await reply).toHaveProperty('error', expect.stringContaining('Script killed'))
     await written
   })
+})
+
+test('a replica that goes is gone for the script that runs', async () => {
+  await start('--repl-diskless-sync-delay', '0')
+  const replica = await RawConnection.connect(server.port)
+  replica.send('SYNC\r\n')
+  const observer = await connect()
+  await until('the replica is attached', async () =>
+    String(await observer.call('INFO', 'replication')).includes('connected_slaves:1'),
+  )
+  const { reply } = await runEndless(
+    "repeat until string.find(redis.call('INFO', 'replication'), 'connected_slaves:0', 1, true) return 'gone'",
+  )
+  replica.close()
+  expect(await reply).toBe('gone')
 })
 
 describe('no limit', () => {

@@ -17,12 +17,12 @@ let client: RespClient
 
 beforeAll(async () => {
   const { NODE_OPTIONS } = process.env
-  process.env['NODE_OPTIONS'] = `${NODE_OPTIONS ?? ''} --max-old-space-size=${HEAP_MIB}`
+  process.env.NODE_OPTIONS = `${NODE_OPTIONS ?? ''} --max-old-space-size=${HEAP_MIB}`
   try {
     server = await ServerProcess.millrace()
   } finally {
-    if (NODE_OPTIONS === undefined) delete process.env['NODE_OPTIONS']
-    else process.env['NODE_OPTIONS'] = NODE_OPTIONS
+    if (NODE_OPTIONS === undefined) delete process.env.NODE_OPTIONS
+    else process.env.NODE_OPTIONS = NODE_OPTIONS
   }
   client = await server.connect()
 }, LIMIT_MS)

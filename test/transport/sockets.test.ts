@@ -1,10 +1,17 @@
 /** What a transport over sockets promises, for each there is: bytes, ends, back-pressure, and every order of closing. */
+import { once } from 'node:events'
 import { existsSync, statSync } from 'node:fs'
 import net from 'node:net'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
 import { chooseTransport } from '../../src/transport/choose.ts'
-import type { Connection, Endpoint, Receiver, Transport } from '../../src/transport/contract.ts'
+import {
+  type Connection,
+  type Endpoint,
+  INPUT_ENDED,
+  type Receiver,
+  type Transport,
+} from '../../src/transport/contract.ts'
 import { loadNativeTransport } from '../../src/transport/native.ts'
 import { nodeTransport } from '../../src/transport/node.ts'
 import { temporaryDirectory } from '../support/server-process.ts'
@@ -266,6 +273,24 @@ describe.each(
     expect(taken).toBe('123456')
     expect(a.one.bytes + b.one.bytes).toBe(6)
     expect(a.one.connection.readNow(target) + b.one.connection.readNow(target)).toBe(0)
+  })
+
+  test('tells the end of the input out of turn', async () => {
+    const { port } = await listen(transport)
+    const a = await call({ port, host: '127.0.0.1' })
+    const b = await call({ port, host: '127.0.0.1' })
+    const target = Buffer.alloc(10)
+    let told = 0
+    a.one.onReceived = () => {
+      const limit = Date.now() + LIMIT_MS
+      // What the peer has sent arrives in its own time.
+      while (told === 0 && Date.now() < limit) told = b.one.connection.readNow(target)
+    }
+    b.caller.socket.end()
+    await once(b.caller.socket, 'finish')
+    a.caller.socket.write('1')
+    await until(() => told !== 0)
+    expect(told).toBe(INPUT_ENDED)
   })
 
   test('survives peers that reset, before and after there is something to send', async () => {

@@ -558,16 +558,18 @@ napi_value QueuedBytes(napi_env env, napi_callback_info info) {
   return NumberOf(env, slot == nullptr ? 0 : static_cast<double>(slot->queued()));
 }
 
-// readNow(id, buffer): bytes received; 0 when there are none.
+// readNow(id, buffer): bytes received; 0 when there are none, -1 at the end.
 napi_value ReadNow(napi_env env, napi_callback_info info) {
   Arguments<2> args(env, info);
   Slot* slot = args.loop->Find(IntOf(env, args.values[0]));
   void* bytes = nullptr;
   size_t length = 0;
   napi_get_buffer_info(env, args.values[1], &bytes, &length);
-  if (slot == nullptr || !slot->isReading || slot->hasEnded) return NumberOf(env, 0);
-  // The end, or a failure, is told by the loop when it goes on.
+  if (slot == nullptr || !slot->isReading) return NumberOf(env, 0);
+  if (slot->hasEnded) return NumberOf(env, -1);
+  // The end is told again, and a failure is told, by the loop when it goes on.
   ssize_t received = recv(slot->fd, bytes, length, MSG_DONTWAIT);
+  if (received == 0) return NumberOf(env, -1);
   return NumberOf(env, received < 0 ? 0 : static_cast<double>(received));
 }
 
