@@ -69,6 +69,8 @@ export class DataLoading {
     const { loading, keyspace } = this.server
     loading.end()
     keyspace.removesMetExpired = !this.server.pauses.isActive
+    // Whose they are is not known: on a replica the primary decides when they are gone.
+    for (const db of keyspace.databases) db.ownExpires.clear()
     // Whoever watches a key has not seen it come.
     for (const db of keyspace.databases)
       for (const watchers of db.watchers.values()) for (const watcher of watchers) watcher.watchDirty = true
@@ -114,7 +116,12 @@ export class DataLoading {
       const started = performance.now()
       const now = this.server.clockNow()
       this.server.loading.begin(file.sizeBytes, now)
-      const loader = new RdbFileLoader(file, { ...this.snapshotOptions(now, false), keepsHistory: true })
+      const loader = new RdbFileLoader(file, {
+        ...this.snapshotOptions(now, false),
+        keepsHistory: this.server.config.value('replicaof') !== null,
+        onHistoryExpired: (position, db, source, start, length) =>
+          this.server.replication.expiredBefore(position, db, source, start, length),
+      })
       if (!(await this.inSlices(loader, isStopped))) return null
       this.dumpLoaded(started)
       return loader.position

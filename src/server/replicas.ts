@@ -28,6 +28,8 @@ import type { Server } from './server.ts'
 
 const PING = Buffer.from('*1\r\n$4\r\nPING\r\n')
 const GETACK = Buffer.from('*3\r\n$8\r\nREPLCONF\r\n$6\r\nGETACK\r\n$1\r\n*\r\n')
+/** So many bytes of keys that expired before the start are handed out together. */
+const DRAIN_BYTES = 1024 * 1024
 /** Tells a replica that waits for a payload that there is still somebody. */
 const NEWLINE = Buffer.from('\n')
 
@@ -339,11 +341,30 @@ export class Replicas implements ReplicationControl {
 
   /** The data that were loaded at the start had this place in a history: replicas that have it may go on from there. */
   resume({ id, offset }: StreamPosition): void {
+    // Keys that had expired may have made it begin.
+    if (this.stream !== null) return
     this.history.remember(id, offset)
     this.lastOffset = offset
     this.stream = new ReplicationStream(offset, this.server.config.number('repl-backlog-size'))
     this.subscribe(this.stream)
     this.aloneSinceMs = this.server.keyspace.now
+  }
+
+  /** A key was dropped when the data were loaded that had this place in a history: replicas that have it must drop it too. */
+  expiredBefore(position: StreamPosition, db: number, source: Buffer, start: number, length: number): void {
+    const { journal } = this.server
+    if (this.stream === null) this.resume(position)
+    journal.begin(db, 2)
+    journal.text('DEL')
+    journal.bytes(source, start, length)
+    if (journal.pendingBytes > DRAIN_BYTES) journal.drain()
+  }
+
+  resetStatistics(): void {
+    this.fullSyncs = 0
+    this.partialSyncs = 0
+    this.partialSyncsRefused = 0
+    this.bytesOut = 0
   }
 
   /** Where the data are in their history, for a snapshot of them; null: in none that could be continued. */

@@ -35,7 +35,7 @@ import { MemoryProbe } from '../observe/memory.ts'
 import { Slowlog } from '../observe/slowlog.ts'
 import { ErrorStats, ServerStats } from '../observe/stats.ts'
 import type { Aof } from '../persistence/aof.ts'
-import { AppendOnly } from '../persistence/append-only.ts'
+import { AofState, AppendOnly } from '../persistence/append-only.ts'
 import { Journal } from '../persistence/journal.ts'
 import { LoadProgress } from '../persistence/load-progress.ts'
 import type { PayloadFile } from '../replication/payload-file.ts'
@@ -350,8 +350,9 @@ export class Server
     return this.clients.get(id) ?? null
   }
 
+  /** Replicas do not count, as in Redis. */
   get clientCount(): number {
-    return this.clients.size
+    return this.clients.size - this.replication.attached.length
   }
 
   openClient(id: number): Client | null {
@@ -492,6 +493,7 @@ export class Server
     this.clientMemory.evicted = 0
     this.keyspace.lazyFree.freedObjects = 0
     this.appendOnly.resetStatistics()
+    this.replication.resetStatistics()
     this.keyspace.stats.hits = 0
     this.keyspace.stats.misses = 0
     this.keyspace.stats.expired = 0
@@ -518,8 +520,11 @@ export class Server
   private receiveFromPrimary(client: Client, buffer: Buffer, start: number, end: number): void {
     this.following.received(end - start)
     this.keyspace.findsExpired = true
-    this.input.receive(client, buffer, start, end)
-    this.keyspace.findsExpired = false
+    try {
+      this.input.receive(client, buffer, start, end)
+    } finally {
+      this.keyspace.findsExpired = false
+    }
   }
 
   /** Asks whoever runs the process to end it. */
@@ -545,7 +550,9 @@ export class Server
     }
     this.farewell.wait({
       proceed: () => {
-        if (!this.shutdown(save, isForced)) failed()
+        if (this.shutdown(save, isForced)) return
+        this.log.warning('Errors trying to shut down the server. Check the logs for more information.')
+        failed()
       },
       aborted: failed,
     })
@@ -578,13 +585,25 @@ export class Server
 
   /** Writes the last snapshot, after which no command is executed any more. Returns false when it is wanted and fails. */
   prepareShutdown(save: ShutdownSave, isForced: boolean): boolean {
+    if (this.mustWriteFirstLog(isForced)) return false
     if (!this.saving.saveForShutdown(save, isForced)) return false
     this.pauses.beginEndless()
     return true
   }
 
+  /** A log that was just switched on has not got all data yet: without it there might be none. */
+  private mustWriteFirstLog(isForced: boolean): boolean {
+    if (this.appendOnly.state !== AofState.Waiting || !this.appendOnly.isRewriting) return false
+    this.log.warning(isForced ? 'Writing initial AOF. Exit anyway.' : "Writing initial AOF, can't exit")
+    return !isForced
+  }
+
   /** As `prepareShutdown`, while the loop goes on; `done` is told whether the process may end. */
   prepareShutdownLater(save: ShutdownSave, isForced: boolean, done: (mayEnd: boolean) => void): void {
+    if (this.mustWriteFirstLog(isForced)) {
+      done(false)
+      return
+    }
     const endPause = this.pauses.beginEndless()
     this.saving.saveForShutdownLater(save, isForced, (mayEnd) => {
       if (!mayEnd) {
@@ -862,7 +881,8 @@ export class Server
   // ---- in the midst of a script that runs too long (BusyMode) ---------------------------------------------------
 
   isWaiting(client: Client): boolean {
-    return client === this.output.running || isStalled(client)
+    // The primary's stream gathers meanwhile: none of it may be refused.
+    return client === this.output.running || isStalled(client) || (client.flags & ClientFlag.Primary) !== 0
   }
 
   keepInput(client: Client, buffer: Buffer, bytes: number): boolean {
@@ -898,9 +918,12 @@ export class Server
     const sink = door === null ? this.output.sink : door.sink
     const mark = sink.position()
     sink.version = client.respVersion
+    const { findsExpired } = this.keyspace
+    this.keyspace.findsExpired = false
     client.flags |= ClientFlag.Reexecuting
     client.flags &= ~ClientFlag.StillBlocked
     this.pipeline.rerun(client, command, args, sink)
+    this.keyspace.findsExpired = findsExpired
     client.flags &= ~ClientFlag.Reexecuting
     if ((client.flags & ClientFlag.StillBlocked) !== 0) {
       client.flags &= ~ClientFlag.StillBlocked

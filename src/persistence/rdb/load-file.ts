@@ -34,6 +34,14 @@ export interface RdbLoadOptions {
   readonly replacesKeys: boolean
   /** Whether keys are kept whose time is over when the file knows its place in a history, as replicas have them too. */
   readonly keepsHistory?: boolean
+  /** Told of each key that is dropped although others have it at this place of the history. */
+  readonly onHistoryExpired?: (
+    position: StreamPosition,
+    db: number,
+    source: Buffer,
+    start: number,
+    length: number,
+  ) => void
   /** Takes the source of a library of functions. Returns what is wrong with it. */
   readonly loadFunctions: (source: string) => string | null
 }
@@ -133,6 +141,8 @@ export class RdbFileLoader implements Loader {
     const db = keyspace.databases[reader.dbIndex]!
     const { keyBuffer, keyStart, keyLength, kind, value, expireMs } = reader
     if (dropsExpiredAt !== null && expireMs !== -1 && expireMs < dropsExpiredAt && !this.keepsExpired) {
+      const { position } = this
+      if (position !== null) this.options.onHistoryExpired?.(position, db.index, keyBuffer, keyStart, keyLength)
       keyspace.freeDetached(kind, value)
       this.keysExpired++
       progress.keysExpired++
@@ -149,7 +159,8 @@ export class RdbFileLoader implements Loader {
       db.remove(old)
     }
     const row = db.addLoaded(keyBuffer, keyStart, keyLength, kind, value)
-    if (expireMs !== -1) db.setExpire(row, expireMs)
+    // Not as a client would: on a replica the primary decides when the key is gone.
+    if (expireMs !== -1) db.expires.set(row, expireMs)
     db.restoreAccess(row, reader.idleSeconds, reader.frequency)
     this.keysLoaded++
     progress.keysLoaded++
