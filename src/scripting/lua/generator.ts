@@ -404,6 +404,11 @@ class Generator extends ExpressionGenerator {
     if (limit !== limitCode) head += `,${limit}=${limitCode}`
     if (step !== stepCode) head += `,${step}=${stepCode}`
     if (isChecked) head += this.forChecks(s, [counter, limit, step])
+    // Lua takes a step back, and then forth, before the first round: a start much smaller than the step loses digits.
+    if (!isWholeConstant(s.start) || (s.step !== null && !isWholeConstant(s.step))) {
+      const exact = `${counter}=${counter}-${step}+${step}`
+      head += isChecked ? `${exact};` : `,$r${id}=${exact}`
+    }
     let condition = `${counter}<=${limit}`
     if (s.step !== null) {
       const value = constantNumber(s.step)
@@ -515,4 +520,8 @@ class Generator extends ExpressionGenerator {
     const block = this.block(s.body)
     return `${line}${setup}for(;;){${this.budgetStep(block)}${step}${check}${fresh}${block}}`
   }
+}
+
+function isWholeConstant(e: Expression): boolean {
+  return Number.isInteger(constantNumber(e))
 }

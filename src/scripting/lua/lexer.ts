@@ -182,7 +182,8 @@ export class Lexer {
 
   /** An error at the current token: `… near 'x'`. */
   errorNear(problem: string): LuaCompileError {
-    return this.error(problem, this.describe())
+    // A zero byte is taken for no token.
+    return this.error(problem, this.kind === 0 ? null : this.describe())
   }
 
   error(problem: string, near: string | null): LuaCompileError {

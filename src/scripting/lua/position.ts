@@ -18,9 +18,11 @@ export interface ScriptPosition {
   readonly prefix: string
   /** The script line, or 0 when unknown. */
   readonly line: number
+  /** Whether a protected call stands between the library function and the Lua code. */
+  readonly isHidden: boolean
 }
 
-const NOWHERE: ScriptPosition = { prefix: '', line: 0 }
+const NOWHERE: ScriptPosition = { prefix: '', line: 0, isHidden: false }
 
 /** Host functions that call Lua functions in protected mode: a library function below them has no Lua caller. */
 const PROTECTED_CALLERS = new Set(['luaPcall', 'luaXpcall'])
@@ -49,7 +51,7 @@ function findPosition(sites: readonly NodeJS.CallSite[], level: number): ScriptP
       }
       const line = (site.getLineNumber() ?? LINE_OFFSET) - LINE_OFFSET
       const name = decodeURIComponent(source.slice(source.indexOf(':', SOURCE_PREFIX.length) + 1))
-      return { prefix: isHidden ? '' : `${name}:${line}: `, line }
+      return { prefix: isHidden ? '' : `${name}:${line}: `, line, isHidden }
     }
     if (PROTECTED_CALLERS.has(site.getFunctionName() ?? '')) {
       // For deeper levels the protected caller itself is a level, and it has no position.

@@ -95,6 +95,9 @@ export function hostError(message: string): LuaError {
  * method call: there the object itself does not count.
  */
 export function argumentError(index: number, functionName: string, problem: string): LuaError {
+  const where = positionPrefix()
+  // What a protected call has called has no name.
+  if (where.isHidden) return new LuaError(`bad argument #${index} to '?' (${problem})`, where.line)
   if (functionName.startsWith(':')) {
     const name = functionName.slice(1)
     if (index === 1) return libError(`calling '${name}' on bad self (${problem})`)
