@@ -87,6 +87,8 @@ export interface Session extends Watcher, BlockedClient, Subscriber, TrackingCli
   lastEffect: number
   /** When a blocked command times out, in ms; 0 when it does not, or nothing is blocked. */
   readonly deadlineMs: number
+  /** How often the command that waits looks again by itself, in ms; 0: only when a key is ready. Set before it waits. */
+  pollMs: number
   /** Whether there is any subscription, shard channels included. */
   readonly isSubscribed: boolean
   /** Whether the peer is on this machine. */

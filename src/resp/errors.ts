@@ -178,6 +178,11 @@ export const GROUP_OPTION_MISSING = new ReplyError('ERR Missing GROUP option for
 export const DOLLAR_IN_XREADGROUP = new ReplyError(
   'ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by specifying a proper ID, or use the > ID to get new messages. The $ ID would just return an empty result set.',
 )
+export const CLAIM_ONLY_IN_XREADGROUP = new ReplyError(
+  'ERR The CLAIM option is only supported by XREADGROUP. You called XREAD instead.',
+)
+export const MIN_IDLE_NOT_AN_INTEGER = new ReplyError('ERR min-idle-time is not an integer or out of range')
+export const MIN_IDLE_NEGATIVE = new ReplyError('ERR min-idle-time must be a positive integer')
 export const PLUS_IN_XREADGROUP = new ReplyError(
   'ERR The + ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by specifying a proper ID, or use the > ID to get new messages. The + ID would just return an empty result set.',
 )

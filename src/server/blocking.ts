@@ -29,6 +29,8 @@ const TYPE_NAMES: Readonly<Record<number, string>> = {
 export class Blocking {
   private readonly keyspace: Keyspace
   private deadlines: Deadline[] = []
+  /** Clients that look again by themselves as soon as they may. */
+  private readonly duePolls: Client[] = []
   /** Number of clients that are parked. */
   count = 0
 
@@ -56,6 +58,7 @@ export class Blocking {
     this.count++
     for (const key of client.blockedKeys) client.db.blocked.add(key, client)
     if (deadlineMs > 0) this.pushDeadline({ timeMs: deadlineMs, client })
+    this.schedulePoll(client)
   }
 
   /** Takes a client out of all queues. */
@@ -67,6 +70,8 @@ export class Blocking {
     client.blockedCommand = null
     client.blockedArgs = null
     client.deadlineMs = 0
+    client.pollMs = 0
+    client.pollAtMs = 0
     // CLIENT CACHING was for the command that ends here.
     if (client.tracking !== null) client.tracking.isCachingGiven = false
     this.count--
@@ -88,6 +93,7 @@ export class Blocking {
           if (db.hasMetExpired) db.reapMet()
           if (!isWanted) continue
           retry(client)
+          this.schedulePoll(client)
         }
       }
     }
@@ -99,8 +105,32 @@ export class Blocking {
     while (this.deadlines.length > 0 && this.deadlines[0]!.timeMs <= nowMs) {
       const { client, timeMs } = this.popDeadline()
       if ((client.flags & ClientFlag.Blocked) !== 0 && client.deadlineMs === timeMs) due.push(client)
+      else if (client.pollAtMs === timeMs) this.duePolls.push(client)
     }
     return due
+  }
+
+  /** Whether clients wait for `beginPolls`. */
+  get hasDuePolls(): boolean {
+    return this.duePolls.length > 0
+  }
+
+  /** Makes the keys of clients ready that look again by themselves now. Not during a pause: they may write. */
+  beginPolls(): void {
+    for (const client of this.duePolls.splice(0)) {
+      if (client.pollAtMs === 0 || client.pollAtMs > this.keyspace.now) continue
+      client.pollAtMs = 0
+      for (const key of client.blockedKeys) this.keyspace.ready(client.blockedDb, key)
+    }
+  }
+
+  /** Notes when a client that goes on waiting looks again by itself, unless it does so earlier. */
+  private schedulePoll(client: Client): void {
+    if (client.pollMs === 0 || (client.flags & ClientFlag.Blocked) === 0) return
+    const timeMs = this.keyspace.now + client.pollMs
+    if (client.pollAtMs !== 0 && client.pollAtMs <= timeMs) return
+    client.pollAtMs = timeMs
+    this.pushDeadline({ timeMs, client })
   }
 
   /** Time of the next deadline in ms, Infinity when there is none. */

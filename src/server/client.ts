@@ -98,6 +98,9 @@ export class Client implements Session, Receiver {
   blockedKeys: string[] = []
   blockedDb: Database
   deadlineMs: number = 0
+  pollMs: number = 0
+  /** When that is next; 0: not. */
+  pollAtMs: number = 0
   blockedSinceMs: number = 0
   /** What the attempts of the command that waits have taken; it is the command's time when it is done. */
   blockedMicroseconds: number = 0

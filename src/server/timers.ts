@@ -83,6 +83,7 @@ export class Timers {
     const deadline = blocking.nextDeadline()
     // Nothing expires during a pause, so its end is all there is to wait for besides deadlines.
     if (pauses.untilMs > 0) return Math.min(pauses.untilMs, deadline)
+    if (blocking.hasDuePolls) return keyspace.now
     let next = deadline
     if (keyspace.activeExpire && !keyspace.isFollowing && !loading.isActive) {
       for (const db of keyspace.databases) if (db.expires.size > 0) next = Math.min(next, db.expires.firstTime())
@@ -100,6 +101,8 @@ export class Timers {
       host.stats.unblockedByTimeout++
       host.unblock(client, false)
     }
+    if (!host.pauses.isActive) host.blocking.beginPolls()
+    if (host.keyspace.readyKeys.length > 0) host.serveReady(null)
     host.scheduleTurn()
   }
 }

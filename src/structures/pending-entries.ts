@@ -13,7 +13,7 @@
  */
 import type { Arena } from '../storage/arena.ts'
 import { IdTable, NO_POSITION } from './id-table.ts'
-import type { StreamId } from './stream-id.ts'
+import { StreamId } from './stream-id.ts'
 
 const GROUP_STRIDE = 10
 const CONSUMER_STRIDE = 4
@@ -43,6 +43,13 @@ export class Consumer {
     this.index = index
     this.seenTime = now
   }
+}
+
+/** An entry that nobody has asked for in a while. */
+export interface IdleEntry {
+  readonly id: StreamId
+  /** When it was last delivered. */
+  readonly timeMs: number
 }
 
 export class PendingEntries {
@@ -183,6 +190,65 @@ export class PendingEntries {
     return NO_POSITION
   }
 
+  /**
+   * Entries that were delivered at `timeMs` or before and are wanted, the longest ago first, `count` at most (0: all); those
+   * delivered at once come in the order of their IDs. Chunks of the table are visited in the order of their bounds, as
+   * long as they may hold something earlier than what was found.
+   */
+  idlest(timeMs: number, count: number, isWanted: (id: StreamId) => boolean): IdleEntry[] {
+    const { table } = this
+    const chunks: { readonly at: number; readonly bound: number }[] = []
+    for (let at = table.first(); at !== NO_POSITION; at = table.nextChunk(at)) {
+      if (table.lowerBound(at) <= timeMs) chunks.push({ at, bound: table.lowerBound(at) })
+    }
+    chunks.sort((a, b) => a.bound - b.bound)
+    let found: IdleEntry[] = []
+    for (const { at, bound } of chunks) {
+      if (count > 0 && found.length >= count && found[count - 1]!.timeMs < bound) break
+      this.collectIdle(at, timeMs, isWanted, found)
+      found.sort(compareIdle)
+      if (count > 0) found = found.slice(0, count)
+    }
+    return found
+  }
+
+  /** When the first entry was delivered that was delivered after `timeMs`, or a bound of it; Infinity without one. */
+  firstDeliveryAfter(timeMs: number): number {
+    const { table } = this
+    let first = Number.POSITIVE_INFINITY
+    for (let at = table.first(); at !== NO_POSITION; at = table.nextChunk(at)) {
+      const bound = table.lowerBound(at)
+      if (bound > timeMs) first = Math.min(first, bound)
+      else first = Math.min(first, this.firstInChunkAfter(at, timeMs))
+    }
+    return first
+  }
+
+  private firstInChunkAfter(start: number, timeMs: number): number {
+    const { table } = this
+    const following = table.nextChunk(start)
+    let first = Number.POSITIVE_INFINITY
+    for (let at = start; at !== NO_POSITION && at !== following; at = table.next(at)) {
+      const delivered = table.double(at, TIME_WORD)
+      if (delivered > timeMs && delivered < first) first = delivered
+    }
+    return first
+  }
+
+  private collectIdle(start: number, timeMs: number, isWanted: (id: StreamId) => boolean, found: IdleEntry[]): void {
+    const { table } = this
+    const following = table.nextChunk(start)
+    for (let at = start; at !== NO_POSITION && at !== following; at = table.next(at)) {
+      const delivered = table.double(at, TIME_WORD)
+      if (delivered > timeMs) continue
+      const id = new StreamId()
+      table.readId(at, 0, id)
+      if (isWanted(id)) found.push({ id, timeMs: delivered })
+    }
+    // It may have been lower than what is there.
+    table.tightenBound(start, TIME_WORD)
+  }
+
   /** Copies all entries into the empty list of another group whose consumers have the same indices. */
   copyTo(target: PendingEntries): void {
     target.table.copyFrom(this.table)
@@ -197,4 +263,8 @@ export class PendingEntries {
   overheadBytes(): number {
     return this.table.overheadBytes()
   }
+}
+
+function compareIdle(a: IdleEntry, b: IdleEntry): number {
+  return a.timeMs === b.timeMs ? a.id.compare(b.id) : a.timeMs - b.timeMs
 }

@@ -20,6 +20,18 @@ export function replyId(reply: ReplySink, id: StreamId): void {
 /** Replies the entry on which the cursor stands: its ID and its fields and values in turn. */
 export function replyEntry(reply: ReplySink, cursor: StreamCursor): void {
   reply.array(2)
+  replyIdAndFields(reply, cursor)
+}
+
+/** As `replyEntry`, with how long the entry was idle and how often it was delivered before (XREADGROUP with CLAIM). */
+export function replyClaimed(reply: ReplySink, cursor: StreamCursor, idleMs: number, deliveries: number): void {
+  reply.array(4)
+  replyIdAndFields(reply, cursor)
+  reply.integer(idleMs)
+  reply.integer(deliveries)
+}
+
+function replyIdAndFields(reply: ReplySink, cursor: StreamCursor): void {
   replyId(reply, cursor.id)
   const fields = cursor.fieldCount
   reply.array(fields * 2)

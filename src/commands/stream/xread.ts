@@ -1,9 +1,13 @@
 /**
  * XREAD [COUNT count] [BLOCK ms] STREAMS key [key ...] id [id ...]
- * XREADGROUP GROUP group consumer [COUNT count] [BLOCK ms] [NOACK] STREAMS key [key ...] id [id ...]
+ * XREADGROUP GROUP group consumer [COUNT count] [BLOCK ms] [CLAIM min-idle] [NOACK] STREAMS key [key ...] id [id ...]
  *
  * Entries behind an ID of each stream, `$` being the last one; `+` is the last entry itself, and those behind it (7.4). XREADGROUP reads for a consumer: `>` delivers entries that
  * no consumer of the group has got and makes them pending, an ID repeats what is pending for this consumer.
+ *
+ * CLAIM (8.4) first takes over what is pending in the group and idle for so many ms, the longest first, and then reads on. It
+ * acts with `>` only; entries are then replied with how long they were idle and how often delivered before, new ones with
+ * two 0. One that waits looks again when something may have become idle enough.
  *
  * Reply: RESP2 array of [key, entries], RESP3 map of them, with the streams that have something; null array for none.
  * A history entry that was deleted has null for fields. Errors: options, then for each stream WRONGTYPE, NOGROUP, ID.
@@ -17,9 +21,12 @@ import { BlockedOn } from '../../keyspace/blocked.ts'
 import { type Args, ArgsBuilder } from '../../resp/args.ts'
 import {
   blockInScript,
+  CLAIM_ONLY_IN_XREADGROUP,
   DOLLAR_IN_XREADGROUP,
   GROUP_ONLY_IN_XREADGROUP,
   GROUP_OPTION_MISSING,
+  MIN_IDLE_NEGATIVE,
+  MIN_IDLE_NOT_AN_INTEGER,
   NEW_ENTRIES_IN_XREAD,
   NOACK_ONLY_IN_XREADGROUP,
   noGroupInXreadgroup,
@@ -30,7 +37,7 @@ import {
 import type { ReplySink } from '../../resp/reply.ts'
 import type { ConsumerGroup } from '../../structures/consumer-group.ts'
 import { NO_POSITION } from '../../structures/id-table.ts'
-import type { Consumer } from '../../structures/pending-entries.ts'
+import type { Consumer, IdleEntry } from '../../structures/pending-entries.ts'
 import type { Stream } from '../../structures/stream.ts'
 import { StreamCursor } from '../../structures/stream-cursor.ts'
 import { StreamId } from '../../structures/stream-id.ts'
@@ -39,12 +46,15 @@ import type { CommandContext } from '../context.ts'
 import { AclCategory, CommandFlag, defineCommand, keysAfter } from '../define.ts'
 import { findGroup, IdList, parseId, readStream } from './stream-access.ts'
 import { createConsumer, findConsumer, recordClaim, recordConsumer, recordGroupPosition } from './stream-effects.ts'
-import { MAX_ID, replyEntry, replyEntryOf, replyId } from './stream-reply.ts'
+import { MAX_ID, replyClaimed, replyEntry, replyEntryOf, replyId } from './stream-reply.ts'
 
 const DOLLAR = 36
 const PLUS = 43
 const GREATER = 62
 const NO_BLOCK = -1
+const NO_CLAIM = -1
+/** A client that waits to claim looks again no more often than this, in ms. */
+const POLL_MS_MIN = 20
 
 /** Which of the two commands runs. */
 const Reader = { Plain: 0, Group: 1 } as const
@@ -56,6 +66,8 @@ const options = {
   /** 0: all. */
   count: 0,
   isNoAck: false,
+  /** How long entries must be idle to be taken over, in ms; NO_CLAIM: none are. */
+  claimMs: NO_CLAIM as number,
   /** Argument of the group's name, the consumer's follows; 0: not given. */
   group: 0,
   /** First key. */
@@ -72,6 +84,7 @@ const after = new StreamId()
 const newest = new StreamId()
 const pendingId = new StreamId()
 const rewritten = new ArgsBuilder()
+const NONE: readonly IdleEntry[] = []
 
 export const xread = defineCommand({
   name: 'xread',
@@ -106,11 +119,13 @@ function read(ctx: CommandContext, args: Args, reply: ReplySink, reader: number)
     // What was delivered is recorded as its effects.
     if (reader === Reader.Group) ctx.recordNothing()
     if (replyStreams(ctx, args, reply) > 0) return
+    if (options.claimMs !== NO_CLAIM && options.deadlineMs !== NO_BLOCK) ctx.session.pollMs = pollInterval(ctx)
   } finally {
     streams.length = 0
     groups.length = 0
   }
   if (options.deadlineMs === NO_BLOCK || !ctx.mayBlock) {
+    ctx.session.pollMs = 0
     reply.nilArray()
     return
   }
@@ -129,6 +144,7 @@ function parseOptions(ctx: CommandContext, args: Args, reader: number): void {
   options.deadlineMs = NO_BLOCK
   options.count = 0
   options.isNoAck = false
+  options.claimMs = NO_CLAIM
   options.group = 0
   options.keys = 0
   options.streamCount = 0
@@ -139,6 +155,10 @@ function parseOptions(ctx: CommandContext, args: Args, reader: number): void {
       options.deadlineMs = deadlineInMs(args, ++i, ctx.now)
     } else if (more > 0 && args.is(i, 'COUNT')) {
       options.count = Math.max(0, args.integer(++i))
+    } else if (more > 0 && args.is(i, 'CLAIM')) {
+      if (reader === Reader.Plain) throw CLAIM_ONLY_IN_XREADGROUP
+      options.claimMs = args.integer(++i, MIN_IDLE_NOT_AN_INTEGER)
+      if (options.claimMs < 0) throw MIN_IDLE_NEGATIVE
     } else if (more > 0 && args.is(i, 'STREAMS')) {
       if (more % 2 !== 0) {
         throw reader === Reader.Group ? unbalancedStreams('xreadgroup', '>') : unbalancedStreams('xread', '$')
@@ -209,7 +229,9 @@ function replyStreams(ctx: CommandContext, args: Args, reply: ReplySink): number
       consumer = seenConsumer(ctx, args, options.keys + n, group)
       if (!isHistory) after.copy(group.lastId)
     }
-    if (!isHistory && (!stream.newestEntryId(newest) || newest.compare(after) <= 0)) continue
+    const claimed = group === null || isHistory ? NONE : claimable(ctx, stream, group)
+    const hasNew = stream.newestEntryId(newest) && newest.compare(after) > 0
+    if (!isHistory && !hasNew && claimed.length === 0) continue
     replied++
     if (isSingle) replySize(reply, 1)
     if (reply.version === 2) reply.array(2)
@@ -217,7 +239,9 @@ function replyStreams(ctx: CommandContext, args: Args, reply: ReplySink): number
     after.increment()
     if (group === null || consumer === null) replyBehind(reply, stream)
     else if (isHistory) replyHistory(ctx, reply, stream, group, consumer)
-    else deliver(ctx, args, options.keys + n, reply, stream, group, consumer)
+    else if (options.claimMs !== NO_CLAIM) {
+      claimAndDeliver(ctx, args, options.keys + n, reply, stream, group, consumer, claimed)
+    } else deliver(ctx, args, options.keys + n, reply, stream, group, consumer)
     if (group !== null) ctx.markDirty(1)
   }
   if (isSingle || replied === 0) return replied
@@ -289,6 +313,66 @@ function deliver(
   }
   if (!isSingle) reply.closeArray(mark, count)
   if (options.isNoAck && hasAdvanced) recordGroupPosition(ctx, args, key, options.group, group)
+}
+
+/** What CLAIM takes over in a group: entries that are there, the longest idle first. */
+function claimable(ctx: CommandContext, stream: Stream, group: ConsumerGroup): readonly IdleEntry[] {
+  if (options.claimMs === NO_CLAIM) return NONE
+  return group.pending.idlest(ctx.now - options.claimMs, options.count, (id) => stream.has(id))
+}
+
+/** Takes entries over for a consumer, and delivers those from `after` on, as far as COUNT allows. */
+function claimAndDeliver(
+  ctx: CommandContext,
+  args: Args,
+  key: number,
+  reply: ReplySink,
+  stream: Stream,
+  group: ConsumerGroup,
+  consumer: Consumer,
+  claimed: readonly IdleEntry[],
+): void {
+  const { pending } = group
+  const mark = reply.begin()
+  for (const { id, timeMs } of claimed) {
+    const position = pending.find(id)
+    const deliveries = pending.deliveryCount(position)
+    cursor.openForward(stream, id, id, stream.hint)
+    cursor.next()
+    replyClaimed(reply, cursor, ctx.now - timeMs, deliveries)
+    pending.assign(position, id, consumer)
+    pending.setDelivery(position, ctx.now, deliveries + 1)
+    consumer.activeTime = ctx.now
+    recordClaim(ctx, args, key, options.group, group, position, id)
+  }
+  let count = claimed.length
+  let hasAdvanced = false
+  cursor.openForward(stream, after, MAX_ID, group.hint)
+  while ((options.count === 0 || count < options.count) && cursor.next()) {
+    if (stream.advanceGroup(group, cursor.id)) hasAdvanced = true
+    replyClaimed(reply, cursor, 0, 0)
+    if (!options.isNoAck) {
+      const position = pending.deliver(cursor.id, consumer, ctx.now)
+      consumer.activeTime = ctx.now
+      recordClaim(ctx, args, key, options.group, group, position, cursor.id)
+    }
+    count++
+  }
+  reply.closeArray(mark, count)
+  if (options.isNoAck && hasAdvanced) recordGroupPosition(ctx, args, key, options.group, group)
+}
+
+/**
+ * In how many ms one that waits may find something to claim. What is delivered to others from now on becomes idle enough after
+ * `claimMs` at the earliest.
+ */
+function pollInterval(ctx: CommandContext): number {
+  let wait = options.claimMs
+  for (const group of groups) {
+    if (group === null) continue
+    wait = Math.min(wait, group.pending.firstDeliveryAfter(ctx.now - options.claimMs) + options.claimMs - ctx.now)
+  }
+  return Math.max(wait, POLL_MS_MIN)
 }
 
 /** Replies what is pending for a consumer, from `after` on; each entry counts as delivered once more. */
