@@ -6,7 +6,9 @@ import { config } from './config.ts'
 import { debug } from './debug.ts'
 import { info } from './info.ts'
 import { latency } from './latency.ts'
+import { lolwut } from './lolwut.ts'
 import { memory } from './memory.ts'
+import { module } from './module.ts'
 import { monitor } from './monitor.ts'
 import { bgsave, lastsave, save } from './save.ts'
 import { shutdown } from './shutdown.ts'
@@ -22,7 +24,9 @@ export const serverCommands: readonly CommandDefinition[] = [
   info,
   lastsave,
   latency,
+  lolwut,
   memory,
+  module,
   monitor,
   save,
   shutdown,

@@ -32,7 +32,6 @@ export const securityDirectives = {
   'enable-debug-command': oneOf(['no', 'yes', 'local'], 'no', 'Who may use DEBUG.', { flags: Immutable }),
   'enable-module-command': oneOf(['no', 'yes', 'local'], 'no', 'Who may use MODULE LOAD.', {
     flags: Immutable,
-    effect: inert('modules are written in C and cannot be loaded'),
   }),
 
   'tls-port': int(0, 0n, 65535n, 'TCP port for TLS. 0: none.'),
