@@ -49,7 +49,7 @@ function lolwutHandler(ctx: CommandContext, args: Args, reply: ReplySink): void 
     ctx.random,
   )
   const text = `${art}\nGeorg Nees - schotter, plotter on paper, 1968. ${version}`
-  reply.verbatim(Buffer.from(text, 'utf8').latin1Slice(), 'txt')
+  reply.verbatim(Buffer.from(text, 'utf8').toString('latin1'), 'txt')
 }
 
 /** Argument `i` as a size, cut to what is allowed; the default when it is not given. */
