@@ -43,6 +43,9 @@ export const MASTERDOWN_SCRIPT = new ReplyError(
   "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no', and 'allow-stale' flag is not set on the script.",
 )
 export const SCRIPT_ON_STALE_REPLICA = new ReplyError('ERR Can not execute the command on a stale replica')
+export const ROLE_CHANGED = new ReplyError(
+  'UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)',
+)
 export const NOMASTERLINK = new ReplyError("NOMASTERLINK Can't SYNC while not connected with my master")
 export const WAIT_ON_REPLICA = new ReplyError(
   'ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a replica is configured to be writable (which is not the default) writes to replicas are just local and are not propagated.',

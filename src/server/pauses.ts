@@ -81,8 +81,8 @@ export class Pauses {
       this.end()
       return false
     }
-    // Replicas tell how far they have come, and the primary's commands must not wait.
-    if ((client.flags & (ClientFlag.Replica | ClientFlag.Primary)) !== 0) return false
+    // Replicas tell how far they have come. The stream of a primary waits, though: offsets stand still.
+    if ((client.flags & ClientFlag.Replica) !== 0) return false
     const { pipeline } = this.host
     const resolved = pipeline.resolve(args)
     if (!('handler' in resolved) || !pipeline.isPausable(client, resolved, args, this.writesOnly)) return false

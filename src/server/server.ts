@@ -52,6 +52,7 @@ import {
   MISCONF_RDB,
   misconfAof,
   type ReplyError,
+  ROLE_CHANGED,
   SHUTDOWN_FAILED,
   UNBLOCKED,
 } from '../resp/errors.ts'
@@ -527,6 +528,15 @@ export class Server
     }
   }
 
+  private readKeptOfPrimary(client: Client): void {
+    this.keyspace.findsExpired = true
+    try {
+      this.input.readKept(client)
+    } finally {
+      this.keyspace.findsExpired = false
+    }
+  }
+
   /** Asks whoever runs the process to end it. */
   shutdown(save: ShutdownSave, isForced: boolean): boolean {
     if (this.busy.isServing) {
@@ -762,6 +772,16 @@ export class Server
     this.endWait(client, withError ? UNBLOCKED : null)
   }
 
+  /** This server becomes a replica: nobody may take elements here any more. */
+  closeBlocked(): void {
+    for (const client of [...this.clients.values()]) {
+      if ((client.flags & ClientFlag.Blocked) === 0) continue
+      this.endWait(client, ROLE_CHANGED)
+      client.flags |= ClientFlag.CloseAfterReply
+      this.output.listOutput(client)
+    }
+  }
+
   /** Ends a client's wait with an error, or with the reply to a timeout. */
   private endWait(client: Client, error: ReplyError | null): void {
     const command = client.blockedCommand
@@ -841,7 +861,8 @@ export class Server
     for (let i = 0; i < this.resumable.length; i++) {
       const client = this.resumable[i]!
       if (isStalled(client) || client.inputLength === 0) continue
-      this.input.readKept(client)
+      if ((client.flags & ClientFlag.Primary) === 0) this.input.readKept(client)
+      else this.readKeptOfPrimary(client)
       this.clientMemory.note(client)
     }
     this.resumable.length = 0

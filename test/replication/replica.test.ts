@@ -189,6 +189,32 @@ describe('a replica', () => {
     expect(await replica.client.call('GET', 'k')).toBe('v')
   })
 
+  test('lets no client take elements that was blocked before it became one', async () => {
+    const [primary, replica] = [await node(), await node()]
+    const blocked = await replica.broker.connect()
+    const popped = blocked.call('BLPOP', 'list', '0')
+    await until('the client waits', () => replica.broker.server.blockedCount === 1)
+    await follow(replica, primary.broker.port)
+    expect(await popped).toEqual({
+      error: 'UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)',
+    })
+    await blocked.closed()
+    await primary.client.call('RPUSH', 'list', 'a')
+    await expectEqual(primary.client, replica.client)
+  })
+
+  test('waits with the stream of its primary during CLIENT PAUSE', async () => {
+    const [primary, replica] = [await node(), await node()]
+    await follow(replica, primary.broker.port)
+    await replica.client.call('CLIENT', 'PAUSE', '100000', 'WRITE')
+    await primary.client.call('SET', 'k', 'v')
+    expect(await primary.client.call('WAIT', '1', '100')).toBe(0)
+    expect(await replica.client.call('GET', 'k')).toBeNull()
+    await replica.client.call('CLIENT', 'UNPAUSE')
+    expect(await primary.client.call('WAIT', '1', '0')).toBe(1)
+    expect(await replica.client.call('GET', 'k')).toBe('v')
+  })
+
   test('hides a key whose time is over until the primary deletes it', async () => {
     const [primary, replica] = [await node(), await node()]
     await follow(replica, primary.broker.port)
