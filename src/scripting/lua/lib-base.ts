@@ -215,7 +215,7 @@ const luaTonumber: LuaFunction = (...args) => {
 
 /** strtoul: spaces, sign, digits of the base, an optional 0x for base 16, spaces. */
 function parseInBase(text: string, base: number): number | undefined {
-  const match = /^[ \t-\r]*([+-]?)(0[xX])?([\da-zA-Z]*)[ \t-\r]*$/.exec(text)
+  const match = /^[ \t-\r]*([+-]?)(0[xX])?([\da-zA-Z]*)[ \t-\r]*(?:$|\0)/.exec(text)
   if (match === null) return undefined
   const digits = match[2] !== undefined && base !== 16 ? match[2] + match[3]! : match[3]!
   if (digits === '') return undefined

@@ -24,7 +24,9 @@ export function parseNumber(text: string): number | undefined {
   }
   const decimal = DECIMAL.exec(text)
   if (decimal !== null) return Number(decimal[1])
-  return parseUnusual(text)
+  // C reads a string up to its first zero byte.
+  const zero = text.indexOf('\0')
+  return zero < 0 ? parseUnusual(text) : parseNumber(text.slice(0, zero))
 }
 
 function parseUnusual(text: string): number | undefined {
