@@ -17,6 +17,9 @@ const MERCATOR_MAX = 20037726.37
 /** From these latitudes on, cells are one step, or two, larger: the map is stretched there. */
 const POLAR_LATITUDES = [66, 80]
 
+/** Much more than rounding can make of a number, and little to calculate in vain. */
+const ROUNDING = 1e-9
+
 /** Outside of the area. */
 export const OUTSIDE = -1
 
@@ -43,22 +46,56 @@ export class GeoArea {
   radius = 0
   width = 0
   height = 0
+  /** The middle in radians, and its cosine; after `measure`, as what follows. */
+  private east = 0
+  private north = 0
+  private cosine = 0
+  /** What is further, in m, or has a greater haversine, is outside whatever the last bits are. */
+  private farMeters = 0
+  private farHaversine = 0
   private readonly cells = AROUND.map(() => new GeoCell())
 
   /** The distance of a position from the middle, in m; OUTSIDE when it does not lie in the area. */
   distanceTo(longitude: number, latitude: number): number {
-    if (!this.isBox) {
-      const distance = distanceBetween(this.longitude, this.latitude, longitude, latitude)
-      return distance > this.radius * this.unit ? OUTSIDE : distance
-    }
+    if (!this.isBox) return this.distanceInCircle(longitude, latitude)
     if (distanceOfLatitudes(latitude, this.latitude) > (this.height * this.unit) / 2) return OUTSIDE
     const across = distanceBetween(longitude, latitude, this.longitude, latitude)
     if (across > (this.width * this.unit) / 2) return OUTSIDE
     return distanceBetween(this.longitude, this.latitude, longitude, latitude)
   }
 
+  /** As `distanceBetween` with the middle; most of what lies outside costs no sine, and no arc. */
+  private distanceInCircle(longitude: number, latitude: number): number {
+    const to = latitude * RADIANS
+    if (EARTH_RADIUS * Math.abs(to - this.north) > this.farMeters) return OUTSIDE
+    const v = Math.sin((longitude * RADIANS - this.east) / 2)
+    let distance: number
+    if (v === 0) distance = distanceOfLatitudes(this.latitude, latitude)
+    else {
+      const u = Math.sin((to - this.north) / 2)
+      const haversine = u * u + this.cosine * Math.cos(to) * v * v
+      if (haversine > this.farHaversine) return OUTSIDE
+      distance = 2 * EARTH_RADIUS * Math.asin(Math.sqrt(haversine))
+    }
+    return distance > this.radius * this.unit ? OUTSIDE : distance
+  }
+
+  /** Calculates what is the same for all positions. */
+  private measure(): void {
+    const limit = this.radius * this.unit
+    this.east = this.longitude * RADIANS
+    this.north = this.latitude * RADIANS
+    this.cosine = Math.cos(this.north)
+    this.farMeters = limit * (1 + ROUNDING)
+    const half = Math.sin(limit / (2 * EARTH_RADIUS))
+    // Half of the circumference reaches everywhere.
+    this.farHaversine =
+      limit / EARTH_RADIUS < Math.PI * (1 - ROUNDING) ? half * half * (1 + ROUNDING) : Number.POSITIVE_INFINITY
+  }
+
   /** Calls `visit` with each cell to be searched, its scores known, until it returns false. */
   eachCell(visit: (cell: GeoCell) => boolean): void {
+    this.measure()
     const { isWestDone, isEastDone, isSouthDone, isNorthDone } = this.placeCells()
     let last = 0
     for (let i = 0; i < AROUND.length; i++) {

@@ -20,6 +20,7 @@ export const LATITUDE_MAX = 85.05112878
 /** Steps of a score. */
 export const STEPS_MAX = 26
 
+const STEP_CELLS = 2 ** STEPS_MAX
 const WORD = 2 ** 32
 const INT64_END = 2 ** 63
 const ALPHABET = '0123456789bcdefghjkmnpqrstuvwxyz'
@@ -64,19 +65,19 @@ export class GeoCell {
   }
 
   get west(): number {
-    return degrees(this.x, this.steps, LONGITUDE_MAX)
+    return degrees(this.x, 2 ** this.steps, LONGITUDE_MAX)
   }
 
   get east(): number {
-    return degrees(this.x + 1, this.steps, LONGITUDE_MAX)
+    return degrees(this.x + 1, 2 ** this.steps, LONGITUDE_MAX)
   }
 
   get south(): number {
-    return degrees(this.y, this.steps, LATITUDE_MAX)
+    return degrees(this.y, 2 ** this.steps, LATITUDE_MAX)
   }
 
   get north(): number {
-    return degrees(this.y + 1, this.steps, LATITUDE_MAX)
+    return degrees(this.y + 1, 2 ** this.steps, LATITUDE_MAX)
   }
 
   /** Finds the scores of what lies in the cell: all from `scoreMin` up to, and without, `scoreEnd`. */
@@ -107,10 +108,10 @@ export function decodeScore(score: number, position: GeoPosition): void {
   const x = bits.x
   const y = bits.y
   // The number of the step behind wraps around in 32 bits.
-  const east = degrees((x + 1) >>> 0, STEPS_MAX, LONGITUDE_MAX)
-  const north = degrees((y + 1) >>> 0, STEPS_MAX, LATITUDE_MAX)
-  position.longitude = clamp((degrees(x, STEPS_MAX, LONGITUDE_MAX) + east) / 2, LONGITUDE_MAX)
-  position.latitude = clamp((degrees(y, STEPS_MAX, LATITUDE_MAX) + north) / 2, LATITUDE_MAX)
+  const east = degrees((x + 1) >>> 0, STEP_CELLS, LONGITUDE_MAX)
+  const north = degrees((y + 1) >>> 0, STEP_CELLS, LATITUDE_MAX)
+  position.longitude = clamp((degrees(x, STEP_CELLS, LONGITUDE_MAX) + east) / 2, LONGITUDE_MAX)
+  position.latitude = clamp((degrees(y, STEP_CELLS, LATITUDE_MAX) + north) / 2, LATITUDE_MAX)
 }
 
 /**
@@ -133,9 +134,9 @@ export function geohashText(longitude: number, latitude: number): string {
   return `${text}0`
 }
 
-/** Where step `number` begins. The order of the operations is Redis', so that the last bit is the same. */
-function degrees(number: number, steps: number, max: number): number {
-  return -max + (number / 2 ** steps) * (max + max)
+/** Where step `number` of `cells` begins. The order of the operations is Redis', so that the last bit is the same. */
+function degrees(number: number, cells: number, max: number): number {
+  return -max + (number / cells) * (max + max)
 }
 
 function clamp(value: number, max: number): number {
