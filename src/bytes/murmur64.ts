@@ -19,59 +19,48 @@ export class Murmur64 {
 
   /** Hashes `bytes[start, start + length)`. */
   set(bytes: Uint8Array, start: number, length: number, seed: number): void {
-    // The length, below 2^32, times the multiplier.
-    this.high = 0
-    this.low = length | 0
-    this.multiply()
-    let high = this.high
-    let low = this.low ^ seed
+    // The length times the multiplier.
+    let high = upperProduct(0, length)
+    let low = Math.imul(length, M_LOW) ^ seed
     let at = start
     const blocksEnd = start + (length - (length & 7))
     for (; at < blocksEnd; at += 8) {
-      this.low = bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)
-      this.high = bytes[at + 4]! | (bytes[at + 5]! << 8) | (bytes[at + 6]! << 16) | (bytes[at + 7]! << 24)
-      this.multiply()
-      this.mix()
-      this.multiply()
-      this.high ^= high
-      this.low ^= low
-      this.multiply()
-      high = this.high
-      low = this.low
+      let blockLow = bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)
+      let blockHigh = bytes[at + 4]! | (bytes[at + 5]! << 8) | (bytes[at + 6]! << 16) | (bytes[at + 7]! << 24)
+      blockHigh = upperProduct(blockHigh, blockLow)
+      // Folding in what is shifted right by 47 concerns the lower word only.
+      blockLow = Math.imul(blockLow, M_LOW) ^ (blockHigh >>> 15)
+      high ^= upperProduct(blockHigh, blockLow)
+      low ^= Math.imul(blockLow, M_LOW)
+      high = upperProduct(high, low)
+      low = Math.imul(low, M_LOW)
     }
-    this.high = high
-    this.low = low
     const rest = length & 7
     if (rest > 0) {
       for (let i = 0; i < rest; i++) {
         const byte = bytes[at + i]!
-        if (i < 4) this.low ^= byte << (i << 3)
-        else this.high ^= byte << ((i - 4) << 3)
+        if (i < 4) low ^= byte << (i << 3)
+        else high ^= byte << ((i - 4) << 3)
       }
-      this.multiply()
+      high = upperProduct(high, low)
+      low = Math.imul(low, M_LOW)
     }
-    this.mix()
-    this.multiply()
-    this.mix()
+    low ^= high >>> 15
+    high = upperProduct(high, low)
+    this.low = Math.imul(low, M_LOW) ^ (high >>> 15)
+    this.high = high
   }
+}
 
-  /** Folds the upper bits in: exclusive or with itself, shifted right by 47. */
-  private mix(): void {
-    this.low ^= this.high >>> 15
-  }
-
-  /** Times the multiplier, modulo 2^64. */
-  private multiply(): void {
-    const { low } = this
-    const low0 = low & 0xffff
-    const low1 = low >>> 16
-    // The upper half of low × M_LOW, by the products of quarters.
-    const a = Math.imul(low0, M_LOW_0) >>> 16
-    const b = Math.imul(low1, M_LOW_0)
-    const c = Math.imul(low0, M_LOW_1)
-    const carry = (a + (b & 0xffff) + (c & 0xffff)) >>> 16
-    const upper = Math.imul(low1, M_LOW_1) + (b >>> 16) + (c >>> 16) + carry
-    this.high = (upper + Math.imul(this.high, M_LOW) + Math.imul(low, M_HIGH)) | 0
-    this.low = Math.imul(low, M_LOW)
-  }
+/** Upper word of the multiplier times what the two words are. The lower one is that of the lower words. */
+function upperProduct(high: number, low: number): number {
+  const low0 = low & 0xffff
+  const low1 = low >>> 16
+  // The upper half of low × M_LOW, by the products of quarters.
+  const a = Math.imul(low0, M_LOW_0) >>> 16
+  const b = Math.imul(low1, M_LOW_0)
+  const c = Math.imul(low0, M_LOW_1)
+  const carry = (a + (b & 0xffff) + (c & 0xffff)) >>> 16
+  const upper = Math.imul(low1, M_LOW_1) + (b >>> 16) + (c >>> 16) + carry
+  return (upper + Math.imul(high, M_LOW) + Math.imul(low, M_HIGH)) | 0
 }

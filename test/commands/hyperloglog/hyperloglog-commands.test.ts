@@ -108,6 +108,14 @@ test('hll-sparse-max-bytes decides when a value becomes dense', () => {
   expect(bench.call('PFDEBUG', 'ENCODING', 'h')).toBe('dense')
 })
 
+test('PFSELFTEST tells a register that does not keep its value, and gives back what it has used', () => {
+  // Values of 6 bits are asked for; this makes one of 7.
+  bench.ctx.random = () => 65 / 64
+  expect(bench.call('PFSELFTEST')).toBe('-ERR TESTFAILED Register 0 should be 65 but is 1')
+  const [held, accounted] = bench.accounts()
+  expect(held).toEqual(accounted)
+})
+
 describe.skipIf(!hasReference)('beside redis-server', () => {
   let reference: ReferenceClient
   beforeAll(async () => {
