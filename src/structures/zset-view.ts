@@ -379,6 +379,24 @@ export class ZsetCursor {
     return this.packed.advance() && this.showPacked(member)
   }
 
+  /**
+   * As `open`, for who looks at many scores and at few members: `nextScore` goes on, and `show` must be called before the
+   * member is looked at. The members of a big sorted set lie anywhere in memory.
+   */
+  openScores(zset: ZsetView, rank: number, member: Element): boolean {
+    if (zset.big === null) return this.open(zset, rank, member)
+    this.big = zset.big
+    return this.order.open(zset.big.order, rank) && this.takeScore()
+  }
+
+  nextScore(member: Element): boolean {
+    return this.big === null ? this.next(member) : this.order.next() && this.takeScore()
+  }
+
+  show(member: Element): void {
+    if (this.big !== null) this.showBig(member)
+  }
+
   /** Moves to the next member down. Returns false before the lowest. */
   previous(member: Element): boolean {
     if (this.big !== null) return this.order.previous() && this.showBig(member)
@@ -410,6 +428,11 @@ export class ZsetCursor {
       this.packed.moveTo(this.positions[index]!)
       this.showPacked(member)
     }
+  }
+
+  private takeScore(): boolean {
+    this.score = this.order.score
+    return true
   }
 
   private showBig(member: Element): boolean {

@@ -219,16 +219,17 @@ function findHits(zset: ZsetView, limit: number): void {
 
 function findInCell(zset: ZsetView, cell: GeoCell, limit: number): void {
   const members = zset.members
-  let more = members.open(zset, zset.rankOfScore(cell.scoreMin, Edge.Before), member)
+  let more = members.openScores(zset, zset.rankOfScore(cell.scoreMin, Edge.Before), member)
   while (more && members.score < cell.scoreEnd) {
     const { score } = members
     decodeScore(score, position)
     const distance = area.distanceTo(position.longitude, position.latitude)
     if (distance !== OUTSIDE) {
+      members.show(member)
       hits.add(member, score, distance, position.longitude, position.latitude)
       if (hits.count >= limit) return
     }
-    more = members.next(member)
+    more = members.nextScore(member)
   }
 }
 
