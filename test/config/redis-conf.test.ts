@@ -130,7 +130,6 @@ describe('include', () => {
 describe('what this version does not support', () => {
   test.each([
     ['tls-replication yes', "'tls-replication'"],
-    ['replicaof 127.0.0.1 6379', "'replicaof'"],
     ['cluster-enabled yes', "'cluster-enabled'"],
     ['daemonize yes', 'use a process manager'],
     ['loadmodule /x.so', "'loadmodule'"],
