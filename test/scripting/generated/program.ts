@@ -449,10 +449,11 @@ class ProgramWriter extends ExpressionWriter {
       this.probe(2)
       return
     }
-    if (this.isNaked)
-      return this.line(
-        `if ${this.anything(1)} then ${text.startsWith('error') ? text.replace('error(', 'error("e" .. ') : text} end`,
-      )
+    if (this.isNaked) {
+      const raised = text.startsWith('error') ? text.replace('error(', 'error("e" .. ') : text
+      this.line(`if ${this.anything(1)} then ${raised} end`)
+      return
+    }
     const isNested = random.chance(30)
     const inner = isNested ? `(function() ${text} end)()` : text
     if (random.chance(25))
