@@ -91,14 +91,6 @@ export class Database {
     return this.findBytes(bytes, 0, bytes.length)
   }
 
-  /** The row of a key, NO_ROW when it is absent or expired; unlike `find` it takes no notice of one that is expired. */
-  liveRow(key: string): number {
-    const bytes = Buffer.from(key, 'latin1')
-    const row = this.keys.find(bytes, 0, bytes.length)
-    const isExpired = row !== NO_ROW && this.keys.aux(row) !== 0 && this.expires.timeOf(row) <= this.keyspace.now
-    return isExpired ? NO_ROW : row
-  }
-
   /** As `find`, for a reading command: counts hits and misses and renews the access time. */
   read(args: Args, i: number): number {
     const row = this.peek(args, i)

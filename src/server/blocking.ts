@@ -140,8 +140,7 @@ export class Blocking {
 
   private isWanted(db: Database, key: string, client: Client): boolean {
     if (client.blockedUnblocksOnNoKey) return true
-    // Not as a lookup: nobody has asked for the key, so one whose time is over stays for who does.
-    const row = db.liveRow(key)
+    const row = db.findText(key)
     return row !== NO_ROW && TYPE_OF_KIND[db.kind(row)] === TYPE_NAMES[client.blockedOn]
   }
 

@@ -922,6 +922,8 @@ export class Server
       this.keyspace.readyKeys.length = 0
       return
     }
+    // The command that made them ready may have taken long: what is over by now is nobody's.
+    this.readClock()
     if (outer !== null) this.output.closeSegment(outer)
     else this.pipeline.timer.begin()
     this.blocking.serve((client) => this.retryBlocked(client))
