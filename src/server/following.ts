@@ -70,6 +70,12 @@ export class Following implements FollowingControl {
     return this.client === null ? (this.continuation?.db ?? null) : this.client.db.index
   }
 
+  get readOffset(): number {
+    let bytes = this.client === null ? 0 : this.client.inputLength
+    for (const { length } of this.pending) bytes += length
+    return this.server.replication.offset + bytes
+  }
+
   /** The data that were loaded at the start are those of a primary at this place of its history. */
   resume(position: StreamPosition): void {
     this.server.replication.restart(position.id, position.offset)

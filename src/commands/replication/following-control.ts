@@ -22,6 +22,8 @@ export interface FollowingControl {
   readonly downSinceMs: number
   /** Bytes of the payload under way; total 0: not known. */
   readonly payload: { readonly totalBytes: number; readonly readBytes: number }
+  /** How much of the stream has come; not all of it may be executed yet. */
+  readonly readOffset: number
   /** Bytes received from primaries. */
   readonly bytesIn: number
   /** Why writes of clients are refused; null when they are not. */

@@ -310,7 +310,7 @@ function followingLines({ server, config, now }: CommandContext): InfoLines {
     ['master_link_status', isUp ? 'up' : 'down'],
     ['master_last_io_seconds_ago', isUp ? secondsSince(lastInputMs, now) : -1],
     ['master_sync_in_progress', isSyncing ? 1 : 0],
-    ['slave_read_repl_offset', replication.offset],
+    ['slave_read_repl_offset', following.readOffset],
     ['slave_repl_offset', replication.offset],
   ]
   if (isSyncing) {
