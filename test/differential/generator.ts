@@ -227,7 +227,10 @@ const BITMAPS: Make[] = [
   c('BITFIELD_RO', S, fieldRead, fieldOperation),
 ]
 
-const P = key('p', 6)
+/** Not of strings: what bit commands may make of a HyperLogLog ends within a run, and Redis reads on behind it. */
+const P: Make = (r) => [r.chance(6) ? `${r.pick(['l', 'h', 'p'])}:${r.below(6)}` : `p:${r.below(6)}`]
+/** Runs that do not come to all registers. */
+const CORRUPTED = `HYLL\x01${'\0'.repeat(10)}\x80\x40\x05\x81\x07\x7f\x00`
 const element: Make = (r) => [String(r.below(20_000))]
 const HYPERLOGLOGS: Make[] = [
   c('PFADD', P, many(0, 4, oneOf(element, word))),
@@ -238,7 +241,8 @@ const HYPERLOGLOGS: Make[] = [
   c('PFDEBUG', oneOf(lit('ENCODING'), lit('decode'), lit('TODENSE'), lit('NOSUCH')), P),
   c('DEL', P),
   // What somebody has spoiled.
-  c('SETRANGE', P, (r) => [String(r.below(40))], oneOf(lit('\x00'), lit('\x7f'), lit('\xff'), lit('\xff\x81'))),
+  c('SETRANGE', P, (r) => [String(r.below(16))], oneOf(lit('\x00'), lit('\xff'))),
+  c('SET', P, lit(CORRUPTED)),
   c('CONFIG', 'SET', 'hll-sparse-max-bytes', oneOf(lit('3000'), lit('3000'), lit('300'), lit('0'), lit('1mb'))),
 ]
 
