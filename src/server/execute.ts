@@ -72,11 +72,7 @@ export interface PipelineGates {
 
 /** Flags that take a client off the fast path. */
 const SLOW_FLAGS =
-  ClientFlag.ReplyOff |
-  ClientFlag.ReplySkip |
-  ClientFlag.ReplySkipNext |
-  ClientFlag.Replica |
-  ClientFlag.Primary
+  ClientFlag.ReplyOff | ClientFlag.ReplySkip | ClientFlag.ReplySkipNext | ClientFlag.Replica | ClientFlag.Primary
 /** A command with more arguments is timed alone although it is fast: its time grows with them. */
 const SHORT_ARGUMENTS_MAX = 8
 /** What subscribing and unsubscribing have, and nothing else. */

@@ -5,7 +5,10 @@ import type { SnapshotRequest } from '../persistence/snapshot/snapshot.ts'
 import type { Server } from './server.ts'
 
 /** A snapshot of all data as an RDB file that is a dump; whoever wants something else of it replaces that. */
-export function rdbSnapshot({ config, keyspace, memory, ctx, replication }: Server, path: string): Omit<SnapshotRequest, 'done'> {
+export function rdbSnapshot(
+  { config, keyspace, memory, ctx, replication }: Server,
+  path: string,
+): Omit<SnapshotRequest, 'done'> {
   return {
     path,
     format: new RdbFormat(keyspace.arena, config.number('rdb-version')),

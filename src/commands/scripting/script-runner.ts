@@ -17,9 +17,9 @@ import {
   MASTERDOWN,
   MASTERDOWN_SCRIPT,
   NOTBUSY,
-  READONLY_SCRIPT,
   OOM,
   OOM_SCRIPT,
+  READONLY_SCRIPT,
   type ReplyError,
   SCRIPT_COMMAND_NOT_ALLOWED,
   SCRIPT_IS_READ_ONLY,
@@ -304,7 +304,9 @@ export class ScriptRunner implements EngineHost {
     if (!this.hasWritten) {
       // Once a script has written it may go on: half a script is worse than one more write.
       const { server, session } = this.ctx
-      const refusal = session.isReplay ? null : (server.following.writeRefusal ?? this.diskRefusal ?? server.replicaRefusal)
+      const refusal = session.isReplay
+        ? null
+        : (server.following.writeRefusal ?? this.diskRefusal ?? server.replicaRefusal)
       if (refusal !== null) return refusal
       if (this.deniesOom && (flags & CommandFlag.DenyOom) !== 0) return OOM
       this.hasWritten = true
