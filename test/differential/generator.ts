@@ -380,12 +380,16 @@ const ZSETS: Make[] = [
   c('ZSCAN', Z, lit('0'), lit('COUNT', '10000'), maybe(40, c('MATCH', pattern))),
 ]
 
-const G = key('g', 3)
+/**
+ * No two members are equally far: of those, Redis and we put others first when there is a COUNT. So positions have many
+ * digits, and no sorted set of another kind is searched.
+ */
+const G: Make = (r) => [r.chance(4) ? r.pick(['s:0', 'missing', '']) : `g:${r.below(3)}`]
+const NO_COORDINATES = ['abc', '', 'nan', 'inf', '181', '-1e300']
 const place: Make = (r) => [`m${r.below(60)}`]
-/** With so many digits no two distances are the same: of those, Redis and we order others first when there is a COUNT. */
 const coordinates: Make = (r) => [
-  r.chance(3) ? r.pick(ODD_NUMBERS) : String((r.below(360_000_000) - 180_000_000) / 1e6),
-  r.chance(3) ? r.pick(ODD_NUMBERS) : String((r.below(170_000_000) - 85_000_000) / 1e6),
+  r.chance(3) ? r.pick(NO_COORDINATES) : String((r.below(360_000_000) - 180_000_000) / 1e6),
+  r.chance(3) ? r.pick(NO_COORDINATES) : String((r.below(170_000_000) - 85_000_000) / 1e6),
 ]
 const length: Make = (r) => [r.chance(5) ? r.pick(ODD_NUMBERS) : String(r.below(2_100_000) / 100)]
 const lengthUnit: Make = (r) => [r.chance(3) ? 'parsec' : r.pick(['km', 'km', 'mi', 'M', 'ft'])]
