@@ -38,7 +38,7 @@ export function hasKeys(command: Command): boolean {
 export function keyArguments(command: Command, args: Args): KeyArgument[] | null {
   const { keys: specs = [], extractKeys, keyFlags } = command.definition
   const found: KeyArgument[] = []
-  const isComplete = specs.every((spec) => spec.flags.includes('not_key') || addKeys(found, spec, args))
+  const isComplete = specs.every((spec) => spec.flags.includes('not_key') || addKeys(found, command, spec, args))
   if (!isComplete) return extractKeys === undefined ? null : extracted(command, args)
   if (extractKeys !== undefined) addUnspecified(found, extractKeys(args))
   if (keyFlags === undefined) return found
@@ -49,7 +49,7 @@ export function keyArguments(command: Command, args: Args): KeyArgument[] | null
 function extracted(command: Command, args: Args): KeyArgument[] {
   const { keys: specs = [], extractKeys, keyFlags } = command.definition
   const bySpec: KeyArgument[] = []
-  for (const spec of specs) if (spec.begin.type === 'index') addKeys(bySpec, spec, args)
+  for (const spec of specs) if (spec.begin.type === 'index') addKeys(bySpec, command, spec, args)
   const indices = extractKeys === undefined ? [] : extractKeys(args)
   const further = keyFlags === undefined ? OVERWRITTEN : keyFlags(args)
   return indices.map((index) => bySpec.find((key) => key.index === index) ?? { index, flags: further })
@@ -63,11 +63,13 @@ function addUnspecified(found: KeyArgument[], indices: readonly number[]): void 
 }
 
 /** Adds the keys of one spec. Returns false when the spec cannot be followed, or does not tell all keys. */
-function addKeys(found: KeyArgument[], spec: KeySpec, args: Args): boolean {
+function addKeys(found: KeyArgument[], command: Command, spec: KeySpec, args: Args): boolean {
   const begin = beginOf(spec, args)
   if (begin === null) return false
   if (begin === NOT_FOUND) return true
   const range = rangeOf(spec, begin, args)
+  // A list of keys that may be empty, and is: PFMERGE with a destination only.
+  if (range !== null && spec.find.type === 'range' && range.last < range.first && command.definition.arity < 0) return true
   if (range === null || range.last >= args.count || range.last < range.first || range.first >= args.count) return false
   for (let index = range.first; index <= range.last; index += range.step) found.push({ index, flags: spec.flags })
   return !spec.flags.includes('incomplete')

@@ -153,7 +153,7 @@ test('rules name commands as they were before they were renamed', () => {
 })
 
 test('rules may name commands of Redis that are not there yet', () => {
-  const absent = ['-migrate', '+cluster|slots', '-module', '+memory|doctor']
+  const absent = ['-sentinel', '+cluster|slots', '-module', '+memory|doctor']
   const known = absent.filter((rule) => registry.original(rule.slice(1)) === null)
   const users = usersWith({ ann: `+@all ${absent.join(' ')}` })
   expect(describeUser(users.find('ann')!)).toBe(`off sanitize-payload resetchannels +@all ${absent.join(' ')}`)

@@ -26,6 +26,9 @@ const FORBIDDEN = new Set([
   'config',
   'sync',
   'psync',
+  'replicaof',
+  'slaveof',
+  'migrate',
 ])
 const VALUES = [
   '',

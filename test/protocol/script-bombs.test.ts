@@ -21,7 +21,7 @@ const FAILING: readonly (readonly [name: string, script: string, error: string])
   ['nested JSON', `return cjson.decode(string.rep("[", ${DEEP}))`, 'too many nested data structures'],
   ['a cycle as JSON', 'local t = {} t[1] = t return cjson.encode(t)', 'excessive nesting'],
   ['nested MessagePack', `return cmsgpack.unpack(string.rep("\\145", ${DEEP}))`, 'stack overflow'],
-  ['a string of a terabyte', 'return #string.rep("x", 2^40)', 'not enough memory'],
+  ['a string of two gigabytes', 'return #string.rep("x", 2^31 - 1)', 'not enough memory'],
   ['a string that doubles', 'local s = "x" for i = 1, 50 do s = s .. s end', 'not enough memory'],
   ['a substitution that explodes', 'string.gsub(string.rep("a", 1e6), "a", string.rep("b", 1e5))', 'not enough memory'],
   ['a billion results', 'return unpack({}, 1, 2^30)', 'too many results'],

@@ -58,8 +58,6 @@ describe('a user with limited keys', () => {
     'fcall',
     'function',
     'module',
-    'migrate',
-    'replicaof',
     'cluster',
     'failover',
     'json.get',
