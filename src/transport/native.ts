@@ -137,10 +137,7 @@ class Sockets {
           connection.deliver(input, what, what + detail)
         } else this.handle(id, what, detail)
       } catch (error) {
-        // The others have their turn all the same; this ends in `uncaughtException`, as an event of Node's would.
-        setImmediate(() => {
-          throw error
-        })
+        throwLater(error)
       }
     }
     this.count = 0
@@ -202,7 +199,13 @@ class Sockets {
   private readonly tellClosed = (): void => {
     const { closed } = this
     this.closed = []
-    for (const connection of closed) connection.lost()
+    for (const connection of closed) {
+      try {
+        connection.lost()
+      } catch (error) {
+        throwLater(error)
+      }
+    }
   }
 }
 
@@ -235,7 +238,7 @@ class NativeConnection implements Connection {
   }
 
   get queuedBytes(): number {
-    return this.hasQueue ? this.epoll.queuedBytes(this.id) : 0
+    return this.hasQueue && this.isOpen ? this.epoll.queuedBytes(this.id) : 0
   }
 
   send(buffer: Buffer, start: number, end: number): boolean {
@@ -250,7 +253,10 @@ class NativeConnection implements Connection {
     return bytes >= 0 ? bytes : this.epoll.readNow(this.id, buffer)
   }
 
+  // The number of a connection that is gone may be that of another one already.
+
   pause(): void {
+    if (!this.isOpen) return
     this.isPaused = true
     this.epoll.setReading(this.id, false)
   }
@@ -263,11 +269,11 @@ class NativeConnection implements Connection {
   }
 
   setKeepAlive(seconds: number): void {
-    this.epoll.setKeepAlive(this.id, seconds)
+    if (this.isOpen) this.epoll.setKeepAlive(this.id, seconds)
   }
 
   delaySmallPackets(): void {
-    this.epoll.setNoDelay(this.id, false)
+    if (this.isOpen) this.epoll.setNoDelay(this.id, false)
   }
 
   end(): void {
@@ -293,6 +299,8 @@ class NativeConnection implements Connection {
   }
 
   drained(): void {
+    // A receiver that had its turn before has sent more: that will be told when it has gone out.
+    if (this.epoll.queuedBytes(this.id) > 0) return
     this.hasQueue = false
     this.receiver?.drained()
   }
@@ -323,6 +331,13 @@ class NativeConnection implements Connection {
     this.hasEndKept = false
     this.ended()
   }
+}
+
+/** The others have their turn all the same; this ends in `uncaughtException`, as an event of Node's would. */
+function throwLater(error: unknown): void {
+  setImmediate(() => {
+    throw error
+  })
 }
 
 /** `ip port` as an address of the contract. */

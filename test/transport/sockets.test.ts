@@ -1,8 +1,9 @@
 /** What a transport over sockets promises, for each there is: bytes, ends, back-pressure, and every order of closing. */
 import { once } from 'node:events'
-import { existsSync, statSync } from 'node:fs'
+import { existsSync, readSync, statSync } from 'node:fs'
 import net from 'node:net'
 import { join } from 'node:path'
+import { Worker } from 'node:worker_threads'
 import { afterEach, describe, expect, test } from 'vitest'
 import { chooseTransport } from '../../src/transport/choose.ts'
 import {
@@ -20,6 +21,21 @@ const BACKLOG = 128
 const native = loadNativeTransport()
 const transports: Transport[] = typeof native === 'string' ? [nodeTransport] : [nodeTransport, native]
 const LIMIT_MS = 20_000
+
+/** A thread that listens, and tells its port and what it receives. */
+const NATIVE_MODULE = new URL('../../src/transport/native.ts', import.meta.url).href
+const THREAD = `
+  const { parentPort, workerData } = require('node:worker_threads')
+  import(workerData.module).then(async ({ loadNativeTransport }) => {
+    const received = () => {
+      parentPort.postMessage('received')
+      eval(workerData.received)
+    }
+    const receiver = { received, drained() {}, ended() {}, closed() {} }
+    const options = { host: '127.0.0.1', port: 0, backlog: 10 }
+    const { port } = await loadNativeTransport().listenTcp(options, () => receiver)
+    parentPort.postMessage(port)
+  })`
 
 /** The server's end of a connection, written down. */
 class Served implements Receiver {
@@ -119,6 +135,19 @@ async function call(target: net.NetConnectOpts): Promise<{ caller: Caller; one: 
   const caller = new Caller(socket)
   await until(() => served.length > before, 'no connection')
   return { caller, one: served[before]! }
+}
+
+/** Takes what has come for a socket that is paused. */
+function readAll(socket: net.Socket): void {
+  const handle: unknown = Reflect.get(socket, '_handle')
+  const fd: unknown = typeof handle === 'object' && handle !== null ? Reflect.get(handle, 'fd') : null
+  if (typeof fd !== 'number') return
+  const bytes = Buffer.alloc(1024 * 1024)
+  try {
+    while (readSync(fd, bytes) > 0);
+  } catch {
+    // That was all.
+  }
 }
 
 describe.each(
@@ -360,6 +389,51 @@ describe.each(
     }
   })
 
+  test('what is done with a connection that is gone reaches no other one', async () => {
+    const { port } = await listen(transport)
+    const gone: Served[] = []
+    for (let i = 0; i < 8; i++) {
+      const { one } = await call({ port, host: '127.0.0.1' })
+      one.connection.destroy()
+      gone.push(one)
+    }
+    await until(() => gone.every((one) => one.isClosed))
+    // These have the numbers that those had.
+    const callers = []
+    for (let i = 0; i < 8; i++) callers.push(await call({ port, host: '127.0.0.1' }))
+    for (const { connection } of gone) {
+      connection.pause()
+      connection.setKeepAlive(1)
+      connection.delaySmallPackets()
+      connection.end()
+      connection.destroy()
+    }
+    for (const { caller } of callers) caller.socket.write('still here')
+    await until(() => callers.every(({ one }) => one.text === 'still here'), 'one of them was stopped')
+  })
+
+  test('is drained when all has gone out, also what another receiver has sent in the same turn', async () => {
+    const { port } = await listen(transport)
+    const talker = await call({ port, host: '127.0.0.1' })
+    const slow = await call({ port, host: '127.0.0.1' })
+    slow.caller.socket.pause()
+    const piece = Buffer.alloc(16 * 1024, 'x')
+    while (slow.one.connection.send(piece, 0, piece.length));
+    const block = Buffer.alloc(64 * 1024 * 1024, 'y')
+    const queuedWhenDrained: number[] = []
+    slow.one.drained = () => queuedWhenDrained.push(slow.one.connection.queuedBytes)
+    talker.one.onReceived = () => slow.one.connection.send(block, 0, block.length)
+    // Both are ready at once: one to be read from, the other one to be sent to.
+    talker.caller.socket.write('x')
+    readAll(slow.caller.socket)
+    await until(() => talker.one.text === 'x')
+    expect(slow.one.connection.queuedBytes).toBeGreaterThan(0)
+    expect(queuedWhenDrained.filter((bytes) => bytes > 0)).toEqual([])
+    slow.caller.socket.resume()
+    await until(() => slow.one.connection.queuedBytes === 0 && queuedWhenDrained.length > 0)
+    expect(queuedWhenDrained.at(-1)).toBe(0)
+  })
+
   test('serves many that come, talk and go in any order, and closes what others talk to in the same turn', async () => {
     const { port } = await listen(transport)
     let state = 12345
@@ -403,6 +477,36 @@ describe.each(
     const { caller, one } = await call({ port, host: '127.0.0.1' })
     caller.socket.write('after all')
     await until(() => one.text === 'after all')
+  })
+})
+
+describe.runIf(typeof native !== 'string')('a thread with sockets of its own', () => {
+  test.each([
+    ['ends in the midst of what it receives', 'process.exit(7)', 7],
+    ['is ended from outside while it receives', 'for (;;);', 1],
+  ])('%s; those of others stay', async (_name, received, code) => {
+    const { port: own } = await listen(native as Transport)
+    const { caller, one } = await call({ port: own, host: '127.0.0.1' })
+    const worker = new Worker(THREAD, { eval: true, workerData: { received, module: NATIVE_MODULE } })
+    const [port] = (await once(worker, 'message')) as [number]
+    const closed: Promise<unknown>[] = []
+    for (let i = 0; i < 5; i++) {
+      const socket = net.connect(port, '127.0.0.1')
+      sockets.push(socket)
+      socket.on('error', () => {})
+      closed.push(once(socket, 'close'))
+      await once(socket, 'connect')
+      socket.resume()
+    }
+    const exit = once(worker, 'exit')
+    const receives = once(worker, 'message')
+    sockets.at(-1)?.write('x')
+    await receives
+    if (code === 1) await worker.terminate()
+    expect(await exit).toEqual([code])
+    await Promise.all(closed)
+    caller.socket.write('hello')
+    await until(() => one.text === 'hello')
   })
 })
 

@@ -182,8 +182,11 @@ class Loop {
     size_t sent = 0;
     if (slot->queued() == 0) {
       ssize_t taken = SendSome(slot->fd, bytes, length);
-      // A connection that has failed is told by its next event.
-      if (taken < 0 && !IsBusy(errno)) return 0;
+      if (taken < 0 && !IsBusy(errno)) {
+        // A connection that has failed is told by its next event. One that still could go on must not: a part is missing.
+        if (errno != EPIPE && errno != ECONNRESET) shutdown(slot->fd, SHUT_RDWR);
+        return 0;
+      }
       if (taken > 0) sent = static_cast<size_t>(taken);
     }
     if (sent < length) {
@@ -338,7 +341,7 @@ class Loop {
         int error = errno;
         if (IsBusy(error)) return;
         if (error == EINTR || error == ECONNABORTED) continue;
-        if ((error == EMFILE || error == ENFILE) && spare_fd_ >= 0) Refuse(slot->fd);
+        if (error == EMFILE || error == ENFILE) Refuse(slot->fd);
         Put(listener, kAcceptFailed, error);
         return;
       }
@@ -355,7 +358,7 @@ class Loop {
 
   // No more descriptors: a connection that waits is closed, or the listener would be ready for ever.
   void Refuse(int listener_fd) {
-    close(spare_fd_);
+    if (spare_fd_ >= 0) close(spare_fd_);
     int fd = accept4(listener_fd, nullptr, nullptr, SOCK_CLOEXEC);
     if (fd >= 0) close(fd);
     spare_fd_ = open("/dev/null", O_RDONLY | O_CLOEXEC);
