@@ -248,7 +248,7 @@ export class Pipeline {
         reply.error(INTERNAL_ERROR)
       }
     }
-    if (client.tracking !== null && command.isTracked) rememberKeys(this.tracking, client, command, args)
+    if (client.tracking !== null && command.isTracked) this.remember(client, command, args)
     // Keys that the command met expired are recorded before it: when it is replayed it must not find them either.
     if (client.db.hasMetExpired) this.reapMet(client, command)
     if (ctx.dirty > 0 && journal.effectCount === effects && !ctx.isRecordingOff) journal.command(db, args)
@@ -274,6 +274,15 @@ export class Pipeline {
     if (isUnrelated) journal.endUnit()
     client.db.reapMet()
     if (isUnrelated) journal.beginUnit()
+  }
+
+  /** Notes what a client that caches has read; as Redis 7.0 does it, all keys that its script names. */
+  private remember(client: Client, command: Command, args: Args): void {
+    const { ctx } = this
+    const script = ctx.inScript && ctx.config.text('redis-compatibility') === '7.0' ? scriptRunner(ctx).caller : null
+    const reader = script === null ? command : this.resolve(script)
+    if (reader instanceof ReplyError) return
+    rememberKeys(this.tracking, client, reader, script ?? args)
   }
 
   /** Counts a command that was timed alone. One that blocks is counted when it is done, each of its attempts adds time. */

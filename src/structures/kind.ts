@@ -67,6 +67,12 @@ export const ENCODING_OF_KIND: readonly string[] = [
   'hashtable',
 ]
 
+/** As ENCODING_OF_KIND, with the names that Redis 7.0 had. */
+export const ENCODING_OF_KIND_7_0: readonly string[] = ENCODING_OF_KIND.map((encoding, kind) => {
+  if (kind === Kind.ListPacked) return 'quicklist'
+  return kind === Kind.SetPacked ? 'hashtable' : encoding
+})
+
 /** A collection above the packed thresholds. It owns arena blocks and frees them all in `free`. */
 export interface Collection {
   /** Frees every arena block of the collection; the object is not used afterwards. */

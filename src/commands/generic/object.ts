@@ -9,13 +9,12 @@
  */
 import { parseInt64 } from '../../bytes/integer.ts'
 import { AccessKind } from '../../keyspace/access.ts'
-import type { Database } from '../../keyspace/database.ts'
 import type { Args } from '../../resp/args.ts'
 import { LFU_POLICY_NOT_SELECTED, LFU_POLICY_SELECTED } from '../../resp/errors.ts'
 import type { ReplySink } from '../../resp/reply.ts'
 import type { Arena, Ref } from '../../storage/arena.ts'
 import { NO_ROW } from '../../storage/dict.ts'
-import { ENCODING_OF_KIND, Kind } from '../../structures/kind.ts'
+import { ENCODING_OF_KIND, ENCODING_OF_KIND_7_0, Kind } from '../../structures/kind.ts'
 import type { CommandContext } from '../context.ts'
 import { AclCategory, type CommandDefinition, CommandFlag, defineCommand, type Handler, keyAt } from '../define.ts'
 import { replyHelp } from '../help.ts'
@@ -97,7 +96,7 @@ function keySubcommand(name: string, since: string, summary: string, handler: Ha
 function encodingHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
   const row = look(ctx, args)
   if (row === NO_ROW) reply.nil()
-  else reply.bulkText(encodingOf(ctx.db, row))
+  else reply.bulkText(encodingOf(ctx, row))
 }
 
 function freqHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
@@ -137,9 +136,13 @@ function look(ctx: CommandContext, args: Args): number {
   return row
 }
 
-function encodingOf(db: Database, row: number): string {
+/** What OBJECT ENCODING says of the value of a row. */
+export function encodingOf({ db, config }: CommandContext, row: number): string {
   const kind = db.kind(row)
-  if (kind !== Kind.StringBytes) return ENCODING_OF_KIND[kind]!
+  if (kind !== Kind.StringBytes) {
+    const names = config.text('redis-compatibility') === '7.0' ? ENCODING_OF_KIND_7_0 : ENCODING_OF_KIND
+    return names[kind]!
+  }
   return db.isRaw(row) ? 'raw' : stringEncoding(db.arena, db.ref(row))
 }
 

@@ -85,6 +85,8 @@ export class ScriptRunner implements EngineHost {
   hasWritten: boolean = false
   /** Whether scripts may call what is not for scripts (DEBUG SET-DISABLE-DENY-SCRIPTS). */
   allowsDenied: boolean = false
+  /** Whether scripts may call commands that block, which give up at once there; Redis 7.0 refused them. */
+  private readonly allowsBlocking: boolean
   /** Whether there was an error in the reply of the script that ran last. */
   hasRepliedError: boolean = false
   /** When the script that runs was first seen running, in ms of the process; 0 until then. */
@@ -108,6 +110,7 @@ export class ScriptRunner implements EngineHost {
     this.sink = new ScriptSink(ctx.arena)
     this.engine = new ScriptEngine(this)
     this.functions = new FunctionLibraries(this)
+    this.allowsBlocking = ctx.config.text('redis-compatibility') !== '7.0'
   }
 
   /**
@@ -291,7 +294,8 @@ export class ScriptRunner implements EngineHost {
     const { args } = this.args
     if (!command.accepts(args.count)) return SCRIPT_WRONG_ARITY
     const { flags } = command
-    if ((flags & CommandFlag.NoScript) !== 0 && this.isDenied(command)) return SCRIPT_COMMAND_NOT_ALLOWED
+    if (((flags & CommandFlag.NoScript) !== 0 || this.isBlocking(command)) && this.isDenied(command))
+      return SCRIPT_COMMAND_NOT_ALLOWED
     if (this.ctx.server.following.isStale && (flags & CommandFlag.Stale) === 0) return SCRIPT_ON_STALE_REPLICA
     const { user } = this.ctx.session
     if (!user.isUnrestricted) {
@@ -312,6 +316,11 @@ export class ScriptRunner implements EngineHost {
       this.hasWritten = true
     }
     return null
+  }
+
+  /** Whether scripts may not call it because it may block. What reads streams refuses its BLOCK option by itself. */
+  private isBlocking({ flags, definition }: Command): boolean {
+    return !this.allowsBlocking && (flags & CommandFlag.Blocking) !== 0 && definition.group !== 'stream'
   }
 
   /** Commands of the scripting family always are: a script runs alone. */

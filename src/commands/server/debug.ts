@@ -27,10 +27,11 @@ import {
 } from '../../resp/errors.ts'
 import type { ReplySink } from '../../resp/reply.ts'
 import { NO_ROW } from '../../storage/dict.ts'
-import { ENCODING_OF_KIND, Kind } from '../../structures/kind.ts'
+import { Kind } from '../../structures/kind.ts'
 import { ListBig } from '../../structures/list.ts'
 import type { CommandContext } from '../context.ts'
 import { CommandFlag, defineCommand, type Handler } from '../define.ts'
+import { encodingOf } from '../generic/object.ts'
 import { replyHelp } from '../help.ts'
 import { scriptRunner } from '../scripting/script-runner.ts'
 import { userLines } from './config.ts'
@@ -229,7 +230,7 @@ function objectHandler(ctx: CommandContext, args: Args, reply: ReplySink): void 
   if (row === NO_ROW) throw NO_SUCH_KEY
   // An integer lies in the row itself.
   const at = `0x${(db.kind(row) === Kind.StringInteger ? row + 1 : db.value(row)).toString(16)}`
-  const encoding = ENCODING_OF_KIND[db.kind(row)]!
+  const encoding = encodingOf(ctx, row)
   const idle = db.idleSeconds(row)
   const lru = (Math.floor(ctx.now / 1000) - idle) & LRU_CLOCK_MASK
   reply.status(

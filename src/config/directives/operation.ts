@@ -4,7 +4,7 @@ import { anyOf, bool, DirectiveFlag, inert, int, later, oneOf, optionalText, tex
 import { INT_MAX, LONG_MAX } from '../number-text.ts'
 import { keyspaceEvents, oomScoreMode, oomScores, percentiles, refuseTitleTemplate } from '../special-directives.ts'
 
-const { Hidden, Immutable, MultiArg } = DirectiveFlag
+const { Hidden, Immutable, MultiArg, Own } = DirectiveFlag
 const HZ_MIN = 1
 const HZ_MAX = 500
 const NO_SYSLOG = 'logs go to stdout or to `logfile`; both can be sent to syslog from there'
@@ -24,6 +24,12 @@ export const operationDirectives = {
     flags: Immutable,
     effect: unsupported('it cannot put itself into the background: use a process manager'),
   }),
+  'redis-compatibility': oneOf(
+    ['7.2', '7.0'],
+    '7.2',
+    'Which release of Redis is followed where the two differ in what clients may rely on: names of encodings of short lists and small sets, blocking commands in scripts (refused by 7.0), and which keys of a script client-side caching remembers (7.0: all that it names).',
+    { flags: Immutable | Own },
+  ),
   supervised: oneOf(['upstart', 'systemd', 'auto', 'no'], 'no', 'Tells the service manager when it is ready.', {
     flags: Immutable,
     effect: later('the service manager is not told; use `Type=exec` with systemd'),
