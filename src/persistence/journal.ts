@@ -121,6 +121,11 @@ export class Journal {
     this.selectedDb = -1
   }
 
+  /** The database that the next effect belongs to if it does not name one; 0 when it will. */
+  get streamDb(): number {
+    return Math.max(0, this.selectedDb)
+  }
+
   get pendingBytes(): number {
     return this.at
   }

@@ -9,6 +9,7 @@ const KEPT_BYTES_MAX = 1024 * 1024
 /** A primary's answers are one short line. */
 const LINE_BYTES_MAX = 64 * 1024
 const LF = 10
+const CR = 13
 
 export class SocketReader {
   private readonly socket: Socket
@@ -39,11 +40,12 @@ export class SocketReader {
   /** The next line that is not empty, without its end. @throws when the connection fails or the line is too long */
   async line(): Promise<string> {
     for (;;) {
+      this.skipEmptyLines()
       const end = this.kept.indexOf(LF)
       if (end >= 0) {
         const line = this.kept.latin1Slice(0, end).replace(/\r$/, '')
         this.keep(this.kept.subarray(end + 1))
-        if (line !== '') return line
+        return line
       } else {
         if (this.kept.length > LINE_BYTES_MAX) throw new Error('the primary sent a line without an end')
         await this.more()
@@ -69,6 +71,14 @@ export class SocketReader {
     socket.off('close', this.closed)
     socket.off('end', this.closed)
     return kept
+  }
+
+  /** There may be many of them: they keep a connection alive. */
+  private skipEmptyLines(): void {
+    const { kept } = this
+    let at = 0
+    while (kept[at] === LF || (kept[at] === CR && kept[at + 1] === LF)) at += kept[at] === LF ? 1 : 2
+    if (at > 0) this.keep(kept.subarray(at))
   }
 
   private keep(rest: Buffer): void {

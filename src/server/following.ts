@@ -32,6 +32,9 @@ const PING_REFUSALS = ['-NOAUTH', '-NOPERM', '-ERR operation not permitted']
 /** Answers to PSYNC of a primary that cannot serve now. */
 const PSYNC_LATER = ['-NOMASTERLINK', '-LOADING']
 
+/** Acknowledgements that may wait to be read, in bytes: a primary asks for as many as it likes. */
+const ACK_BYTES_MAX = 64 * 1024
+
 /** Keys of its own that a replica looks at for their times, in each database and tick. */
 const OWN_EXPIRES_PER_TICK = 1000
 
@@ -58,6 +61,7 @@ export class Following implements FollowingControl {
   private attempt = 0
   /** Set while the data are those of some history, so that it can be asked for the rest. */
   private continuation: Continuation | null = null
+  private isEnded: boolean = false
   /** Bytes of a transaction that is not executed yet: they are applied together. */
   private pending: Buffer[] = []
 
@@ -120,8 +124,13 @@ export class Following implements FollowingControl {
     return true
   }
 
-  /** The process, or this role, ends. */
-  disconnect(): void {
+  /** The process ends. */
+  close(): void {
+    this.isEnded = true
+    this.disconnect()
+  }
+
+  private disconnect(): void {
     this.attempt++
     this.socket?.destroy()
     this.socket = null
@@ -264,15 +273,20 @@ export class Following implements FollowingControl {
 
   private async load(file: PayloadFile, id: string, offset: number, attempt: number): Promise<void> {
     const { server } = this
-    // Own replicas have other data from here on.
-    server.replication.restart(id, offset)
+    // Own replicas have other data from here on. What is loaded is in no history before it is whole.
+    server.replication.abandon()
     const hadLog = server.appendOnly.state !== AofState.Off
     if (hadLog) server.appendOnly.disable()
     server.saving.abort()
-    const db = await server.loadPayload(file, () => attempt !== this.attempt)
-    if (hadLog) server.appendOnly.enable(false)
-    if (db === null) return
-    this.continuation = { db }
+    try {
+      const db = await server.loadPayload(file, () => attempt !== this.attempt)
+      if (db === null) return
+      server.replication.restart(id, offset)
+      this.continuation = { db }
+    } finally {
+      // Also with what is there of a payload that is not valid: writes may follow.
+      if (hadLog && !this.isEnded) server.appendOnly.enableAgain()
+    }
     server.log.notice('MASTER <-> REPLICA sync: Finished with success')
   }
 
@@ -321,6 +335,8 @@ export class Following implements FollowingControl {
 
   /** The primary's session has executed, or queued, the request in these bytes. */
   applied(client: Client, buffer: Buffer, start: number, end: number): void {
+    // A request that has ended this role is no part of what follows.
+    if (client !== this.client) return
     if ((client.flags & ClientFlag.Multi) !== 0) {
       this.pending.push(Buffer.from(buffer.subarray(start, end)))
       return
@@ -341,6 +357,8 @@ export class Following implements FollowingControl {
   acknowledge(): void {
     const { client, server } = this
     if (client === null || (client.flags & ClientFlag.Closed) !== 0) return
+    // It does not read them. The next one tells more.
+    if (client.pendingOutputBytes > ACK_BYTES_MAX) return
     const offset = String(server.replication.offset)
     const words = ['REPLCONF', 'ACK', offset]
     const { appendOnly, journal } = server

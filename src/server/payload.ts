@@ -25,8 +25,10 @@ let fileNumber = 0
 
 export class Payload {
   readonly content: PayloadContent
-  /** Where the stream goes on behind it. */
-  readonly cursor: StreamCursor
+  /** Where the stream goes on behind it; null when nobody can join any more. */
+  cursor: StreamCursor | null
+  /** The same as an offset. */
+  readonly offset: number
   private readonly server: Server
   private readonly files: Files
   private readonly path: string
@@ -40,6 +42,7 @@ export class Payload {
     this.files = files
     this.content = content
     this.cursor = cursor
+    this.offset = cursor.offset
     // A broker without a directory writes nothing where its program did not expect it.
     const directory = server.isInMemory ? tmpdir() : server.config.directory
     this.path = join(directory, `temp-repl-${process.pid}-${threadId}-${++fileNumber}.rdb`)
@@ -75,6 +78,11 @@ export class Payload {
     } catch {
       // Nobody reads a file of this name; the next start of a payload takes another one.
     }
+  }
+
+  /** It is written. A replica that takes nothing but the payload, for long, must not keep all that is written meanwhile. */
+  releaseStream(): void {
+    this.cursor = null
   }
 
   get isWanted(): boolean {

@@ -291,10 +291,8 @@ export class Replicas implements ReplicationControl {
   private endStream(): void {
     if (this.stream === null) return
     this.stopFeeding()
-    this.lastOffset = this.stream.offset
-    this.stream = null
     // Writes from here on are in no stream: whoever has the offset has not the data.
-    this.history.change()
+    this.abandon()
   }
 
   // ---- as a replica --------------------------------------------------------------------------------------------
@@ -302,9 +300,12 @@ export class Replicas implements ReplicationControl {
   /** From now on the stream is that of a primary. Returns whether there is one whose history that may know. */
   stopFeeding(): boolean {
     if (this.isFed) {
-      this.server.journal.drain()
-      this.server.journal.unsubscribe(this.feed)
+      const { journal } = this.server
+      journal.drain()
+      journal.unsubscribe(this.feed)
       this.isFed = false
+      // What the transaction around this has written will be in no stream.
+      if (journal.pendingBytes > 0) this.abandon()
     }
     return this.stream !== null
   }
@@ -320,7 +321,15 @@ export class Replicas implements ReplicationControl {
     this.aloneSinceMs = this.server.keyspace.now
   }
 
-  /** The data are replaced by those of a primary at this offset of its history. */
+  /** Nobody can go on from here: data were or will be changed without the stream. */
+  abandon(): void {
+    this.closeAll()
+    this.history.change()
+    if (this.stream !== null) this.lastOffset = this.stream.offset
+    this.stream = null
+  }
+
+  /** The data are those of a primary at this offset of its history. */
   restart(id: string, offset: number): void {
     this.closeAll()
     this.history.takeOver(id)
@@ -374,7 +383,9 @@ export class Replicas implements ReplicationControl {
     if (this.isFed) {
       server.journal.drain()
       // In the midst of a transaction there is no place.
-      return server.journal.pendingBytes > 0 ? null : { id: history.id, offset: stream.offset, db: 0 }
+      return server.journal.pendingBytes > 0
+        ? null
+        : { id: history.id, offset: stream.offset, db: server.journal.streamDb }
     }
     const db = server.following.streamDb
     return db === null ? null : { id: history.id, offset: stream.offset, db }
@@ -417,11 +428,12 @@ export class Replicas implements ReplicationControl {
   private join(link: ReplicaLink, payload: Payload): void {
     const { replica, client } = link
     replica.state = ReplicaState.AwaitsPayload
-    if (!replica.isRdbOnly && this.stream !== null) replica.follow(this.stream, payload.cursor.clone())
+    const { cursor } = payload
+    if (!replica.isRdbOnly && this.stream !== null && cursor !== null) replica.follow(this.stream, cursor.clone())
     link.payload = payload
     payload.use()
     if (replica.isPrePsync) return
-    this.server.output.queueReply(client, Buffer.from(`+FULLRESYNC ${this.history.id} ${payload.cursor.offset}\r\n`))
+    this.server.output.queueReply(client, Buffer.from(`+FULLRESYNC ${this.history.id} ${payload.offset}\r\n`))
   }
 
   private refuse(link: ReplicaLink): void {
@@ -435,6 +447,7 @@ export class Replicas implements ReplicationControl {
   private payloadEnded(payload: Payload, error: Error | null): void {
     const { log } = this.server
     this.writing = null
+    payload.releaseStream()
     const links = this.attached.filter((link) => link.payload === payload)
     let failure = error
     if (failure === null && links.length > 0) {

@@ -18,6 +18,7 @@ import {
   type ServerControl,
   type ShutdownSave,
 } from '../commands/context.ts'
+import { closeTargets } from '../commands/generic/migration.ts'
 import { commandFamilies } from '../commands/index.ts'
 import { type Command, Registry } from '../commands/registry.ts'
 import { scriptRunner } from '../commands/scripting/script-runner.ts'
@@ -1086,7 +1087,8 @@ export class Server
   /** Sends what is due, closes clients and the log. Endpoints are the caller's to close first. */
   close(): boolean {
     this.isClosing = true
-    this.following.disconnect()
+    this.following.close()
+    closeTargets(this)
     this.timers.close()
     if (this.cronTimer !== null) clearInterval(this.cronTimer)
     this.output.flush()

@@ -346,6 +346,35 @@ describe('a replica', () => {
     expect(await info(restarted.client, 'sync_full')).toBe('0')
   })
 
+  test('which was a primary goes on behind its snapshot in the database that its stream was in', async () => {
+    const own = { dir: temporaryDirectory(), dbfilename: 'dump.rdb' }
+    stops.push(async () => rmSync(own.dir, { recursive: true, force: true }))
+    const first = await TestBroker.start({ ...own, 'repl-ping-replica-period': 3600 })
+    const client = await first.connect()
+    const heir = await node()
+    await follow(heir, first.port)
+    await client.pipeline([['SELECT', '5'], ['SET', 'k', 'v'], ['SAVE'], ['INCR', 'n']])
+    await expectEqual(client, heir.client)
+    await first.stop()
+    await heir.client.call('REPLICAOF', 'NO', 'ONE')
+    const second = await node({ ...own, replicaof: `127.0.0.1 ${heir.broker.port}` })
+    await until('the replica is connected', () => linkState(second) === 'connected')
+    await expectEqual(heir.client, second.client)
+    expect(await info(heir.client, 'sync_full')).toBe('0')
+  })
+
+  test('which was a primary drops what the transaction has written that made it one', async () => {
+    const [first, heir] = [await node(), await node()]
+    await follow(heir, first.broker.port)
+    await first.client.call('SET', 'k', 'v')
+    await expectEqual(first.client, heir.client)
+    await heir.client.call('REPLICAOF', 'NO', 'ONE')
+    const { port } = heir.broker
+    await first.client.pipeline([['MULTI'], ['SET', 'own', 'v'], ['REPLICAOF', '127.0.0.1', String(port)], ['EXEC']])
+    await until('the replica is connected', () => linkState(first) === 'connected')
+    await expectEqual(heir.client, first.client)
+  })
+
   test('follows the primary that the configuration names, from the start', async () => {
     const primary = await node()
     await primary.client.call('SET', 'k', 'v')

@@ -46,6 +46,7 @@ interface Target {
 class Targets {
   private readonly kept = new Map<string, Target>()
   private inUse = 0
+  readonly underWay = new Set<Migration>()
 
   /** Connections that are there. */
   get count(): number {
@@ -95,6 +96,12 @@ class Targets {
     for (const event of ['timeout', 'error', 'close', 'end', 'data']) socket.on(event, forget)
   }
 
+  /** The server is closed. */
+  close(): void {
+    for (const migration of this.underWay) migration.cancel()
+    for (const name of [...this.kept.keys()]) this.forget(name)
+  }
+
   private forget(name: string): void {
     const target = this.kept.get(name)
     if (target === undefined) return
@@ -109,6 +116,11 @@ const targetsOf = new WeakMap<ServerControl, Targets>()
 /** Connections to targets that a server has open. */
 export function countTargets(server: ServerControl): number {
   return targetsOf.get(server)?.count ?? 0
+}
+
+/** Ends all migrations of a server, and closes its connections to targets: the process may want to end. */
+export function closeTargets(server: ServerControl): void {
+  targetsOf.get(server)?.close()
 }
 
 /** One migration under way. */
@@ -143,6 +155,7 @@ export class Migration {
       targetsOf.set(server, targets)
     }
     this.targets = targets
+    targets.underWay.add(this)
     this.open()
   }
 
@@ -151,6 +164,7 @@ export class Migration {
     if (this.isDone) return
     this.drop()
     this.isDone = true
+    this.targets.underWay.delete(this)
     this.error ??= migrationFailed(this.direction)
   }
 
@@ -194,11 +208,15 @@ export class Migration {
     this.isOpened = true
     this.isSent = false
     this.line = Buffer.alloc(0)
+    // A connection that was dropped tells so too.
+    const sent = (error?: Error | null): void => {
+      if (!error) this.isSent = true
+    }
     socket.cork()
     for (const request of requests) socket.write(request)
     for (let n = 0; n < restores.length; n++) {
       const isLast = n === restores.length - 1
-      socket.write(restores[n]!, isLast ? () => (this.isSent = true) : undefined)
+      socket.write(restores[n]!, isLast ? sent : undefined)
     }
     socket.uncork()
   }
@@ -253,6 +271,7 @@ export class Migration {
   private finish(error: ReplyError | null): void {
     if (this.isDone) return
     this.isDone = true
+    this.targets.underWay.delete(this)
     this.error ??= error
     this.onDone()
   }

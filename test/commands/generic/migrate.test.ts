@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { createServer, type Server, type Socket } from 'node:net'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { TestBroker } from '../../support/broker.ts'
+import { until } from '../../support/redis-servers.ts'
 import type { RespClient } from '../../support/resp-client.ts'
 
 let source: TestBroker
@@ -234,6 +235,22 @@ test('a client that is unblocked, or gone, leaves its keys', async () => {
   expect(sockets.length).toBe(3)
   sockets[2]!.destroy()
   await Promise.all(ended)
+})
+
+test('a server that is closed holds no connection to a target', async () => {
+  const ended: Promise<unknown>[] = []
+  const silent = await fakeTarget((socket, received) => {
+    if (received.includes('RESTORE')) ended.push(once(socket, 'close'))
+  })
+  const closed = await TestBroker.start()
+  const client = await closed.connect()
+  await client.call('MSET', 'a', '1', 'b', '2')
+  expect(await client.call('MIGRATE', '127.0.0.1', String(target.port), 'a', '3', TIMEOUT)).toEqual(OK)
+  client.call('MIGRATE', '127.0.0.1', silent, 'b', '3', '100000000').catch(() => {})
+  await until('the target was asked', () => ended.length === 1)
+  await closed.stop()
+  await ended[0]
+  await until('the other one is closed', () => target.server.clientCount === 1)
 })
 
 test('options are checked in order, before the numbers and the keys', async () => {
