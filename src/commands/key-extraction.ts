@@ -69,7 +69,8 @@ function addKeys(found: KeyArgument[], command: Command, spec: KeySpec, args: Ar
   if (begin === NOT_FOUND) return true
   const range = rangeOf(spec, begin, args)
   // A list of keys that may be empty, and is: PFMERGE with a destination only.
-  if (range !== null && spec.find.type === 'range' && range.last < range.first && command.definition.arity < 0) return true
+  if (range !== null && spec.find.type === 'range' && range.last < range.first && command.definition.arity < 0)
+    return true
   if (range === null || range.last >= args.count || range.last < range.first || range.first >= args.count) return false
   for (let index = range.first; index <= range.last; index += range.step) found.push({ index, flags: spec.flags })
   return !spec.flags.includes('incomplete')
