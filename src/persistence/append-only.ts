@@ -276,8 +276,11 @@ export class AppendOnly implements AofControl {
   enable(isInTransaction: boolean): string | null {
     if (this.state !== AofState.Off) return null
     const { log, base } = this.options
+    const isOtherRewriting = this.isRewriting
+    // The one under way knows nothing of what is written meanwhile. It ends in a later turn, and as what it was begun for.
+    if (isOtherRewriting && !isInTransaction) this.abortRewrite()
     this.state = AofState.Waiting
-    if (base.isActive && !this.isRewriting) {
+    if (base.isActive && !isOtherRewriting) {
       this.isRewriteScheduled = true
       log.notice(
         'AOF was enabled but there is already another background operation. An AOF background was scheduled to start when possible.',
@@ -289,12 +292,10 @@ export class AppendOnly implements AofControl {
       log.notice('AOF was enabled during a transaction. An AOF background was scheduled to start when possible.')
       return null
     }
-    if (this.isRewriting) {
+    if (isOtherRewriting) {
       log.notice(
         'AOF was enabled but there is already an AOF rewriting in background. Stopping background AOF and starting a rewrite now.',
       )
-      // The one under way knows nothing of what is written meanwhile. It ends in a later turn.
-      this.abortRewrite()
       this.isRewriteScheduled = true
       return null
     }
@@ -304,6 +305,13 @@ export class AppendOnly implements AofControl {
       "Millrace needs to enable the AOF but can't trigger a background AOF rewrite operation. Check the above logs for more info about the error.",
     )
     return 'Unable to turn on AOF. Check server logs.'
+  }
+
+  /** Switches the log on again, which was off while data were loaded. What cannot begin now is tried again by `tick`. */
+  enableAgain(): void {
+    if (this.enable(false) === null) return
+    this.state = AofState.Waiting
+    this.isRewriteScheduled = true
   }
 
   /** CONFIG SET appendonly no. The files stay, as they are. */

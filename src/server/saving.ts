@@ -29,6 +29,10 @@ interface SaveUnderWay {
   readonly target: string
   /** Changes that it holds. */
   readonly changes: number
+  /** Whether it must not take the place of one that is written later. */
+  isGivenUp: boolean
+  /** Whether it is complete, and only its name is left to be made durable. */
+  isComplete: boolean
 }
 
 /** The last snapshot, which a signal has asked for. */
@@ -51,7 +55,9 @@ export class Saving implements SaveControl {
   private startedMs = 0
   private triedMs = 0
   private heldBytes = 0
+  private underWay: SaveUnderWay | null = null
   private final: FinalSave | null = null
+  private isFinalBegun: boolean = false
 
   constructor(server: Server, files: Files) {
     this.server = server
@@ -152,9 +158,11 @@ export class Saving implements SaveControl {
   private beginFinal({ path, isForced, done }: FinalSave): void {
     const { server } = this
     const target = this.path()
+    this.isFinalBegun = true
     const end = (error: Error | null): void => {
       this.publishLater(path, target, error, (problem) => {
         this.final = null
+        this.isFinalBegun = false
         if (problem === null) this.allSaved('DB saved on disk')
         else this.failed(path, problem)
         done(problem === null || this.finalFailed(isForced))
@@ -176,7 +184,10 @@ export class Saving implements SaveControl {
   /** Gives up the snapshot under way: it must not take the place of one that is written later. */
   abort(): void {
     this.isScheduled = false
-    if (this.isSaving) this.server.snapshots.abort()
+    if (this.underWay === null) return
+    // It may be written already, which will be told in this turn still.
+    this.underWay.isGivenUp = true
+    if (!this.underWay.isComplete) this.server.snapshots.abort()
   }
 
   /** Whether a snapshot is written for another purpose, or is about to be. */
@@ -197,7 +208,7 @@ export class Saving implements SaveControl {
     }
     if (this.isOtherUnderWay || server.loading.isActive) return
     if (this.final !== null) {
-      this.beginFinal(this.final)
+      if (!this.isFinalBegun) this.beginFinal(this.final)
       return
     }
     const { now } = server.keyspace
@@ -227,14 +238,16 @@ export class Saving implements SaveControl {
     this.saves++
     server.stats.snapshots++
     this.heldBytes = 0
+    const save: SaveUnderWay = { path, target, changes, isGivenUp: false, isComplete: false }
     try {
-      server.snapshots.begin({ ...this.request(path), done: (error) => this.ended({ path, target, changes }, error) })
+      server.snapshots.begin({ ...this.request(path), done: (error) => this.ended(save, error) })
     } catch (error) {
       server.log.warning(`Can't save in background: ${asError(error).message}`)
       this.isLastOk = false
       return false
     }
     this.isSaving = true
+    this.underWay = save
     server.log.notice(`Background saving started by pid ${process.pid}`)
     return true
   }
@@ -242,16 +255,18 @@ export class Saving implements SaveControl {
   private ended(save: SaveUnderWay, error: Error | null): void {
     const { server } = this
     this.lastHeldBytes = Math.max(this.heldBytes, server.snapshots.heldBytes)
-    if (error instanceof SnapshotAbortedError) {
-      this.isSaving = false
-      this.lastSeconds = this.secondsSinceStart()
+    if (save.isGivenUp || error instanceof SnapshotAbortedError) {
+      this.finished()
+      if (!(error instanceof SnapshotAbortedError)) this.discard(save.path)
       // Somebody wanted it so: that is no failure to refuse writes for.
       server.log.warning('Background saving terminated by signal')
       return
     }
+    save.isComplete = true
     this.publishLater(save.path, save.target, error, (problem) => {
-      this.isSaving = false
-      this.lastSeconds = this.secondsSinceStart()
+      this.finished()
+      // It had its name already, and another one has it now: that one's changes are counted.
+      if (save.isGivenUp) return
       if (problem !== null) {
         this.discard(save.path)
         this.isLastOk = false
@@ -264,6 +279,12 @@ export class Saving implements SaveControl {
       server.keyspace.stats.changes = Math.max(0, server.keyspace.stats.changes - save.changes)
       this.succeeded()
     })
+  }
+
+  private finished(): void {
+    this.isSaving = false
+    this.underWay = null
+    this.lastSeconds = this.secondsSinceStart()
   }
 
   /** All data are in the file, and nothing was executed meanwhile. */

@@ -184,6 +184,54 @@ describe('a rewrite', () => {
     files.settle()
   }
 
+  test('that was begun without a log does not become one when that is switched on before its end', () => {
+    // However far the manifest has come that names its base.
+    for (let steps = 0; steps < 6; steps++) {
+      const files = new SteppedFiles()
+      const log = new LogUnderTest(directory, files)
+      log.set('a', '1')
+      expect(log.appendOnly.requestRewrite(false)).toBe(RewriteOutcome.Started)
+      log.base.finish()
+      for (let step = 0; step < steps; step++) files.settleOne()
+      expect(log.appendOnly.enable(false)).toBeNull()
+      expect(log.appendOnly.state, `${steps} steps`).toBe(AofState.Waiting)
+      log.set('b', '1')
+      log.endTurn()
+      for (let tick = 0; tick < 3; tick++) {
+        files.settle()
+        log.appendOnly.tick()
+        log.base.finish()
+      }
+      files.settle()
+      expect([log.appendOnly.state, log.appendOnly.isRewriting], `${steps} steps`).toEqual([AofState.On, false])
+      log.set('c', '1')
+      log.endTurn()
+      expect(log.appendOnly.close()).toBe(true)
+      expect(loadedFrom(directory)).toEqual(log.data)
+      rmSync(join(directory, 'appendonlydir'), { recursive: true })
+    }
+  })
+
+  test('that cannot begin when the log is switched on again is tried again', () => {
+    const files = new SteppedFiles()
+    const log = new LogUnderTest(directory, files)
+    log.set('a', '1')
+    // A file stands where the folder is to be.
+    writeFileSync(join(directory, 'appendonlydir'), '')
+    log.appendOnly.enableAgain()
+    log.appendOnly.tick()
+    expect(log.appendOnly.state).toBe(AofState.Waiting)
+    rmSync(join(directory, 'appendonlydir'))
+    log.appendOnly.tick()
+    log.set('b', '1')
+    log.endTurn()
+    log.base.finish()
+    files.settle()
+    expect(log.appendOnly.state).toBe(AofState.On)
+    expect(log.appendOnly.close()).toBe(true)
+    expect(loadedFrom(directory)).toEqual(log.data)
+  })
+
   test('goes on in a new file while the base is written, and removes what it replaces', () => {
     const { log, files } = opened()
     expect(manifest()).toEqual([

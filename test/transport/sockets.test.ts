@@ -399,7 +399,7 @@ describe.each(
     }
     await until(() => gone.every((one) => one.isClosed))
     // These have the numbers that those had.
-    const callers = []
+    const callers: { caller: Caller; one: Served }[] = []
     for (let i = 0; i < 8; i++) callers.push(await call({ port, host: '127.0.0.1' }))
     for (const { connection } of gone) {
       connection.pause()
