@@ -278,7 +278,7 @@ export class AppendOnly implements AofControl {
     const { log, base } = this.options
     const isOtherRewriting = this.isRewriting
     // The one under way knows nothing of what is written meanwhile. It ends in a later turn, and as what it was begun for.
-    if (isOtherRewriting && !isInTransaction) this.abortRewrite()
+    if (isOtherRewriting) this.abortRewrite()
     this.state = AofState.Waiting
     if (base.isActive && !isOtherRewriting) {
       this.isRewriteScheduled = true

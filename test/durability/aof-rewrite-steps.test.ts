@@ -184,7 +184,10 @@ describe('a rewrite', () => {
     files.settle()
   }
 
-  test('that was begun without a log does not become one when that is switched on before its end', () => {
+  test.each([
+    ['', false],
+    [' in a transaction', true],
+  ])('that was begun without a log does not become one when that is switched on before its end%s', (_where, isIn) => {
     // However far the manifest has come that names its base.
     for (let steps = 0; steps < 6; steps++) {
       const files = new SteppedFiles()
@@ -193,7 +196,7 @@ describe('a rewrite', () => {
       expect(log.appendOnly.requestRewrite(false)).toBe(RewriteOutcome.Started)
       log.base.finish()
       for (let step = 0; step < steps; step++) files.settleOne()
-      expect(log.appendOnly.enable(false)).toBeNull()
+      expect(log.appendOnly.enable(isIn)).toBeNull()
       expect(log.appendOnly.state, `${steps} steps`).toBe(AofState.Waiting)
       log.set('b', '1')
       log.endTurn()
