@@ -4,6 +4,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { EngineUnavailableError } from '../../../src/gateway/engine.ts'
 import { TestGateway } from '../../support/gateway.ts'
 import { RawConnection } from '../../support/raw-connection.ts'
+import { until } from '../../support/redis-servers.ts'
 import { freePort, ServerProcess } from '../../support/server-process.ts'
 
 let gateway: TestGateway | null = null
@@ -105,6 +106,8 @@ describe('A process', () => {
   test('that is told to end closes both doors and exits with 0', async () => {
     const httpPort = await freePort()
     const server = await ServerProcess.millrace(['--http-port', String(httpPort)])
+    // The gateway is the last thing that opens.
+    await until('the process is ready', () => server.output.includes('Ready to accept'))
     const agent = new Agent({ keepAlive: true })
     const status = await new Promise<number>((resolve, reject) => {
       const request = get({ port: httpPort, host: '127.0.0.1', path: '/readyz', agent }, (response) => {
