@@ -423,8 +423,9 @@ describe('a rewrite', () => {
     files.write = write
   })
 
-  test.each([0, 1, 2, 3, 4, 5, 6])('is given up after %i of its steps on the thread pool, and begun again', (steps) => {
-    const { log, files } = opened()
+  /** A log in the midst of a rewrite: so many of its steps on the thread pool are done. */
+  function interrupted(steps: number, options: Record<string, string> = {}): ReturnType<typeof opened> {
+    const { log, files } = opened(options)
     log.set('a', '1')
     log.endTurn()
     files.settle()
@@ -433,6 +434,11 @@ describe('a rewrite', () => {
       files.settleOne()
       log.base.finish()
     }
+    return { log, files }
+  }
+
+  test.each([0, 1, 2, 3, 4, 5, 6])('is given up after %i of its steps on the thread pool, and begun again', (steps) => {
+    const { log, files } = interrupted(steps)
     log.set('b', '1')
     log.endTurn()
     log.appendOnly.postponeRewrite()
@@ -452,15 +458,7 @@ describe('a rewrite', () => {
 
   test.each([0, 1, 2, 3, 4, 5, 6])('that the end meets after %i of its steps leaves a whole log', (steps) => {
     // Without a sync in the background, which the end would wait for.
-    const { log, files } = opened({ appendfsync: 'no' })
-    log.set('a', '1')
-    log.endTurn()
-    files.settle()
-    log.appendOnly.requestRewrite(false)
-    for (let i = 0; i < steps; i++) {
-      files.settleOne()
-      log.base.finish()
-    }
+    const { log, files } = interrupted(steps, { appendfsync: 'no' })
     log.set('b', '1')
     expect(log.appendOnly.close()).toBe(true)
     expect(loadedFrom(directory)).toEqual(log.data)
