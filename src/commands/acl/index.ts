@@ -1,7 +1,7 @@
 /** ACL: the container of the commands about users, and its HELP. Source: Valkey src/acl.c `aclCommand`. */
 import { subcommandSyntax } from '../../resp/errors.ts'
-import { type CommandDefinition, CommandFlag, defineCommand } from '../define.ts'
-import { replyHelp } from '../help.ts'
+import { type CommandDefinition, defineCommand } from '../define.ts'
+import { helpSubcommand } from '../help.ts'
 import { load, save } from './file.ts'
 import { log } from './log.ts'
 import { cat, dryrun, genpass } from './permissions.ts'
@@ -43,17 +43,7 @@ const HELP = [
   '    Return the name of the user of this connection.',
 ]
 
-const help = defineCommand({
-  name: 'help',
-  summary: 'Returns a description of the subcommands.',
-  group: 'server',
-  since: '6.0.0',
-  complexity: 'O(1)',
-  arity: 2,
-  flags: CommandFlag.Loading | CommandFlag.Stale,
-  categories: 0,
-  handler: (_ctx, args, reply) => replyHelp(reply, args.text(0), HELP),
-})
+const help = helpSubcommand({ group: 'server', since: '6.0.0', categories: 0, lines: HELP })
 
 export const acl = defineCommand({
   name: 'acl',

@@ -17,7 +17,7 @@ import { NO_ROW } from '../../storage/dict.ts'
 import { ENCODING_OF_KIND, ENCODING_OF_KIND_7_0, Kind } from '../../structures/kind.ts'
 import type { CommandContext } from '../context.ts'
 import { AclCategory, type CommandDefinition, CommandFlag, defineCommand, type Handler, keyAt } from '../define.ts'
-import { replyHelp } from '../help.ts'
+import { helpSubcommand } from '../help.ts'
 
 /** Longest string that Redis keeps in one allocation with its object, in bytes. */
 const EMBSTR_BYTES_MAX = 44
@@ -50,17 +50,7 @@ const refcount = keySubcommand(
   'Returns how many references there are to the value of a key.',
   refcountHandler,
 )
-const help = defineCommand({
-  name: 'help',
-  summary: 'Returns a description of the subcommands.',
-  group: 'generic',
-  since: '6.2.0',
-  complexity: 'O(1)',
-  arity: 2,
-  flags: CommandFlag.Loading | CommandFlag.Stale,
-  categories: AclCategory.Keyspace,
-  handler: (_ctx, args, reply) => replyHelp(reply, args.text(0), HELP_LINES),
-})
+const help = helpSubcommand({ group: 'generic', since: '6.2.0', categories: AclCategory.Keyspace, lines: HELP_LINES })
 
 export const object = defineCommand({
   name: 'object',

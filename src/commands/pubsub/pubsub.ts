@@ -9,7 +9,7 @@ import type { Args } from '../../resp/args.ts'
 import { subcommandSyntax } from '../../resp/errors.ts'
 import type { ReplySink } from '../../resp/reply.ts'
 import { type CommandDefinition, CommandFlag, defineCommand } from '../define.ts'
-import { replyHelp } from '../help.ts'
+import { helpSubcommand } from '../help.ts'
 
 const HELP = [
   'CHANNELS [<pattern>]',
@@ -38,17 +38,7 @@ const subcommands: readonly CommandDefinition[] = [
     categories: 0,
     handler: (ctx, args, reply) => replyMatching(args, reply, ctx.channels.channelNames()),
   }),
-  defineCommand({
-    name: 'help',
-    summary: 'Returns a description of the subcommands.',
-    group: 'pubsub',
-    since: '6.2.0',
-    complexity: 'O(1)',
-    arity: 2,
-    flags: CommandFlag.Loading | CommandFlag.Stale,
-    categories: 0,
-    handler: (_ctx, args, reply) => replyHelp(reply, args.text(0), HELP),
-  }),
+  helpSubcommand({ group: 'pubsub', since: '6.2.0', categories: 0, lines: HELP }),
   defineCommand({
     name: 'numpat',
     summary: 'Returns how many patterns have subscribers.',

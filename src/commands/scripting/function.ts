@@ -31,7 +31,7 @@ import { FunctionError, type FunctionLibrary } from '../../scripting/function-li
 import { SCRIPT_FLAG_BITS } from '../../scripting/shebang.ts'
 import type { CommandContext } from '../context.ts'
 import { AclCategory, CommandFlag, defineCommand } from '../define.ts'
-import { replyHelp } from '../help.ts'
+import { helpSubcommand } from '../help.ts'
 import { checkPayload, dumpFunctions, readPayload } from './function-payload.ts'
 import { RunKind, scriptRunner } from './script-runner.ts'
 
@@ -116,17 +116,7 @@ const flush = defineCommand({
   handler: flushHandler,
 })
 
-const help = defineCommand({
-  name: 'help',
-  summary: 'Returns a description of the subcommands.',
-  group: 'scripting',
-  since: '7.0.0',
-  complexity: 'O(1)',
-  arity: 2,
-  flags: CommandFlag.Loading | CommandFlag.Stale,
-  categories: AclCategory.Scripting,
-  handler: (_ctx, args, reply) => replyHelp(reply, args.text(0), HELP),
-})
+const help = helpSubcommand({ group: 'scripting', since: '7.0.0', categories: AclCategory.Scripting, lines: HELP })
 
 const kill = defineCommand({
   name: 'kill',

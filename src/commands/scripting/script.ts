@@ -13,7 +13,7 @@ import { SCRIPT_FLUSH_OPTION } from '../../resp/errors.ts'
 import type { ReplySink } from '../../resp/reply.ts'
 import type { CommandContext } from '../context.ts'
 import { AclCategory, CommandFlag, defineCommand } from '../define.ts'
-import { replyHelp } from '../help.ts'
+import { helpSubcommand } from '../help.ts'
 import { compileScript } from './eval.ts'
 import { RunKind, scriptRunner } from './script-runner.ts'
 
@@ -60,17 +60,7 @@ const flush = defineCommand({
   handler: flushHandler,
 })
 
-const help = defineCommand({
-  name: 'help',
-  summary: 'Returns a description of the subcommands.',
-  group: 'scripting',
-  since: '5.0.0',
-  complexity: 'O(1)',
-  arity: 2,
-  flags: CommandFlag.Loading | CommandFlag.Stale,
-  categories: AclCategory.Scripting,
-  handler: (_ctx, args, reply) => replyHelp(reply, args.text(0), HELP),
-})
+const help = helpSubcommand({ group: 'scripting', since: '5.0.0', categories: AclCategory.Scripting, lines: HELP })
 
 const kill = defineCommand({
   name: 'kill',

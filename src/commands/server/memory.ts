@@ -20,7 +20,7 @@ import { DictStride, NO_ROW } from '../../storage/dict.ts'
 import { isObjectKind, Kind } from '../../structures/kind.ts'
 import type { CommandContext } from '../context.ts'
 import { CommandFlag, defineCommand, keyAt } from '../define.ts'
-import { replyHelp } from '../help.ts'
+import { helpSubcommand } from '../help.ts'
 import { existingScriptRunner } from '../scripting/script-runner.ts'
 import { memoryReport } from './memory-doctor.ts'
 import { memoryOverview } from './memory-overview.ts'
@@ -72,17 +72,7 @@ export const memory = defineCommand({
       tips: REPORT_TIPS,
       handler: doctorHandler,
     }),
-    defineCommand({
-      name: 'help',
-      summary: 'Returns a description of the subcommands.',
-      group: 'server',
-      since: '4.0.0',
-      complexity: 'O(1)',
-      arity: 2,
-      flags: CommandFlag.Loading | CommandFlag.Stale,
-      categories: 0,
-      handler: (_ctx, args, reply) => replyHelp(reply, args.text(0), HELP),
-    }),
+    helpSubcommand({ group: 'server', since: '4.0.0', categories: 0, lines: HELP }),
     defineCommand({
       name: 'malloc-stats',
       summary: 'Returns statistics of the allocator.',

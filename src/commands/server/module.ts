@@ -11,7 +11,7 @@ import type { Args } from '../../resp/args.ts'
 import { disabledCommand, MODULE_LOAD_FAILED, MODULE_UNKNOWN, type ReplyError } from '../../resp/errors.ts'
 import type { CommandContext } from '../context.ts'
 import { type CommandDefinition, CommandFlag, defineCommand, type Handler } from '../define.ts'
-import { replyHelp } from '../help.ts'
+import { helpSubcommand } from '../help.ts'
 
 const HELP = [
   'LIST',
@@ -37,17 +37,7 @@ export const module = defineCommand({
   flags: 0,
   categories: 0,
   subcommands: [
-    defineCommand({
-      name: 'help',
-      summary: 'Returns a description of the subcommands.',
-      group: 'server',
-      since: '5.0.0',
-      complexity: 'O(1)',
-      arity: 2,
-      flags: CommandFlag.Loading | CommandFlag.Stale,
-      categories: 0,
-      handler: (_ctx, args, reply) => replyHelp(reply, args.text(0), HELP),
-    }),
+    helpSubcommand({ group: 'server', since: '5.0.0', categories: 0, lines: HELP }),
     defineCommand({
       name: 'list',
       summary: 'Returns the loaded modules, of which there are none.',

@@ -10,7 +10,7 @@ import { SLOWLOG_COUNT, subcommandSyntax } from '../../resp/errors.ts'
 import type { ReplySink } from '../../resp/reply.ts'
 import type { CommandContext } from '../context.ts'
 import { CommandFlag, defineCommand } from '../define.ts'
-import { replyHelp } from '../help.ts'
+import { helpSubcommand } from '../help.ts'
 
 const COUNT_DEFAULT = 10
 const COUNT_ALL = -1
@@ -50,17 +50,7 @@ export const slowlog = defineCommand({
       tips: ['request_policy:all_nodes', 'nondeterministic_output'],
       handler: getHandler,
     }),
-    defineCommand({
-      name: 'help',
-      summary: 'Returns a description of the subcommands.',
-      group: 'server',
-      since: '6.2.0',
-      complexity: 'O(1)',
-      arity: 2,
-      flags: CommandFlag.Loading | CommandFlag.Stale,
-      categories: 0,
-      handler: (_ctx, args, reply) => replyHelp(reply, args.text(0), HELP),
-    }),
+    helpSubcommand({ group: 'server', since: '6.2.0', categories: 0, lines: HELP }),
     defineCommand({
       name: 'len',
       summary: 'Returns how many entries the slow log has.',
