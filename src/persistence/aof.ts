@@ -25,6 +25,7 @@
  */
 import { systemErrorText } from '../config/system-error.ts'
 import type { Files } from '../files/files.ts'
+import { sleep } from '../files/sleep.ts'
 import type { Log } from '../observe/log.ts'
 import { ANNOTATION_BYTES_MAX, checksumOf, timestampLine, writeChecksum } from './aof-annotations.ts'
 
@@ -44,8 +45,6 @@ const SHORT_WAIT_MS_MAX = 5
 export const APPEND_SLACK_BYTES = ANNOTATION_BYTES_MAX
 
 const EMPTY: Buffer = Buffer.alloc(0)
-/** To wait on: nobody ever changes it. */
-const STILL: Int32Array = new Int32Array(new SharedArrayBuffer(4))
 
 export interface AofOptions {
   readonly files: Files
@@ -382,7 +381,7 @@ export class Aof {
     const wanted = this.file.bytes + bytes.length
     for (let waitedMs = 0; this.files.sizeOf(fd) < wanted; waitedMs++) {
       if (waitedMs >= waitMsMax) return false
-      Atomics.wait(STILL, 0, 0, 1)
+      sleep(1)
     }
     this.isWriting = false
     this.inFlight = EMPTY
@@ -440,7 +439,7 @@ export class Aof {
   /** Writes at once. Returns the offset behind what was taken; less than `end` means `writeError`. */
   private write(buffer: Buffer, start: number, end: number): number {
     let at = start
-    if (this.writeDelayMs > 0) Atomics.wait(STILL, 0, 0, this.writeDelayMs)
+    if (this.writeDelayMs > 0) sleep(this.writeDelayMs)
     try {
       while (at < end) {
         const written = this.files.write(this.file.fd, buffer, at, end - at, this.file.bytes)

@@ -11,6 +11,7 @@ import { existsSync } from 'node:fs'
 import type { Config } from '../config/config.ts'
 import { fatalConfigError } from '../config/config-error.ts'
 import { type Files, SYSTEM_FILES } from '../files/files.ts'
+import { messageOf } from '../files/thrown.ts'
 import type { Log } from '../observe/log.ts'
 import type { AofFolder } from '../persistence/aof-folder.ts'
 import { AofLoadError, type AofLoadFile } from '../persistence/aof-load.ts'
@@ -195,7 +196,7 @@ export class Broker {
     try {
       folder.read()
     } catch (error) {
-      this.log.warning(error instanceof Error ? error.message : String(error))
+      this.log.warning(messageOf(error))
       return false
     }
     if (folder.isEmpty || !this.loading.reloadLog(filesOf(folder))) return false
@@ -227,9 +228,7 @@ export class Broker {
     try {
       this.endpoints.push(await this.transport.listenUnix(path, mode, backlog, this.server.accept))
     } catch (error) {
-      throw new ListenError(
-        `Failed opening Unix socket ${path}: ${error instanceof Error ? error.message : String(error)}`,
-      )
+      throw new ListenError(`Failed opening Unix socket ${path}: ${messageOf(error)}`)
     }
   }
 
@@ -258,7 +257,7 @@ export class Broker {
         for (const endpoint of endpoints) endpoint.reconfigure(settings)
         return null
       } catch (error) {
-        this.log.warning(error instanceof Error ? error.message : String(error))
+        this.log.warning(messageOf(error))
         return 'Unable to update TLS configuration. Check server logs.'
       }
     }
@@ -275,9 +274,7 @@ export class Broker {
       this.endpoints.push(await open(host))
     } catch (error) {
       if (isOptional && isMissingAddress(error)) return
-      throw new ListenError(
-        `Failed listening on port ${port} (TCP), address ${name}: ${error instanceof Error ? error.message : String(error)}`,
-      )
+      throw new ListenError(`Failed listening on port ${port} (TCP), address ${name}: ${messageOf(error)}`)
     }
   }
 }

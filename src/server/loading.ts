@@ -10,6 +10,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { ReloadOptions } from '../commands/context.ts'
 import { existingScriptRunner, scriptRunner } from '../commands/scripting/script-runner.ts'
 import { ClientFlag, discardTransaction } from '../commands/session.ts'
+import { sleep } from '../files/sleep.ts'
+import { messageOf } from '../files/thrown.ts'
 import { AofLoadError, AofLoader, type AofLoadFile, type CommandReplay } from '../persistence/aof-load.ts'
 import type { Loader } from '../persistence/load-progress.ts'
 import { RdbFileLoader, RdbLoadError, type RdbLoadOptions } from '../persistence/rdb/load-file.ts'
@@ -195,7 +197,7 @@ export class DataLoading {
     const { loading } = this.server
     try {
       while (!this.slice(loader)) {
-        if (loading.owedMs > 0) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, loading.owedMs)
+        if (loading.owedMs > 0) sleep(loading.owedMs)
       }
     } finally {
       loader.close()
@@ -295,7 +297,7 @@ export class DataLoading {
       return { fd, path, sizeBytes: fstatSync(fd).size }
     } catch (error) {
       throw new RdbLoadError(
-        `Fatal error loading the DB: can't open the RDB file ${path} for reading: ${textOf(error)}`,
+        `Fatal error loading the DB: can't open the RDB file ${path} for reading: ${messageOf(error)}`,
       )
     }
   }
@@ -372,10 +374,6 @@ export class DataLoading {
 
 function seconds(started: number): string {
   return ((performance.now() - started) / 1000).toFixed(3)
-}
-
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }
 
 function dumpError(error: unknown, path: string): unknown {

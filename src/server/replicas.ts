@@ -15,6 +15,7 @@ import type { AttachedReplica, BacklogStatus, ReplicationControl } from '../comm
 import { replicaAddress } from '../commands/replication/replica-address.ts'
 import { ClientFlag, type Session } from '../commands/session.ts'
 import type { Files } from '../files/files.ts'
+import { asError, messageOf } from '../files/thrown.ts'
 import { JournalTarget } from '../persistence/journal.ts'
 import type { StreamPosition } from '../persistence/snapshot-format.ts'
 import { EffectOffsets } from '../replication/effect-offsets.ts'
@@ -417,7 +418,7 @@ export class Replicas implements ReplicationControl {
     try {
       payload.begin((error) => this.payloadEnded(payload, error))
     } catch (error) {
-      server.log.warning(`BGSAVE for replication failed: ${error instanceof Error ? error.message : String(error)}`)
+      server.log.warning(`BGSAVE for replication failed: ${messageOf(error)}`)
       for (const link of waiting) this.refuse(link)
       return
     }
@@ -454,7 +455,7 @@ export class Replicas implements ReplicationControl {
       try {
         payload.open()
       } catch (problem) {
-        failure = problem instanceof Error ? problem : new Error(String(problem))
+        failure = asError(problem)
       }
     }
     if (failure !== null || links.length === 0) payload.discard()

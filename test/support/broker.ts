@@ -2,12 +2,14 @@
  * A broker in the test's own process: no log, no append-only file unless asked for, a free TCP port, and (on wish) a
  * clock that the test moves.
  */
+import { rmSync } from 'node:fs'
 import { type ConfigOptions, configFromOptions } from '../../src/config/config.ts'
 import type { Log } from '../../src/observe/log.ts'
 import { Broker } from '../../src/server/broker.ts'
 import type { Clock, Server } from '../../src/server/server.ts'
 import type { Endpoint } from '../../src/transport/contract.ts'
 import { RespClient } from './resp-client.ts'
+import { temporaryDirectory } from './server-process.ts'
 
 /** A log that keeps its warnings, for tests that look at them. */
 export class TestLog implements Log {
@@ -44,15 +46,19 @@ export class TestBroker {
   readonly log: TestLog
   readonly #endpoint: Endpoint
   readonly #clients: RespClient[] = []
+  /** Made for it, and removed with it; null when the test has its own. */
+  readonly #directory: string | null
 
-  private constructor(broker: Broker, log: TestLog, endpoint: Endpoint) {
+  private constructor(broker: Broker, log: TestLog, endpoint: Endpoint, directory: string | null) {
     this.broker = broker
+    this.#directory = directory
     this.log = log
     this.#endpoint = endpoint
   }
 
   static async start(options: ConfigOptions = {}, clock: Clock = { now: Date.now }): Promise<TestBroker> {
     const log = new TestLog()
+    const directory = options.dir === undefined ? temporaryDirectory() : null
     const config = configFromOptions({
       port: 0,
       appendonly: 'no',
@@ -60,15 +66,15 @@ export class TestBroker {
       'enable-debug-command': 'yes',
       'http-token-file': '',
       transport: process.env.MILLRACE_TRANSPORT ?? 'auto',
-      // What somebody has left in the default directory is not to be loaded.
-      ...(options.dir === undefined ? { dbfilename: '' } : {}),
+      // Neither is what somebody has left in the default directory loaded, nor is anything left there.
+      ...(directory === null ? {} : { dir: directory, dbfilename: '' }),
       ...options,
     })
     const broker = new Broker({ config, log, clock })
     await broker.start()
     // The directive's port 0 means no TCP at all, so a free port is opened beside the broker's own endpoints.
     const endpoint = await broker.listenOnFreePort('127.0.0.1')
-    return new TestBroker(broker, log, endpoint)
+    return new TestBroker(broker, log, endpoint, directory)
   }
 
   get server(): Server {
@@ -91,5 +97,6 @@ export class TestBroker {
     const closing = this.#endpoint.close()
     await this.broker.close()
     await closing
+    if (this.#directory !== null) rmSync(this.#directory, { recursive: true, force: true })
   }
 }

@@ -11,6 +11,7 @@
  */
 import { RewriteScope } from '../../config/config.ts'
 import { parseMemory } from '../../config/number-text.ts'
+import { sleep } from '../../files/sleep.ts'
 import type { Args } from '../../resp/args.ts'
 import {
   DEBUG_DB_OUT_OF_RANGE,
@@ -303,7 +304,7 @@ function skipChecksumsHandler(ctx: CommandContext, args: Args, reply: ReplySink)
 /** Holds up the whole server, as it is meant to. In a transaction time goes on standing still. */
 function sleepHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
   const seconds = Number.parseFloat(args.text(2))
-  if (seconds > 0) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, seconds * 1000)
+  if (seconds > 0) sleep(seconds * 1000)
   if (ctx.mayBlock) ctx.server.readClock()
   reply.ok()
 }

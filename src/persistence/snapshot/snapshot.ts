@@ -15,6 +15,7 @@
  * Slices take about a third of the loop's time while there is other work, and never more than SLICE_MAX_MS at a time.
  */
 import { type Files, SYSTEM_FILES } from '../../files/files.ts'
+import { asError } from '../../files/thrown.ts'
 import type { Database } from '../../keyspace/database.ts'
 import type { Keyspace, KeyspaceWalk } from '../../keyspace/keyspace.ts'
 import { RowMarks } from '../../keyspace/row-marks.ts'
@@ -544,7 +545,7 @@ class SnapshotWalk implements KeyspaceWalk, WriterEvents {
       action()
     } catch (error) {
       this.writer.discard()
-      this.end(error instanceof Error ? error : new Error(String(error)))
+      this.end(asError(error))
     }
   }
 

@@ -3,6 +3,7 @@ import { readlinkSync } from 'node:fs'
 import { setPriority } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
 import { SYSTEM_FILES } from '../../files/files.ts'
+import { messageOf } from '../../files/thrown.ts'
 import { SnapshotFile, type SnapshotFileOptions } from './snapshot-file.ts'
 import type { WriterReport, WriterRequest } from './snapshot-writer.ts'
 
@@ -38,7 +39,7 @@ function attempt(action: () => void): void {
   } catch (error) {
     file?.discard()
     file = null
-    report({ type: 'failed', message: error instanceof Error ? error.message : String(error) })
+    report({ type: 'failed', message: messageOf(error) })
   }
 }
 
