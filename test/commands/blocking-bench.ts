@@ -59,7 +59,7 @@ export class BlockingBench {
   readonly effects: string[] = []
 
   constructor() {
-    this.server = new Server({ config: configFromOptions({}), log: new TestLog(), clock: { now: Date.now } })
+    this.server = new Server({ config: configFromOptions({ save: '' }), log: new TestLog(), clock: { now: Date.now } })
     this.server.start()
     this.server.journal.subscribe((buffer, start, end) => {
       for (const effect of decodeAll(buffer.latin1Slice(start, end))) this.effects.push((effect as string[]).join(' '))

@@ -11,7 +11,7 @@ let pusher: MemoryClient
 let effects: string[]
 
 beforeEach(() => {
-  server = new Server({ config: configFromOptions({}), log: new TestLog(), clock: { now: Date.now } })
+  server = new Server({ config: configFromOptions({ save: '' }), log: new TestLog(), clock: { now: Date.now } })
   server.start()
   effects = []
   server.journal.subscribe((buffer, start, end) => {

@@ -1,5 +1,5 @@
 /** A whole server without sockets, spoken to in words; its replies are raw RESP. */
-import { Config } from '../../../src/config/config.ts'
+import { configFromOptions } from '../../../src/config/config.ts'
 import type { Log } from '../../../src/observe/log.ts'
 import { ArgsBuilder } from '../../../src/resp/args.ts'
 import { RespSink } from '../../../src/resp/reply.ts'
@@ -10,7 +10,7 @@ import { decodeAll } from '../resp-decode.ts'
 const silent = new Proxy({} as Log, { get: () => () => {} })
 
 export class LocalServer {
-  readonly server = new Server({ config: new Config(null), log: silent, clock: { now: () => 1_700_000_000_000 } })
+  readonly server = new Server({ config: configFromOptions({ save: '' }), log: silent, clock: { now: () => 1_700_000_000_000 } })
   readonly effects: string[] = []
   private readonly client: Client = this.server.createInternalClient(0)
   private readonly sink = new RespSink(this.server.keyspace.arena)
