@@ -182,7 +182,13 @@ export class Following implements FollowingControl {
     this.setState(LinkState.Connecting)
     this.lastInputMs = server.clockNow()
     server.log.notice(`Connecting to MASTER ${primary.host}:${primary.port}`)
-    const socket = net.connect({ host: primary.host, port: primary.port, noDelay: true })
+    const source = server.config.text('bind-source-addr')
+    const socket = net.connect({
+      host: primary.host,
+      port: primary.port,
+      noDelay: true,
+      ...(source === '' ? {} : { localAddress: source }),
+    })
     this.socket = socket
     this.synchronize(socket, attempt).then(
       () => {},

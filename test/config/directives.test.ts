@@ -106,7 +106,7 @@ describe('values by kind', () => {
     [
       'tls-replication',
       'yes',
-      "This version does not support 'tls-replication' other than by default: there are no connections to other servers yet",
+      "This version does not support 'tls-replication' other than by default: connections to other servers are not encrypted yet",
       'no',
     ],
   ])('CONFIG SET %s %j replies %s', (name, value, reply, shown) => {

@@ -109,6 +109,14 @@ describe('REPLICAOF', () => {
     })
   })
 
+  test.skipIf(process.platform !== 'linux')('connects from bind-source-addr', async () => {
+    const primary = await node()
+    const replica = await node({ 'bind-source-addr': '127.0.0.2' })
+    await follow(replica, primary.broker.port)
+    const addresses = [...primary.broker.server.sessions()].map(({ address }) => address.split(':')[0])
+    expect(addresses).toContain('127.0.0.2')
+  })
+
   test('of a primary that wants a password needs masterauth', async () => {
     const primary = await node({ requirepass: 'secret' })
     const replica = await node()

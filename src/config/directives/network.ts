@@ -43,9 +43,7 @@ export const networkDirectives = {
     flags: Immutable,
     effect: later('Node cannot set this socket option'),
   }),
-  'bind-source-addr': optionalText('Local address for connections to other servers.', {
-    effect: later('there are no connections to other servers yet'),
-  }),
+  'bind-source-addr': optionalText('Local address of the connection to the primary.'),
   'protected-mode': bool(
     true,
     'Refuses connections from other machines while there is neither a password nor a `bind` to chosen addresses.',

@@ -4,7 +4,7 @@ import { bool, DirectiveFlag, inert, int, oneOf, optionalText, text, unsupported
 import { INT_MAX, LONG_MAX } from '../number-text.ts'
 
 const { Immutable, Own, Sensitive } = DirectiveFlag
-const NO_CLIENT_TLS = 'there are no connections to other servers yet'
+const NO_CLIENT_TLS = 'connections to other servers are not encrypted yet'
 const noPeers = unsupported(NO_CLIENT_TLS)
 
 export const securityDirectives = {
