@@ -10,7 +10,11 @@ import { decodeAll } from '../resp-decode.ts'
 const silent = new Proxy({} as Log, { get: () => () => {} })
 
 export class LocalServer {
-  readonly server = new Server({ config: configFromOptions({ save: '' }), log: silent, clock: { now: () => 1_700_000_000_000 } })
+  readonly server = new Server({
+    config: configFromOptions({ save: '' }),
+    log: silent,
+    clock: { now: () => 1_700_000_000_000 },
+  })
   readonly effects: string[] = []
   private readonly client: Client = this.server.createInternalClient(0)
   private readonly sink = new RespSink(this.server.keyspace.arena)
