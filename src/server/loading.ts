@@ -53,6 +53,8 @@ export class DataLoading {
     })
     config.onChange('key-load-delay', (microseconds) => {
       loading.delayUs = microseconds
+      // The wait for what the old delay has summed up may not have begun.
+      loading.owedMs = 0
       this.wake()
       return null
     })
