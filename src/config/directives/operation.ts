@@ -25,9 +25,9 @@ export const operationDirectives = {
     effect: unsupported('it cannot put itself into the background: use a process manager'),
   }),
   'redis-compatibility': oneOf(
-    ['7.2', '7.0'],
-    '7.2',
-    'Which release of Redis is followed where the two differ in what clients may rely on: names of encodings of short lists and small sets, blocking commands in scripts (refused by 7.0), and which keys of a script client-side caching remembers (7.0: all that it names).',
+    ['7.0', '7.2'],
+    '7.0',
+    'Which release of Redis is followed where the two differ in what clients may rely on: names of encodings of short lists and small sets, blocking commands in scripts (refused by 7.0), and which keys of a script client-side caching remembers (7.0: all that it names). Commands of 7.2 and later are there with both.',
     { flags: Immutable | Own },
   ),
   supervised: oneOf(['upstart', 'systemd', 'auto', 'no'], 'no', 'Tells the service manager when it is ready.', {
