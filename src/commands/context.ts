@@ -18,6 +18,7 @@ import type { LatencyMonitor } from '../observe/latency-monitor.ts'
 import type { Log } from '../observe/log.ts'
 import type { MemoryProbe } from '../observe/memory.ts'
 import type { Slowlog } from '../observe/slowlog.ts'
+import type { Stalls } from '../observe/stalls.ts'
 import type { ErrorStats, ServerStats } from '../observe/stats.ts'
 import type { AofControl } from '../persistence/append-only.ts'
 import type { Journal } from '../persistence/journal.ts'
@@ -121,6 +122,7 @@ export interface ServerControl extends BlockingControl {
   readonly errors: ErrorStats
   readonly slowlog: Slowlog
   readonly latency: LatencyMonitor
+  readonly stalls: Stalls
   readonly accessLog: AccessLog
   readonly tracking: Tracking
   readonly memory: MemoryProbe

@@ -12,9 +12,11 @@ import { performance } from 'node:perf_hooks'
 import { bucketOf, LatencyHistogram } from './latency-histogram.ts'
 import type { LatencyMonitor } from './latency-monitor.ts'
 import type { Slowlog } from './slowlog.ts'
+import { StallCause, type Stalls } from './stalls.ts'
 
 /** What is timed; a registered command. */
 export interface Timed {
+  readonly fullName: string
   microseconds: number
   /** Made when it is first needed. */
   latency: LatencyHistogram | null
@@ -28,24 +30,30 @@ const US_PER_MS = 1000
 export class CommandTimer {
   private readonly slowlog: Slowlog
   private readonly monitor: LatencyMonitor
+  private readonly stalls: Stalls
   private readonly group: (Timed | null)[] = new Array<Timed | null>(GROUP_MAX).fill(null)
   private size = 0
   /** Last reading, in ms. */
   private last = 0
+  /** When the batch began, and how long those before it in this turn took, in ms. */
+  private begunMs = 0
+  private busyMs = 0
   private exactUntil = 0
   /** Whether short commands must be timed alone, too. */
   isExact: boolean = false
   /** Whether each command has a histogram of its times. */
   keepsHistograms: boolean = false
 
-  constructor(slowlog: Slowlog, monitor: LatencyMonitor) {
+  constructor(slowlog: Slowlog, monitor: LatencyMonitor, stalls: Stalls) {
     this.slowlog = slowlog
     this.monitor = monitor
+    this.stalls = stalls
   }
 
   /** Begins a batch: what passed since the last reading belongs to no command. */
   begin(): void {
     this.last = performance.now()
+    this.begunMs = this.last
     this.chooseMode()
   }
 
@@ -57,6 +65,14 @@ export class CommandTimer {
   /** Ends a batch. */
   end(): void {
     if (this.size > 0) this.settle()
+    this.busyMs += this.last - this.begunMs
+  }
+
+  /** How long the batches since the last call took, in ms. */
+  takeBusyMs(): number {
+    const busyMs = this.busyMs
+    this.busyMs = 0
+    return busyMs
   }
 
   /** Takes a short command that has run; it is timed with those before and after it. */
@@ -92,6 +108,8 @@ export class CommandTimer {
       }
       // A stall: by themselves the commands of a group take a tenth of a millisecond.
       this.monitor.note('fast-command', elapsedUs)
+      // Which of them it was nobody knows: mostly they are all the same.
+      this.stalls.commandTook(this.group[size - 1]!.fullName, StallCause.Command, now - this.last)
       const share = elapsedUs / size
       for (let i = 0; i < size; i++) this.group[i]!.microseconds += share
       if (this.keepsHistograms) {

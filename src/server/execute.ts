@@ -15,6 +15,7 @@ import { ClientFlag, discardTransaction } from '../commands/session.ts'
 import { CommandTimer } from '../observe/command-timer.ts'
 import type { LatencyMonitor } from '../observe/latency-monitor.ts'
 import type { Slowlog } from '../observe/slowlog.ts'
+import { StallCause, type Stalls } from '../observe/stalls.ts'
 import type { ErrorStats, ServerStats } from '../observe/stats.ts'
 import type { Tracking } from '../pubsub/tracking.ts'
 import type { Args } from '../resp/args.ts'
@@ -82,6 +83,7 @@ const DEBUG_DISABLED = disabledCommand('DEBUG', 'enable-debug-command')
 const UNKNOWN_SHOWN_MAX = 48
 /** Commands that end a transaction without running it. */
 const ENDS_MULTI: ReadonlySet<string> = new Set(['discard', 'quit', 'reset'])
+const US_PER_MS = 1000
 const NO_SECRETS: readonly number[] = []
 /** Reply to a command that failed for a defect of the server. */
 export const INTERNAL_ERROR = 'ERR internal error'
@@ -92,6 +94,7 @@ export interface Observers {
   readonly stats: ServerStats
   readonly slowlog: Slowlog
   readonly latency: LatencyMonitor
+  readonly stalls: Stalls
   readonly tracking: Tracking
 }
 
@@ -103,6 +106,7 @@ export class Pipeline {
   private readonly stats: ServerStats
   private readonly slowlog: Slowlog
   private readonly latency: LatencyMonitor
+  private readonly stalls: Stalls
   private readonly tracking: Tracking
   readonly timer: CommandTimer
   readonly monitors: Monitors
@@ -116,7 +120,8 @@ export class Pipeline {
     this.slowlog = observers.slowlog
     this.tracking = observers.tracking
     this.latency = observers.latency
-    this.timer = new CommandTimer(observers.slowlog, observers.latency)
+    this.stalls = observers.stalls
+    this.timer = new CommandTimer(observers.slowlog, observers.latency, observers.stalls)
     this.monitors = new Monitors()
   }
 
@@ -288,6 +293,8 @@ export class Pipeline {
   /** Counts a command that was timed alone. One that blocks is counted when it is done, each of its attempts adds time. */
   private account(client: Client, command: Command, args: Args, microseconds: number): void {
     this.latency.note((command.flags & CommandFlag.Fast) === 0 ? 'command' : 'fast-command', microseconds)
+    const cause = command.definition.group === 'scripting' ? StallCause.Script : StallCause.Command
+    this.stalls.commandTook(command.fullName, cause, microseconds / US_PER_MS)
     if (isWaiting(client)) {
       client.blockedMicroseconds += microseconds
       return

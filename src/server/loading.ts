@@ -12,6 +12,7 @@ import { existingScriptRunner, scriptRunner } from '../commands/scripting/script
 import { ClientFlag, discardTransaction } from '../commands/session.ts'
 import { sleep } from '../files/sleep.ts'
 import { messageOf } from '../files/thrown.ts'
+import { StallCause } from '../observe/stalls.ts'
 import { AofLoadError, AofLoader, type AofLoadFile, type CommandReplay } from '../persistence/aof-load.ts'
 import type { Loader } from '../persistence/load-progress.ts'
 import { RdbFileLoader, RdbLoadError, type RdbLoadOptions } from '../persistence/rdb/load-file.ts'
@@ -349,6 +350,7 @@ export class DataLoading {
     const { mayBlock } = ctx
     server.readClock()
     ctx.mayBlock = false
+    const startMs = performance.now()
     server.loading.beginSlice()
     try {
       return loader.step()
@@ -359,6 +361,7 @@ export class DataLoading {
       stats.changes = changes
       server.memory.notePeak()
       server.readClock()
+      server.stalls.took(StallCause.Loading, startMs)
     }
   }
 

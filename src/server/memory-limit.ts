@@ -13,12 +13,15 @@
  * Source: Valkey src/evict.c performEvictions, getMaxmemoryState.
  */
 import type { CommandContext } from '../commands/context.ts'
+import type { Database } from '../keyspace/database.ts'
 import { Eviction } from '../keyspace/eviction.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
 import { FreeReason, type LazyFree } from '../keyspace/lazy-free.ts'
 import { Notify } from '../keyspace/notify.ts'
 import type { LatencyMonitor } from '../observe/latency-monitor.ts'
+import { StallCause, type Stalls } from '../observe/stalls.ts'
 import { DeletionVerb, type Journal } from '../persistence/journal.ts'
+import { isObjectKind } from '../structures/kind.ts'
 import type { ClientMemory } from './client-memory.ts'
 
 /** What became of making room. */
@@ -49,6 +52,7 @@ export interface MemoryLimitHost {
   readonly clientMemory: ClientMemory
   readonly replication: { readonly backlogBytes: number }
   readonly latency: LatencyMonitor
+  readonly stalls: Stalls
   /** Whether keys may be removed now: not while data are loaded, a pause keeps them as they are, or a script runs. */
   readonly mayEvict: boolean
 }
@@ -64,6 +68,8 @@ export class MemoryLimit {
   evictedKeys = 0
   private readonly host: MemoryLimitHost
   private isEvicting: boolean = false
+  /** When the cycle that runs began, in ms of the monotonic clock; 0: the clock was not read yet. */
+  private cycleStartMs = 0
   /** Since when memory is over its limit, in ms of a monotonic clock; 0: it is not. */
   private exceededSinceMs = 0
   private exceededMs = 0
@@ -135,13 +141,12 @@ export class MemoryLimit {
     if (this.hasWork) this.makeRoom()
   }
 
-  /** As `evictSome`, for the latency monitor. */
+  /** As `evictSome`; tells how long it took, if the clock was read. */
   private evictTimed(): MemoryState {
-    const { latency } = this.host
-    if (!latency.isOn) return this.evictSome()
-    const startMs = performance.now()
+    const { latency, stalls } = this.host
+    this.cycleStartMs = latency.isOn ? performance.now() : 0
     const state = this.evictSome()
-    latency.note('eviction-cycle', (performance.now() - startMs) * US_PER_MS)
+    if (this.cycleStartMs > 0) stalls.took(StallCause.Eviction, this.cycleStartMs)
     return state
   }
 
@@ -156,13 +161,40 @@ export class MemoryLimit {
     let untilMs = 0
     for (let keys = 0; ; keys++) {
       // What is on its way out is no reason for more keys to go.
-      if (untilMs === 0 && (keys === 1 || lazyFree.isPending)) untilMs = performance.now() + timeLimitMs(this.tenacity)
-      if (lazyFree.isPending && !lazyFree.freeUntil(untilMs) && this.isOver()) return MemoryState.Evicting
+      if (untilMs === 0 && (keys === 1 || lazyFree.isPending)) {
+        const nowMs = performance.now()
+        if (this.cycleStartMs === 0) this.cycleStartMs = nowMs
+        untilMs = nowMs + timeLimitMs(this.tenacity)
+      }
+      if (lazyFree.isPending && !this.freeLazily(untilMs) && this.isOver()) return MemoryState.Evicting
       if (!this.isOver()) return MemoryState.Ok
       if (keys > 0 && keys % KEYS_PER_LOOK === 0 && performance.now() > untilMs) return MemoryState.Evicting
       if (!this.eviction.isOn || !this.eviction.choose()) return MemoryState.Full
       this.evictVictim()
     }
+  }
+
+  /** Frees what waits, until a time. Returns whether nothing waits any more. */
+  private freeLazily(untilMs: number): boolean {
+    const { latency, keyspace } = this.host
+    if (!latency.isOn) return keyspace.lazyFree.freeUntil(untilMs)
+    const startMs = performance.now()
+    const isFreed = keyspace.lazyFree.freeUntil(untilMs)
+    latency.note('eviction-lazyfree', (performance.now() - startMs) * US_PER_MS)
+    return isFreed
+  }
+
+  /** Removes the key. One big value may take as long as many keys, so the clock is read for that. */
+  private remove(db: Database, row: number): void {
+    const { latency } = this.host
+    if (!latency.isOn && !isObjectKind(db.kind(row))) {
+      db.remove(row, FreeReason.Eviction)
+      return
+    }
+    const startMs = performance.now()
+    if (this.cycleStartMs === 0) this.cycleStartMs = startMs
+    db.remove(row, FreeReason.Eviction)
+    latency.note('eviction-del', (performance.now() - startMs) * US_PER_MS)
   }
 
   private evictVictim(): void {
@@ -173,7 +205,7 @@ export class MemoryLimit {
     const key = isTold ? db.keyText(row) : ''
     this.evictedKeys++
     journal.deleted(db.index, db.keys.keyRef(row), deletionVerb(keyspace.lazyFree, FreeReason.Eviction))
-    db.remove(row, FreeReason.Eviction)
+    this.remove(db, row)
     if (!isTold) {
       keyspace.stats.changes++
       return

@@ -10,8 +10,8 @@
  */
 import { ClientFlag } from '../commands/session.ts'
 import type { OutputBufferLimits } from '../config/special-directives.ts'
-import type { LatencyMonitor } from '../observe/latency-monitor.ts'
 import type { Log } from '../observe/log.ts'
+import { StallCause, type Stalls } from '../observe/stalls.ts'
 import type { ServerStats } from '../observe/stats.ts'
 import { type Aof, FsyncPolicy } from '../persistence/aof.ts'
 import type { Journal } from '../persistence/journal.ts'
@@ -28,7 +28,7 @@ import { hardOutputLimit, isOverOutputLimit, isOverUnauthenticatedLimit } from '
 export interface OutputHost {
   readonly log: Log
   readonly stats: ServerStats
-  readonly latency: LatencyMonitor
+  readonly stalls: Stalls
   readonly journal: Journal
   readonly channels: Channels
   readonly keyspace: { readonly now: number }
@@ -40,8 +40,6 @@ export interface OutputHost {
   closeClient(client: Client): void
   readonly clientMemory: ClientMemory
 }
-
-const US_PER_MS = 1000
 
 /** Output that waits for the disk. */
 interface Held {
@@ -197,10 +195,7 @@ export class TurnOutput {
   /** Journal to the AOF, then replies to the sockets. */
   flush(): void {
     this.noteRefusal()
-    const { latency } = this.host
-    const startMs = latency.isOn ? performance.now() : 0
-    this.host.journal.drain()
-    if (latency.isOn) latency.note('aof-write', (performance.now() - startMs) * US_PER_MS)
+    this.drainJournal()
     const after = this.syncHeld()
     const isKept = this.sendSegments(after)
     if (isKept) this.sink.replaceBuffer()
@@ -211,6 +206,14 @@ export class TurnOutput {
     // All messages have been sent or copied now.
     this.host.channels.resp2.reset()
     this.host.channels.resp3.reset()
+  }
+
+  private drainJournal(): void {
+    const { journal, stalls } = this.host
+    if (journal.pendingBytes === 0) return
+    const startMs = performance.now()
+    journal.drain()
+    stalls.took(StallCause.AofWrite, startMs)
   }
 
   /** As `flush`, in the midst of a script: its own client and its effects stay (BUSY mode). */

@@ -34,6 +34,7 @@ import { LatencyMonitor } from '../observe/latency-monitor.ts'
 import type { Log } from '../observe/log.ts'
 import { MemoryProbe } from '../observe/memory.ts'
 import { Slowlog } from '../observe/slowlog.ts'
+import { StallCause, Stalls } from '../observe/stalls.ts'
 import { ErrorStats, ServerStats } from '../observe/stats.ts'
 import type { Aof } from '../persistence/aof.ts'
 import { AofState, AppendOnly } from '../persistence/append-only.ts'
@@ -137,6 +138,7 @@ export class Server
   readonly stats = new ServerStats()
   readonly slowlog = new Slowlog(0)
   readonly latency = new LatencyMonitor(() => this.keyspace.now)
+  readonly stalls = new Stalls(this.latency)
   readonly accessLog = new AccessLog()
   readonly startedMs: number
   readonly runId = randomBytes(20).toString('hex')
@@ -219,7 +221,9 @@ export class Server
     this.blocking = new Blocking(this.keyspace)
     this.tracking = new Tracking(this)
     this.output = new TurnOutput(this, this.keyspace.arena)
-    this.snapshots = new Snapshots(this.keyspace, options.files ?? SYSTEM_FILES)
+    this.snapshots = new Snapshots(this.keyspace, options.files ?? SYSTEM_FILES, (startMs) =>
+      this.stalls.took(StallCause.Snapshot, startMs),
+    )
     this.isInMemory = options.isInMemory ?? false
     this.saving = new Saving(this, options.files ?? SYSTEM_FILES)
     this.replication = new Replicas(this, options.files ?? SYSTEM_FILES)
@@ -490,6 +494,7 @@ export class Server
   resetStatistics(): void {
     this.stats.reset()
     this.errors.reset()
+    this.stalls.reset()
     this.memory.resetPeak()
     this.memoryLimit.resetStatistics()
     this.clientMemory.evicted = 0
@@ -854,6 +859,7 @@ export class Server
   scheduleTurn(): void {
     if (this.isTurnScheduled) return
     this.isTurnScheduled = true
+    this.stalls.beginTurn()
     setImmediate(this.endTurn)
   }
 
@@ -871,10 +877,19 @@ export class Server
     this.tracking.endTurn()
     this.stats.turns++
     this.output.flush()
-    this.replication.flush()
+    this.flushReplicas()
     this.isTurnScheduled = false
     this.freeMemory()
     this.timers.scheduleNext()
+    this.stalls.endTurn(this.pipeline.timer.takeBusyMs())
+    if (this.isTurnScheduled) this.stalls.beginTurn()
+  }
+
+  private flushReplicas(): void {
+    if (this.replication.attached.length === 0) return
+    const startMs = performance.now()
+    this.replication.flush()
+    this.stalls.took(StallCause.Replication, startMs)
   }
 
   /** When the replies are on their way: what frees memory, in slices. */
@@ -883,7 +898,11 @@ export class Server
     const { lazyFree, readyKeys } = this.keyspace
     if (clientMemory.isOver) clientMemory.evict()
     memoryLimit.continueEviction()
-    if (lazyFree.isPending) lazyFree.slice()
+    if (lazyFree.isPending) {
+      const startMs = performance.now()
+      lazyFree.slice()
+      this.stalls.took(StallCause.LazyFree, startMs)
+    }
     if (readyKeys.length > 0) this.serveReady(null)
     if (tracking.hasWork || memoryLimit.hasWork || lazyFree.isPending) this.scheduleTurn()
   }
@@ -995,6 +1014,7 @@ export class Server
   /** Starts timers. */
   start(): void {
     this.cronTimer = setInterval(this.cron, CRON_MS)
+    this.stalls.start()
     this.timers.scheduleNext()
   }
 
@@ -1011,7 +1031,9 @@ export class Server
   }
 
   private readonly cron = (): void => {
+    this.stalls.settle()
     if (this.isCronPaused) return
+    this.stalls.beginTurn()
     this.readClock()
     const shutdown = this.requestedShutdown
     if (shutdown !== null) {
@@ -1090,6 +1112,7 @@ export class Server
     this.following.close()
     closeTargets(this)
     this.timers.close()
+    this.stalls.close()
     if (this.cronTimer !== null) clearInterval(this.cronTimer)
     this.output.flush()
     this.replication.flush()

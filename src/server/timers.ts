@@ -3,7 +3,7 @@
  * the next of them; expiry is done in slices, so that a million keys of one moment do not hold the loop.
  */
 import type { Keyspace } from '../keyspace/keyspace.ts'
-import type { LatencyMonitor } from '../observe/latency-monitor.ts'
+import { StallCause, type Stalls } from '../observe/stalls.ts'
 import type { ServerStats } from '../observe/stats.ts'
 import type { LoadProgress } from '../persistence/load-progress.ts'
 import type { Blocking } from './blocking.ts'
@@ -14,7 +14,6 @@ import type { Pauses } from './pauses.ts'
 const EXPIRE_SLICE_KEYS = 500
 /** Longest sleep of the timer, in ms; setTimeout takes 31 bits. */
 const SLEEP_MAX_MS = 0x7fffffff
-const US_PER_MS = 1000
 
 /** What timers need of the server. */
 export interface TimersHost {
@@ -23,7 +22,7 @@ export interface TimersHost {
   readonly pauses: Pauses
   readonly loading: LoadProgress
   readonly stats: ServerStats
-  readonly latency: LatencyMonitor
+  readonly stalls: Stalls
   /** Wall time in ms. */
   clockNow(): number
   readClock(): void
@@ -47,15 +46,15 @@ export class Timers {
   expireSlice(): void {
     const { keyspace, pauses, loading } = this.host
     if (!keyspace.activeExpire || keyspace.isFollowing || loading.isActive || pauses.isActive) return
-    const { latency } = this.host
-    const startMs = latency.isOn ? performance.now() : 0
+    let startMs = 0
     let budget = EXPIRE_SLICE_KEYS
     for (const db of keyspace.databases) {
       if (db.expires.size === 0 || db.expires.firstTime() > keyspace.now) continue
+      if (startMs === 0) startMs = performance.now()
       budget -= db.expireDue(budget)
       if (budget <= 0) break
     }
-    if (latency.isOn) latency.note('expire-cycle', (performance.now() - startMs) * US_PER_MS)
+    if (startMs > 0) this.host.stalls.took(StallCause.Expiry, startMs)
     if (keyspace.readyKeys.length > 0) this.host.serveReady(null)
   }
 

@@ -12,6 +12,7 @@ import { Keyspace } from '../../src/keyspace/keyspace.ts'
 import { Notify } from '../../src/keyspace/notify.ts'
 import { LatencyMonitor } from '../../src/observe/latency-monitor.ts'
 import { Slowlog } from '../../src/observe/slowlog.ts'
+import { Stalls } from '../../src/observe/stalls.ts'
 import { ErrorStats, ServerStats } from '../../src/observe/stats.ts'
 import { Journal } from '../../src/persistence/journal.ts'
 import { Channels } from '../../src/pubsub/channels.ts'
@@ -99,11 +100,13 @@ export class CommandBench {
         throw error
       },
     }
+    const latency = new LatencyMonitor(() => this.keyspace.now)
     this.#pipeline = new Pipeline(this.ctx, registry, gates, {
       errors: new ErrorStats(),
       stats: new ServerStats(),
       slowlog: new Slowlog(0),
-      latency: new LatencyMonitor(() => this.keyspace.now),
+      latency,
+      stalls: new Stalls(latency),
       tracking: new Tracking({
         keyspace: this.keyspace,
         channels: this.ctx.channels,

@@ -8,6 +8,7 @@
 import { arch, machine, release, totalmem, type } from 'node:os'
 import { REDIS_VERSION } from '../../config/version.ts'
 import type { Database } from '../../keyspace/database.ts'
+import { STALL_BOUNDS_MS, type StallHistogram } from '../../observe/stalls.ts'
 import { AofState } from '../../persistence/append-only.ts'
 import type { LoadStatus } from '../../persistence/load-progress.ts'
 import type { CommandContext } from '../context.ts'
@@ -345,6 +346,33 @@ function replicaLine(link: AttachedReplica, nowMs: number): string {
     `lag=${replica.lagSeconds(nowMs)}`,
   ]
   return fields.join(',')
+}
+
+/** What has held up the loop, by cause and by command: see observe/stalls.ts. Times in ms. */
+export function stallLines({ server }: CommandContext): InfoLines {
+  const { byCause, byCommand, longest } = server.stalls
+  let count = 0
+  let sumMs = 0
+  for (const histogram of byCause.values()) {
+    count += histogram.count
+    sumMs += histogram.sumMs
+  }
+  return [
+    ['stalls', count],
+    ['stalls_ms', sumMs.toFixed(3)],
+    ['stall_longest_ms', (longest?.ms ?? 0).toFixed(3)],
+    ['stall_longest_cause', longest?.cause ?? ''],
+    ['stall_longest_command', longest?.command ?? ''],
+    ...[...byCause].map(([cause, histogram]) => [`stall_cause_${cause}`, stallText(histogram)] as const),
+    ...[...byCommand].map(([command, histogram]) => [`stall_command_${command}`, stallText(histogram)] as const),
+  ]
+}
+
+/** Counts are those of stalls that were no longer than a bound, in ms. */
+function stallText({ count, sumMs, maxMs, counts }: StallHistogram): string {
+  let seen = 0
+  const bounds = STALL_BOUNDS_MS.map((bound, i) => `le_${bound}=${(seen += counts[i]!)}`)
+  return `count=${count},ms=${sumMs.toFixed(3)},max=${maxMs.toFixed(3)},${bounds.join(',')}`
 }
 
 export function cpuLines(): InfoLines {

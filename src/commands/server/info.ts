@@ -23,6 +23,7 @@ import {
   persistenceLines,
   replicationLines,
   serverLines,
+  stallLines,
   statsLines,
 } from './info-sections.ts'
 
@@ -41,6 +42,7 @@ const SECTIONS: readonly Section[] = [
   plain('memory', 'Memory', memoryLines),
   plain('persistence', 'Persistence', persistenceLines),
   plain('stats', 'Stats', statsLines),
+  plain('stalls', 'Stalls', stallLines),
   plain('replication', 'Replication', replicationLines),
   plain('cpu', 'CPU', cpuLines),
   { names: ['modules', 'module_list'], title: 'Modules', inDefault: true, inAll: false, lines: () => [] },

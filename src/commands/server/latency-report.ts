@@ -64,6 +64,12 @@ const ADVICE: Readonly<Record<string, string>> = {
   'fast-command':
     'Short commands were slow: the process did not get the processor, or memory was swapped. Look for other load on the machine.',
   'expire-cycle': 'Many keys, or big ones, had the same time to live. Spread the times, and divide big values.',
+  'eviction-cycle': 'Making room took long: memory is at its limit, and keys go. See INFO memory and docs/MEMORY.md.',
+  'eviction-del': 'Big values were evicted. lazyfree-lazy-eviction lets them be freed in slices.',
+  'lazyfree-slice': 'Freeing big values in slices took long. Look for other load on the machine.',
+  'snapshot-slice': 'Writing a snapshot in slices took long: there are single values that are big. Divide them.',
+  'replication-write': 'Sending to replicas took long. There may be too many, or too slow ones.',
+  gc: 'The garbage collector held up the process. Scripts and programs within the process that make many objects cause that.',
   'aof-write': 'Writing the append-only file took long. Look for other load on its disk.',
 }
 

@@ -2,7 +2,7 @@
  * Metrics of the engine, from INFO: their names are those of redis_exporter (github.com/oliver006/redis_exporter,
  * exporter/exporter.go and info.go), so that its dashboards and alerts work. What INFO does not have is left out.
  */
-import type { Exposition } from './exposition.ts'
+import type { Exposition, HistogramCounts } from './exposition.ts'
 
 type Table = readonly (readonly [field: string, metric: string, help: string])[]
 
@@ -89,6 +89,10 @@ const INSTANCE_FIELDS = [
   'process_id',
 ] as const
 
+/** How INFO names causes of stalls, and the bounds of their histograms in ms. */
+const STALL_CAUSE = 'stall_cause_'
+const STALL_BOUND = 'le_'
+
 const NUMBER = /^-?\d+(?:\.\d+)?$/
 
 /** Adds what a reply of INFO says. */
@@ -103,9 +107,11 @@ export function addInfo(page: Exposition, info: string): void {
     if (value !== null && value >= 0) page.counter(`redis_${metric}`, help, value)
   }
   addInstance(page, fields)
+  addStallCauses(page, fields)
   for (const [field, text] of fields) {
     if (field.startsWith('cmdstat_')) addCommand(page, field.slice('cmdstat_'.length), pairsOf(text))
     else if (field.startsWith('errorstat_')) addError(page, field.slice('errorstat_'.length), pairsOf(text))
+    else if (field.startsWith('stall_command_')) addStall(page, field.slice('stall_command_'.length), pairsOf(text))
     else if (/^db\d+$/.test(field)) addDatabase(page, field, pairsOf(text))
   }
 }
@@ -129,6 +135,36 @@ function addCommand(page: Exposition, name: string, pairs: ReadonlyMap<string, n
     page.counter('redis_commands_rejected_calls_total', 'Calls that were not executed.', rejected, labels)
   const failed = pairs.get('failed_calls')
   if (failed !== undefined) page.counter('redis_commands_failed_calls_total', 'Calls that failed.', failed, labels)
+}
+
+function addStall(page: Exposition, command: string, pairs: ReadonlyMap<string, number>): void {
+  const labels = { cmd: command }
+  const seconds = (pairs.get('ms') ?? 0) / 1000
+  page.counter(
+    'millrace_command_stalls_total',
+    'Stalls that a command was the cause of.',
+    pairs.get('count') ?? 0,
+    labels,
+  )
+  page.counter('millrace_command_stall_seconds_total', 'How long they were, together.', seconds, labels)
+}
+
+/** The histogram of what has held up the engine's loop. The bounds are those that INFO names. */
+function addStallCauses(page: Exposition, fields: ReadonlyMap<string, string>): void {
+  let bounds: number[] = []
+  const all: HistogramCounts[] = []
+  for (const [field, text] of fields) {
+    if (!field.startsWith(STALL_CAUSE)) continue
+    const pairs = pairsOf(text)
+    const named = [...pairs].filter(([name]) => name.startsWith(STALL_BOUND))
+    bounds = named.map(([name]) => Number(name.slice(STALL_BOUND.length)) / 1000)
+    // Of INFO each number holds those before it.
+    const seen = [...named.map(([, count]) => count), pairs.get('count') ?? 0]
+    const counts = seen.map((count, i) => count - (seen[i - 1] ?? 0))
+    all.push({ labels: { cause: field.slice(STALL_CAUSE.length) }, counts, sum: (pairs.get('ms') ?? 0) / 1000 })
+  }
+  if (all.length > 0)
+    page.histogram('millrace_stall_duration_seconds', 'What held up the loop for 1 ms or longer.', bounds, all)
 }
 
 function addError(page: Exposition, code: string, pairs: ReadonlyMap<string, number>): void {

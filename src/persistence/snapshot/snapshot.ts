@@ -98,14 +98,19 @@ interface BigTask {
 export class Snapshots implements SnapshotStatus {
   private readonly keyspace: Keyspace
   private readonly files: Files
+  private readonly sliceDone: (startMs: number) => void
   private walk: SnapshotWalk | null = null
   /** Whether a snapshot has begun whose end is not told yet. */
   isActive: boolean = false
 
-  /** @param files other ones than the system's (of tests) stay in this thread. */
-  constructor(keyspace: Keyspace, files: Files) {
+  /**
+   * @param files other ones than the system's (of tests) stay in this thread
+   * @param sliceDone told after each slice when it began, in ms of the monotonic clock
+   */
+  constructor(keyspace: Keyspace, files: Files, sliceDone: (startMs: number) => void = () => {}) {
     this.keyspace = keyspace
     this.files = files
+    this.sliceDone = sliceDone
   }
 
   get keysTotal(): number {
@@ -137,9 +142,9 @@ export class Snapshots implements SnapshotStatus {
       syncsPieces: request.syncsPieces,
     }
     const inThread = this.files === SYSTEM_FILES
-    const walk = new SnapshotWalk(this.keyspace, { ...request, done }, (events) =>
-      inThread ? new ThreadWriter(fileOptions, events) : new DirectWriter(fileOptions, this.files, events),
-    )
+    const openWriter = (events: WriterEvents): SnapshotWriter =>
+      inThread ? new ThreadWriter(fileOptions, events) : new DirectWriter(fileOptions, this.files, events)
+    const walk = new SnapshotWalk(this.keyspace, { ...request, done }, openWriter, this.sliceDone)
     this.walk = walk
     this.isActive = true
     walk.start()
@@ -153,7 +158,8 @@ export class Snapshots implements SnapshotStatus {
       outcome.error = error
     }
     const complete: SnapshotRequest = { ...request, keyDelayUs: 0, done }
-    new SnapshotWalk(this.keyspace, complete, (events) => new DirectWriter(request, this.files, events)).runToEnd()
+    const openWriter = (events: WriterEvents): SnapshotWriter => new DirectWriter(request, this.files, events)
+    new SnapshotWalk(this.keyspace, complete, openWriter, this.sliceDone).runToEnd()
     if (outcome.error !== null) throw outcome.error
   }
 
@@ -179,6 +185,7 @@ class SnapshotWalk implements KeyspaceWalk, WriterEvents {
   private readonly request: SnapshotRequest
   private readonly format: SnapshotFormat
   private readonly writer: SnapshotWriter
+  private readonly sliceDone: (startMs: number) => void
   private readonly parts: RowMarks[] = []
   private part = 0
   private records = new RecordBuffer()
@@ -209,7 +216,13 @@ class SnapshotWalk implements KeyspaceWalk, WriterEvents {
   keysDone = 0
   ownedBytes = 0
 
-  constructor(keyspace: Keyspace, request: SnapshotRequest, openWriter: (events: WriterEvents) => SnapshotWriter) {
+  constructor(
+    keyspace: Keyspace,
+    request: SnapshotRequest,
+    openWriter: (events: WriterEvents) => SnapshotWriter,
+    sliceDone: (startMs: number) => void,
+  ) {
+    this.sliceDone = sliceDone
     this.keyspace = keyspace
     this.request = request
     this.format = request.format
@@ -371,6 +384,7 @@ class SnapshotWalk implements KeyspaceWalk, WriterEvents {
       this.handOver(RECORDS_MIN_BYTES)
     }
     while (this.isTold && this.hasToFree && performance.now() < until) this.freeSome()
+    this.sliceDone(begun)
     this.sliceEndMs = performance.now()
     if (this.isTold ? this.hasToFree : !this.isComplete && !this.writer.isFull) this.schedule()
     else if (this.isTold) this.freeAll()

@@ -120,6 +120,39 @@ test('keys that expire at a time are an event', async () => {
   expect(((await a.call('LATENCY', 'LATEST')) as Reply[][]).map(([event]) => event)).toContain('expire-cycle')
 })
 
+test('big values that are evicted are an event', async () => {
+  await a.call('CONFIG', 'SET', 'latency-monitor-threshold', '1')
+  await a.call('EVAL', "for i = 1, 100000 do redis.call('SADD', 'big', 'member:' .. i) end", '0')
+  await a.call('CONFIG', 'SET', 'maxmemory', '1', 'maxmemory-policy', 'allkeys-lru')
+  while ((await a.call('DBSIZE')) !== 0) clock.pass(1)
+  const events = ((await a.call('LATENCY', 'LATEST')) as Reply[][]).map(([event]) => event)
+  expect(events).toEqual(expect.arrayContaining(['eviction-cycle', 'eviction-del']))
+})
+
+/** The lines of INFO stalls once it tells of a command. */
+async function stalls(command: string): Promise<Map<string, string>> {
+  for (;;) {
+    const text = String(await a.call('INFO', 'stalls'))
+    const lines = text.split('\r\n').map((line) => line.split(':') as [string, string])
+    if (text.includes(`stall_command_${command}:`)) return new Map(lines)
+  }
+}
+
+test('INFO stalls tells what has held up the loop, by cause and by command', async () => {
+  await a.call('DEBUG', 'SLEEP', '0.06')
+  const lines = await stalls('debug')
+  expect(lines.get('stall_cause_command')).toMatch(/^count=\d+,ms=[\d.]+,max=[\d.]+,le_2=\d+,le_5=.*,le_2000=\d+$/)
+  expect(lines.get('stall_command_debug')).toMatch(/^count=1,ms=\d\d+\.\d{3},max=.*,le_50=0,.*le_2000=1$/)
+  expect(Number(lines.get('stall_longest_ms'))).toBeGreaterThanOrEqual(60)
+  expect(lines.get('stall_longest_cause')).toBe('command')
+  expect(lines.get('stall_longest_command')).toBe('debug')
+  await a.call('EVAL', 'local n = 0 for i = 1, 1e7 do n = n + i % 7 end', '0')
+  expect((await stalls('eval')).get('stall_cause_script')).toMatch(/^count=1,/)
+  expect(await a.call('INFO')).toContain('# Stalls\r\nstalls:')
+  await a.call('CONFIG', 'RESETSTAT')
+  expect(await a.call('INFO', 'stalls')).not.toContain('eval')
+})
+
 test('the subcommands refuse what they do not take', async () => {
   const arity = (name: string): Reply => ({ error: `ERR wrong number of arguments for '${name}' command` })
   expect(await a.call('LATENCY')).toEqual(arity('latency'))

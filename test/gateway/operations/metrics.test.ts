@@ -97,6 +97,22 @@ describe('The engine', () => {
     }
   })
 
+  test('that was held up shows what by', async () => {
+    await gateway.call('EVAL', 'local n = 0 for i = 1, 2e7 do n = n + i % 7 end', '0')
+    const script = 'millrace_command_stalls_total{cmd="eval"}'
+    let metrics = await scrape()
+    while (!metrics.get('millrace_command_stalls_total')?.samples.has(script)) metrics = await scrape()
+    const { type, samples } = metrics.get('millrace_stall_duration_seconds')!
+    expect(type).toBe('histogram')
+    const bucket = (le: string): number | undefined =>
+      samples.get(`millrace_stall_duration_seconds_bucket{le="${le}",cause="script"}`)
+    const count = samples.get('millrace_stall_duration_seconds_count{cause="script"}')!
+    expect(bucket('+Inf')).toBe(count)
+    expect(bucket('0.005')).toBe(0)
+    expect(samples.get('millrace_stall_duration_seconds_sum{cause="script"}')).toBeGreaterThanOrEqual(0.01)
+    expect(metrics.get('millrace_command_stalls_total')?.samples.get(script)).toBe(1)
+  })
+
   test('that is closed is down; the rest is there', async () => {
     await gateway.engine.close()
     const metrics = await scrape()
