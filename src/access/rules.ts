@@ -7,6 +7,7 @@
  */
 import { createHash } from 'node:crypto'
 import { splitQuoted } from '../bytes/quoting.ts'
+import type { Release } from '../config/version.ts'
 import { AllChannels, type ControlledCommand, KeyAccess, Selector } from './selector.ts'
 import type { User } from './user.ts'
 
@@ -25,6 +26,8 @@ export interface RuleContext {
   readonly catalog: CommandCatalog
   /** Whether new selectors allow all channels. */
   readonly newChannels: AllChannels
+  /** 7.2 keeps the text of rules about commands that change nothing, for what later releases may add; 7.0 does not. */
+  readonly release: Release
 }
 
 /** A rule that cannot be applied. */
@@ -94,10 +97,8 @@ export function applyRule(user: User, rule: string, context: RuleContext): void 
       user.isEnabled = false
       return
     case 'sanitize-payload':
-      user.sanitizesPayload = true
-      return
     case 'skip-sanitize-payload':
-      user.sanitizesPayload = false
+      user.payloadFlag = word
       return
     case 'nopass':
       user.needsNoPassword = true
@@ -198,9 +199,9 @@ function applySelectorRule(selector: Selector, rule: string, context: RuleContex
   if (first === '~' || first === '%') addKeyPattern(selector, rule)
   else if (first === '&') addChannelPattern(selector, rule)
   else if (first !== '+' && first !== '-') throw new RuleError(SYNTAX)
-  else if (rule.charAt(1) === '@') setCategory(selector, rule.slice(2), first, context.catalog)
-  else if (first === '+' && rule.includes('|')) allowPart(selector, rule.slice(1), context.catalog)
-  else setCommand(selector, rule.slice(1), first, context.catalog)
+  else if (rule.charAt(1) === '@') setCategory(selector, rule.slice(2), first, context)
+  else if (first === '+' && rule.includes('|')) allowPart(selector, rule.slice(1), context)
+  else setCommand(selector, rule.slice(1), first, context)
 }
 
 function addKeyPattern(selector: Selector, rule: string): void {
@@ -232,42 +233,45 @@ function addChannelPattern(selector: Selector, rule: string): void {
   selector.addChannelPattern(pattern)
 }
 
-function setCategory(selector: Selector, name: string, verdict: '+' | '-', catalog: CommandCatalog): void {
+function setCategory(selector: Selector, name: string, verdict: '+' | '-', context: RuleContext): void {
+  const { catalog, release } = context
   const bits = catalog.category(name.toLowerCase())
   if (bits === 0) throw new RuleError(UNKNOWN_NAME)
-  selector.noteCommandRule(`@${name}`, verdict)
-  for (const command of catalog.controlled()) {
-    if ((command.categories & bits) !== 0) selector.setCommand(command, verdict)
-    if (command.subcommands === null) continue
-    for (const sub of command.subcommands.values()) if ((sub.categories & bits) !== 0) selector.setCommand(sub, verdict)
+  let isChange = release !== '7.0'
+  for (const container of catalog.controlled()) {
+    for (const command of [container, ...(container.subcommands?.values() ?? [])])
+      if ((command.categories & bits) !== 0 && selector.setCommand(command, verdict)) isChange = true
   }
+  if (isChange) selector.noteCommandRule(`@${name}`, verdict)
 }
 
-function setCommand(selector: Selector, name: string, verdict: '+' | '-', catalog: CommandCatalog): void {
+function setCommand(selector: Selector, name: string, verdict: '+' | '-', { catalog, release }: RuleContext): void {
   const command = catalog.byAclName(name.toLowerCase())
   if (command === null) throw new RuleError(UNKNOWN_NAME)
-  selector.setCommand(command, verdict)
-  selector.noteCommandRule(command.aclName, verdict)
+  const isChange = selector.setCommand(command, verdict)
+  if (isChange || release !== '7.0') selector.noteCommandRule(command.aclName, verdict)
 }
 
 /** `+config|get` allows a subcommand; `+select|0` a command with that first argument. */
-function allowPart(selector: Selector, text: string, catalog: CommandCatalog): void {
+function allowPart(selector: Selector, text: string, { catalog, release }: RuleContext): void {
   const bar = text.lastIndexOf('|')
   const part = text.slice(bar + 1)
   const command = catalog.byAclName(text.slice(0, bar).toLowerCase())
   if (command === null) throw new RuleError(UNKNOWN_NAME)
   if (command.container !== null) throw new RuleError(FIRST_ARGUMENT_OF_SUBCOMMAND)
   if (part === '') throw new RuleError(SYNTAX)
+  let isChange: boolean
   if (command.subcommands === null) {
     // The rule must survive being written to a line and read again.
     if (!isOneWord(part)) throw new RuleError(SYNTAX)
+    isChange = !selector.hasCommand(command.aclId)
     selector.allowFirstArgument(command, part)
   } else {
     const sub = catalog.byAclName(text.toLowerCase())
     if (sub === null) throw new RuleError(UNKNOWN_NAME)
-    selector.setCommand(sub, '+')
+    isChange = selector.setCommand(sub, '+')
   }
-  selector.noteCommandRule(text, '+')
+  if (isChange || release !== '7.0') selector.noteCommandRule(text, '+')
 }
 
 // Describing
@@ -302,7 +306,7 @@ function describeSelector(selector: Selector): string {
 export function userFlags(user: User): string[] {
   const flags = [user.isEnabled ? 'on' : 'off']
   if (user.needsNoPassword) flags.push('nopass')
-  flags.push(user.sanitizesPayload ? 'sanitize-payload' : 'skip-sanitize-payload')
+  if (user.payloadFlag !== 'unset') flags.push(user.payloadFlag)
   return flags
 }
 

@@ -80,12 +80,13 @@ export class Selector {
     this.firstArguments = null
   }
 
-  /** Allows or denies a command with its subcommands. */
-  setCommand(command: ControlledCommand, verdict: '+' | '-'): void {
-    this.setBit(command.aclId, verdict)
-    this.firstArguments?.delete(command.aclId)
-    if (command.subcommands === null) return
-    for (const sub of command.subcommands.values()) this.setBit(sub.aclId, verdict)
+  /** Allows or denies a command with its subcommands. Returns whether that makes a difference. */
+  setCommand(command: ControlledCommand, verdict: '+' | '-'): boolean {
+    let isChange = this.setBit(command.aclId, verdict)
+    if (this.firstArguments?.delete(command.aclId) === true) isChange = true
+    if (command.subcommands === null) return isChange
+    for (const sub of command.subcommands.values()) if (this.setBit(sub.aclId, verdict)) isChange = true
+    return isChange
   }
 
   /** Allows a command when its first argument is this text. */
@@ -117,13 +118,15 @@ export class Selector {
     return this.firstArguments?.get(id) ?? null
   }
 
-  private setBit(id: number, verdict: '+' | '-'): void {
+  private setBit(id: number, verdict: '+' | '-'): boolean {
+    const wasAllowed = this.hasCommand(id)
     const bit = 1 << (id & 31)
     if (verdict === '+') this.allowed[id >>> 5]! |= bit
     else {
       this.allowed[id >>> 5]! &= ~bit
       this.allowsAllCommands = false
     }
+    return wasAllowed !== (verdict === '+')
   }
 
   // Keys and channels

@@ -6,6 +6,7 @@
  * Source: Valkey src/acl.c `user`, `ACLUserCheckKeyPerm`, `ACLUserCheckChannelPerm`.
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
+import type { Release } from '../config/version.ts'
 import { AllChannels, KeyAccess, Selector } from './selector.ts'
 
 export { KeyAccess } from './selector.ts'
@@ -13,12 +14,14 @@ export { KeyAccess } from './selector.ts'
 export class User {
   /** A byte string: one char is one byte. */
   readonly name: string
+  /** Whose rules and words are used for this user. */
+  readonly release: Release
   /** Whether one can log in as this user: it is switched on, and was not deleted. Sessions that it has go on. */
   isEnabled: boolean = false
   /** Any password does. */
   needsNoPassword: boolean = false
-  /** Whether payloads of RESTORE are checked in full. */
-  sanitizesPayload: boolean = true
+  /** How payloads of RESTORE are to be checked. Kept to be shown: they are always checked in full. */
+  payloadFlag: PayloadFlag
   /** May run all commands, with all keys and channels. */
   isUnrestricted: boolean = false
   /** Whether this is what a token for reading makes of a user (`readOnlyUser`). */
@@ -29,8 +32,10 @@ export class User {
   selectors: Selector[]
   private readOnlyView: User | null = null
 
-  constructor(name: string, allowsAllChannels: AllChannels, mode: UserMode = UserMode.Full) {
+  constructor(name: string, allowsAllChannels: AllChannels, release: Release, mode: UserMode = UserMode.Full) {
     this.name = name
+    this.release = release
+    this.payloadFlag = release === '7.0' ? 'unset' : 'sanitize-payload'
     this.isReadOnly = mode === UserMode.ReadOnly
     this.selectors = [new Selector(allowsAllChannels)]
   }
@@ -43,7 +48,7 @@ export class User {
   assign(source: User): void {
     this.isEnabled = source.isEnabled
     this.needsNoPassword = source.needsNoPassword
-    this.sanitizesPayload = source.sanitizesPayload
+    this.payloadFlag = source.payloadFlag
     this.passwordHashes = [...source.passwordHashes]
     this.selectors = source.selectors.map((selector) => selector.copy())
     this.isUnrestricted = !this.isReadOnly && this.root.allowsEverything
@@ -95,7 +100,7 @@ export class User {
   asReadOnly(): User {
     if (this.isReadOnly) return this
     if (this.readOnlyView === null) {
-      this.readOnlyView = new User(this.name, AllChannels.Denied, UserMode.ReadOnly)
+      this.readOnlyView = new User(this.name, AllChannels.Denied, this.release, UserMode.ReadOnly)
       this.readOnlyView.assign(this)
     }
     return this.readOnlyView
@@ -105,6 +110,9 @@ export class User {
 /** How much of a user's rights an object stands for. */
 export const UserMode = { Full: 0, ReadOnly: 1 } as const
 export type UserMode = (typeof UserMode)[keyof typeof UserMode]
+
+/** As Redis 7.0 has it, a new user has neither flag until one is given; since 7.2 it starts with the first. */
+export type PayloadFlag = 'sanitize-payload' | 'skip-sanitize-payload' | 'unset'
 
 /**
  * A user as a token for reading sees it: may do what the user may, but for writing, publishing, scripts, administration,
@@ -116,7 +124,8 @@ export function readOnlyUser(user: User): User {
 
 /** A user that may do everything, for what the process itself runs. It stands in no list. */
 export function unrestrictedUser(name: string): User {
-  const user = new User(name, AllChannels.Allowed)
+  // Nothing is ever denied or shown of it.
+  const user = new User(name, AllChannels.Allowed, '7.2')
   user.isEnabled = true
   user.needsNoPassword = true
   user.root.startFrom('all')

@@ -5,6 +5,7 @@
  * user changed or is gone listens (`onChange`): the server closes connections, the gateway looks at its subscriptions.
  * Source: Valkey src/acl.c `ACLStringSetUser`, `ACLCheckUserCredentials`.
  */
+import type { Release } from '../config/version.ts'
 import { applyRule, type CommandCatalog, mergeSelectors, type RuleContext, RuleError } from './rules.ts'
 import { AllChannels } from './selector.ts'
 import { User, unrestrictedUser } from './user.ts'
@@ -33,15 +34,17 @@ export class Users {
   /** Whether new users may use all channels (`acl-pubsub-default`). */
   newChannels: AllChannels = AllChannels.Denied
   private readonly catalog: CommandCatalog
+  private readonly release: Release
   private readonly byName = new Map<string, User>()
   private readonly listeners = new Set<UserListener>()
   /** Checked in place of a user that does not exist, so that the time taken does not tell. */
   private readonly nobody: User
 
-  constructor(catalog: CommandCatalog) {
+  constructor(catalog: CommandCatalog, release: Release) {
     this.catalog = catalog
+    this.release = release
     this.owner = unrestrictedUser(DEFAULT_USER)
-    this.nobody = new User('', AllChannels.Denied)
+    this.nobody = new User('', AllChannels.Denied, release)
     this.default = this.draft(null, DEFAULT_USER, DEFAULT_RULES)
     this.default.isUnrestricted = true
     this.byName.set(DEFAULT_USER, this.default)
@@ -97,7 +100,7 @@ export class Users {
 
   /** A user that is in no list: `base`, or a new one, with rules applied. @throws RuleError, naming the rule */
   draft(base: User | null, name: string, rules: readonly string[]): User {
-    const user = new User(name, this.newChannels)
+    const user = new User(name, this.newChannels, this.release)
     if (base !== null) user.assign(base)
     for (const rule of rules) {
       try {
@@ -112,7 +115,7 @@ export class Users {
 
   /** Applies one rule to a user that is in no list. @throws RuleError */
   apply(user: User, rule: string): void {
-    const context: RuleContext = { catalog: this.catalog, newChannels: this.newChannels }
+    const context: RuleContext = { catalog: this.catalog, newChannels: this.newChannels, release: this.release }
     applyRule(user, rule, context)
   }
 
@@ -125,7 +128,7 @@ export class Users {
   private replace(name: string, content: User, change: UserChange): User {
     let user = this.byName.get(name)
     if (user === undefined) {
-      user = new User(name, this.newChannels)
+      user = new User(name, this.newChannels, this.release)
       this.byName.set(name, user)
     }
     user.assign(content)

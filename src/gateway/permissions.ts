@@ -5,6 +5,7 @@
 import type { KeyAccess, User } from '../access/user.ts'
 import { authorize } from '../commands/acl/authorize.ts'
 import { ArgsBuilder } from '../resp/args.ts'
+import { AccessDenied, DenialReason } from '../resp/errors.ts'
 import { CommandError, toCommandError } from '../resp/value-sink.ts'
 import type { CommandWords, Engine } from './engine.ts'
 import { buildArgs } from './words.ts'
@@ -26,5 +27,5 @@ export function requireCommands(engine: Engine, user: User, commands: readonly C
 /** @throws CommandError NOPERM unless the user may access every key that starts with `prefix` (text) */
 export function requirePrefix(user: User, prefix: string, access: KeyAccess): void {
   if (user.coversPrefix(Buffer.from(prefix).toString('latin1'), access)) return
-  throw new CommandError('NOPERM No permissions to access a key')
+  throw toCommandError(new AccessDenied(DenialReason.Key, user, prefix).text)
 }

@@ -7,6 +7,7 @@
  * Source of the texts: Valkey 7.2 src/server.c (shared objects) and the files of each command family.
  */
 import { formatFixed } from '../bytes/double.ts'
+import type { Release } from '../config/version.ts'
 
 /** An error reply; `text` is the whole line without the leading `-`. */
 export class ReplyError {
@@ -459,24 +460,45 @@ export class AccessDenied extends ReplyError {
   readonly object: string
   /** As the text, without the code and with the object. */
   readonly detail: string
+  /** What a script is told, without the code. */
+  readonly inScript: string
 
-  constructor(reason: DenialReason, userName: string, object: string) {
-    const user = shown(userName)
+  constructor(reason: DenialReason, user: DeniedUser, object: string) {
+    const is70 = user.release === '7.0'
     const kind = reason === DenialReason.Key ? 'key' : 'channel'
     const isCommand = reason === DenialReason.Command
-    const command = oneLine(`User ${user} has no permissions to run the '${object}' command`)
-    super(isCommand ? `NOPERM ${command}` : `NOPERM No permissions to access a ${kind}`)
+    const run = `has no permissions to run the '${object}' command`
+    const who = is70 ? 'This user' : `User ${shown(user.name)}`
+    const access = is70
+      ? `this user has no permissions to access one of the ${kind}s used as arguments`
+      : `No permissions to access a ${kind}`
+    super(oneLine(`NOPERM ${isCommand ? `${is70 ? 'this user' : who} ${run}` : access}`))
     this.reason = reason
     this.object = object
-    this.detail = isCommand
-      ? command
-      : oneLine(`User ${user} has no permissions to access the '${shown(object)}' ${kind}`)
+    this.detail = oneLine(
+      isCommand ? `${who} ${run}` : `${who} has no permissions to access the '${shown(object)}' ${kind}`,
+    )
+    this.inScript = is70
+      ? `The user executing the script ${DENIED_IN_SCRIPT_7_0[reason]}`
+      : `ACL failure in script: ${this.text.replace(/^NOPERM /, '')}`
   }
 }
 
+/** Who was denied something; the release of Redis says in which words. */
+export interface DeniedUser {
+  readonly name: string
+  readonly release: Release
+}
+
+const DENIED_IN_SCRIPT_7_0: Readonly<Record<DenialReason, string>> = [
+  "can't run this command or subcommand",
+  "can't access at least one of the keys mentioned in the command arguments",
+  "can't publish to the channel mentioned in the command",
+]
+
 /** redis.call of a command that the user of the script is not allowed. */
 export function deniedInScript(denial: AccessDenied): ReplyError {
-  return new ReplyError(`ERR ACL failure in script: ${denial.text.replace(/^NOPERM /, '')}`)
+  return new ReplyError(`ERR ${denial.inScript}`)
 }
 
 /** A queued command that is not allowed any more when EXEC comes to it. */

@@ -215,7 +215,7 @@ export class Server
     this.clientMemory = new ClientMemory(this)
     this.memoryLimit = new MemoryLimit(this)
     this.registry = new Registry(commandFamilies)
-    this.users = new Users(this.registry)
+    this.users = new Users(this.registry, options.config.value('redis-compatibility'))
     this.tokens = tokensOf(options.config)
     this.journal = new Journal(this.keyspace.arena)
     this.blocking = new Blocking(this.keyspace)

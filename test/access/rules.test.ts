@@ -29,7 +29,7 @@ function randomRule(random: Random): string {
 
 test('the description of a user makes the same user', () => {
   const random = new Random(SEED)
-  const users = new Users(registry)
+  const users = new Users(registry, '7.2')
   let applied = 0
   for (let round = 0; round < ROUNDS; round++) {
     const rules = random.some(1, 8, () => randomRule(random))

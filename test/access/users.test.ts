@@ -10,7 +10,7 @@ import { ArgsBuilder } from '../../src/resp/args.ts'
 const registry = new Registry(commandFamilies)
 
 function usersWith(rules: Readonly<Record<string, string>>): Users {
-  const users = new Users(registry)
+  const users = new Users(registry, '7.2')
   for (const [name, text] of Object.entries(rules)) users.set(name, text.split(' '))
   return users
 }
@@ -25,7 +25,7 @@ function may(user: User, call: string): boolean {
 }
 
 test('the default user may do everything until its rules change', () => {
-  const users = new Users(registry)
+  const users = new Users(registry, '7.2')
   expect(users.default).toMatchObject({ isUnrestricted: true, isEnabled: true, needsNoPassword: true })
   users.set('default', ['-debug'])
   expect(users.default.isUnrestricted).toBe(false)
@@ -104,7 +104,7 @@ test.each([
   ...['get a', 'mget a b', 'hgetall a', 'xread streams a 0', 'zrange a 0 -1', 'subscribe ch', 'ping', 'multi', 'exec'],
   ...['type a', 'ttl a', 'client id', 'command count', 'object encoding a'],
 ])('a read-only view of a user who may do everything may %s', (call) => {
-  expect(may(readOnlyUser(new Users(registry).default), call)).toBe(true)
+  expect(may(readOnlyUser(new Users(registry, '7.2').default), call)).toBe(true)
 })
 
 test.each([
@@ -113,13 +113,13 @@ test.each([
   ...['sort_ro a', 'flushall', 'config get *', 'debug sleep 0', 'acl list', 'acl resttoken a b', 'client list'],
   ...['monitor', 'info', 'shutdown', 'auth a b', 'hello 3', 'reset'],
 ])('a read-only view of a user who may do everything may not %s', (call) => {
-  const { default: user } = new Users(registry)
+  const { default: user } = new Users(registry, '7.2')
   expect(may(user, call)).toBe(true)
   expect(may(readOnlyUser(user), call)).toBe(false)
 })
 
 test('listeners are told of each change until they end it', () => {
-  const users = new Users(registry)
+  const users = new Users(registry, '7.2')
   const listener = vi.fn()
   const end = users.onChange(listener)
   const ann = users.set('ann', ['on'])
@@ -140,7 +140,7 @@ test('rules name commands as they were before they were renamed', () => {
   const renaming = new Registry(commandFamilies)
   expect(renaming.rename('get', 'fetch')).toBeNull()
   expect(renaming.rename('config', 'settings')).toBeNull()
-  const users = new Users(renaming)
+  const users = new Users(renaming, '7.2')
   const ann = users.set('ann', ['+get', '+config|get', 'allkeys'])
   const builder = new ArgsBuilder()
   for (const word of ['fetch', 'k']) builder.text(word)

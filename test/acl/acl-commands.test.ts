@@ -33,13 +33,10 @@ function acl(...words: string[]): Promise<Reply> {
 describe('SETUSER, LIST and GETUSER', () => {
   test('a new user may do nothing', async () => {
     expect(await acl('SETUSER', 'ann')).toEqual(OK)
-    expect(await acl('LIST')).toEqual([
-      'user ann off sanitize-payload resetchannels -@all',
-      'user default on nopass sanitize-payload ~* &* +@all',
-    ])
+    expect(await acl('LIST')).toEqual(['user ann off resetchannels -@all', 'user default on nopass ~* &* +@all'])
     expect(await acl('USERS')).toEqual(['ann', 'default'])
     expect(await acl('GETUSER', 'ann')).toEqual([
-      ...['flags', ['off', 'sanitize-payload'], 'passwords', [], 'commands', '-@all', 'keys', '', 'channels', ''],
+      ...['flags', ['off'], 'passwords', [], 'commands', '-@all', 'keys', '', 'channels', ''],
       ...['selectors', []],
     ])
     expect(await acl('GETUSER', 'bob')).toBeNull()
@@ -63,11 +60,11 @@ describe('SETUSER, LIST and GETUSER', () => {
     expect(await acl('SETUSER', 'ann', ...rules)).toEqual(OK)
     const root = '%R~r* ~a resetchannels &ch -@all +@read -get +config|get +select|0'
     const selectors = '(~b resetchannels -@all +set) (resetchannels &x -@all)'
-    expect(await acl('LIST')).toContain(`user ann on sanitize-payload #${HASH} ${root} ${selectors}`)
+    expect(await acl('LIST')).toContain(`user ann on #${HASH} ${root} ${selectors}`)
     await client.call('HELLO', '3')
     expect(await acl('GETUSER', 'ann')).toEqual({
       map: [
-        ['flags', { set: ['on', 'sanitize-payload'] }],
+        ['flags', { set: ['on'] }],
         ['passwords', [HASH]],
         ['commands', '-@all +@read -get +config|get +select|0'],
         ['keys', '%R~r* ~a'],
@@ -97,9 +94,9 @@ describe('SETUSER, LIST and GETUSER', () => {
 
   test('a rule about a command replaces older ones about it and its subcommands', async () => {
     await acl('SETUSER', 'ann', '+config|get', '+get', '-config|set', '+CONFIG', '+get', '-@read', '+@read')
-    expect(await acl('LIST')).toContain('user ann off sanitize-payload resetchannels -@all +config +get +@read')
+    expect(await acl('LIST')).toContain('user ann off resetchannels -@all +get +config +@read')
     await acl('SETUSER', 'ann', '+@all', '-debug')
-    expect(await acl('LIST')).toContain('user ann off sanitize-payload resetchannels +@all -debug')
+    expect(await acl('LIST')).toContain('user ann off resetchannels +@all -debug')
   })
 
   test('new users may use all channels with acl-pubsub-default allchannels', async () => {
@@ -163,13 +160,13 @@ test('GENPASS makes as many bits as asked for', async () => {
 test('DRYRUN says what would be denied, and runs nothing', async () => {
   await acl('SETUSER', 'ann', '+set', '+subscribe', '~a', '&ch')
   expect(await acl('DRYRUN', 'ann', 'SET', 'a', '1')).toEqual(OK)
-  expect(await acl('DRYRUN', 'ann', 'set', 'b', '1')).toBe("User ann has no permissions to access the 'b' key")
-  expect(await acl('DRYRUN', 'ann', 'get', 'a')).toBe("User ann has no permissions to run the 'get' command")
+  expect(await acl('DRYRUN', 'ann', 'set', 'b', '1')).toBe("This user has no permissions to access the 'b' key")
+  expect(await acl('DRYRUN', 'ann', 'get', 'a')).toBe("This user has no permissions to run the 'get' command")
   expect(await acl('DRYRUN', 'ann', 'config', 'get', 'x')).toBe(
-    "User ann has no permissions to run the 'config|get' command",
+    "This user has no permissions to run the 'config|get' command",
   )
   expect(await acl('DRYRUN', 'ann', 'subscribe', 'ch', 'x')).toBe(
-    "User ann has no permissions to access the 'x' channel",
+    "This user has no permissions to access the 'x' channel",
   )
   expect(await acl('DRYRUN', 'bob', 'get', 'a')).toEqual({ error: "ERR User 'bob' not found" })
   expect(await acl('DRYRUN', 'ann', 'nosuch', 'a')).toEqual({ error: "ERR Command 'nosuch' not found" })
@@ -292,9 +289,9 @@ describe('the ACL file', () => {
     await admin.call('ACL', 'SETUSER', 'bob', 'on', '(+get ~x)')
     expect(await admin.call('ACL', 'SAVE')).toEqual(OK)
     expect(readFileSync(path, 'latin1')).toBe(
-      `user ann on sanitize-payload #${HASH} ~* &* +@all\n` +
-        'user bob on sanitize-payload resetchannels -@all (~x resetchannels -@all +get)\n' +
-        'user default on nopass sanitize-payload ~* &* +@all\n',
+      `user ann on #${HASH} ~* &* +@all\n` +
+        'user bob on resetchannels -@all (~x resetchannels -@all +get)\n' +
+        'user default on nopass ~* &* +@all\n',
     )
     expect(await admin.call('ACL', 'LOAD')).toEqual(OK)
     expect(await admin.call('ACL', 'USERS')).toEqual(['ann', 'bob', 'default'])

@@ -5,8 +5,8 @@ import type { Reply, RespClient } from '../support/resp-client.ts'
 
 const OK = { status: 'OK' }
 const QUEUED = { status: 'QUEUED' }
-const NO_KEY = { error: 'NOPERM No permissions to access a key' }
-const NO_CHANNEL = { error: 'NOPERM No permissions to access a channel' }
+const NO_KEY = { error: 'NOPERM this user has no permissions to access one of the keys used as arguments' }
+const NO_CHANNEL = { error: 'NOPERM this user has no permissions to access one of the channels used as arguments' }
 const NO_AUTH = { error: 'NOAUTH Authentication required.' }
 const EXEC_CHANGED =
   'NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC call. This command is no longer allowed for the following reason: '
@@ -30,7 +30,7 @@ beforeEach(async () => {
 afterEach(() => broker.stop())
 
 function noCommand(name: string): Reply {
-  return { error: `NOPERM User ann has no permissions to run the '${name}' command` }
+  return { error: `NOPERM this user has no permissions to run the '${name}' command` }
 }
 
 /** The newest entry of ACL LOG, without what depends on the connection. */
@@ -117,10 +117,12 @@ describe('a script', () => {
   test('may do what its caller may', async () => {
     expect(await ann.call('EVAL', "return redis.call('SET', 'a', '1')", '0')).toEqual(OK)
     const denied = (await ann.call('EVAL', "return redis.call('SET', 'b', '1')", '0')) as { error: string }
-    expect(denied.error).toMatch(/^ERR ACL failure in script: No permissions to access a key script: /)
+    expect(denied.error).toMatch(
+      /^ERR The user executing the script can't access at least one of the keys mentioned in the command arguments script: /,
+    )
     expect(await lastEntry()).toMatchObject({ reason: 'key', context: 'lua', object: 'b', username: 'ann' })
     expect(await ann.call('EVAL', "return redis.pcall('FLUSHALL').err", '0')).toBe(
-      "ERR ACL failure in script: User ann has no permissions to run the 'flushall' command",
+      "ERR The user executing the script can't run this command or subcommand",
     )
     expect(await admin.call('EXISTS', 'b')).toBe(0)
   })

@@ -38,6 +38,37 @@ test.each([
 })
 
 test.each([
+  [
+    '7.2',
+    'user ann on nopass sanitize-payload ~a resetchannels +@all -llen +client|id',
+    'NOPERM No permissions to access a key',
+    "User ann has no permissions to run the 'llen' command",
+    /^ERR ACL failure in script: User ann has no permissions to run the 'llen' command$/,
+  ],
+  [
+    '7.0',
+    'user ann on nopass ~a resetchannels +@all -llen',
+    'NOPERM this user has no permissions to access one of the keys used as arguments',
+    "This user has no permissions to run the 'llen' command",
+    /^ERR The user executing the script can't run this command or subcommand$/,
+  ],
+])('%s describes and refuses users in its words', async (release, rules, noKey, dryRun, inScript) => {
+  broker = await TestBroker.start({ 'redis-compatibility': release })
+  const client = await broker.connect()
+  await client.call('ACL', 'SETUSER', 'ann', 'on', 'nopass', '~a', '+@all', '-llen', '+client|id')
+  expect(await client.call('ACL', 'LIST')).toContain(rules)
+  expect(await client.call('ACL', 'DRYRUN', 'ann', 'LLEN', 'a')).toBe(dryRun)
+  await client.call('AUTH', 'ann', 'x')
+  expect(await client.call('GET', 'b')).toEqual({ error: noKey })
+  expect(await client.call('EVAL', "return redis.pcall('LLEN', 'a')", '0')).toEqual({
+    error: expect.stringMatching(inScript),
+  })
+  await client.call('AUTH', 'default', '')
+  await client.call('ACL', 'SETUSER', 'ann', 'sanitize-payload')
+  expect(await client.call('ACL', 'LIST')).toContainEqual(expect.stringContaining('nopass sanitize-payload ~a'))
+})
+
+test.each([
   ['7.2', ['read']],
   ['7.0', ['named', 'read']],
 ])('%s remembers of a script that reads the keys %j', async (release, keys) => {

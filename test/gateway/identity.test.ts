@@ -149,7 +149,7 @@ describe('With a password for the default user', () => {
     expect((await ask(gateway, headers, '/get/x')).status).toBe(200)
     gateway.user('ann', ['-get'])
     expect((await ask(gateway, headers, '/get/x')).body).toEqual({
-      error: "NOPERM User ann has no permissions to run the 'get' command",
+      error: "NOPERM this user has no permissions to run the 'get' command",
     })
   })
 

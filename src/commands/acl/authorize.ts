@@ -57,7 +57,7 @@ const NO_KEYS: readonly KeyArgument[] = []
 
 function denied(user: User, command: Command, args: Args, refusal: Refusal): AccessDenied {
   const { reason, at } = refusal
-  return new AccessDenied(reason, user.name, reason === DenialReason.Command ? command.aclName : args.text(at))
+  return new AccessDenied(reason, user, reason === DenialReason.Command ? command.aclName : args.text(at))
 }
 
 function isForReadOnly(command: Command): boolean {

@@ -130,7 +130,7 @@ function look(ctx: CommandContext, args: Args): number {
 export function encodingOf({ db, config }: CommandContext, row: number): string {
   const kind = db.kind(row)
   if (kind !== Kind.StringBytes) {
-    const names = config.text('redis-compatibility') === '7.0' ? ENCODING_OF_KIND_7_0 : ENCODING_OF_KIND
+    const names = config.value('redis-compatibility') === '7.0' ? ENCODING_OF_KIND_7_0 : ENCODING_OF_KIND
     return names[kind]!
   }
   return db.isRaw(row) ? 'raw' : stringEncoding(db.arena, db.ref(row))

@@ -110,7 +110,7 @@ export class ScriptRunner implements EngineHost {
     this.sink = new ScriptSink(ctx.arena)
     this.engine = new ScriptEngine(this)
     this.functions = new FunctionLibraries(this)
-    this.allowsBlocking = ctx.config.text('redis-compatibility') !== '7.0'
+    this.allowsBlocking = ctx.config.value('redis-compatibility') !== '7.0'
   }
 
   /**

@@ -3,6 +3,7 @@
 import { anyOf, bool, DirectiveFlag, inert, int, later, oneOf, optionalText, text, unsupported } from '../directive.ts'
 import { INT_MAX, LONG_MAX } from '../number-text.ts'
 import { keyspaceEvents, oomScoreMode, oomScores, percentiles, refuseTitleTemplate } from '../special-directives.ts'
+import { RELEASES } from '../version.ts'
 
 const { Hidden, Immutable, MultiArg, Own } = DirectiveFlag
 const HZ_MIN = 1
@@ -25,7 +26,7 @@ export const operationDirectives = {
     effect: unsupported('it cannot put itself into the background: use a process manager'),
   }),
   'redis-compatibility': oneOf(
-    ['7.0', '7.2'],
+    RELEASES,
     '7.0',
     'Which release of Redis is followed where the two differ in what clients may rely on: names of encodings of short lists and small sets, blocking commands in scripts (refused by 7.0), and which keys of a script client-side caching remembers (7.0: all that it names). Commands of 7.2 and later are there with both.',
     { flags: Immutable | Own },

@@ -1,5 +1,7 @@
 /** Rights to what is no command of its own: keyspace events, and the events of a queue. */
 import { KeyAccess, type User } from '../../access/user.ts'
+import { AccessDenied, DenialReason } from '../../resp/errors.ts'
+import { toCommandError } from '../../resp/value-sink.ts'
 import { CommandError, type Engine, type ReplyValue } from '../engine.ts'
 import { requirePrefix } from '../permissions.ts'
 import { RealtimeError } from './protocol.ts'
@@ -19,10 +21,10 @@ export function requireKeys(engine: Engine, user: User, keys: string): void {
     (selector) => selector.allowsAllCommands || (command !== null && selector.hasCommand(command.aclId)),
   )
   if (!maySubscribe) {
-    throw new CommandError(`NOPERM User ${user.name} has no permissions to run the 'psubscribe' command`)
+    throw toCommandError(new AccessDenied(DenialReason.Command, user, 'psubscribe').text)
   }
   if (!GLOB_CHARS.test(keys) && !user.mayReadKey(Buffer.from(keys).toString('latin1'))) {
-    throw new CommandError('NOPERM No permissions to access a key')
+    throw toCommandError(new AccessDenied(DenialReason.Key, user, keys).text)
   }
 }
 

@@ -179,5 +179,5 @@ function mayBlock(command: Command, words: CommandWords): boolean {
 }
 
 function commandDenied(user: User, name: string): AccessDenied {
-  return new AccessDenied(DenialReason.Command, user.name, name)
+  return new AccessDenied(DenialReason.Command, user, name)
 }

@@ -276,7 +276,7 @@ describe('rights', () => {
     expect(local.command('ACL', 'DRYRUN', 'u', 'FCALL', 'f', '1', 'b')).toMatch(/permissions to access the 'b' key/)
     expect(local.command('ACL', 'DRYRUN', 'u', 'FCALL', 'f', '1', 'a')).toBe('+OK\r\n')
     local.command('AUTH', 'u', '')
-    expect(local.command('FCALL', 'f', '1', 'a')).toMatch(/^-ERR ACL failure in script: .*'get' command/)
+    expect(local.command('FCALL', 'f', '1', 'a')).toMatch(/^-ERR The user executing the script can't run this command/)
     local.command('AUTH', 'default', '')
     local.command('ACL', 'SETUSER', 'u', '-@scripting')
     expect(local.command('ACL', 'DRYRUN', 'u', 'FUNCTION', 'LIST')).toMatch(/permissions to run the 'function\|list'/)

@@ -8,7 +8,7 @@ import { CallChecker, type CheckedCall, Routing } from '../../../src/gateway/rem
 import { keySlot } from '../../../src/gateway/remote/key-slot.ts'
 
 const registry = new Registry(commandFamilies)
-const users = new Users(registry)
+const users = new Users(registry, '7.2')
 const denied: string[] = []
 const checker = new CallChecker(registry, Routing.BySlot, (user, { object }) => denied.push(`${user.name} ${object}`))
 // All commands, but keys of one kind only: everything that hides its keys must be out of reach.

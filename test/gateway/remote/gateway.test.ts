@@ -75,7 +75,10 @@ describe.skipIf(!hasRedisServer).each(KINDS)('the gateway over %s', { timeout: 3
     const own = await gateway.fetch('/get/bob:1', { token: issued!.result })
     expect([own.status, await own.json()]).toEqual([200, { result: null }])
     const foreign = await gateway.fetch('/get/text', { token: issued!.result })
-    expect([foreign.status, await foreign.json()]).toEqual([400, { error: 'NOPERM No permissions to access a key' }])
+    expect([foreign.status, await foreign.json()]).toEqual([
+      400,
+      { error: 'NOPERM this user has no permissions to access one of the keys used as arguments' },
+    ])
     const [entry] = (await gateway.call('ACL', 'LOG', '1')) as readonly (readonly unknown[])[]
     expect(entry).toEqual(expect.arrayContaining(['reason', 'key', 'object', 'text', 'username', 'bob']))
     expect((await gateway.fetch('/get/text')).status).toBe(401)

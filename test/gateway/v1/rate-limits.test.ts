@@ -16,7 +16,8 @@ let gateway: TestGateway
 
 beforeAll(async () => {
   clock = new TestClock(START_MS)
-  gateway = await TestGateway.start({}, {}, null, clock)
+  // Its refusals name the user.
+  gateway = await TestGateway.start({ 'redis-compatibility': '7.2' }, {}, null, clock)
 })
 
 afterAll(() => gateway.close())
