@@ -16,6 +16,9 @@ export class Limits {
   listMaxListpackSize = -2
   streamNodeMaxBytes = 4096
   streamNodeMaxEntries = 100
+  /** How long idempotent IDs of a stream are remembered unless it has a setting of its own, in seconds, and how many. */
+  streamIdmpDuration = 100
+  streamIdmpMaxsize = 100
   /** Longest sparse HyperLogLog, in bytes. */
   hllSparseMaxBytes = 3000
   /** Longest string, in bytes. */

@@ -199,6 +199,25 @@ export const XCLAIM_TIME = new ReplyError('ERR Invalid TIME option argument for 
 export const XCLAIM_RETRYCOUNT = new ReplyError('ERR Invalid RETRYCOUNT option argument for XCLAIM')
 export const NUMIDS_NOT_POSITIVE = new ReplyError('ERR Number of IDs must be a positive integer')
 export const NUMIDS_MISMATCH = new ReplyError('ERR The `numids` parameter must match the number of arguments')
+export const IDMP_NOT_AUTO = new ReplyError('ERR IDMP/IDMPAUTO can be used only with auto-generated IDs')
+export const IDMP_TWICE = new ReplyError('ERR IDMP/IDMPAUTO specified multiple times')
+export const IDMP_PRODUCER_EMPTY = new ReplyError('ERR IDMP requires a non-empty producer ID')
+export const IDMP_ID_EMPTY = new ReplyError('ERR IDMP requires a non-empty idempotent ID')
+export const IDMPAUTO_PRODUCER_EMPTY = new ReplyError('ERR IDMPAUTO requires a non-empty producer ID')
+export const XCFGSET_NOTHING = new ReplyError('ERR At least one parameter must be specified')
+export const IDMP_DURATION_RANGE = new ReplyError('ERR IDMP-DURATION must be between 1 and 86400 seconds')
+export const IDMP_MAXSIZE_RANGE = new ReplyError('ERR IDMP-MAXSIZE must be between 1 and 10000 entries')
+export const IDMP_DURATION_TWICE = new ReplyError('ERR IDMP-DURATION specified multiple times')
+export const IDMP_MAXSIZE_TWICE = new ReplyError('ERR IDMP-MAXSIZE specified multiple times')
+export const IDMP_ENTRY_GONE = new ReplyError("ERR The specified stream ID was deleted or doesn't exist")
+export const IDMP_OTHER_ENTRY = new ReplyError(
+  'ERR The specified IDMP producer-id/idempotent-id pair maps to a different stream ID',
+)
+export const XNACK_MODE = new ReplyError('ERR mode must be SILENT, FAIL, or FATAL')
+export const XNACK_IDS_MISSING = new ReplyError('ERR syntax error, expected IDS keyword')
+export const XNACK_NUMIDS = new ReplyError('ERR numids must be a positive integer')
+export const XNACK_NUMIDS_MISMATCH = new ReplyError("ERR number of IDs doesn't match numids")
+export const XNACK_RETRYCOUNT = new ReplyError('ERR Invalid RETRYCOUNT value, must be >= 0')
 export const XAUTOCLAIM_MIN_IDLE = new ReplyError('ERR Invalid min-idle-time argument for XAUTOCLAIM')
 
 /** XREAD and XREADGROUP: keys and IDs do not pair up; `symbol` is what stands for new entries, `$` or `>`. */
@@ -215,6 +234,10 @@ export function blockInScript(name: string): ReplyError {
 /** XGROUP and XINFO, where the key exists. */
 export function noGroup(group: string, key: string): ReplyError {
   return new ReplyError(oneLine(`NOGROUP No such consumer group '${shown(group)}' for key name '${shown(key)}'`))
+}
+
+export function unknownXnackOption(option: string): ReplyError {
+  return new ReplyError(oneLine(`ERR Unrecognized XNACK option '${shown(option)}'`))
 }
 
 /** XPENDING, XCLAIM and XAUTOCLAIM. */

@@ -43,6 +43,8 @@ export function applySettings(server: Server): void {
     ['hll-sparse-max-bytes', (value) => (limits.hllSparseMaxBytes = value)],
     ['stream-node-max-bytes', (value) => (limits.streamNodeMaxBytes = value)],
     ['stream-node-max-entries', (value) => (limits.streamNodeMaxEntries = value)],
+    ['stream-idmp-duration', (value) => (limits.streamIdmpDuration = value)],
+    ['stream-idmp-maxsize', (value) => (limits.streamIdmpMaxsize = value)],
     [
       'proto-max-bulk-len',
       (value) => {

@@ -6,6 +6,7 @@
  */
 import type { ConsumerGroup } from './consumer-group.ts'
 import { NO_POSITION } from './id-table.ts'
+import type { IdempotentIds } from './idempotent-ids.ts'
 import type { Consumer } from './pending-entries.ts'
 import type { Stream } from './stream.ts'
 import { StreamCursor } from './stream-cursor.ts'
@@ -32,10 +33,18 @@ export function* stateCommands(stream: Stream, key: string): Generator<string[],
     'MAXDELETEDID',
     stream.maxDeletedId.text(),
   ]
+  if (stream.idempotentIds !== null) yield* idempotencyCommands(key, stream.idempotentIds)
   for (const group of stream.groups) {
     const lastId = group.lastId.text()
     yield ['XGROUP', 'CREATE', key, group.name, lastId, 'ENTRIESREAD', String(group.entriesRead)]
     for (const consumer of group.consumers) yield* consumerCommands(key, group, consumer)
+  }
+}
+
+function* idempotencyCommands(key: string, ids: IdempotentIds): Generator<string[], void, void> {
+  yield ['XCFGSET', key, 'IDMP-DURATION', String(ids.durationSeconds), 'IDMP-MAXSIZE', String(ids.maxSize)]
+  for (const { producer, idempotentId, id } of ids.entries()) {
+    yield ['XIDMPRECORD', key, producer, idempotentId, id.text()]
   }
 }
 

@@ -14,6 +14,7 @@
 import { type Arena, copyBytes, type Ref } from '../storage/arena.ts'
 import { type ConsumerGroup, ENTRIES_READ_UNKNOWN, insertNamed, searchNamed } from './consumer-group.ts'
 import { IdTable, NO_POSITION } from './id-table.ts'
+import type { IdempotentIds } from './idempotent-ids.ts'
 import type { Collection } from './kind.ts'
 import {
   BLOCK_STRIDE,
@@ -79,6 +80,8 @@ export class Stream implements Collection, BlockOwner, BlockSequence {
   readonly maxDeletedId: StreamId = new StreamId()
   /** Sorted by name. */
   readonly groups: ConsumerGroup[] = []
+  /** What producers with idempotent IDs have added; null until one has, or a setting for them was made. */
+  idempotentIds: IdempotentIds | null = null
   /** Where an entry was sought last. */
   readonly hint: SeekHint = new SeekHint()
   private readonly newestId = new StreamId()
@@ -345,6 +348,7 @@ export class Stream implements Collection, BlockOwner, BlockSequence {
     copy.maxDeletedId.copy(this.maxDeletedId)
     copy.isNewestKnown = false
     for (const group of this.groups) copy.groups.push(group.clone())
+    if (this.idempotentIds !== null) copy.idempotentIds = this.idempotentIds.clone()
     return copy
   }
 
@@ -361,6 +365,7 @@ export class Stream implements Collection, BlockOwner, BlockSequence {
     }
     this.blocks.clear()
     for (const group of this.groups.splice(0)) group.free()
+    this.freeIdempotentIds()
   }
 
   freeSome(limit: number): boolean {
@@ -369,6 +374,8 @@ export class Stream implements Collection, BlockOwner, BlockSequence {
     // A group goes in one piece: what it holds are typed arrays, whatever is pending.
     for (; left > 0 && this.groups.length > 0; left--) this.groups.pop()!.free()
     if (this.blocks.size > 0 || this.groups.length > 0) return false
+    if (this.idempotentIds !== null && !this.idempotentIds.freeSome(left)) return false
+    this.freeIdempotentIds()
     this.blocks.clear()
     return true
   }
@@ -388,11 +395,11 @@ export class Stream implements Collection, BlockOwner, BlockSequence {
     for (let block = this.blocks.first(); block !== NO_POSITION; block = this.blocks.next(block)) {
       bytes += this.arena.capacity(this.blocks.word(block, BlockWord.Ref) >>> 0)
     }
-    return bytes
+    return bytes + (this.idempotentIds === null ? 0 : this.idempotentIds.arenaBytes())
   }
 
   arenaBlocks(): number {
-    return this.blocks.size
+    return this.blocks.size + (this.idempotentIds === null ? 0 : this.idempotentIds.arenaBlocks())
   }
 
   get objectBytes(): number {
@@ -402,13 +409,20 @@ export class Stream implements Collection, BlockOwner, BlockSequence {
   freeSteps(): number {
     let steps = this.blocks.size + this.groups.length
     for (const group of this.groups) steps += group.consumers.length + group.pending.size
+    if (this.idempotentIds !== null) steps += this.idempotentIds.size
     return steps
   }
 
   overheadBytes(): number {
     let bytes = OBJECT_BYTES + this.blocks.overheadBytes()
     for (const group of this.groups) bytes += group.overheadBytes()
+    if (this.idempotentIds !== null) bytes += this.idempotentIds.overheadBytes()
     return bytes
+  }
+
+  private freeIdempotentIds(): void {
+    this.idempotentIds?.free()
+    this.idempotentIds = null
   }
 
   /** Whether an entry with `bytes` of fields and values needs a block of its own. Source: streamAppendItem. */

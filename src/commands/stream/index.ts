@@ -3,6 +3,7 @@ import type { CommandDefinition } from '../define.ts'
 import { xack } from './xack.ts'
 import { xadd } from './xadd.ts'
 import { xautoclaim } from './xautoclaim.ts'
+import { xcfgset, xidmprecord } from './xcfgset.ts'
 import { xclaim } from './xclaim.ts'
 import { xdel } from './xdel.ts'
 import { xackdel, xdelex } from './xdelex.ts'
@@ -20,10 +21,12 @@ export const streamCommands: readonly CommandDefinition[] = [
   xackdel,
   xadd,
   xautoclaim,
+  xcfgset,
   xclaim,
   xdel,
   xdelex,
   xgroup,
+  xidmprecord,
   xinfo,
   xlen,
   xpending,

@@ -8,6 +8,7 @@ import type { Args } from '../../resp/args.ts'
 import { INVALID_END_ID, INVALID_START_ID, INVALID_STREAM_ID, type ReplyError } from '../../resp/errors.ts'
 import { NO_ROW } from '../../storage/dict.ts'
 import type { ConsumerGroup } from '../../structures/consumer-group.ts'
+import { IdempotentIds } from '../../structures/idempotent-ids.ts'
 import { Stream } from '../../structures/stream.ts'
 import { IdSyntax, ParsedId, parseStreamId, type StreamId } from '../../structures/stream-id.ts'
 import type { CommandContext } from '../context.ts'
@@ -42,6 +43,13 @@ function streamAt(ctx: CommandContext, row: number): Stream | null {
 /** The group that argument `i` names, null when there is none. */
 export function findGroup(stream: Stream, args: Args, i: number): ConsumerGroup | null {
   return stream.group(args.buffer, args.start(i), args.length(i))
+}
+
+/** What a stream remembers of idempotent IDs, with the settings of the server if it has none of its own yet. */
+export function idempotentIdsOf(ctx: CommandContext, stream: Stream): IdempotentIds {
+  const { limits, seed } = ctx.keyspace
+  stream.idempotentIds ??= new IdempotentIds(ctx.arena, seed, limits.streamIdmpDuration, limits.streamIdmpMaxsize)
+  return stream.idempotentIds
 }
 
 /** Reads argument `i` as `ms` or `ms-seq`. @throws INVALID_STREAM_ID */

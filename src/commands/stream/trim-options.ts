@@ -1,7 +1,8 @@
 /**
- * MAXLEN and MINID: the trimming options that XADD and XTRIM share. Hot path.
+ * MAXLEN and MINID: the trimming options that XADD and XTRIM share, and those of XADD alone. Hot path.
  *
  *     [KEEPREF | DELREF | ACKED] [MAXLEN | MINID] [= | ~] threshold [LIMIT count]
+ *     [NOMKSTREAM] [IDMPAUTO producer | IDMP producer idempotent-id]
  *
  * Approximate trimming depends on settings and on where blocks end, so what it did is recorded as exact trimming to the
  * result. Source: Valkey src/t_stream.c streamParseAddOrTrimArgsOrReply, streamRewriteTrimArgument.
@@ -9,6 +10,11 @@
 import type { Journal } from '../../persistence/journal.ts'
 import type { Args } from '../../resp/args.ts'
 import {
+  IDMP_ID_EMPTY,
+  IDMP_NOT_AUTO,
+  IDMP_PRODUCER_EMPTY,
+  IDMP_TWICE,
+  IDMPAUTO_PRODUCER_EMPTY,
   INVALID_STREAM_ID,
   MAXLEN_NEGATIVE,
   SYNTAX_ERROR,
@@ -18,10 +24,12 @@ import {
   TRIM_STRATEGY_MISSING,
   TRIM_STRATEGY_TWICE,
 } from '../../resp/errors.ts'
+import type { IdempotencyKey } from '../../structures/idempotent-ids.ts'
 import { type Stream, TrimMode } from '../../structures/stream.ts'
 import { IdSyntax, ParsedId, parseStreamId, StreamId } from '../../structures/stream-id.ts'
 import { ReferencePolicy, trimWithReferences } from '../../structures/stream-references.ts'
 import type { CommandContext } from '../context.ts'
+import { contentDigest } from './content-digest.ts'
 import { isPolicy, policyAt } from './delete-options.ts'
 import { parseId } from './stream-access.ts'
 import { recordId } from './stream-effects.ts'
@@ -39,6 +47,9 @@ const Strategy = { None: 0, MaxLength: 1, MinId: 2 } as const
 /** Which command's options are parsed. */
 export const TrimCaller = { Xadd: 0, Xtrim: 1 } as const
 
+/** Whether XADD names an idempotent ID, or its fields and values stand for one. */
+const Idempotency = { None: 0, Given: 1, OfContent: 2 } as const
+
 /** How XADD gives the ID. */
 export const AddId = { Auto: 0, AutoSequence: 1, Given: 2 } as const
 
@@ -49,6 +60,9 @@ export class TrimOptions {
   addId: number = AddId.Auto
   readonly id: StreamId = new StreamId()
   isNoCreate = false
+  private idempotency: number = Idempotency.None
+  /** Argument of the producer. */
+  private producerArgument = 0
   mode: number = TrimMode.Exact
   private policy: ReferencePolicy = ReferencePolicy.Keep
   /** Up to where entries went, when they were looked at one by one. */
@@ -64,6 +78,7 @@ export class TrimOptions {
   /** Parses from argument 2 on. @throws the error of the option that is wrong */
   parse(ctx: CommandContext, args: Args, caller: number): void {
     this.isNoCreate = false
+    this.idempotency = Idempotency.None
     this.policy = ReferencePolicy.Keep
     let isPolicyGiven = false
     this.strategy = Strategy.None
@@ -90,6 +105,10 @@ export class TrimOptions {
         isLimitGiven = true
       } else if (isXadd && args.is(i, 'NOMKSTREAM')) {
         this.isNoCreate = true
+      } else if (isXadd && args.count - i > 2 && args.is(i, 'IDMP')) {
+        i = this.parseIdempotency(args, i, Idempotency.Given)
+      } else if (isXadd && hasMore && args.is(i, 'IDMPAUTO')) {
+        i = this.parseIdempotency(args, i, Idempotency.OfContent)
       } else if (isPolicy(policyAt(args, i))) {
         if (isPolicyGiven) throw SYNTAX_ERROR
         isPolicyGiven = true
@@ -104,6 +123,24 @@ export class TrimOptions {
     if (this.limit > 0 && this.strategy === Strategy.None) throw TRIM_LIMIT_WITHOUT_STRATEGY
     if (!isXadd && this.strategy === Strategy.None) throw TRIM_STRATEGY_MISSING
     this.settleLimit(ctx, isLimitGiven)
+    // What is replayed has the ID that was generated.
+    if (this.isIdempotent && this.addId !== AddId.Auto && !ctx.session.isReplay) throw IDMP_NOT_AUTO
+  }
+
+  get isIdempotent(): boolean {
+    return this.idempotency !== Idempotency.None
+  }
+
+  /** Points `key` to the producer and the idempotent ID of the call. */
+  openKey(args: Args, key: IdempotencyKey): void {
+    const producer = this.producerArgument
+    key.setProducer(args.buffer, args.start(producer), args.length(producer))
+    if (this.idempotency === Idempotency.OfContent) {
+      const digest = contentDigest(args, this.idArgument + 1)
+      key.setId(digest, 0, digest.length)
+    } else {
+      key.setId(args.buffer, args.start(producer + 1), args.length(producer + 1))
+    }
   }
 
   get isTrimming(): boolean {
@@ -128,9 +165,16 @@ export class TrimOptions {
   record(ctx: CommandContext, args: Args, stream: Stream, id: StreamId | null): void {
     const journal = ctx.journal
     if (!journal.enabled) return
-    journal.begin(ctx.db.index, args.count)
+    // The digest is written out: it is no part of the contract how it is made.
+    const digestAt = this.idempotency === Idempotency.OfContent ? this.producerArgument : 0
+    journal.begin(ctx.db.index, digestAt === 0 ? args.count : args.count + 1)
     for (let i = 0; i < args.count; i++) {
-      if (id !== null && i === this.idArgument) recordId(journal, id)
+      if (digestAt !== 0 && i === digestAt - 1) journal.text('IDMP')
+      else if (digestAt !== 0 && i === digestAt) {
+        journal.arg(args, i)
+        const digest = contentDigest(args, this.idArgument + 1)
+        journal.bytes(digest, 0, digest.length)
+      } else if (id !== null && i === this.idArgument) recordId(journal, id)
       else if (!this.isApproximate || i < this.thresholdArgument - 1 || i > this.thresholdArgument) journal.arg(args, i)
       else if (i === this.thresholdArgument) this.recordThreshold(journal, stream)
       else journal.text('=')
@@ -172,6 +216,18 @@ export class TrimOptions {
     this.strategy = strategy
     this.thresholdArgument = i
     return i
+  }
+
+  /** Returns the last argument of the option. */
+  private parseIdempotency(args: Args, i: number, kind: number): number {
+    if (this.isIdempotent) throw IDMP_TWICE
+    this.idempotency = kind
+    this.producerArgument = i + 1
+    const isGiven = kind === Idempotency.Given
+    if (args.length(i + 1) === 0) throw isGiven ? IDMP_PRODUCER_EMPTY : IDMPAUTO_PRODUCER_EMPTY
+    if (!isGiven) return i + 1
+    if (args.length(i + 2) === 0) throw IDMP_ID_EMPTY
+    return i + 2
   }
 
   private parseAddId(args: Args, i: number): void {

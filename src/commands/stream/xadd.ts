@@ -1,7 +1,9 @@
 /**
- * XADD key [NOMKSTREAM] [KEEPREF | DELREF | ACKED] [<MAXLEN | MINID> [= | ~] threshold [LIMIT count]] <* | id> field value [field value ...]
+ * XADD key [NOMKSTREAM] [KEEPREF | DELREF | ACKED] [IDMPAUTO producer | IDMP producer idempotent-id]
+ *      [<MAXLEN | MINID> [= | ~] threshold [LIMIT count]] <* | id> field value [field value ...]
  *
- * Appends an entry, creating the stream, and trims it.
+ * Appends an entry, creating the stream, and trims it. With IDMP and IDMPAUTO (8.6) an entry that its producer has added
+ * lately is not added again; the reply is the ID that it got then, be it deleted since.
  *
  * Reply: bulk string, the entry's ID; null with NOMKSTREAM for a missing key. Errors: options, ID, arity, ID 0-0,
  * WRONGTYPE, ID not above the last one, size; in this order.
@@ -18,17 +20,19 @@ import {
   XADD_ID_ZERO,
 } from '../../resp/errors.ts'
 import type { ReplySink } from '../../resp/reply.ts'
+import { IdempotencyKey } from '../../structures/idempotent-ids.ts'
 import { Kind } from '../../structures/kind.ts'
 import { STREAM_ENTRY_MAX_BYTES, Stream } from '../../structures/stream.ts'
 import { StreamId } from '../../structures/stream-id.ts'
 import type { CommandContext } from '../context.ts'
 import { AclCategory, CommandFlag, defineCommand, keyRange } from '../define.ts'
-import { findStream } from './stream-access.ts'
+import { findStream, idempotentIdsOf } from './stream-access.ts'
 import { replyId } from './stream-reply.ts'
 import { AddId, TrimCaller, TrimOptions } from './trim-options.ts'
 
 const options = new TrimOptions()
 const id = new StreamId()
+const key = new IdempotencyKey()
 
 export const xadd = defineCommand({
   name: 'xadd',
@@ -61,6 +65,13 @@ function xaddHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
     reply.nil()
     return
   }
+  if (options.isIdempotent) {
+    options.openKey(args, key)
+    if (stream !== null && isDuplicate(ctx, stream)) {
+      replyDuplicate(ctx, args, reply, stream)
+      return
+    }
+  }
   chooseId(ctx, stream)
   if (bytesOf(args, first, count) > STREAM_ENTRY_MAX_BYTES) throw STREAM_ENTRY_TOO_LARGE
 
@@ -79,11 +90,32 @@ function xaddHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
     limits.streamNodeMaxBytes,
     limits.streamNodeMaxEntries,
   )
+  if (options.isIdempotent) {
+    const known = idempotentIdsOf(ctx, stream)
+    known.record(key, id, ctx.now)
+    known.added++
+  }
   replyId(reply, id)
   ctx.changed(args, 1, Notify.Stream, 'xadd')
   if (options.isTrimming && options.trim(stream) > 0) ctx.notify(args, 1, Notify.Stream, 'xtrim')
   if (options.addId !== AddId.Given) options.record(ctx, args, stream, id)
   else if (options.isApproximate) options.record(ctx, args, stream, null)
+}
+
+/** Whether the entry was added before; puts its ID into `id`. */
+function isDuplicate(ctx: CommandContext, stream: Stream): boolean {
+  if (!ctx.session.isReplay) return stream.idempotentIds !== null && stream.idempotentIds.find(key, ctx.now, id)
+  // Where the call was made it was found out which it is: a duplicate was recorded with the ID of the first.
+  id.copy(options.id)
+  return id.compare(stream.lastId) <= 0
+}
+
+/** Replies `id` for an entry that is not added again. It counts as a change: how many there were is kept. */
+function replyDuplicate(ctx: CommandContext, args: Args, reply: ReplySink, stream: Stream): void {
+  idempotentIdsOf(ctx, stream).duplicates++
+  replyId(reply, id)
+  ctx.markDirty(1)
+  options.record(ctx, args, stream, id)
 }
 
 /** Settles the ID of the new entry. `stream` is null when it is yet to be created. */

@@ -4,6 +4,9 @@
  * XINFO CONSUMERS key group
  * XINFO HELP
  *
+ * The fields about idempotent IDs (8.6) are there for streams that know some, or have a setting for them; `nacked-count`
+ * (8.8) for groups in which entries were released.
+ *
  * Reply: maps (RESP2: flat arrays). Errors: missing key, WRONGTYPE, then options or NOGROUP.
  * Source: Valkey src/t_stream.c `xinfoCommand`, `xinfoReplyWithStreamInfo`; src/commands/xinfo-*.json.
  */
@@ -12,6 +15,7 @@ import { NO_SUCH_KEY, noGroup, subcommandSyntax } from '../../resp/errors.ts'
 import type { ReplySink } from '../../resp/reply.ts'
 import { type ConsumerGroup, ENTRIES_READ_UNKNOWN } from '../../structures/consumer-group.ts'
 import { NO_POSITION } from '../../structures/id-table.ts'
+import type { IdempotentIds } from '../../structures/idempotent-ids.ts'
 import { type Consumer, NEVER_ACTIVE } from '../../structures/pending-entries.ts'
 import type { Stream } from '../../structures/stream.ts'
 import { StreamCursor } from '../../structures/stream-cursor.ts'
@@ -25,6 +29,10 @@ import { MAX_ID, MIN_ID, replyEntries, replyEntry, replyId } from './stream-repl
 
 /** Entries, and pending entries of each list, that FULL shows unless told otherwise; 0 shows all. */
 const FULL_COUNT = 10
+/** Pairs about idempotent IDs. */
+const IDEMPOTENCY_FIELDS = 6
+/** Idempotent IDs whose time is over that are removed before they would be counted. */
+const EXPIRED_MAX = 10000
 
 const HELP = [
   'CONSUMERS <key> <groupname>',
@@ -115,7 +123,7 @@ function streamHandler(ctx: CommandContext, args: Args, reply: ReplySink): void 
   const found = existingStream(ctx, args)
   const isFull = args.count > 3
   const count = isFull ? parseFullCount(args) : 0
-  reply.map(isFull ? 9 : 10)
+  reply.map((isFull ? 9 : 10) + (found.idempotentIds === null ? 0 : IDEMPOTENCY_FIELDS))
   reply.bulkText('length')
   reply.integer(found.length)
   reply.bulkText('radix-tree-keys')
@@ -127,8 +135,25 @@ function streamHandler(ctx: CommandContext, args: Args, reply: ReplySink): void 
   reply.bulkText('entries-added')
   reply.integer(found.entriesAdded)
   replyIdField(reply, 'recorded-first-entry-id', found.firstId)
+  if (found.idempotentIds !== null) replyIdempotency(ctx, reply, found.idempotentIds)
   if (isFull) replyFull(reply, found, count)
   else replyBrief(reply, found)
+}
+
+function replyIdempotency(ctx: CommandContext, reply: ReplySink, ids: IdempotentIds): void {
+  ids.removeExpired(ctx.now, EXPIRED_MAX)
+  reply.bulkText('idmp-duration')
+  reply.integer(ids.durationSeconds)
+  reply.bulkText('idmp-maxsize')
+  reply.integer(ids.maxSize)
+  reply.bulkText('pids-tracked')
+  reply.integer(ids.producerCount)
+  reply.bulkText('iids-tracked')
+  reply.integer(ids.size)
+  reply.bulkText('iids-added')
+  reply.integer(ids.added)
+  reply.bulkText('iids-duplicates')
+  reply.integer(ids.duplicates)
 }
 
 function parseFullCount(args: Args): number {

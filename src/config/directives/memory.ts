@@ -3,7 +3,7 @@
 import { bool, DirectiveFlag, inert, int, memory, oneOf } from '../directive.ts'
 import { INT_MAX, INT_MIN, LONG_MAX, ULONG_MAX } from '../number-text.ts'
 
-const { Hidden } = DirectiveFlag
+const { Hidden, Own } = DirectiveFlag
 const NO_DEFRAG = 'the arena reuses memory by size class and needs no defragmentation'
 
 function refuseDefrag(value: boolean): string | null {
@@ -70,6 +70,16 @@ export const memoryDirectives = {
   }),
   'stream-node-max-bytes': memory(4096, 0n, LONG_MAX, 'Size of one block of a stream. 0: no limit.'),
   'stream-node-max-entries': int(100, 0n, LONG_MAX, 'Entries in one block of a stream. 0: no limit.'),
+  'stream-idmp-duration': int(
+    100,
+    1n,
+    86400n,
+    'Seconds for which idempotent IDs of `XADD` are remembered, in streams without a setting of their own (`XCFGSET`).',
+    { flags: Own },
+  ),
+  'stream-idmp-maxsize': int(100, 1n, 10000n, 'Idempotent IDs of one producer that such a stream remembers.', {
+    flags: Own,
+  }),
   'hll-sparse-max-bytes': memory(3000, 0n, LONG_MAX, 'Size up to which a HyperLogLog is stored sparsely.'),
 
   'lazyfree-lazy-eviction': bool(false, 'Frees evicted values in the background.'),

@@ -1,12 +1,16 @@
 /**
- * Payloads of DUMP: a value as in an RDB file, then the version (two bytes) and the checksum, both little endian.
+ * Payloads of DUMP: a value as in an RDB file, then the version (two bytes) and the checksum, both little endian. What a
+ * stream has that its type does not hold stands between, as an AUX record: Redis does not look at what follows a value.
  * Source: Valkey 7.2 src/cluster.c createDumpPayload.
  */
 import { CRC64_BYTES, Crc64 } from '../../bytes/crc64.ts'
 import type { Database } from '../../keyspace/database.ts'
 import type { Arena } from '../../storage/arena.ts'
+import { Kind } from '../../structures/kind.ts'
+import { Stream } from '../../structures/stream.ts'
 import { RdbFinisher } from './finish.ts'
 import { RecordBuffer } from './record-buffer.ts'
+import { writeStreamExtras } from './stream-extras.ts'
 import { RdbValueWriter } from './write-value.ts'
 
 const FIRST_BYTES = 4096
@@ -44,6 +48,10 @@ export class DumpWriter {
     records.reset()
     records.byte(this.values.typeOf(db, row))
     this.values.write(records, db, row)
+    if (db.kind(row) === Kind.Stream) {
+      const stream = db.object(row)
+      if (stream instanceof Stream) writeStreamExtras(records, stream)
+    }
     const needed = records.length + VERSION_BYTES + CRC64_BYTES
     if (this.bytes.length < needed) this.bytes = Buffer.allocUnsafeSlow(needed)
     const finisher = compression === DumpCompression.Lzf ? this.compressing : this.plain

@@ -35,6 +35,8 @@ export const RdbOpcode = {
  * the order in which the consumers come. Redis passes over it.
  */
 export const AUX_ACTIVE_TIMES = 'millrace-active-times'
+/** Name of the AUX record with what no type of a stream holds (stream-extras.ts). */
+export const AUX_STREAM_EXTRAS = 'millrace-stream'
 
 /** Types of values. */
 export const RdbType = {

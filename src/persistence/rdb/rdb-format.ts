@@ -6,7 +6,8 @@
  * Versions below 11 have no place for the active times of consumers, versions below 10 have none for libraries, below
  * 9 none for streams. Active times that differ from the seen times are kept in version 9 and 10 as an AUX field of our
  * own before the stream's record: AUX_ACTIVE_TIMES, whose value has 8 bytes (int64, little endian; -1: never) for each
- * consumer, in the order in which groups and consumers come in the record. Redis passes over fields that it does not
+ * consumer, in the order in which groups and consumers come in the record. Another one, AUX_STREAM_EXTRAS, holds what no
+ * version has a place for. Redis passes over fields that it does not
  * know. What cannot be kept otherwise fails the snapshot: nothing is left out silently.
  * Source: Valkey 7.2 src/rdb.c rdbSaveRio.
  */
@@ -21,6 +22,7 @@ import { LongStringRecord } from '../long-string.ts'
 import { type BigRecord, SnapshotError, type SnapshotFormat, type SnapshotInfo } from '../snapshot-format.ts'
 import { AUX_ACTIVE_TIMES, RDB_MAGIC, RdbOpcode, RdbType } from './format.ts'
 import { RecordBuffer } from './record-buffer.ts'
+import { writeStreamExtras } from './stream-extras.ts'
 import { hasActiveTimes, writeActiveTimes } from './stream-record.ts'
 import { RdbValueWriter } from './write-value.ts'
 
@@ -98,7 +100,7 @@ export class RdbFormat implements SnapshotFormat {
   /** Writes what stands before the value. */
   private writeHead(out: RecordBuffer, db: Database, row: number): void {
     const type = this.values.typeOf(db, row)
-    if (db.kind(row) === Kind.Stream && type !== RdbType.StreamListpacks3) writeActiveTimesAux(out, db, row)
+    if (db.kind(row) === Kind.Stream) writeStreamAux(out, db, row, type)
     const expireMs = db.expireTime(row)
     if (expireMs !== NO_EXPIRE) {
       out.byte(RdbOpcode.ExpireTimeMs)
@@ -122,9 +124,12 @@ function writeAccess(out: RecordBuffer, db: Database, row: number): void {
   }
 }
 
-function writeActiveTimesAux(out: RecordBuffer, db: Database, row: number): void {
+/** What a stream has for which its type has no place. */
+function writeStreamAux(out: RecordBuffer, db: Database, row: number, type: number): void {
   const stream = db.object(row)
-  if (!(stream instanceof Stream) || !hasActiveTimes(stream)) return
+  if (!(stream instanceof Stream)) return
+  writeStreamExtras(out, stream)
+  if (type === RdbType.StreamListpacks3 || !hasActiveTimes(stream)) return
   out.byte(RdbOpcode.Aux)
   out.stringText(AUX_ACTIVE_TIMES)
   writeActiveTimes(out, stream)

@@ -10,7 +10,7 @@
  */
 import type { Keyspace } from '../../keyspace/keyspace.ts'
 import { Kind } from '../../structures/kind.ts'
-import { AUX_ACTIVE_TIMES, RDB_MAGIC, RDB_VERSION_MAX, RdbOpcode } from './format.ts'
+import { AUX_ACTIVE_TIMES, AUX_STREAM_EXTRAS, RDB_MAGIC, RDB_VERSION_MAX, RdbOpcode } from './format.ts'
 import { RdbError } from './rdb-error.ts'
 import { RdbInput, type RdbString } from './rdb-input.ts'
 import type { ByteSource } from './rdb-source.ts'
@@ -89,6 +89,8 @@ export class RdbReader {
   private isInValue = false
   /** Times for the consumers of the stream that comes next. */
   private activeTimes: Buffer | null = null
+  /** What it has beside its record. */
+  private streamExtras: Buffer | null = null
 
   constructor(keyspace: Keyspace, source: ByteSource, options: RdbReaderOptions) {
     const { input } = this
@@ -124,8 +126,10 @@ export class RdbReader {
       if (this.readAttribute(type)) continue
       const item = this.readRecord(type)
       this.recordEnd = input.offset
-      if (item !== RdbItem.Aux || this.auxName !== AUX_ACTIVE_TIMES) return item
-      this.activeTimes = Buffer.from(this.auxValue, 'latin1')
+      if (item !== RdbItem.Aux) return item
+      if (this.auxName === AUX_ACTIVE_TIMES) this.activeTimes = Buffer.from(this.auxValue, 'latin1')
+      else if (this.auxName === AUX_STREAM_EXTRAS) this.streamExtras = Buffer.from(this.auxValue, 'latin1')
+      else return item
       this.recordStart = input.offset
     }
   }
@@ -202,14 +206,18 @@ export class RdbReader {
     this.kind = values.kind
     this.value = values.value
     this.recordEnd = this.input.offset
-    if (this.activeTimes !== null) this.takeActiveTimes(this.activeTimes)
+    if (this.activeTimes !== null || this.streamExtras !== null) this.completeStream()
     return values.kind === Kind.None ? RdbItem.EmptyKey : RdbItem.Key
   }
 
-  /** Gives the consumers of the stream that was read their active times. */
-  private takeActiveTimes(times: Buffer): void {
+  /** Gives the stream that was read what stood before it. */
+  private completeStream(): void {
+    const { values, activeTimes, streamExtras } = this
     this.activeTimes = null
-    const problem = this.values.setActiveTimes(times)
+    this.streamExtras = null
+    // In this order: a consumer that stands for none has an active time, too.
+    let problem = activeTimes === null ? null : values.setActiveTimes(activeTimes)
+    if (problem === null && streamExtras !== null) problem = values.setStreamExtras(streamExtras)
     if (problem === null) return
     this.values.drop()
     throw new RdbError(problem, this.recordStart)

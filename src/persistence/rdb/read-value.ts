@@ -40,6 +40,7 @@ import { readIntset } from './read-intset.ts'
 import { PackedRun, RunCursor } from './read-packed.ts'
 import { clampToSafe, readStream } from './read-stream.ts'
 import { PackedZsetReader } from './read-zset.ts'
+import { readStreamExtras } from './stream-extras.ts'
 
 /** Bytes of the source after which a big value pauses: 5 ms at most, for members of a sorted set. */
 const SLICE_BYTES = 32 * 1024
@@ -153,6 +154,13 @@ export class ValueReader implements FieldTimes {
       consumer.activeTime = clampToSafe(Number(times.readBigInt64LE(i * TIME_BYTES)))
     })
     return null
+  }
+
+  /** Gives the stream that was read last what a type of streams has no place for. Returns what is wrong, or null. */
+  setStreamExtras(content: Buffer): string | null {
+    const stream = this.kind === Kind.Stream ? this.keyspace.object(this.value) : null
+    if (!(stream instanceof Stream)) return 'Expected a stream behind what a stream has beside its record'
+    return readStreamExtras(stream, content, this.keyspace.seed)
   }
 
   /** Frees what was built of a value that is not whole. */

@@ -2,7 +2,7 @@
 import { CRC64_BYTES, Crc64 } from '../../bytes/crc64.ts'
 import type { Keyspace } from '../../keyspace/keyspace.ts'
 import { Kind } from '../../structures/kind.ts'
-import { RDB_VERSION_MAX } from './format.ts'
+import { AUX_STREAM_EXTRAS, RDB_VERSION_MAX, RdbOpcode } from './format.ts'
 import { RdbError } from './rdb-error.ts'
 import { RdbInput } from './rdb-input.ts'
 import { ValueReader } from './read-value.ts'
@@ -50,10 +50,27 @@ export function restoreValue(keyspace: Keyspace, buffer: Buffer, start: number, 
   const reader = new ValueReader(keyspace, input)
   try {
     for (let isWhole = reader.begin(input.byte()); !isWhole; isWhole = reader.step());
+    if (reader.kind === Kind.Stream) readBehindStream(input, reader)
   } catch (error) {
     if (error instanceof RdbError) return error
     throw error
   }
   if (reader.kind === Kind.None) return new RdbError('Expected elements', input.offset)
   return { kind: reader.kind, value: reader.value }
+}
+
+/** Reads what a stream has beside its type, if that follows. @throws RdbError, and frees the stream */
+function readBehindStream(input: RdbInput, reader: ValueReader): void {
+  if (input.left === 0 || input.byte() !== RdbOpcode.Aux) return
+  const text = input.newString()
+  try {
+    input.string(text)
+    if (text.text() !== AUX_STREAM_EXTRAS) return
+    input.string(text)
+    const problem = reader.setStreamExtras(Buffer.from(text.text(), 'latin1'))
+    if (problem !== null) throw input.error(problem)
+  } catch (error) {
+    reader.drop()
+    throw error
+  }
 }

@@ -1,0 +1,140 @@
+/**
+ * What a stream has that no type of RDB version 11 and below holds, as the value of an AUX field (AUX_STREAM_EXTRAS): in
+ * files before the stream's record, in payloads of DUMP behind the value. Redis passes over both.
+ *
+ *     sections    tag (1 byte), content …
+ *     1: idempotent IDs    duration (4), greatest number (4), added (8), duplicates (8), records (4), for each
+ *                          producer, idempotent ID: length (4) and bytes; entry ID: 16 bytes, big endian
+ *
+ * Numbers are little endian. Records come the oldest first.
+ */
+import { IdempotencyKey, IdempotentIds } from '../../structures/idempotent-ids.ts'
+import type { Stream } from '../../structures/stream.ts'
+import { StreamId } from '../../structures/stream-id.ts'
+import { AUX_STREAM_EXTRAS, RdbOpcode } from './format.ts'
+import { RecordBuffer } from './record-buffer.ts'
+import { STREAM_ID_BYTES, writeStreamId } from './stream-record.ts'
+
+const Section = { IdempotentIds: 1 } as const
+const SCRATCH_CAPACITY = 1024
+const CORRUPT = 'Expected what a stream has beside its record'
+
+/** Writes the field, if the stream has something of the kind. */
+export function writeStreamExtras(out: RecordBuffer, stream: Stream): void {
+  if (stream.idempotentIds === null) return
+  const content = new RecordBuffer(SCRATCH_CAPACITY)
+  content.byte(Section.IdempotentIds)
+  writeIdempotentIds(content, stream.idempotentIds)
+  out.byte(RdbOpcode.Aux)
+  out.stringText(AUX_STREAM_EXTRAS)
+  out.string(content.bytes, 0, content.length)
+}
+
+/**
+ * Gives a stream that was read what a field holds.
+ *
+ * @param seed of hash functions
+ * @returns what is wrong with it, or null. The stream is sound in either case.
+ */
+export function readStreamExtras(stream: Stream, content: Buffer, seed: number): string | null {
+  const reader = new ExtrasReader(content)
+  while (reader.left > 0) {
+    if (reader.byte() !== Section.IdempotentIds || stream.idempotentIds !== null) return CORRUPT
+    if (!readIdempotentIds(reader, stream, seed)) return CORRUPT
+  }
+  return null
+}
+
+function writeIdempotentIds(out: RecordBuffer, ids: IdempotentIds): void {
+  out.uint32(ids.durationSeconds)
+  out.uint32(ids.maxSize)
+  out.int64(ids.added)
+  out.int64(ids.duplicates)
+  out.uint32(ids.size)
+  for (const { producer, idempotentId, id } of ids.entries()) {
+    writeText(out, producer)
+    writeText(out, idempotentId)
+    writeStreamId(out, id)
+  }
+}
+
+function writeText(out: RecordBuffer, text: string): void {
+  out.uint32(text.length)
+  out.rawText(text)
+}
+
+/** Returns whether what was there makes sense. */
+function readIdempotentIds(reader: ExtrasReader, stream: Stream, seed: number): boolean {
+  const duration = reader.uint32()
+  const maxSize = reader.uint32()
+  if (duration < 1 || maxSize < 1) return false
+  const ids = new IdempotentIds(stream.arena, seed, duration, maxSize)
+  stream.idempotentIds = ids
+  ids.added = reader.counter()
+  ids.duplicates = reader.counter()
+  const key = new IdempotencyKey()
+  const id = new StreamId()
+  for (let records = reader.uint32(); records > 0 && reader.isWhole; records--) {
+    const producer = reader.bytes(reader.uint32())
+    const idempotentId = reader.bytes(reader.uint32())
+    reader.id(id)
+    if (!reader.isWhole) break
+    key.setProducer(producer, 0, producer.length)
+    key.setId(idempotentId, 0, idempotentId.length)
+    // Those whose time is over go when others come, as they would have without the file.
+    ids.record(key, id, Number.NEGATIVE_INFINITY)
+  }
+  return reader.isWhole
+}
+
+/** Reads the content of a field; behind its end all is 0, and `isWhole` false. */
+class ExtrasReader {
+  isWhole = true
+  private at = 0
+  private readonly content: Buffer
+
+  constructor(content: Buffer) {
+    this.content = content
+  }
+
+  get left(): number {
+    return this.content.length - this.at
+  }
+
+  byte(): number {
+    return this.has(1) ? this.content.readUInt8(this.at - 1) : 0
+  }
+
+  uint32(): number {
+    return this.has(4) ? this.content.readUInt32LE(this.at - 4) : 0
+  }
+
+  /** A number of 64 bits that is not negative; the greatest safe one for those beyond. */
+  counter(): number {
+    if (!this.has(8)) return 0
+    return Math.min(Number(this.content.readBigUInt64LE(this.at - 8)), Number.MAX_SAFE_INTEGER)
+  }
+
+  bytes(length: number): Buffer {
+    return this.has(length) ? this.content.subarray(this.at - length, this.at) : Buffer.alloc(0)
+  }
+
+  id(id: StreamId): void {
+    if (!this.has(STREAM_ID_BYTES)) return
+    const from = this.at - STREAM_ID_BYTES
+    id.msHigh = this.content.readInt32BE(from)
+    id.msLow = this.content.readInt32BE(from + 4)
+    id.seqHigh = this.content.readInt32BE(from + 8)
+    id.seqLow = this.content.readInt32BE(from + 12)
+  }
+
+  /** Moves on by so many bytes, if they are there. */
+  private has(bytes: number): boolean {
+    if (!this.isWhole || bytes > this.left) {
+      this.isWhole = false
+      return false
+    }
+    this.at += bytes
+    return true
+  }
+}
