@@ -113,8 +113,9 @@ test('a script that is too long to be compiled is refused', { timeout: LIMIT_MS 
 
 test('a library that takes too much while it is loaded is refused', { timeout: LIMIT_MS }, async () => {
   const library = '#!lua name=bomb\nlocal s = "xxxxxxxx" while true do s = s .. s end'
+  // On a machine that is busy the time for loading is over before the memory is.
   expect(await client.call('FUNCTION', 'LOAD', library)).toEqual({
-    error: 'ERR Error registering functions: ERR not enough memory',
+    error: expect.stringMatching(/^ERR Error registering functions: (ERR not enough memory|.*FUNCTION LOAD timeout)$/),
   })
   expect(await client.call('FUNCTION', 'LIST')).toEqual([])
 })
