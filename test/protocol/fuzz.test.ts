@@ -29,6 +29,8 @@ const FORBIDDEN = new Set([
   'replicaof',
   'slaveof',
   'migrate',
+  // Takes a second or more, and keeps nobody's data.
+  'pfselftest',
 ])
 const VALUES = [
   '',
