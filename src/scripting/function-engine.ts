@@ -64,7 +64,7 @@ export class FunctionEngine {
     sealStrictly(api)
     this.loadGlobals.setString('redis', api)
     sealStrictly(this.loadGlobals)
-    const common = { chunkName: CHUNK_NAME, isLibrary: true, sharesText: false, stringMethods: this.stringMethods }
+    const common = { chunkName: CHUNK_NAME, isLibrary: true, runsOnce: false, stringMethods: this.stringMethods }
     this.dynamicOptions = { ...common, globals: null, mainGlobals: null }
     this.boundOptions = { ...common, globals: this.globals, mainGlobals: this.loadGlobals }
   }

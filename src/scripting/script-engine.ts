@@ -171,8 +171,8 @@ export class ScriptEngine {
 
   private compile(source: string, chunkName: string, form: ChunkForm): CompiledChunk {
     const { globals, stringMethods } = this
-    const sharesText = form === ChunkForm.Once
-    return compile(source, { chunkName, globals, mainGlobals: null, isLibrary: false, sharesText, stringMethods })
+    const runsOnce = form === ChunkForm.Once
+    return compile(source, { chunkName, globals, mainGlobals: null, isLibrary: false, runsOnce, stringMethods })
   }
 }
 

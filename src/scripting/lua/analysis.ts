@@ -4,6 +4,7 @@
  */
 
 import type {
+  BinaryExpression,
   CallExpression,
   Chunk,
   Expression,
@@ -14,6 +15,7 @@ import type {
   Variable,
 } from './ast.ts'
 import { builtinInfo } from './builtins.ts'
+import { isMulti } from './parser.ts'
 import { LuaTable } from './table.ts'
 import type { LuaFunction, LuaValue } from './value.ts'
 
@@ -203,6 +205,31 @@ export class Analysis {
 /** Whether values of a type are always true. */
 export function isTruthy(type: StaticType): boolean {
   return type === 'n' || type === 's' || type === 't' || type === 'f'
+}
+
+/** How error messages name an expression: a kind letter and the name, or '' (see `runtime.ts`). */
+export function operandName(e: Expression): string {
+  switch (e.kind) {
+    case 'variable':
+      return (e.user === e.variable.owner ? 'l' : 'u') + e.variable.name
+    case 'global':
+      return `g${e.name}`
+    case 'index':
+      return e.key.kind === 'string' ? `f${e.key.value}` : 'f?'
+    case 'paren':
+      return isMulti(e.inner) ? '' : operandName(e.inner)
+    case 'binary':
+      return isFoldedLogic(e) ? operandName(e.right) : ''
+    default:
+      return ''
+  }
+}
+
+/** Whether a constant on the left leaves nothing but the right operand, which Lua then names in messages. */
+function isFoldedLogic(e: BinaryExpression): boolean {
+  const { kind } = e.left
+  if (e.operator === 'and') return kind === 'true' || kind === 'number' || kind === 'string'
+  return e.operator === 'or' && (kind === 'false' || kind === 'nil')
 }
 
 function isStringish(type: StaticType): boolean {

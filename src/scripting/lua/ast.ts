@@ -2,7 +2,8 @@
  * The syntax tree of a Lua chunk, with names already resolved to variables. Built by `parser.ts`, typed by
  * `analysis.ts`, turned into JavaScript by `generator.ts`.
  *
- * Binary operators are written as in Lua. `line` is the line an error of that operation is reported at.
+ * Binary operators are written as in Lua. `line` is the line an error of that operation is reported at: that of the token
+ * that Lua's compiler had read last when it emitted the operation.
  */
 
 /** Statically known type of an expression: a letter per Lua type, '' when unknown. */
@@ -11,7 +12,9 @@ export type StaticType = '' | 'n' | 's' | 'b' | 't' | 'f' | 'nil'
 /** A local variable or parameter. */
 export interface Variable {
   readonly name: string
-  /** Its JavaScript name, unique in the chunk. */
+  /** Its number, unique in the chunk. */
+  readonly index: number
+  /** Its JavaScript name, made of its number. */
   readonly js: string
   readonly owner: FunctionBody
   readonly role: 'local' | 'param' | 'loop' | 'function'
@@ -87,6 +90,8 @@ export type Statement =
       readonly step: Expression | null
       readonly body: Block
       readonly line: number
+      /** The line at which the values are found to be no numbers. */
+      readonly checkLine: number
     }
   | {
       readonly kind: 'genericFor'
@@ -123,6 +128,8 @@ export interface MethodExpression {
   readonly name: string
   readonly args: readonly Expression[]
   readonly line: number
+  /** The line at which the method is looked up. */
+  readonly selfLine: number
 }
 
 export interface BinaryExpression {
@@ -137,6 +144,8 @@ export interface BinaryExpression {
 export interface TableItem {
   readonly key: Expression | null
   readonly value: Expression
+  /** The line at which a value with a key is stored. */
+  readonly line: number
 }
 
 export type Expression =
@@ -144,9 +153,10 @@ export type Expression =
   | { readonly kind: 'number'; readonly value: number; readonly line: number }
   | { readonly kind: 'string'; readonly value: string; readonly line: number }
   | { readonly kind: 'variable'; readonly variable: Variable; readonly user: FunctionBody; readonly line: number }
-  /** `isMain`: it stands in the chunk itself, not in a function of it. */
-  | { readonly kind: 'global'; readonly name: string; readonly line: number; readonly isMain: boolean }
-  | { readonly kind: 'index'; readonly object: Expression; readonly key: Expression; readonly line: number }
+  /** `isMain`: it stands in the chunk itself, not in a function of it. Its line is known when it is read. */
+  | { readonly kind: 'global'; readonly name: string; line: number; readonly isMain: boolean }
+  /** Its line is known when it is read, see `Parser.read`; what is only assigned to has none. */
+  | { readonly kind: 'index'; readonly object: Expression; readonly key: Expression; line: number }
   | { readonly kind: 'unary'; readonly operator: string; readonly operand: Expression; readonly line: number }
   | { readonly kind: 'paren'; readonly inner: Expression; readonly line: number }
   | { readonly kind: 'table'; readonly items: readonly TableItem[]; readonly line: number }
@@ -162,4 +172,5 @@ export interface Chunk {
   readonly variables: readonly Variable[]
   /** Names of all globals that are read or written. */
   readonly globals: ReadonlySet<string>
+  readonly hasLoops: boolean
 }

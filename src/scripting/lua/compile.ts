@@ -12,6 +12,7 @@ import { SOURCE_PREFIX } from './position.ts'
 import { HELPERS } from './runtime.ts'
 import type { LuaTable } from './table.ts'
 import { type LuaFunction, type LuaResult, type LuaValue, ScriptAborted } from './value.ts'
+import { isWalkable, walkScript } from './walk.ts'
 
 export interface CompileOptions {
   /** How positions name the chunk: `user_script` in `user_script:1: …`. */
@@ -28,10 +29,10 @@ export interface CompileOptions {
   /** The `string` library. */
   readonly stringMethods: LuaTable
   /**
-   * Whether sources that only differ in their numbers and strings share what V8 compiles, which takes four times as long as
-   * all else. They run a little slower, so it is for what may never run again.
+   * Whether it may never run again. Then it is walked where it can be, see `walk.ts`; and else sources that only differ in
+   * their numbers and strings share what V8 compiles, which takes four times as long as all else but runs a little slower.
    */
-  readonly sharesText: boolean
+  readonly runsOnce: boolean
 }
 
 /** Runs the chunk with its KEYS and ARGV, and with what `...` is. Throws `LuaError`, or what the tick hook threw. */
@@ -42,8 +43,8 @@ type Run = (...args: unknown[]) => LuaResult
 
 /** Texts kept for other sources; all go when there are more, as that only happens with sources of many makes. */
 const SHARED_MAX = 200
-/** Longer sources than this are not made from one pattern with other values. */
-const SHARED_SOURCE_CHARS_MAX = 2000
+/** Longer sources than this are not made from one pattern with other values, and are worth compiling. */
+const ONCE_SOURCE_CHARS_MAX = 2000
 
 const shared = new Map<string, Run>()
 let serial = 0
@@ -66,9 +67,13 @@ export function compile(source: string, options: CompileOptions): CompiledChunk 
 
 function compileChunk(source: string, options: CompileOptions): CompiledChunk {
   const chunk = parseChunk(source, options.chunkName)
-  const { globals } = chunk
-  const isCoroutineMode = globals.has('coroutine') || globals.has('_G')
-  const sharesText = options.sharesText && source.length <= SHARED_SOURCE_CHARS_MAX
+  const sharesText = options.runsOnce && source.length <= ONCE_SOURCE_CHARS_MAX
+  if (sharesText && options.globals !== null && isWalkable(chunk)) {
+    const { chunkName, globals, stringMethods } = options
+    const walk = { chunkName, globals, stringMethods }
+    return (keys, argv, varargs) => walkScript(chunk, walk, keys, argv, varargs)
+  }
+  const isCoroutineMode = chunk.globals.has('coroutine') || chunk.globals.has('_G')
   const code = generate(chunk, { ...options, isCoroutineMode, sharesText })
   const run = sharesText ? sharedRun(code, options.chunkName) : makeRun(parameters(code), code.body, options.chunkName)
   const values: unknown[] = [...code.helpers.map((name) => HELPERS[name]), ...code.constants, ...code.literals]

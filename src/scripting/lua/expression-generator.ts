@@ -3,17 +3,8 @@
  * calls and operators.
  */
 
-import { Analysis, isTruthy } from './analysis.ts'
-import type {
-  BinaryExpression,
-  CallExpression,
-  Chunk,
-  Expression,
-  FunctionBody,
-  MethodExpression,
-  TableItem,
-  Variable,
-} from './ast.ts'
+import { Analysis, isTruthy, operandName } from './analysis.ts'
+import type { CallExpression, Chunk, Expression, FunctionBody, MethodExpression, TableItem, Variable } from './ast.ts'
 import { type BuiltinInfo, builtinInfo } from './builtins.ts'
 import { isMulti } from './parser.ts'
 import type { HelperName } from './runtime.ts'
@@ -78,7 +69,7 @@ export abstract class ExpressionGenerator {
   protected readonly constantNames = new Map<LuaFunction, string>()
   protected readonly literals: (number | string)[] = []
   protected state: FunctionState
-  protected line = 1
+  line = 1
   private readonly protectedFunctions = new Set<FunctionBody>()
 
   constructor(chunk: Chunk, options: GeneratorOptions) {
@@ -141,7 +132,7 @@ export abstract class ExpressionGenerator {
     return breaks
   }
 
-  protected temp(): string {
+  temp(): string {
     const { state } = this
     const index = ++state.tempsInUse
     if (index > state.tempCount) state.tempCount = index
@@ -194,9 +185,13 @@ export abstract class ExpressionGenerator {
       if (!(this.isCoroutineMode && info.inline === 'yield')) return this.builtinCall(e, builtin, info)
     }
     if (this.isCoroutineMode) {
-      const callee = this.expression(e.callee)
-      const head = `(yield*${this.use('$gc')}(${callee},${this.describe(e.callee)},[`
-      return `${head}${this.newline(e.line)}${this.list(e.args)}]))`
+      const mark = this.state.tempsInUse
+      const parts = new Parts(this, e.line)
+      const callee = parts.add(this.expression(e.callee))
+      const head = `(${this.newline(e.line)}yield*${this.use('$gc')}(${callee},${this.describe(e.callee)},[`
+      const call = `${head}${this.list(e.args)}]))`
+      this.releaseTo(mark)
+      return parts.before(call)
     }
     if (this.analysis.localFunction(e.callee) !== null && e.callee.kind === 'variable') {
       return `${this.newline(e.line)}${e.callee.variable.js}(${this.list(e.args)})`
@@ -288,21 +283,23 @@ export abstract class ExpressionGenerator {
   protected methodCall(e: MethodExpression): string {
     const object = this.operand(e.object)
     const t = object.isSimple ? object.code : this.temp()
-    const evaluated = object.isSimple ? t : `(${t}=${object.code})`
     const name = quote(e.name)
     const description = this.describe(e.object)
     const method = this.options.stringMethods.getString(e.name)
-    let callee = `${this.use('$mt')}(${object.isSimple ? t : evaluated},${name},${description})`
+    const generic = `${this.newline(e.selfLine)}${this.use('$mt')}(${t},${name},${description})`
+    let callee: string
     if (typeof method === 'function') {
+      const evaluated = object.isSimple ? t : `(${t}=${object.code})`
       const asMethod = builtinInfo(method).asMethod ?? method
-      const generic = `${this.use('$mt')}(${t},${name},${description})`
       callee = `(typeof ${evaluated}==='string'?${this.constantName(asMethod)}:${generic})`
-    }
+    } else callee = object.isSimple ? generic : `(${t}=${object.code},${generic})`
     const rest = e.args.length > 0
     let text: string
     if (this.isCoroutineMode) {
-      const head = `(yield*${this.use('$gc')}(${callee},"",[`
-      text = `${head}${this.newline(e.line)}${t}${rest ? `,${this.list(e.args)}` : ''}]))`
+      const called = this.temp()
+      const head = `(${called}=${callee},${this.newline(e.line)}yield*${this.use('$gc')}(${called},"",[`
+      text = `${head}${t}${rest ? `,${this.list(e.args)}` : ''}]))`
+      this.release()
     } else text = `${callee}${this.newline(e.line)}(${t}${rest ? `,${this.list(e.args)}` : ''})`
     if (!object.isSimple) this.release()
     return text
@@ -381,19 +378,28 @@ export abstract class ExpressionGenerator {
     ) {
       return this.globalText({ ...e.object, name: e.key.value, line: e.line })
     }
-    const object = this.expression(e.object)
+    const mark = this.state.tempsInUse
+    const parts = new Parts(this, e.line)
+    const object = parts.add(this.expression(e.object))
     const description = this.describe(e.object)
-    const line = this.newline(e.line)
-    if (e.key.kind === 'string') return `${line}${this.use('$gs')}(${object},${quote(e.key.value)},${description})`
+    if (e.key.kind === 'string') {
+      const line = this.newline(e.line)
+      this.releaseTo(mark)
+      return parts.before(`${line}${this.use('$gs')}(${object},${quote(e.key.value)},${description})`)
+    }
     const helper = this.use(this.analysis.typeOf(e.key) === 'n' ? '$gn' : '$ga')
-    return `${line}${helper}(${object},${this.expression(e.key)},${description})`
+    const key = parts.add(this.expression(e.key))
+    const line = this.newline(e.line)
+    this.releaseTo(mark)
+    return parts.before(`${line}${helper}(${object},${key},${description})`)
   }
 
   protected tableText(items: readonly TableItem[]): string {
     if (items.length === 0) return `new ${this.use('$T')}()`
     if (items.every((item) => item.key === null)) return this.listTable(items.map((item) => item.value))
     const isMixed = items.some((item) => item.key === null)
-    if (items.length > NESTED_ITEMS_MAX) return this.largeTableText(items, isMixed)
+    if (items.length > NESTED_ITEMS_MAX || items.some((item) => item.line > this.line && mayRefuse(item)))
+      return this.largeTableText(items, isMixed)
     let text = `new ${this.use('$T')}()`
     items.forEach((item, i) => {
       if (item.key === null) {
@@ -409,7 +415,10 @@ export abstract class ExpressionGenerator {
     return isMixed ? `${this.use('$td')}(${text})` : text
   }
 
-  /** A constructor of so many items that V8 could not nest them: one after the other, with the table in a temporary. */
+  /**
+   * A constructor of so many items that V8 could not nest them, or of items that fail on lines of their own: one after the
+   * other, with the table in a temporary.
+   */
   private largeTableText(items: readonly TableItem[], isMixed: boolean): string {
     const t = this.temp()
     let text = `(${t}=new ${this.use('$T')}()`
@@ -420,8 +429,13 @@ export abstract class ExpressionGenerator {
         else text += `,${this.use('$tp')}(${t},${this.expression(value)})`
       } else if (key.kind === 'string') text += `,${t}.init(${quote(key.value)},${this.expression(value)})`
       else {
-        const keyText = this.expression(key)
-        text += `,${this.use(isMixed ? '$tk' : '$ti')}(${t},${keyText},${this.expression(value)})`
+        const mark = this.state.tempsInUse
+        const parts = new Parts(this, item.line)
+        const keyCode = parts.add(this.expression(key))
+        const valueCode = parts.add(this.expression(value))
+        const call = `${this.newline(item.line)}${this.use(isMixed ? '$tk' : '$ti')}(${t},${keyCode},${valueCode})`
+        this.releaseTo(mark)
+        text += `,${parts.before(call)}`
       }
     })
     this.release()
@@ -444,9 +458,13 @@ export abstract class ExpressionGenerator {
   protected unary(operator: string, operand: Expression, line: number): string {
     if (operator === 'not') return `!(${this.condition(operand)})`
     if (operator === '#') {
+      const mark = this.state.tempsInUse
+      const parts = new Parts(this, line)
       const code = this.expression(operand)
       if (this.analysis.typeOf(operand) === 't') return `${code}.arr.length`
-      return `${this.newline(line)}${this.use('$len')}(${code},${this.describe(operand)})`
+      const name = parts.add(code)
+      this.releaseTo(mark)
+      return parts.before(`${this.newline(line)}${this.use('$len')}(${name},${this.describe(operand)})`)
     }
     const value = this.operand(operand)
     if (value.isNumber) return `(-${value.code})`
@@ -558,7 +576,7 @@ export abstract class ExpressionGenerator {
   }
 
   protected comparison(operator: string, left: Expression, right: Expression, line: number): string {
-    if (operator === '==' || operator === '~=') return this.equality(operator, left, right)
+    if (operator === '==' || operator === '~=') return this.equality(operator, left, right, line)
     const { before, a, b, isNumberA, isNumberB } = this.operands(left, right)
     const tests: string[] = []
     if (!isNumberA) tests.push(`typeof ${a}==='number'`)
@@ -569,7 +587,7 @@ export abstract class ExpressionGenerator {
     return `${before}${tests.join('&&')}?${a}${operator}${b}:${this.newline(line)}${helper}(${slowArgs})`
   }
 
-  protected equality(operator: string, left: Expression, right: Expression): string {
+  protected equality(operator: string, left: Expression, right: Expression, line: number): string {
     const js = operator === '==' ? '===' : '!=='
     const isSimpleType = (e: Expression): boolean => {
       const type = this.analysis.typeOf(e)
@@ -580,7 +598,7 @@ export abstract class ExpressionGenerator {
       return `${code}${js}${this.expression(right)}`
     }
     const { before, a, b } = this.operands(left, right)
-    const helper = this.use('$eq')
+    const helper = `${this.newline(line)}${this.use('$eq')}`
     if (operator === '==') return `${before}${a}===${b}||${helper}(${a},${b})`
     return `${before}${a}!==${b}&&!${helper}(${a},${b})`
   }
@@ -627,23 +645,48 @@ export abstract class ExpressionGenerator {
     return `((${t}=${code})!==undefined&&${t}!==false)`
   }
 
-  /** How error messages name an expression: a kind letter and the name, as a literal (see `runtime.ts`). */
+  /** How error messages name an expression, as a literal. */
   protected describe(e: Expression): string {
-    switch (e.kind) {
-      case 'variable':
-        return quote((e.user === e.variable.owner ? 'l' : 'u') + e.variable.name)
-      case 'global':
-        return quote(`g${e.name}`)
-      case 'index':
-        return e.key.kind === 'string' ? quote(`f${e.key.value}`) : '"f?"'
-      case 'paren':
-        return isMulti(e.inner) ? '""' : this.describe(e.inner)
-      case 'binary':
-        return isFoldedLogic(e) ? this.describe(e.right) : '""'
-      default:
-        return '""'
-    }
+    return quote(operandName(e))
   }
+}
+
+/**
+ * Operands of an operation that may fail: its code has to stand behind theirs when they are on lines before it, so they go
+ * to temporaries then.
+ */
+export class Parts {
+  private readonly generator: TemporarySource
+  private readonly isBroken: boolean
+  private text = ''
+
+  /** `line` is that of the operation; made before the operands are generated. */
+  constructor(generator: TemporarySource, line: number) {
+    this.generator = generator
+    this.isBroken = line > generator.line
+  }
+
+  /** What stands for an operand in the operation. */
+  add(code: string): string {
+    if (!this.isBroken || isPlain(code) || isNumeric(code)) return code
+    const t = this.generator.temp()
+    this.text += `${t}=${code},`
+    return t
+  }
+
+  before(operation: string): string {
+    return this.text === '' ? operation : `(${this.text}${operation})`
+  }
+}
+
+interface TemporarySource {
+  readonly line: number
+  temp(): string
+}
+
+/** Whether setting the item of a table constructor may fail: its key may be nil or NaN. */
+function mayRefuse({ key }: TableItem): boolean {
+  return key !== null && key.kind !== 'string' && key.kind !== 'number'
 }
 
 /**
@@ -659,13 +702,6 @@ function isReadEarly(left: Expression, right: Expression, isConcat: boolean): bo
 /** Whether code is a bare JavaScript name, free to be repeated. */
 export function isPlain(code: string): boolean {
   return /^[\w$]+(?:\[0\])?$/.test(code)
-}
-
-/** Whether a constant on the left leaves nothing but the right operand, which Lua then names in messages. */
-function isFoldedLogic(e: BinaryExpression): boolean {
-  const { kind } = e.left
-  if (e.operator === 'and') return kind === 'true' || kind === 'number' || kind === 'string'
-  return e.operator === 'or' && (kind === 'false' || kind === 'nil')
 }
 
 export function isNumeric(code: string): boolean {

@@ -34,6 +34,7 @@ import {
   type GeneratorOptions,
   isNumeric,
   isPlain,
+  Parts,
   quote,
 } from './expression-generator.ts'
 import { isMulti } from './parser.ts'
@@ -327,22 +328,19 @@ class Generator extends ExpressionGenerator {
     if (target.kind === 'variable') {
       return `${target.variable.js}=${this.named(value, target.variable)};`
     }
+    // It fails when the value is there, but for `function f() … end`, which fails in its first line.
+    const isBroken = line > this.line
     if (target.kind !== 'index') {
-      // `function f() … end` fails in its first line.
-      if (value.kind === 'function' && line === target.line) return `${this.use('$gw')}(${this.expression(value)});`
       const code = this.expression(value)
-      return `${code};${this.newline(line)}${this.globalWrite()}`
+      return isBroken ? `${code};${this.newline(line)}${this.globalWrite()}` : `${this.use('$gw')}(${code});`
     }
-    // Lua emits the access when it has read the next token: the line of the key stands for the whole target.
-    const before = this.newline(target.line)
-    const object = this.expression(target.object)
-    if (target.key.kind === 'string') {
-      const text = `${before}${this.use('$ss')}(${object},${quote(target.key.value)},`
-      return `${text}${this.expression(value)},${this.describe(target.object)});`
-    }
-    const helper = this.use(this.analysis.typeOf(target.key) === 'n' ? '$sn' : '$sa')
-    const key = this.expression(target.key)
-    return `${before}${helper}(${object},${key},${this.expression(value)},${this.describe(target.object)});`
+    const parts = new Parts(this, line)
+    const object = parts.add(this.expression(target.object))
+    const isNumber = this.analysis.typeOf(target.key) === 'n'
+    const helper = this.use(target.key.kind === 'string' ? '$ss' : isNumber ? '$sn' : '$sa')
+    const key = target.key.kind === 'string' ? quote(target.key.value) : parts.add(this.expression(target.key))
+    const code = parts.add(this.expression(value))
+    return `${parts.before(`${this.newline(line)}${helper}(${object},${key},${code},${this.describe(target.object)})`)};`
   }
 
   private returnStatement(values: readonly Expression[]): string {
@@ -389,7 +387,8 @@ class Generator extends ExpressionGenerator {
     const id = ++this.loopCount
     const { variable } = s
     const unknown = [s.start, s.limit, s.step].filter((e) => e !== null && this.analysis.typeOf(e) !== 'n')
-    const isChecked = unknown.length > 1 || (unknown.length === 1 && unknown[0] !== (s.step ?? s.limit))
+    const isOff = unknown.length > 0 && s.checkLine > this.line
+    const isChecked = isOff || unknown.length > 1 || (unknown.length === 1 && unknown[0] !== (s.step ?? s.limit))
     // All are evaluated before the first one is checked.
     const number = (e: Expression, what: 'initial' | 'limit' | 'step'): string =>
       isChecked ? this.expression(e) : this.forNumber(e, what)
@@ -431,7 +430,7 @@ class Generator extends ExpressionGenerator {
       if (e === null || this.analysis.typeOf(e) === 'n') return ''
       return `if(typeof ${name}!=='number')${name}=${this.use('$fn')}(${name},"${what}");`
     }
-    return `;${check(s.start, counter, 'initial')}${check(s.limit, limit, 'limit')}${check(s.step, step, 'step')}`
+    return `;${this.newline(s.checkLine)}${check(s.start, counter, 'initial')}${check(s.limit, limit, 'limit')}${check(s.step, step, 'step')}`
   }
 
   private forNumber(e: Expression, what: 'initial' | 'limit' | 'step'): string {

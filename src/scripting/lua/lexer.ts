@@ -150,6 +150,8 @@ export class Lexer {
     this.lastLine = this.line
     if ((++this.count & COUNT_MASK) === 0) chargeQuietly((COUNT_MASK + 1) * TOKEN_BYTES)
     if (this.aheadKind >= 0) {
+      // Reading ahead has moved the line on, as in llex.c.
+      this.lastLine = this.aheadLine
       this.kind = this.aheadKind
       this.text = this.aheadText
       this.number = this.aheadNumber

@@ -66,6 +66,7 @@ class Parser {
   private fn: FunctionBody
   private scope: Scope
   private level = 0
+  private hasLoops = false
   private activeLocals = 0
 
   constructor(source: string, chunkName: string) {
@@ -80,7 +81,8 @@ class Parser {
     this.fn.body = this.block()
     if (this.lexer.kind !== Token.Eof) throw this.expected(Token.Eof)
     this.fn.endLine = this.lexer.line
-    return { main: this.fn, functions: this.functions, variables: this.variables, globals: this.globals }
+    const { functions, variables, globals, hasLoops } = this
+    return { main: this.fn, functions, variables, globals, hasLoops }
   }
 
   private newFunction(parent: FunctionBody | null, line: number): FunctionBody {
@@ -149,6 +151,7 @@ class Parser {
   // Scopes
 
   private open(isLoop: boolean): void {
+    if (isLoop) this.hasLoops = true
     this.scope = { parent: this.scope, names: new Map(), fn: this.fn, isLoop, localCount: 0 }
   }
 
@@ -165,10 +168,12 @@ class Parser {
   }
 
   private newVariable(name: string, role: Variable['role'], init: Expression | null): Variable {
+    const index = this.variables.length
     const variable: Variable = {
       name,
+      index,
       // Its number, not its name: sources that differ in names only become the same text (see `sharesText`).
-      js: `v${this.variables.length}`,
+      js: `v${index}`,
       owner: this.fn,
       role,
       isInLoop: this.isInLoop(),
@@ -193,7 +198,7 @@ class Parser {
     }
   }
 
-  private resolve(name: string, line: number): Expression {
+  private resolve(name: string): Expression {
     for (let scope: Scope | null = this.scope; scope !== null; scope = scope.parent) {
       const variable = scope.names.get(name)
       if (variable === undefined) continue
@@ -202,10 +207,10 @@ class Parser {
         variable.isCaptured = true
         variable.owner.hasCapturedLocals = true
       }
-      return { kind: 'variable', variable, user: this.fn, line }
+      return { kind: 'variable', variable, user: this.fn, line: this.lexer.lastLine }
     }
     this.globals.add(name)
-    return { kind: 'global', name, line, isMain: this.fn.parent === null }
+    return { kind: 'global', name, line: UNREAD, isMain: this.fn.parent === null }
   }
 
   // Statements
@@ -245,7 +250,7 @@ class Parser {
         return this.ifStatement(line)
       case Token.While: {
         this.lexer.next()
-        const condition = this.expression()
+        const condition = this.readExpression()
         this.expect(Token.Do)
         const body = this.scopedBlock(true)
         this.expectClosing(Token.End, Token.While, line)
@@ -264,7 +269,7 @@ class Parser {
         this.open(true)
         const body = this.block()
         this.expectClosing(Token.Until, Token.Repeat, line)
-        const condition = this.expression() // sees the locals of the body
+        const condition = this.readExpression() // sees the locals of the body
         this.close()
         return { kind: 'repeat', body, condition, line }
       }
@@ -290,7 +295,7 @@ class Parser {
     let otherwise: Block | null = null
     do {
       this.lexer.next()
-      conditions.push(this.expression())
+      conditions.push(this.readExpression())
       this.expect(Token.Then)
       blocks.push(this.scopedBlock(false))
     } while (this.lexer.kind === Token.Elseif)
@@ -315,11 +320,12 @@ class Parser {
 
   private numericFor(name: string, line: number): Statement {
     this.lexer.next()
-    const start = this.expression()
+    const start = this.readExpression()
     this.expect(COMMA)
-    const limit = this.expression()
-    const step = this.accept(COMMA) ? this.expression() : null
+    const limit = this.readExpression()
+    const step = this.accept(COMMA) ? this.readExpression() : null
     this.expect(Token.Do)
+    const checkLine = this.lexer.lastLine
     this.open(true)
     const variable = this.newVariable(name, 'loop', null)
     variable.type = 'n'
@@ -327,7 +333,7 @@ class Parser {
     const body = this.block()
     this.close()
     this.expectClosing(Token.End, Token.For, line)
-    return { kind: 'numericFor', variable, start, limit, step, body, line }
+    return { kind: 'numericFor', variable, start, limit, step, body, line, checkLine }
   }
 
   private genericFor(first: string, line: number): Statement {
@@ -335,7 +341,7 @@ class Parser {
     while (this.accept(COMMA)) names.push(this.name())
     this.expect(Token.In)
     const callLine = this.lexer.line
-    const values = this.expressionList()
+    const values = this.readList()
     this.expect(Token.Do)
     this.open(true)
     const vars = names.map((name) => this.newVariable(name, 'loop', null))
@@ -349,12 +355,13 @@ class Parser {
 
   private functionStatement(line: number): Statement {
     this.lexer.next()
-    let target: Expression = this.resolve(this.name(), line)
+    let target = this.resolve(this.name())
     let isMethod = false
     while (this.lexer.kind === DOT || this.lexer.kind === COLON) {
       isMethod = this.lexer.kind === COLON
+      this.read(target)
       this.lexer.next()
-      target = { kind: 'index', object: target, key: { kind: 'string', value: this.name(), line }, line }
+      target = { kind: 'index', object: target, key: { kind: 'string', value: this.name(), line }, line: UNREAD }
       if (isMethod) break
     }
     const fn = this.functionBody(isMethod, line)
@@ -373,7 +380,7 @@ class Parser {
   private localStatement(line: number): Statement {
     const names = [this.name()]
     while (this.accept(COMMA)) names.push(this.name())
-    const values = this.accept(EQUALS) ? this.expressionList() : []
+    const values = this.accept(EQUALS) ? this.readList() : []
     const vars = names.map((name, i) => this.newVariable(name, 'local', firstValue(values, i, line)))
     for (const variable of vars) this.activate(variable)
     return { kind: 'local', vars, values, line }
@@ -389,7 +396,7 @@ class Parser {
       kind === Token.Else ||
       kind === Token.Elseif ||
       kind === Token.Until
-    const statement: ReturnStatement = { kind: 'return', values: isEmpty ? [] : this.expressionList(), line }
+    const statement: ReturnStatement = { kind: 'return', values: isEmpty ? [] : this.readList(), line }
     this.fn.returns.push(statement)
     return statement
   }
@@ -405,7 +412,7 @@ class Parser {
       targets.push(target)
     }
     this.expect(EQUALS)
-    const values = this.expressionList()
+    const values = this.readList()
     for (let i = 0; i < targets.length; i++) this.noteAssignment(targets[i]!, firstValue(values, i, line))
     return { kind: 'assign', targets, values, line, endLine: this.lexer.lastLine }
   }
@@ -424,12 +431,35 @@ class Parser {
 
   // Expressions
 
-  /** `registers`: how many are taken before the first value, besides those of locals. */
+  /**
+   * Globals and fields are read when what follows them has been seen, so the line of that may be theirs: called where
+   * lparser.c discharges an expression.
+   */
+  private read(e: Expression): void {
+    if ((e.kind === 'index' || e.kind === 'global') && e.line === UNREAD) e.line = this.lexer.lastLine
+  }
+
+  private readExpression(): Expression {
+    const e = this.expression()
+    this.read(e)
+    return e
+  }
+
+  private readList(): Expression[] {
+    const list = this.expressionList()
+    this.read(list.at(-1)!)
+    return list
+  }
+
+  /** `registers`: how many are taken before the first value, besides those of locals. The caller reads the last one. */
   private expressionList(registers = 0): Expression[] {
-    const list = [this.expression()]
+    let last = this.expression()
+    const list = [last]
     while (this.accept(COMMA)) {
+      this.read(last)
       this.checkRegisters(registers + list.length)
-      list.push(this.expression())
+      last = this.expression()
+      list.push(last)
     }
     return list
   }
@@ -445,7 +475,9 @@ class Parser {
       const priority = PRIORITY.get(this.lexer.kind)
       if (priority === undefined || priority[0] <= limit) break
       this.lexer.next()
+      this.read(left)
       const right = this.expression(priority[1])
+      this.read(right)
       left = joined(priority[2], left, right, this.lexer.lastLine)
     }
     this.level--
@@ -458,6 +490,7 @@ class Parser {
     if (operator === null) return this.simpleExpression()
     this.lexer.next()
     const operand = this.expression(UNARY_PRIORITY)
+    this.read(operand)
     return { kind: 'unary', operator, operand, line: this.lexer.lastLine }
   }
 
@@ -504,9 +537,10 @@ class Parser {
       this.lexer.next()
       const inner = this.expression()
       this.expectClosing(CLOSE_PAREN, OPEN_PAREN, line)
+      this.read(inner)
       return { kind: 'paren', inner, line }
     }
-    if (this.lexer.kind === Token.Name) return this.resolve(this.name(), line)
+    if (this.lexer.kind === Token.Name) return this.resolve(this.name())
     throw this.lexer.errorNear('unexpected symbol')
   }
 
@@ -515,28 +549,31 @@ class Parser {
     for (;;) {
       switch (this.lexer.kind) {
         case DOT: {
+          this.read(expression)
           this.lexer.next()
-          const line = this.lexer.line
-          const key: Expression = { kind: 'string', value: this.name(), line }
-          expression = { kind: 'index', object: expression, key, line }
+          const key: Expression = { kind: 'string', value: this.name(), line: this.lexer.lastLine }
+          expression = { kind: 'index', object: expression, key, line: UNREAD }
           break
         }
         case OPEN_BRACKET: {
+          this.read(expression)
           this.lexer.next()
-          const key = this.expression()
+          const key = this.readExpression()
           this.expect(CLOSE_BRACKET)
-          expression = { kind: 'index', object: expression, key, line: this.lexer.lastLine }
+          expression = { kind: 'index', object: expression, key, line: UNREAD }
           break
         }
         case COLON: {
           this.lexer.next()
           const name = this.name()
+          this.read(expression)
           expression = this.callArguments(expression, name)
           break
         }
         case OPEN_PAREN:
         case Token.String:
         case OPEN_BRACE:
+          this.read(expression)
           expression = this.callArguments(expression, null)
           break
         default:
@@ -548,6 +585,7 @@ class Parser {
   private callArguments(callee: Expression, method: string | null): CallExpression | MethodExpression {
     const lexer = this.lexer
     const line = lexer.line
+    const selfLine = lexer.lastLine
     let args: Expression[]
     switch (lexer.kind) {
       case OPEN_PAREN:
@@ -555,6 +593,7 @@ class Parser {
         lexer.next()
         args = this.isAt(CLOSE_PAREN) ? [] : this.expressionList(method === null ? 1 : 2)
         this.expectClosing(CLOSE_PAREN, OPEN_PAREN, line)
+        if (args.length > 0) this.read(args.at(-1)!)
         if (args.length > 0 && !isMulti(args.at(-1)!)) this.checkRegisters(args.length + (method === null ? 1 : 2))
         break
       case OPEN_BRACE:
@@ -570,7 +609,7 @@ class Parser {
     const call: CallExpression | MethodExpression =
       method === null
         ? { kind: 'call', callee, args, line }
-        : { kind: 'method', object: callee, name: method, args, line }
+        : { kind: 'method', object: callee, name: method, args, line, selfLine }
     this.fn.calls.push(call)
     return call
   }
@@ -580,11 +619,16 @@ class Parser {
     const line = lexer.line
     this.expect(OPEN_BRACE)
     const items: TableItem[] = []
+    let pending: Expression | null = null
     while (lexer.kind !== CLOSE_BRACE) {
-      items.push(this.tableItem())
+      if (pending !== null) this.read(pending)
+      const item = this.tableItem()
+      pending = item.key === null ? item.value : null
+      items.push(item)
       if (!this.accept(COMMA) && !this.accept(59)) break
     }
     this.expectClosing(CLOSE_BRACE, OPEN_BRACE, line)
+    if (pending !== null) this.read(pending)
     return { kind: 'table', items, line }
   }
 
@@ -594,16 +638,20 @@ class Parser {
       const key: Expression = { kind: 'string', value: lexer.text, line: lexer.line }
       lexer.next()
       lexer.next()
-      return { key, value: this.expression() }
+      return this.keyedItem(key)
     }
     if (lexer.kind === OPEN_BRACKET) {
       lexer.next()
-      const key = this.expression()
+      const key = this.readExpression()
       this.expect(CLOSE_BRACKET)
       this.expect(EQUALS)
-      return { key, value: this.expression() }
+      return this.keyedItem(key)
     }
-    return { key: null, value: this.expression() }
+    return { key: null, value: this.expression(), line: this.lexer.lastLine }
+  }
+
+  private keyedItem(key: Expression): TableItem {
+    return { key, value: this.readExpression(), line: this.lexer.lastLine }
   }
 
   private functionBody(hasSelf: boolean, line: number): FunctionExpression {
@@ -645,6 +693,9 @@ class Parser {
     this.fn.params.push(variable)
   }
 }
+
+/** The line of a global or field before it is read. */
+const UNREAD = 0
 
 const COMMA = 44
 const EQUALS = 61

@@ -3,6 +3,7 @@
  *
  * Compiled chunks keep line numbers (JavaScript line = Lua line + a fixed offset) and carry a source URL
  * `lua:<serial>:<chunk name, URL-encoded>`, so a V8 call site tells the chunk and the line, which costs nothing until it is asked.
+ * A chunk that is walked instead says itself where it is.
  */
 
 /** What every compiled chunk's source URL starts with. */
@@ -24,6 +25,10 @@ export interface ScriptPosition {
 
 const NOWHERE: ScriptPosition = { prefix: '', line: 0, isHidden: false }
 
+/** The chunk that is walked, and its line: where `WALKER` is on the stack, that is the frame of the chunk (see `walk.ts`). */
+export const walking = { chunkName: '', line: 0 }
+const WALKER = 'walkScript'
+
 /** Host functions that call Lua functions in protected mode: a library function below them has no Lua caller. */
 const PROTECTED_CALLERS = new Set(['luaPcall', 'luaXpcall'])
 
@@ -43,17 +48,21 @@ function findPosition(sites: readonly NodeJS.CallSite[], level: number): ScriptP
   let remaining = level
   let isHidden = false
   for (const site of sites) {
+    const name = site.getFunctionName() ?? ''
     const source = site.getScriptNameOrSourceURL()
-    if (source?.startsWith(SOURCE_PREFIX) === true) {
+    const isCompiled = source?.startsWith(SOURCE_PREFIX) === true
+    if (isCompiled || name === WALKER) {
       if (--remaining > 0) {
         isHidden = false
         continue
       }
-      const line = (site.getLineNumber() ?? LINE_OFFSET) - LINE_OFFSET
-      const name = decodeURIComponent(source.slice(source.indexOf(':', SOURCE_PREFIX.length) + 1))
-      return { prefix: isHidden ? '' : `${name}:${line}: `, line, isHidden }
+      const line = isCompiled ? (site.getLineNumber() ?? LINE_OFFSET) - LINE_OFFSET : walking.line
+      const chunkName = isCompiled
+        ? decodeURIComponent(source.slice(source.indexOf(':', SOURCE_PREFIX.length) + 1))
+        : walking.chunkName
+      return { prefix: isHidden ? '' : `${chunkName}:${line}: `, line, isHidden }
     }
-    if (PROTECTED_CALLERS.has(site.getFunctionName() ?? '')) {
+    if (PROTECTED_CALLERS.has(name)) {
       // For deeper levels the protected caller itself is a level, and it has no position.
       if (remaining === level) isHidden = true
       else if (--remaining <= 0) return NOWHERE

@@ -42,6 +42,8 @@ export abstract class ExpressionWriter {
   protected isVararg = true
   /** Whether expressions should not fail: those outside of protected calls of most programs. */
   protected isCareful = false
+  /** Whether it has neither functions of its own nor loops. */
+  protected isPlain = false
 
   constructor(random: Random) {
     this.random = random
@@ -308,7 +310,11 @@ export abstract class ExpressionWriter {
         ? stringLiteral(random, replacement(random))
         : by === 2
           ? random.pick(['{a = "1", b = 2, x = false, [" "] = "_"}', this.expression('table', depth - 1)])
-          : random.pick(['string.upper', 'function(x, y) return y or x end', this.func(depth - 1)])
+          : random.pick([
+              'string.upper',
+              this.isPlain ? 'type' : 'function(x, y) return y or x end',
+              this.func(depth - 1),
+            ])
     const limit = random.chance(25) ? `, ${random.pick(['0', '1', '2', '-1', '1.5'])}` : ''
     const text = `string.gsub(${this.subject(depth)}, ${this.pattern()}, ${what}${limit})`
     return random.chance(70) ? `(${text})` : text
@@ -419,9 +425,10 @@ export abstract class ExpressionWriter {
 
   private func(depth: number): string {
     const { random } = this
-    if (depth <= 0) {
+    if (depth <= 0 || this.isPlain) {
       const builtins = ['tostring', 'type', 'tonumber', 'string.upper', 'math.floor', 'pcall', 'select', 'rawget']
-      return random.pick([...builtins, 'string.rep', 'table.concat', 'function() end', 'unpack', 'next', 'assert'])
+      const last = this.isPlain ? 'rawequal' : 'function() end'
+      return random.pick([...builtins, 'string.rep', 'table.concat', last, 'unpack', 'next', 'assert'])
     }
     return `function${this.functionRest([], depth - 1)}`
   }

@@ -11,7 +11,7 @@ import { TestBroker } from '../../support/broker.ts'
 import { hasRedisServer, ServerProcess } from '../../support/server-process.ts'
 import { damagedProgram } from './hostile.ts'
 import { isKnown } from './known-differences.ts'
-import { generateProgram } from './program.ts'
+import { generatePlainProgram, generateProgram } from './program.ts'
 import { RawConnection } from './raw-replies.ts'
 
 const COUNT = Number(process.env.MILLRACE_DIFF ?? 5000)
@@ -72,6 +72,20 @@ describe.skipIf(!hasRedisServer)(`beside redis-server, seed ${SEED}`, () => {
       COUNT * 20 + 30_000,
     )
   }
+
+  test(
+    `${COUNT} scripts that run from top to bottom have the same replies, also the second time`,
+    async () => {
+      await Promise.all([ours, theirs].map((connection) => connection.replies([['HELLO', '2']])))
+      // The first time they are walked, the second time they are compiled.
+      for (const from of [0, COUNT]) {
+        await Promise.all([ours, theirs].map((connection) => connection.replies([['FLUSHALL']])))
+        if (from === 0) await ours.replies([['SCRIPT', 'FLUSH']])
+        expect(await compare(COUNT, (random) => ['EVAL', generatePlainProgram(random).text, '0'])).toEqual([])
+      }
+    },
+    COUNT * 20 + 30_000,
+  )
 
   test(
     `${COUNT} damaged scripts have the same messages of the compiler`,

@@ -77,7 +77,26 @@ export interface Program {
 }
 
 export function generateProgram(random: Random): Program {
-  return new ProgramWriter(random).program()
+  const program = new ProgramWriter(random).program()
+  return random.chance(30)
+    ? { ...program, text: PRELUDE + broken(random, program.text.slice(PRELUDE.length)) }
+    : program
+}
+
+/** A program without loops and functions, which is not compiled when it runs for the first time. */
+export function generatePlainProgram(random: Random): Program {
+  const program = new ProgramWriter(random).plainProgram()
+  return random.chance(40) ? { ...program, text: broken(random, program.text) } : program
+}
+
+const TOKEN = /"(?:\\[\s\S]|[^"\\])*"|'(?:\\[\s\S]|[^'\\])*'|\[(=*)\[[\s\S]*?\]\1\]|[A-Za-z_]\w*| +|[\s\S]/g
+
+/** The program with breaks in its lines, so that an expression may stand on several. */
+function broken(random: Random, text: string): string {
+  const tokens = text.match(TOKEN) ?? []
+  return tokens
+    .map((token, i) => (/^ +$/.test(token) && tokens[i + 1] !== '(' && random.chance(20) ? '\n' : token))
+    .join('')
 }
 
 class ProgramWriter extends ExpressionWriter {
@@ -104,6 +123,64 @@ class ProgramWriter extends ExpressionWriter {
     if (!random.chance(40)) this.line('return out')
     else this.line(`return ${this.result()}`)
     return { text: PRELUDE + this.lines.join('\n'), respVersion: random.chance(30) ? '3' : '2' }
+  }
+
+  plainProgram(): Program {
+    const { random } = this
+    this.isNaked = true
+    this.isPlain = true
+    this.usesCommands = random.chance(40)
+    this.budget = 2 + random.below(8)
+    if (this.usesCommands) this.line('redis.call("DEL", "k0", "k1", "k2", "k3")')
+    while (this.budget > 0) this.plainStatement(2)
+    this.line(random.chance(50) ? `return {${this.plainValues()}}` : `return ${this.plainValues()}`)
+    return { text: this.lines.join('\n'), respVersion: '2' }
+  }
+
+  /** Values in a form that shows all of them. */
+  private plainValues(): string {
+    const { random } = this
+    return random
+      .some(1, 3, () => {
+        const type = this.anyType()
+        if (type === 'number') return `string.format("%.14g", ${this.expression('number', 2)})`
+        return type === 'string' ? this.expression('string', 3) : `tostring(${this.expression(type, 2)})`
+      })
+      .join(', ')
+  }
+
+  private plainStatement(depth: number): void {
+    const { random } = this
+    this.budget--
+    const kind = random.below(10)
+    if (kind < 4) this.declaration(2)
+    else if (kind < 7 || depth === 0) this.assignment(2)
+    else if (kind === 7) {
+      const table = this.prefix('table', 1)
+      this.line(`table.${random.pick(['insert', 'insert', 'remove', 'sort'])}(${table}, ${this.anything(1)})`)
+    } else if (kind === 8) this.line(`local r = ${this.usesCommands ? this.command() : this.call(2)}`)
+    else {
+      this.line(`if ${this.anything(2)} then`)
+      this.plainBlock(depth - 1)
+      if (random.chance(30)) {
+        this.line(`elseif ${this.anything(2)} then`)
+        this.plainBlock(depth - 1)
+      }
+      if (random.chance(40)) {
+        this.line('else')
+        this.plainBlock(depth - 1)
+      }
+      this.line('end')
+    }
+  }
+
+  private plainBlock(depth: number): void {
+    const outer = this.locals
+    this.indent++
+    for (let count = this.random.below(3); count > 0; count--) this.plainStatement(depth)
+    if (this.random.chance(30)) this.line(`return ${this.plainValues()}`)
+    this.indent--
+    this.locals = outer.slice()
   }
 
   private line(text: string): void {
@@ -263,7 +340,7 @@ class ProgramWriter extends ExpressionWriter {
   }
 
   private value(type: Type, depth: number): string {
-    return type === 'string' ? this.shortString(depth) : this.expression(type, depth)
+    return type === 'string' && !this.isPlain ? this.shortString(depth) : this.expression(type, depth)
   }
 
   private declaration(depth: number): void {
@@ -297,6 +374,7 @@ class ProgramWriter extends ExpressionWriter {
   private assignment(depth: number): void {
     const { random } = this
     const targets = random.some(1, random.chance(25) ? 3 : 1, () => this.target())
+    if (this.isPlain && targets.some((target) => target.text === 'N')) return this.declaration(depth)
     const names = targets.map((target) => target.text).join(', ')
     const values = random.chance(8)
       ? this.many(depth)
