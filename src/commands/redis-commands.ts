@@ -89,5 +89,5 @@ export const FURTHER_COMMANDS: Readonly<Record<string, string>> = {
   string: 'delex delifeq digest increx msetex',
   server: 'acl|resttoken acl|token',
   list: 'blmovem lmovem',
-  stream: 'xackdel xcfgset xdelex xidmprecord',
+  stream: 'xackdel xcfgset xdelex xidmprecord xnack',
 }

@@ -3,10 +3,13 @@
  *
  * One IdTable holds the entries of the group in the order of their IDs, with delivery time, delivery count and owner;
  * each consumer has an IdTable with just the IDs that it owns. Both change together, here and nowhere else: an ID is in
- * the table of exactly one consumer of the group.
+ * the table of exactly one consumer of the group, or, when it was released (XNACK), of none.
  *
  *     group row     | ID (4 words) | delivery time (float64, ms) | delivery count (float64) | consumer | – |
  *     consumer row  | ID (4 words) |
+ *
+ * A released entry is free for everybody, before all that are idle; of several, the one first that was released first. So
+ * its row holds a time before all others, which grows from one to the next; to the outside its delivery time is 0.
  *
  * By delivery time the list is ordered chunk-wise: each chunk of the group's table knows a lower bound of its delivery
  * times, so that a search for idle entries skips the chunks in which all were delivered recently.
@@ -20,6 +23,15 @@ const CONSUMER_STRIDE = 4
 const TIME_WORD = 4
 const COUNT_WORD = 6
 const CONSUMER_WORD = 8
+
+/** Consumer of an entry that was released. */
+const NOBODY = -1
+/** Time in the row of the entry that is released first. */
+const RELEASED_FROM = -(2 ** 53)
+
+/** Delivery count of an entry that is given up as hopeless: the greatest of 64 bits, 2^63 - 1, which no double holds. */
+export const DELIVERIES_MAX = 2 ** 63
+const DELIVERIES_MAX_TEXT = '9223372036854775807'
 
 /** Active time of a consumer that never got an entry. */
 export const NEVER_ACTIVE = -1
@@ -48,14 +60,33 @@ export class Consumer {
 /** An entry that nobody has asked for in a while. */
 export interface IdleEntry {
   readonly id: StreamId
-  /** When it was last delivered. */
+  /** When it was last delivered; before all times when it was released. */
   readonly timeMs: number
+}
+
+/** The delivery count after one more delivery. */
+export function nextDelivery(count: number): number {
+  return count >= Number.MAX_SAFE_INTEGER ? DELIVERIES_MAX : count + 1
+}
+
+/** A delivery count that was read: what doubles do not hold exactly is the greatest one. */
+export function toDeliveries(count: number): number {
+  return count > Number.MAX_SAFE_INTEGER ? DELIVERIES_MAX : count
+}
+
+/** A delivery count as decimal text. */
+export function deliveriesText(count: number): string {
+  return count === DELIVERIES_MAX ? DELIVERIES_MAX_TEXT : String(count)
 }
 
 export class PendingEntries {
   private readonly table: IdTable
   /** The group's consumers by their index; null where one was deleted. */
   private readonly consumers: (Consumer | null)[]
+  /** Entries that belong to nobody. */
+  private released = 0
+  /** Entries that were ever released. */
+  private releases = 0
 
   constructor(arena: Arena, consumers: (Consumer | null)[]) {
     this.table = new IdTable(arena, GROUP_STRIDE)
@@ -64,6 +95,11 @@ export class PendingEntries {
 
   get size(): number {
     return this.table.size
+  }
+
+  /** How many of them were released and belong to nobody. */
+  get releasedCount(): number {
+    return this.released
   }
 
   /** Position of an entry, NO_POSITION when it is not pending. Valid until an entry is added or removed. */
@@ -92,17 +128,49 @@ export class PendingEntries {
     this.table.readId(position, 0, id)
   }
 
-  /** When the entry was last delivered, in ms. */
+  /** When the entry was last delivered, in ms; 0 when it was released. */
   deliveryTime(position: number): number {
-    return this.table.double(position, TIME_WORD)
+    return this.isReleased(position) ? 0 : this.table.double(position, TIME_WORD)
   }
 
   deliveryCount(position: number): number {
     return this.table.double(position, COUNT_WORD)
   }
 
-  owner(position: number): Consumer {
-    return this.consumers[this.table.word(position, CONSUMER_WORD)]!
+  /** Whose the entry is; null when it was released. */
+  owner(position: number): Consumer | null {
+    const index = this.table.word(position, CONSUMER_WORD)
+    return index === NOBODY ? null : this.consumers[index]!
+  }
+
+  /** Whether the entry was released and nobody has taken it since. */
+  isReleased(position: number): boolean {
+    return this.table.word(position, CONSUMER_WORD) === NOBODY
+  }
+
+  /** Takes the entry at `position`, whose ID is `id`, from its consumer: it is nobody's, behind others that are. */
+  release(position: number, id: StreamId, count: number): void {
+    const owner = this.owner(position)
+    if (owner !== null) {
+      owner.pending.remove(owner.pending.find(id))
+      this.released++
+    }
+    this.table.setWord(position, CONSUMER_WORD, NOBODY)
+    this.setDelivery(position, RELEASED_FROM + this.releases++, count)
+  }
+
+  /** Adds an entry that is not pending as a released one. */
+  addReleased(id: StreamId, count: number): void {
+    const position = this.table.insert(id)
+    this.released++
+    this.table.setWord(position, CONSUMER_WORD, NOBODY)
+    this.setDelivery(position, RELEASED_FROM + this.releases++, count)
+  }
+
+  /** The released entries in the order in which they were released. O(n) in the chunks that hold some. */
+  releasedEntries(): IdleEntry[] {
+    if (this.released === 0) return []
+    return this.idlest(RELEASED_FROM + this.releases, 0, (id) => this.isReleased(this.find(id)))
   }
 
   setDelivery(position: number, timeMs: number, count: number): void {
@@ -138,7 +206,8 @@ export class PendingEntries {
   assign(position: number, id: StreamId, consumer: Consumer): void {
     const owner = this.owner(position)
     if (owner === consumer) return
-    owner.pending.remove(owner.pending.find(id))
+    if (owner === null) this.released--
+    else owner.pending.remove(owner.pending.find(id))
     consumer.pending.insert(id)
     this.table.setWord(position, CONSUMER_WORD, consumer.index)
   }
@@ -146,7 +215,8 @@ export class PendingEntries {
   /** Removes the entry at `position`, whose ID is `id`. */
   remove(position: number, id: StreamId): void {
     const owner = this.owner(position)
-    owner.pending.remove(owner.pending.find(id))
+    if (owner === null) this.released--
+    else owner.pending.remove(owner.pending.find(id))
     this.table.remove(position)
   }
 
@@ -206,10 +276,11 @@ export class PendingEntries {
     for (const { at, bound } of chunks) {
       if (count > 0 && found.length >= count && found[count - 1]!.timeMs < bound) break
       this.collectIdle(at, timeMs, isWanted, found)
+      if (count === 0) continue
       found.sort(compareIdle)
-      if (count > 0) found = found.slice(0, count)
+      found = found.slice(0, count)
     }
-    return found
+    return count === 0 ? found.sort(compareIdle) : found
   }
 
   /** When the first entry was delivered that was delivered after `timeMs`, or a bound of it; Infinity without one. */
@@ -252,6 +323,8 @@ export class PendingEntries {
   /** Copies all entries into the empty list of another group whose consumers have the same indices. */
   copyTo(target: PendingEntries): void {
     target.table.copyFrom(this.table)
+    target.released = this.released
+    target.releases = this.releases
   }
 
   /** Gives up the list and those of the consumers. */

@@ -24,6 +24,18 @@ const FILL = [
   'XADD set * f v',
   'XCFGSET set IDMP-DURATION 7 IDMP-MAXSIZE 7000',
   'XADD plain * f v',
+  'XADD work 1-1 f v',
+  'XADD work 2-1 f v',
+  'XADD work 3-1 f v',
+  'XADD work 4-1 f v',
+  'XGROUP CREATE work g 0',
+  'XGROUP CREATE work h 0',
+  'XREADGROUP GROUP g c COUNT 3 STREAMS work >',
+  'XREADGROUP GROUP h c COUNT 1 STREAMS work >',
+  'XCLAIM work g c 0 2-1',
+  'XNACK work g SILENT IDS 2 3-1 2-1',
+  'XNACK work g FATAL IDS 1 4-1 FORCE',
+  'XNACK work h FAIL IDS 1 1-1',
 ]
 /** What would have another reply if something was lost: duplicates. */
 const PROBES = ['XADD s IDMP p a * f v', 'XADD s IDMP p b * f v', 'XADD s IDMPAUTO q * g w f v']
@@ -58,9 +70,9 @@ describe('what streams remember is kept', () => {
 
   async function states(client: RespClient): Promise<string> {
     const states: Reply[] = []
-    for (const key of ['s', 'set', 'plain'])
+    for (const key of ['s', 'set', 'plain', 'work'])
       states.push(await client.call('XINFO', 'STREAM', key, 'FULL', 'COUNT', '0'))
-    return JSON.stringify(states)
+    return JSON.stringify(states, (_key, value) => (typeof value === 'bigint' ? String(value) : value))
   }
 
   async function probe(client: RespClient): Promise<void> {
@@ -69,6 +81,8 @@ describe('what streams remember is kept', () => {
     for (const line of PROBES) replies.push(await call(client, line))
     expect(replies).toEqual(['1700000000000-0', '1700000000000-2', '1700000000000-1'])
     expect(await client.call('XLEN', 's')).toBe(before)
+    const claimed = (await call(client, 'XREADGROUP GROUP g d COUNT 3 CLAIM 1000 STREAMS work >')) as Reply[][][][]
+    expect(claimed[0]![1]!.map(([id]) => id)).toEqual(['3-1', '2-1', '4-1'])
   }
 
   test.each(['9', '10', '11'])('in a snapshot of version %s', async (version) => {
@@ -86,14 +100,15 @@ describe('what streams remember is kept', () => {
     await fill(client)
     const before = await states(client)
     expect(await client.call('DEBUG', 'LOADAOF')).toEqual(OK)
-    expect(await states(client)).toBe(before)
+    expect(withoutReading(await states(client))).toBe(withoutReading(before))
     await client.call('BGREWRITEAOF')
     await until('the log is rewritten', async () =>
       String(await client.call('INFO', 'persistence')).includes('aof_rewrite_in_progress:0'),
     )
     expect(await client.call('DEBUG', 'LOADAOF')).toEqual(OK)
-    expect(withoutCounters(await states(client))).toBe(withoutCounters(before))
-    if (preamble === 'yes') expect(await states(client)).toBe(before)
+    const [left, expected] = [withoutReading(await states(client)), withoutReading(before)]
+    if (preamble === 'yes') expect(left).toBe(expected)
+    else expect(withoutCounters(left)).toBe(withoutCounters(expected))
     await probe(client)
   })
 
@@ -107,7 +122,7 @@ describe('what streams remember is kept', () => {
       await call(primary.client, line)
     }
     expect(await primary.client.call('WAIT', '1', '20000')).toBe(1)
-    expect(await states(replica.client)).toBe(await states(primary.client))
+    expect(withoutReading(await states(replica.client))).toBe(withoutReading(await states(primary.client)))
     await replica.client.call('REPLICAOF', 'NO', 'ONE')
     await probe(replica.client)
   })
@@ -124,9 +139,24 @@ describe('what streams remember is kept', () => {
     const reader = await redis.connect()
     expect(await reader.call('XRANGE', 's', '-', '+')).toEqual(entries)
     expect(await reader.call('RESTORE', 'restored', '0', payload)).toEqual(OK)
+    // What is nobody's belongs to the consumer without a name there.
+    expect(await reader.call('XPENDING', 'work', 'g')).toEqual([
+      4,
+      '1-1',
+      '4-1',
+      [
+        ['', '3'],
+        ['c', '1'],
+      ],
+    ])
     expect(await reader.call('XRANGE', 'restored', '-', '+')).toEqual(entries)
   })
 })
+
+/** How far a group has read is not told by the XCLAIM that a delivery is recorded as, nor when consumers were seen. */
+function withoutReading(state: string): string {
+  return state.replace(/"(entries-read|lag)",(null|\d+)/g, '').replace(/"(seen|active)-time",\d+/g, '')
+}
 
 /** A log of commands does not hold how many entries were added and refused. */
 function withoutCounters(state: string): string {

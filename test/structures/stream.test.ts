@@ -445,7 +445,7 @@ describe('ConsumerGroup', () => {
           const pending = checked.pending
           for (let p = pending.first(); p !== NO_POSITION; p = pending.next(p)) {
             pending.readId(p, seen)
-            rows.push([seen.text(), pending.owner(p).name, pending.deliveryTime(p), pending.deliveryCount(p)])
+            rows.push([seen.text(), pending.owner(p)?.name, pending.deliveryTime(p), pending.deliveryCount(p)])
           }
           const expected = sorted().map((k) => {
             const entry = model.get(k)!

@@ -10,6 +10,7 @@ import { xackdel, xdelex } from './xdelex.ts'
 import { xgroup } from './xgroup.ts'
 import { xinfo } from './xinfo.ts'
 import { xlen } from './xlen.ts'
+import { xnack } from './xnack.ts'
 import { xpending } from './xpending.ts'
 import { xrange, xrevrange } from './xrange.ts'
 import { xread, xreadgroup } from './xread.ts'
@@ -29,6 +30,7 @@ export const streamCommands: readonly CommandDefinition[] = [
   xidmprecord,
   xinfo,
   xlen,
+  xnack,
   xpending,
   xrange,
   xreadgroup,

@@ -9,7 +9,7 @@ import { Notify } from '../../keyspace/notify.ts'
 import type { Journal } from '../../persistence/journal.ts'
 import type { Args } from '../../resp/args.ts'
 import type { ConsumerGroup } from '../../structures/consumer-group.ts'
-import type { Consumer } from '../../structures/pending-entries.ts'
+import { type Consumer, DELIVERIES_MAX, deliveriesText } from '../../structures/pending-entries.ts'
 import { STREAM_ID_TEXT_BYTES, type StreamId } from '../../structures/stream-id.ts'
 import type { CommandContext } from '../context.ts'
 
@@ -18,6 +18,12 @@ const text = Buffer.alloc(STREAM_ID_TEXT_BYTES)
 /** Writes an ID as a value of the open effect. */
 export function recordId(journal: Journal, id: StreamId): void {
   journal.bytes(text, 0, id.write(text, 0))
+}
+
+/** Writes a delivery count as a value of the open effect. */
+export function recordDeliveries(journal: Journal, count: number): void {
+  if (count === DELIVERIES_MAX) journal.text(deliveriesText(count))
+  else journal.integer(count)
 }
 
 /** Records the pending entry at `position`, whose ID is `id`, of the group in arguments `key` and `name`. */
@@ -33,21 +39,33 @@ export function recordClaim(
   const journal = ctx.journal
   if (!journal.enabled) return
   const pending = group.pending
+  const owner = pending.owner(position)
+  if (owner === null) throw new TypeError('Cannot record an entry of nobody as claimed')
   journal.begin(ctx.db.index, 14)
   journal.text('XCLAIM')
   journal.arg(args, key)
   journal.arg(args, name)
-  journal.text(pending.owner(position).name)
+  journal.text(owner.name)
   journal.text('0')
   recordId(journal, id)
   journal.text('TIME')
   journal.integer(pending.deliveryTime(position))
   journal.text('RETRYCOUNT')
-  journal.integer(pending.deliveryCount(position))
+  recordDeliveries(journal, pending.deliveryCount(position))
   journal.text('FORCE')
   journal.text('JUSTID')
   journal.text('LASTID')
   recordId(journal, group.lastId)
+}
+
+/** Records that an entry of the group is pending no longer. */
+export function recordAck(ctx: CommandContext, args: Args, key: number, name: number, id: StreamId): void {
+  const journal = ctx.journal
+  journal.begin(ctx.db.index, 4)
+  journal.text('XACK')
+  journal.arg(args, key)
+  journal.arg(args, name)
+  recordId(journal, id)
 }
 
 /** Records how far the group has read. */

@@ -1,5 +1,6 @@
 /** How entries and IDs are replied. Hot path. */
 import type { ReplySink } from '../../resp/reply.ts'
+import { DELIVERIES_MAX, deliveriesText } from '../../structures/pending-entries.ts'
 import type { Stream } from '../../structures/stream.ts'
 import { StreamCursor } from '../../structures/stream-cursor.ts'
 import { STREAM_ID_TEXT_BYTES, StreamId } from '../../structures/stream-id.ts'
@@ -28,7 +29,13 @@ export function replyClaimed(reply: ReplySink, cursor: StreamCursor, idleMs: num
   reply.array(4)
   replyIdAndFields(reply, cursor)
   reply.integer(idleMs)
-  reply.integer(deliveries)
+  replyDeliveries(reply, deliveries)
+}
+
+/** Replies how often an entry was delivered. */
+export function replyDeliveries(reply: ReplySink, count: number): void {
+  if (count === DELIVERIES_MAX) reply.bigInteger(BigInt(deliveriesText(count)))
+  else reply.integer(count)
 }
 
 function replyIdAndFields(reply: ReplySink, cursor: StreamCursor): void {

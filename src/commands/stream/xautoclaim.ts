@@ -14,7 +14,7 @@ import { COUNT_BELOW_ONE, noKeyOrGroup, SYNTAX_ERROR, XAUTOCLAIM_MIN_IDLE } from
 import type { ReplySink } from '../../resp/reply.ts'
 import type { ConsumerGroup } from '../../structures/consumer-group.ts'
 import { NO_POSITION } from '../../structures/id-table.ts'
-import type { Consumer } from '../../structures/pending-entries.ts'
+import { type Consumer, nextDelivery } from '../../structures/pending-entries.ts'
 import type { Stream } from '../../structures/stream.ts'
 import { StreamId } from '../../structures/stream-id.ts'
 import type { CommandContext } from '../context.ts'
@@ -114,10 +114,14 @@ function claimIdle(ctx: CommandContext, args: Args, stream: Stream, group: Consu
       position = pending.ceiling(id)
       continue
     }
-    if (options.minIdleMs === 0 || ctx.now - pending.deliveryTime(position) >= options.minIdleMs) {
+    if (
+      options.minIdleMs === 0 ||
+      pending.isReleased(position) ||
+      ctx.now - pending.deliveryTime(position) >= options.minIdleMs
+    ) {
       pending.assign(position, id, consumer)
       const count = pending.deliveryCount(position)
-      pending.setDelivery(position, ctx.now, options.isJustId ? count : count + 1)
+      pending.setDelivery(position, ctx.now, options.isJustId ? count : nextDelivery(count))
       consumer.activeTime = ctx.now
       recordClaim(ctx, args, 1, 2, group, position, id)
       ctx.markDirty(1)

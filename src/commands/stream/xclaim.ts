@@ -21,12 +21,12 @@ import {
 import type { ReplySink } from '../../resp/reply.ts'
 import type { ConsumerGroup } from '../../structures/consumer-group.ts'
 import { NO_POSITION } from '../../structures/id-table.ts'
-import type { Consumer } from '../../structures/pending-entries.ts'
+import { type Consumer, nextDelivery, type PendingEntries, toDeliveries } from '../../structures/pending-entries.ts'
 import { StreamId } from '../../structures/stream-id.ts'
 import type { CommandContext } from '../context.ts'
 import { AclCategory, CommandFlag, defineCommand, keyAt } from '../define.ts'
-import { findGroup, IdList, parseCounter, parseId, readStream, tryParseId } from './stream-access.ts'
-import { createConsumer, findConsumer, recordClaim, recordGroupPosition } from './stream-effects.ts'
+import { findGroup, IdList, parseId, readStream, tryParseId } from './stream-access.ts'
+import { createConsumer, findConsumer, recordAck, recordClaim, recordGroupPosition } from './stream-effects.ts'
 import { replyEntryOf, replyId } from './stream-reply.ts'
 
 const FIRST_ID = 5
@@ -119,7 +119,8 @@ function parseOptions(ctx: CommandContext, args: Args): void {
     else if (hasMore && args.is(i, 'IDLE'))
       options.deliveryTimeMs = pastTime(ctx, ctx.now - args.integer(++i, XCLAIM_IDLE))
     else if (hasMore && args.is(i, 'TIME')) options.deliveryTimeMs = pastTime(ctx, args.integer(++i, XCLAIM_TIME))
-    else if (hasMore && args.is(i, 'RETRYCOUNT')) options.deliveryCount = parseCounter(args, ++i, XCLAIM_RETRYCOUNT)
+    else if (hasMore && args.is(i, 'RETRYCOUNT'))
+      options.deliveryCount = toDeliveries(args.integer(++i, XCLAIM_RETRYCOUNT))
     else if (hasMore && args.is(i, 'LASTID')) parseId(args, ++i, lastId)
     else throw unknownXclaimOption(args.text(i))
   }
@@ -139,25 +140,37 @@ function claim(ctx: CommandContext, group: ConsumerGroup, consumer: Consumer): n
     position = pending.add(id, consumer, options.deliveryTimeMs, 1)
   } else {
     // The minimum holds for what was pending before only.
-    if (options.minIdleMs > 0 && ctx.now - pending.deliveryTime(position) < options.minIdleMs) return NO_POSITION
+    if (isTooFresh(ctx, pending, position)) return NO_POSITION
     pending.assign(position, id, consumer)
   }
   pending.setDelivery(position, options.deliveryTimeMs, nextCount(pending.deliveryCount(position)))
   return position
 }
 
-function nextCount(count: number): number {
-  if (options.deliveryCount >= 0) return options.deliveryCount
-  return options.isJustId ? count : count + 1
+/** Whether an entry was delivered to somebody too lately. What was released is free at once. */
+function isTooFresh(ctx: CommandContext, pending: PendingEntries, position: number): boolean {
+  if (options.minIdleMs === 0 || pending.isReleased(position)) return false
+  return ctx.now - pending.deliveryTime(position) < options.minIdleMs
 }
 
-/** Ends the pending state of an entry that is gone from its stream, and records it. Returns whether it was pending. */
+function nextCount(count: number): number {
+  if (options.deliveryCount >= 0) return options.deliveryCount
+  return options.isJustId ? count : nextDelivery(count)
+}
+
+/**
+ * Ends the pending state of an entry that is gone from its stream, and records it.
+ *
+ * @returns whether the last ID of the group was recorded with it.
+ */
 export function dropPending(ctx: CommandContext, args: Args, group: ConsumerGroup, gone: StreamId): boolean {
   const position = group.pending.find(gone)
   if (position === NO_POSITION) return false
-  // Replayed, this XCLAIM meets the missing entry and drops it too.
-  recordClaim(ctx, args, 1, 2, group, position, gone)
+  const hasOwner = !group.pending.isReleased(position)
+  // Replayed, this XCLAIM meets the missing entry and drops it too. For an entry of nobody it would make a consumer.
+  if (hasOwner) recordClaim(ctx, args, 1, 2, group, position, gone)
+  else recordAck(ctx, args, 1, 2, gone)
   group.pending.remove(position, gone)
   ctx.markDirty(1)
-  return true
+  return hasOwner
 }

@@ -25,7 +25,7 @@ import type { CommandContext } from '../context.ts'
 import { AclCategory, CommandFlag, defineCommand, keyAt } from '../define.ts'
 import { replyHelp } from '../help.ts'
 import { findGroup, readStream } from './stream-access.ts'
-import { MAX_ID, MIN_ID, replyEntries, replyEntry, replyId } from './stream-reply.ts'
+import { MAX_ID, MIN_ID, replyDeliveries, replyEntries, replyEntry, replyId } from './stream-reply.ts'
 
 /** Entries, and pending entries of each list, that FULL shows unless told otherwise; 0 shows all. */
 const FULL_COUNT = 10
@@ -189,12 +189,17 @@ function replyFull(reply: ReplySink, found: Stream, count: number): void {
   reply.bulkText('groups')
   reply.array(found.groups.length)
   for (const group of found.groups) {
-    reply.map(7)
+    const released = group.pending.releasedCount
+    reply.map(released === 0 ? 7 : 8)
     reply.bulkText('name')
     reply.bulkText(group.name)
     replyProgress(reply, found, group)
     reply.bulkText('pel-count')
     reply.integer(group.pending.size)
+    if (released > 0) {
+      reply.bulkText('nacked-count')
+      reply.integer(released)
+    }
     reply.bulkText('pending')
     replyGroupPending(reply, group, count)
     reply.bulkText('consumers')
@@ -224,9 +229,9 @@ function replyGroupPending(reply: ReplySink, group: ConsumerGroup, count: number
     pending.readId(position, id)
     reply.array(4)
     replyId(reply, id)
-    reply.bulkText(pending.owner(position).name)
+    reply.bulkText(pending.owner(position)?.name ?? '')
     reply.integer(pending.deliveryTime(position))
-    reply.integer(pending.deliveryCount(position))
+    replyDeliveries(reply, pending.deliveryCount(position))
     position = pending.next(position)
   }
 }
@@ -252,7 +257,7 @@ function replyFullConsumer(reply: ReplySink, group: ConsumerGroup, consumer: Con
     reply.array(3)
     replyId(reply, id)
     reply.integer(group.pending.deliveryTime(position))
-    reply.integer(group.pending.deliveryCount(position))
+    replyDeliveries(reply, group.pending.deliveryCount(position))
     at = owned.next(at)
   }
 }

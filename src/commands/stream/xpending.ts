@@ -5,7 +5,7 @@
  *
  * Reply: summary: array of the number, the first and the last ID and, for each consumer that has some, name and number
  * (as a bulk string); null for the last three when nothing is pending. Interval: array of [ID, consumer, idle ms,
- * delivery count]. Errors: syntax, arguments, WRONGTYPE, NOGROUP; in this order.
+ * delivery count]; of an entry that was released (XNACK) the consumer is '' and the idle time -1. Errors: syntax, arguments, WRONGTYPE, NOGROUP; in this order.
  * Source: Valkey src/t_stream.c `xpendingCommand`, src/commands/xpending.json.
  */
 import type { Args } from '../../resp/args.ts'
@@ -19,12 +19,14 @@ import type { CommandContext } from '../context.ts'
 import { AclCategory, CommandFlag, defineCommand, keyAt } from '../define.ts'
 import { findGroup, parseIntervalEnd, parseIntervalStart, readStream } from './stream-access.ts'
 import { findConsumer } from './stream-effects.ts'
-import { replyId } from './stream-reply.ts'
+import { replyDeliveries, replyId } from './stream-reply.ts'
 
 const SUMMARY_ARGS = 3
 const INTERVAL_ARGS_MIN = 6
 const INTERVAL_ARGS_MAX = 9
 const IDLE_ARGS_MIN = 8
+/** Idle time of an entry that was released. */
+const RELEASED_IDLE = -1
 
 /** Parsed options, reused by every call. */
 const options = { minIdleMs: 0, count: 0, consumer: 0 }
@@ -150,7 +152,8 @@ function replyPending(ctx: CommandContext, reply: ReplySink, group: ConsumerGrou
   const pending = group.pending
   reply.array(4)
   replyId(reply, id)
-  reply.bulkText(pending.owner(position).name)
-  reply.integer(Math.max(0, ctx.now - pending.deliveryTime(position)))
-  reply.integer(pending.deliveryCount(position))
+  const owner = pending.owner(position)
+  reply.bulkText(owner === null ? '' : owner.name)
+  reply.integer(owner === null ? RELEASED_IDLE : Math.max(0, ctx.now - pending.deliveryTime(position)))
+  replyDeliveries(reply, pending.deliveryCount(position))
 }

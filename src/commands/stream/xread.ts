@@ -37,7 +37,7 @@ import {
 import type { ReplySink } from '../../resp/reply.ts'
 import type { ConsumerGroup } from '../../structures/consumer-group.ts'
 import { NO_POSITION } from '../../structures/id-table.ts'
-import type { Consumer, IdleEntry } from '../../structures/pending-entries.ts'
+import { type Consumer, type IdleEntry, nextDelivery } from '../../structures/pending-entries.ts'
 import type { Stream } from '../../structures/stream.ts'
 import { StreamCursor } from '../../structures/stream-cursor.ts'
 import { StreamId } from '../../structures/stream-id.ts'
@@ -334,14 +334,14 @@ function claimAndDeliver(
 ): void {
   const { pending } = group
   const mark = reply.begin()
-  for (const { id, timeMs } of claimed) {
+  for (const { id } of claimed) {
     const position = pending.find(id)
     const deliveries = pending.deliveryCount(position)
     cursor.openForward(stream, id, id, stream.hint)
     cursor.next()
-    replyClaimed(reply, cursor, ctx.now - timeMs, deliveries)
+    replyClaimed(reply, cursor, ctx.now - pending.deliveryTime(position), deliveries)
     pending.assign(position, id, consumer)
-    pending.setDelivery(position, ctx.now, deliveries + 1)
+    pending.setDelivery(position, ctx.now, nextDelivery(deliveries))
     consumer.activeTime = ctx.now
     recordClaim(ctx, args, key, options.group, group, position, id)
   }
@@ -390,7 +390,7 @@ function replyHistory(
     owned.readId(at, 0, pendingId)
     if (replyEntryOf(reply, stream, pendingId)) {
       const position = group.pending.find(pendingId)
-      group.pending.setDelivery(position, ctx.now, group.pending.deliveryCount(position) + 1)
+      group.pending.setDelivery(position, ctx.now, nextDelivery(group.pending.deliveryCount(position)))
     } else {
       reply.array(2)
       replyId(reply, pendingId)

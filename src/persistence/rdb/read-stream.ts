@@ -12,7 +12,7 @@
 
 import { type ConsumerGroup, ENTRIES_READ_UNKNOWN, ConsumerGroup as Group } from '../../structures/consumer-group.ts'
 import { IdTable, NO_POSITION } from '../../structures/id-table.ts'
-import type { Consumer } from '../../structures/pending-entries.ts'
+import { type Consumer, toDeliveries } from '../../structures/pending-entries.ts'
 import type { Stream } from '../../structures/stream.ts'
 import { StreamCursor } from '../../structures/stream-cursor.ts'
 import { StreamId } from '../../structures/stream-id.ts'
@@ -125,7 +125,7 @@ function* readPending(input: RdbInput, pending: IdTable): Steps {
     if (pending.find(id) !== NO_POSITION) throw input.error('Expected each pending entry of a group once')
     const position = pending.insert(id)
     pending.setDouble(position, TIME_WORD, clampToSafe(input.int64()))
-    pending.setDouble(position, COUNT_WORD, input.length())
+    pending.setDouble(position, COUNT_WORD, readDeliveries(input))
     if (entries % CHECK_ENTRIES === 0) yield Step.Long
   }
 }
@@ -156,6 +156,12 @@ function* readOwned(input: RdbInput, group: ConsumerGroup, consumer: Consumer, p
     if (entries % CHECK_ENTRIES === 0) yield Step.Long
   }
   return count
+}
+
+/** How often an entry was delivered: any number of 64 bits. */
+function readDeliveries(input: RdbInput): number {
+  input.words()
+  return toDeliveries((input.high >>> 0) * TWO_32 + (input.low >>> 0))
 }
 
 /** How many entries a group has read: ENTRIES_READ_UNKNOWN is written as -1 in 64 bits. */

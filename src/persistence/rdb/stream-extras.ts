@@ -6,25 +6,38 @@
  *     1: idempotent IDs    duration (4), greatest number (4), added (8), duplicates (8), records (4), for each
  *                          producer, idempotent ID: length (4) and bytes; entry ID: 16 bytes, big endian
  *
- * Numbers are little endian. Records come the oldest first.
+ *     2: released entries  groups (4), for each its index (4), whether the consumer '' stands for nobody (1), entries (4),
+ *                          their IDs: 16 bytes each, big endian; in the record they are owned by that consumer
+ *
+ * Numbers are little endian. Records and released entries come the oldest first.
  */
+import type { ConsumerGroup } from '../../structures/consumer-group.ts'
+import { NO_POSITION } from '../../structures/id-table.ts'
 import { IdempotencyKey, IdempotentIds } from '../../structures/idempotent-ids.ts'
 import type { Stream } from '../../structures/stream.ts'
 import { StreamId } from '../../structures/stream-id.ts'
 import { AUX_STREAM_EXTRAS, RdbOpcode } from './format.ts'
 import { RecordBuffer } from './record-buffer.ts'
-import { STREAM_ID_BYTES, writeStreamId } from './stream-record.ts'
+import { namedNobody, needsStandIn, STREAM_ID_BYTES, writeStreamId } from './stream-record.ts'
 
-const Section = { IdempotentIds: 1 } as const
+const Section = { IdempotentIds: 1, Released: 2 } as const
 const SCRATCH_CAPACITY = 1024
 const CORRUPT = 'Expected what a stream has beside its record'
 
 /** Writes the field, if the stream has something of the kind. */
 export function writeStreamExtras(out: RecordBuffer, stream: Stream): void {
-  if (stream.idempotentIds === null) return
+  const releasing = stream.groups.filter((group) => group.pending.releasedCount > 0)
+  if (stream.idempotentIds === null && releasing.length === 0) return
   const content = new RecordBuffer(SCRATCH_CAPACITY)
-  content.byte(Section.IdempotentIds)
-  writeIdempotentIds(content, stream.idempotentIds)
+  if (stream.idempotentIds !== null) {
+    content.byte(Section.IdempotentIds)
+    writeIdempotentIds(content, stream.idempotentIds)
+  }
+  if (releasing.length > 0) {
+    content.byte(Section.Released)
+    content.uint32(releasing.length)
+    for (const group of releasing) writeReleased(content, stream.groups.indexOf(group), group)
+  }
   out.byte(RdbOpcode.Aux)
   out.stringText(AUX_STREAM_EXTRAS)
   out.string(content.bytes, 0, content.length)
@@ -39,8 +52,12 @@ export function writeStreamExtras(out: RecordBuffer, stream: Stream): void {
 export function readStreamExtras(stream: Stream, content: Buffer, seed: number): string | null {
   const reader = new ExtrasReader(content)
   while (reader.left > 0) {
-    if (reader.byte() !== Section.IdempotentIds || stream.idempotentIds !== null) return CORRUPT
-    if (!readIdempotentIds(reader, stream, seed)) return CORRUPT
+    const section = reader.byte()
+    if (section === Section.IdempotentIds && stream.idempotentIds === null) {
+      if (!readIdempotentIds(reader, stream, seed)) return CORRUPT
+    } else if (section !== Section.Released || !readReleased(reader, stream)) {
+      return CORRUPT
+    }
   }
   return null
 }
@@ -84,6 +101,38 @@ function readIdempotentIds(reader: ExtrasReader, stream: Stream, seed: number): 
     // Those whose time is over go when others come, as they would have without the file.
     ids.record(key, id, Number.NEGATIVE_INFINITY)
   }
+  return reader.isWhole
+}
+
+function writeReleased(out: RecordBuffer, index: number, group: ConsumerGroup): void {
+  out.uint32(index)
+  out.byte(needsStandIn(group) ? 1 : 0)
+  const entries = group.pending.releasedEntries()
+  out.uint32(entries.length)
+  for (const { id } of entries) writeStreamId(out, id)
+}
+
+/** Returns whether what was there makes sense. */
+function readReleased(reader: ExtrasReader, stream: Stream): boolean {
+  for (let groups = reader.uint32(); groups > 0 && reader.isWhole; groups--) {
+    const group = stream.groups[reader.uint32()]
+    if (!reader.isWhole || group === undefined || !readReleasedOf(reader, group)) return false
+  }
+  return reader.isWhole
+}
+
+function readReleasedOf(reader: ExtrasReader, group: ConsumerGroup): boolean {
+  const { pending } = group
+  const isStandIn = reader.byte() === 1
+  const owner = namedNobody(group)
+  const id = new StreamId()
+  for (let entries = reader.uint32(); entries > 0; entries--) {
+    reader.id(id)
+    const position = reader.isWhole ? pending.find(id) : NO_POSITION
+    if (position === NO_POSITION || owner === null || pending.owner(position) !== owner) return false
+    pending.release(position, id, pending.deliveryCount(position))
+  }
+  if (isStandIn && owner !== null && owner.pending.size === 0) group.removeConsumer(owner)
   return reader.isWhole
 }
 

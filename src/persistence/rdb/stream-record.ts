@@ -4,11 +4,15 @@
  *     length | last ID | [first ID | greatest deleted ID | entries added] | groups: name, last ID, [entries read],
  *     pending entries (ID, delivery time, delivery count), consumers: name, seen time, [[active time]], IDs they own
  *
+ * An entry that was released belongs to no consumer, for which there is no place: it is written as owned by the consumer
+ * with the empty name, which stands for nobody if there is none. What is so is told beside the record (stream-extras.ts).
+ *
  * The parts in brackets are in type 19 and 21, the one in double brackets in type 21 only. Numbers are RDB lengths,
  * times 8 bytes little endian, IDs of pending entries 16 bytes big endian. Source: Valkey 7.2 src/rdb.c rdbSaveObject.
  */
 import type { ConsumerGroup } from '../../structures/consumer-group.ts'
 import { NO_POSITION } from '../../structures/id-table.ts'
+import { type Consumer, DELIVERIES_MAX, type IdleEntry, NEVER_ACTIVE } from '../../structures/pending-entries.ts'
 import type { Stream } from '../../structures/stream.ts'
 import { StreamId } from '../../structures/stream-id.ts'
 import { RdbType } from './format.ts'
@@ -18,6 +22,8 @@ import type { RecordBuffer } from './record-buffer.ts'
 export const STREAM_ID_BYTES = 16
 /** Bytes of a pending entry and of its ID with its consumer: two IDs, a time and a delivery count, which is a small number. */
 const PENDING_BYTES = 2 * STREAM_ID_BYTES + 8 + 1
+
+const NONE: readonly IdleEntry[] = []
 
 const id = new StreamId()
 
@@ -63,9 +69,10 @@ export function hasActiveTimes(stream: Stream): boolean {
 /** Writes the active times of all consumers as a string of 8 bytes each, in the order in which the consumers come. */
 export function writeActiveTimes(out: RecordBuffer, stream: Stream): void {
   let count = 0
-  for (const group of stream.groups) count += group.consumers.length
+  for (const group of stream.groups) count += group.consumers.length + (needsStandIn(group) ? 1 : 0)
   out.beginString(count * 8)
   for (const group of stream.groups) {
+    if (needsStandIn(group)) out.int64(NEVER_ACTIVE)
     for (const consumer of group.consumers) out.int64(consumer.activeTime)
   }
 }
@@ -79,19 +86,44 @@ function writePending(out: RecordBuffer, group: ConsumerGroup): void {
     pending.readId(at, id)
     writeStreamId(out, id)
     out.int64(pending.deliveryTime(at))
-    out.rdbLength(pending.deliveryCount(at))
+    const deliveries = pending.deliveryCount(at)
+    if (deliveries === DELIVERIES_MAX) out.rdbLengthWords(0x7fffffff, -1)
+    else out.rdbLength(deliveries)
   }
 }
 
+/** Whether entries were released and no consumer has the name under which they are written. */
+export function needsStandIn(group: ConsumerGroup): boolean {
+  return group.pending.releasedCount > 0 && namedNobody(group) === null
+}
+
+/** The consumer with the empty name, which comes first of all. */
+export function namedNobody(group: ConsumerGroup): Consumer | null {
+  const first = group.consumers[0]
+  return first !== undefined && first.name === '' ? first : null
+}
+
 function writeConsumers(out: RecordBuffer, group: ConsumerGroup, type: number): void {
-  out.rdbLength(group.consumers.length)
+  const released = group.pending.releasedEntries()
+  if (needsStandIn(group)) {
+    out.rdbLength(group.consumers.length + 1)
+    out.stringText('')
+    out.int64(0)
+    if (type === RdbType.StreamListpacks3) out.int64(NEVER_ACTIVE)
+    out.rdbLength(released.length)
+    for (const entry of released) writeStreamId(out, entry.id)
+  } else {
+    out.rdbLength(group.consumers.length)
+  }
   for (const consumer of group.consumers) {
     out.stringText(consumer.name)
     out.int64(consumer.seenTime)
     if (type === RdbType.StreamListpacks3) out.int64(consumer.activeTime)
     const pending = consumer.pending
-    out.rdbLength(pending.size)
-    out.reserve(pending.size * STREAM_ID_BYTES)
+    const others = consumer.name === '' ? released : NONE
+    out.rdbLength(pending.size + others.length)
+    out.reserve((pending.size + others.length) * STREAM_ID_BYTES)
+    for (const entry of others) writeStreamId(out, entry.id)
     for (let at = pending.first(); at !== NO_POSITION; at = pending.next(at)) {
       pending.readId(at, 0, id)
       writeStreamId(out, id)
