@@ -40,8 +40,14 @@ export interface DecoderLimits {
   bulkBytesMax: number
 }
 
-const CR = 13
+const TAB = 9
 const LF = 10
+const VERTICAL_TAB = 11
+const FORM_FEED = 12
+const CR = 13
+const SPACE = 32
+const QUOTE = 34
+const APOSTROPHE = 39
 const ASTERISK = 42
 const DOLLAR = 36
 const DIGIT_ZERO = 48
@@ -249,10 +255,11 @@ export class Decoder {
     }
     this.next = lineEnd + 1
     const textEnd = lineEnd > start && buffer[lineEnd - 1] === CR ? lineEnd - 1 : lineEnd
+    const args = this.args
+    if (this.takePlainWords(buffer, start, textEnd)) return args.count === 0 ? Decoded.Empty : Decoded.Request
     const words = splitQuoted(buffer.latin1Slice(start, textEnd))
     if (words === null) return this.fail('unbalanced quotes in request')
     if (words.length === 0) return Decoded.Empty
-    const args = this.args
     args.buffer = Buffer.from(words.join(''), 'latin1')
     args.reserve(words.length)
     args.count = words.length
@@ -263,6 +270,30 @@ export class Decoder {
       at += words[i]!.length
     }
     return Decoded.Request
+  }
+
+  /** Makes arguments of the words of a line where they stand; false when a quote or an odd blank takes more than that. */
+  private takePlainWords(buffer: Buffer, start: number, end: number): boolean {
+    const args = this.args
+    let count = 0
+    let wordStart = -1
+    for (let at = start; at <= end; at++) {
+      const byte = at < end ? buffer[at]! : SPACE
+      if (byte === QUOTE || byte === APOSTROPHE || byte === VERTICAL_TAB || byte === FORM_FEED) return false
+      if (byte !== SPACE && byte !== TAB && byte !== CR) {
+        if (wordStart < 0) wordStart = at
+        continue
+      }
+      if (wordStart < 0) continue
+      args.reserve(count + 1)
+      args.offsets[count] = wordStart
+      args.lengths[count] = at - wordStart
+      count++
+      wordStart = -1
+    }
+    args.buffer = buffer
+    args.count = count
+    return true
   }
 }
 

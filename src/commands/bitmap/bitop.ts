@@ -25,6 +25,7 @@ import { showString } from '../string/string-value.ts'
 
 /** Strings are combined in parts that stay in the processor's cache, in bytes. */
 const PART_BYTES = 32 * 1024
+const WORD_BYTES = 8
 
 const OPERATIONS = ['AND', 'OR', 'XOR', 'NOT', 'DIFF', 'DIFF1', 'ANDOR', 'ONE'] as const
 type Operation = (typeof OPERATIONS)[number]
@@ -101,34 +102,29 @@ function readSources(ctx: CommandContext, args: Args): Element[] {
 }
 
 function combine(operation: Operation, target: BitTarget): void {
-  const last = target.sources.length - 1
   switch (operation) {
     case 'AND':
-      target.load(0)
-      for (let i = 1; i <= last; i++) target.and(i)
+      target.combineFrom(0, BitwiseOperation.And)
       break
     case 'OR':
-      target.joinFrom(0)
+      target.combineFrom(0, BitwiseOperation.Or)
       break
     case 'XOR':
-      target.load(0)
-      for (let i = 1; i <= last; i++) target.apply(BitwiseOperation.Xor, i)
+      target.combineFrom(0, BitwiseOperation.Xor)
       break
     case 'NOT':
-      target.load(0)
       target.invert()
       break
     case 'DIFF':
-      target.load(0)
-      for (let i = 1; i <= last; i++) target.apply(BitwiseOperation.AndNot, i)
+      target.combineFrom(0, BitwiseOperation.AndNot)
       break
     case 'DIFF1':
-      target.joinFrom(1)
+      target.combineFrom(1, BitwiseOperation.Or)
       target.apply(BitwiseOperation.AndNot, 0)
       break
     case 'ANDOR':
-      target.joinFrom(1)
-      target.and(0)
+      target.combineFrom(1, BitwiseOperation.Or)
+      target.apply(BitwiseOperation.And, 0)
       break
     case 'ONE':
       target.setExactlyOnce()
@@ -156,45 +152,60 @@ class BitTarget {
     this.end = end
   }
 
-  /** Copies source `i`, followed by zeros. */
-  load(i: number): void {
-    const { buffer, start } = this.sources[i]!
-    const length = this.lengthOf(i)
-    copyBytes(buffer, start + this.from, this.buffer, this.start + this.from, length)
-    this.clearBehind(length)
+  /** Source number `first` OPERATION the next one OPERATION … to the last. */
+  combineFrom(first: number, operation: BitwiseOperation): void {
+    if (first + 1 < this.sources.length) this.combineTwo(operation, first, first + 1)
+    else this.load(first, 0)
+    for (let i = first + 2; i < this.sources.length; i++) this.apply(operation, i)
   }
 
-  /** All bits that are set in a source from number `first` on. */
-  joinFrom(first: number): void {
-    this.load(first)
-    for (let i = first + 1; i < this.sources.length; i++) this.apply(BitwiseOperation.Or, i)
-  }
-
-  and(i: number): void {
-    this.apply(BitwiseOperation.And, i)
-    this.clearBehind(this.lengthOf(i))
-  }
-
-  /** Combines with source `i`, as far as that goes. */
+  /** Combines what is there with source `i`, which goes on with zeros. */
   apply(operation: BitwiseOperation, i: number): void {
-    const { buffer, start } = this.sources[i]!
+    const { buffer, start: target } = this
+    const source = this.sources[i]!
     const { from } = this
-    combineBits(operation, this.buffer, this.start + from, buffer, start + from, this.lengthOf(i))
+    const length = this.lengthOf(i)
+    combineBits(operation, buffer, target + from, buffer, target + from, source.buffer, source.start + from, length)
+    if (operation === BitwiseOperation.And) this.clearBehind(length)
   }
 
   invert(): void {
-    invertBits(this.buffer, this.start + this.from, this.end - this.from)
+    const { buffer, start } = this.sources[0]!
+    invertBits(this.buffer, this.start + this.from, buffer, start + this.from, this.end - this.from)
+  }
+
+  /** In one pass, as far as both of them go. */
+  private combineTwo(operation: BitwiseOperation, i: number, k: number): void {
+    const { from } = this
+    const a = this.sources[i]!
+    const b = this.sources[k]!
+    const both = Math.min(this.lengthOf(i), this.lengthOf(k))
+    combineBits(operation, this.buffer, this.start + from, a.buffer, a.start + from, b.buffer, b.start + from, both)
+    if (operation === BitwiseOperation.And) this.clearBehind(both)
+    else if (operation !== BitwiseOperation.AndNot && this.lengthOf(i) === both) this.load(k, both)
+    else this.load(i, both)
+  }
+
+  /** Copies source `i` from `done` on, followed by zeros. */
+  private load(i: number, done: number): void {
+    const { buffer, start } = this.sources[i]!
+    const at = this.from + done
+    const length = this.lengthOf(i)
+    copyBytes(buffer, start + at, this.buffer, this.start + at, length - done)
+    this.clearBehind(length)
   }
 
   setExactlyOnce(): void {
     const { buffer, start, from, end } = this
-    const more = Buffer.alloc(end - from)
+    // As far from a word as the target.
+    const shift = (buffer.byteOffset + start + from) % WORD_BYTES
+    const more = Buffer.alloc(shift + end - from)
     buffer.fill(0, start + from, start + end)
     for (let i = 0; i < this.sources.length; i++) {
       const source = this.sources[i]!
-      noteSetBits(buffer, start + from, more, source.buffer, source.start + from, this.lengthOf(i))
+      noteSetBits(buffer, start + from, more, shift, source.buffer, source.start + from, this.lengthOf(i))
     }
-    combineBits(BitwiseOperation.AndNot, buffer, start + from, more, 0, more.length)
+    combineBits(BitwiseOperation.AndNot, buffer, start + from, buffer, start + from, more, shift, end - from)
   }
 
   /** How many bytes source `i` has here. */
@@ -203,6 +214,6 @@ class BitTarget {
   }
 
   private clearBehind(length: number): void {
-    this.buffer.fill(0, this.start + this.from + length, this.start + this.end)
+    if (this.from + length < this.end) this.buffer.fill(0, this.start + this.from + length, this.start + this.end)
   }
 }
