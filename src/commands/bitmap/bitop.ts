@@ -23,7 +23,7 @@ import { AclCategory, CommandFlag, defineCommand, keyAt, keyRange } from '../def
 import { deleteKey } from '../delete-key.ts'
 import { showString } from '../string/string-value.ts'
 
-/** Strings are combined in parts that stay in the processor's cache, in bytes. */
+/** More than two strings are combined in parts that stay in the processor's cache, in bytes. */
 const PART_BYTES = 32 * 1024
 const WORD_BYTES = 8
 
@@ -64,8 +64,9 @@ function bitopHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
   const reused = row === NO_ROW ? NO_REF : reusableBlock(db, row, sources, length)
   const ref = reused === NO_REF ? db.arena.alloc(length) : reused
   const target = new BitTarget(db.arena.segment(ref), db.arena.offset(ref), sources)
-  for (let from = 0; from < length; from += PART_BYTES) {
-    target.choose(from, Math.min(length, from + PART_BYTES))
+  const part = sources.length > 2 ? PART_BYTES : length
+  for (let from = 0; from < length; from += part) {
+    target.choose(from, Math.min(length, from + part))
     combine(operation, target)
   }
   if (row === NO_ROW) db.markRaw(db.add(args, 2, Kind.StringBytes, ref))
