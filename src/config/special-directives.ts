@@ -1,6 +1,6 @@
 /**
  * Directives with a grammar of their own: save, bind, client-output-buffer-limit, oom-score-adj-values,
- * notify-keyspace-events, latency-tracking-info-percentiles, replicaof, dir, oom-score-adj, proc-title-template.
+ * notify-keyspace-events, latency-tracking-info-percentiles, replicaof, dir, oom-score-adj.
  * Source: Valkey src/config.c, the `setConfig…Option` and `rewriteConfig…Option` functions.
  */
 
@@ -358,21 +358,4 @@ function refuseDirectory(path: string): string | null {
   } catch (error) {
     return systemErrorText(error)
   }
-}
-
-/** Variables of the process title that always expand to something, and those that may be empty. */
-const FILLED_TITLE_VARIABLES = ['listen-addr', 'config-file', 'port', 'tls-port']
-const EMPTY_TITLE_VARIABLES = ['title', 'server-mode', 'unixsocket']
-
-/** The reason to refuse a template for the process title, or `null`. Source: Valkey src/server.c, sds.c `sdstemplate`. */
-export function refuseTitleTemplate(template: string): string | null {
-  let isKnown = true
-  const expanded = template.replaceAll(/\{(?:\{|([^}]*)(\}?))/g, (whole, name: string | undefined, close: string) => {
-    if (whole === '{{') return '{'
-    if (close !== '' && FILLED_TITLE_VARIABLES.includes(name ?? '')) return 'x'
-    if (close === '' || !EMPTY_TITLE_VARIABLES.includes(name ?? '')) isKnown = false
-    return ''
-  })
-  const isValid = isKnown && expanded.replaceAll(' ', '') !== ''
-  return isValid ? null : 'template format is invalid or contains unknown variables'
 }

@@ -12,6 +12,7 @@ import { ShutdownSave } from '../commands/context.ts'
 import { parseCommandLine, type ToolName, USAGE } from '../config/command-line.ts'
 import type { Config } from '../config/config.ts'
 import { ConfigError } from '../config/config-error.ts'
+import { expandTitle } from '../config/process-title.ts'
 import { type LoadedConfig, loadConfig } from '../config/redis-conf.ts'
 import { REDIS_VERSION } from '../config/version.ts'
 import { messageOf } from '../files/thrown.ts'
@@ -143,6 +144,29 @@ async function runBroker(loaded: LoadedConfig): Promise<void> {
     process.exit(1)
   }
   writePidFile(inDirectory(config, config.text('pidfile')), log)
+  if (config.bool('set-proc-title')) keepTitle(config)
+}
+
+/** The title of the process says what it is and where it listens. */
+function keepTitle(config: Config): void {
+  const setTitle = (template: string): null => {
+    const port = config.number('port') !== 0 ? config.number('port') : config.number('tls-port')
+    const socket = config.text('unixsocket')
+    const title = expandTitle(template, {
+      title: 'millrace',
+      'listen-addr': port === 0 ? `unixsocket:${socket}` : `${config.list('bind')[0] ?? '*'}:${port}`,
+      'server-mode': '',
+      'config-file': config.configFile ?? '-',
+      port: String(config.number('port')),
+      'tls-port': String(config.number('tls-port')),
+      unixsocket: socket,
+    })
+    // The directive refuses templates that do not expand.
+    if (title !== null) process.title = title
+    return null
+  }
+  setTitle(config.text('proc-title-template'))
+  config.onChange('proc-title-template', setTitle)
 }
 
 /** What signals that ask the process to end lead to. */

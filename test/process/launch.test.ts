@@ -220,7 +220,24 @@ describe('endpoints and files', () => {
     expect(existsSync(join(directory, 'my.pid'))).toBe(false)
     expect(readFileSync(log, 'utf8')).toContain('bye bye')
   })
+
+  test.runIf(process.platform === 'linux')('the process has the title of the template', async () => {
+    const template = '{title} {port} {server-mode}'
+    const server = await serve('--proc-title-template', template)
+    const title = (): string => readFileSync(`/proc/${server.child.pid}/cmdline`, 'latin1').replaceAll('\0', '')
+    await server.until(() => title() === `millrace ${port}`)
+    await withClient(async (client) => {
+      await client.call('CONFIG', 'SET', 'proc-title-template', 'x{{y {listen-addr}')
+      expect(title()).toBe(`x{y ${await bound(client)}:${port}`)
+    })
+  })
 })
+
+/** The first address that the server listens on. */
+async function bound(client: RespClient): Promise<string> {
+  const [, addresses] = (await client.call('CONFIG', 'GET', 'bind')) as [string, string]
+  return addresses.split(' ')[0]!
+}
 
 describe('two servers on one data directory', () => {
   test('the second one is refused and the log of the first stays whole', async () => {

@@ -2,14 +2,14 @@
 
 import { anyOf, bool, DirectiveFlag, inert, int, later, oneOf, optionalText, text, unsupported } from '../directive.ts'
 import { INT_MAX, LONG_MAX } from '../number-text.ts'
-import { keyspaceEvents, oomScoreMode, oomScores, percentiles, refuseTitleTemplate } from '../special-directives.ts'
+import { refuseTitleTemplate } from '../process-title.ts'
+import { keyspaceEvents, oomScoreMode, oomScores, percentiles } from '../special-directives.ts'
 import { RELEASES } from '../version.ts'
 
 const { Hidden, Immutable, MultiArg, Own } = DirectiveFlag
 const HZ_MIN = 1
 const HZ_MAX = 500
 const NO_SYSLOG = 'logs go to stdout or to `logfile`; both can be sent to syslog from there'
-const NO_TITLE = 'Node sets the title of the process'
 const NO_CPU_LIST = 'use taskset or the service manager to choose processors'
 const NO_MEMCHECK = 'memory is not tested'
 const NO_OOM_SCORE = 'use the service manager to set the score of the process'
@@ -58,11 +58,14 @@ export const operationDirectives = {
     flags: Immutable,
     effect: inert('there is no logo'),
   }),
-  'set-proc-title': bool(true, 'Sets the title of the process.', { flags: Immutable, effect: inert(NO_TITLE) }),
-  'proc-title-template': text('{title} {listen-addr} {server-mode}', 'Title of the process.', {
-    effect: inert(NO_TITLE),
-    check: refuseTitleTemplate,
+  'set-proc-title': bool(true, 'Gives the process of a standalone server the title of `proc-title-template`.', {
+    flags: Immutable,
   }),
+  'proc-title-template': text(
+    '{title} {listen-addr} {server-mode}',
+    'Title of the process, with the variables `{title}` (millrace), `{listen-addr}`, `{server-mode}`, `{port}`, `{tls-port}`, `{unixsocket}` and `{config-file}`. On Linux it is cut to the length of the command line.',
+    { check: refuseTitleTemplate },
+  ),
   'locale-collate': text('', 'Locale in which SORT ALPHA compares.', {
     effect: later('SORT ALPHA compares bytes'),
     neutral: ['C', 'POSIX'],
