@@ -204,6 +204,29 @@ function layOut(digits: string, exponent: number): string {
 
 /** A double as printf's `%.17g` writes it: 17 significant digits without trailing zeros. */
 export function formatDouble17(value: number): string {
+  if (Number.isSafeInteger(value) && value !== 0) return String(value)
+  const magnitude = Math.abs(value)
+  if (magnitude >= 1e-4 && magnitude < 1e17) {
+    const text = value.toPrecision(17)
+    if (!isRoundedTie(text, value)) return withoutTrailingZeros(text)
+  }
+  return formatDigits17(value)
+}
+
+/** Whether `text`, the 17 digits of a number, may be a tie that JavaScript has rounded up and printf rounds down, to even. */
+function isRoundedTie(text: string, value: number): boolean {
+  if ((text.charCodeAt(text.length - 1) & 1) === 0) return false
+  return value.toPrecision(18).endsWith('5')
+}
+
+function withoutTrailingZeros(text: string): string {
+  let end = text.length
+  if (text.charCodeAt(end - 1) !== ZERO || !text.includes('.')) return text
+  while (text.charCodeAt(end - 1) === ZERO) end--
+  return text.slice(0, text.charCodeAt(end - 1) === POINT ? end - 1 : end)
+}
+
+function formatDigits17(value: number): string {
   if (!Number.isFinite(value)) return Number.isNaN(value) ? 'nan' : value < 0 ? '-inf' : 'inf'
   const sign = value < 0 || (value === 0 && 1 / value < 0) ? '-' : ''
   if (value === 0) return `${sign}0`

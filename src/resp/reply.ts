@@ -8,8 +8,9 @@
  * Type by type the RESP2 form is Redis': a double, big number or verbatim string is a bulk string, a boolean is 0 or 1, a map is a
  * flat array of 2n elements, a set and a push are arrays.
  */
-import { formatDouble } from '../bytes/double.ts'
+import { formatDouble, formatDouble17 } from '../bytes/double.ts'
 import { integerLength, writeInteger } from '../bytes/integer.ts'
+import type { Release } from '../config/version.ts'
 import { type Arena, copyBytes, type Ref } from '../storage/arena.ts'
 import type { PackedCursor } from '../storage/packed.ts'
 import { OUTPUT_LIMIT_REACHED } from './errors.ts'
@@ -96,6 +97,13 @@ const FIRST_BYTES = 1024 * 1024
 const KEEP_BYTES_MAX = 8 * 1024 * 1024
 
 /** Writes RESP2 or RESP3 into a growing buffer that all clients of a turn share. */
+export type DoubleFormat = (value: number) => string
+
+/** How a release writes doubles: 7.0 with 17 digits, 7.2 with as few as identify the number. */
+export function doubleFormat(release: Release): DoubleFormat {
+  return release === '7.0' ? formatDouble17 : formatDouble
+}
+
 export class RespSink extends ReplySink {
   private readonly arena: Arena
   buffer: Buffer
@@ -107,9 +115,13 @@ export class RespSink extends ReplySink {
   /** Set when a reply was given up because of `atMax`. */
   hasOverflowed: boolean = false
 
-  constructor(arena: Arena) {
+  /** How doubles are written (`doubleFormat`). */
+  private readonly formatDouble: DoubleFormat
+
+  constructor(arena: Arena, format: DoubleFormat = formatDouble) {
     super()
     this.arena = arena
+    this.formatDouble = format
     this.buffer = Buffer.allocUnsafeSlow(FIRST_BYTES)
     this.limit = FIRST_BYTES - SLACK_BYTES
   }
@@ -246,9 +258,9 @@ export class RespSink extends ReplySink {
   }
 
   double(value: number): void {
-    if (this.version >= 3) this.line(`,${formatDouble(value)}`)
+    if (this.version >= 3) this.line(`,${this.formatDouble(value)}`)
     else if (Number.isSafeInteger(value) && !Object.is(value, -0)) this.bulkInteger(value)
-    else this.bulkText(formatDouble(value))
+    else this.bulkText(this.formatDouble(value))
   }
 
   override doubleText(text: string): void {

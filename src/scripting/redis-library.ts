@@ -20,6 +20,8 @@ import { LuaError, type LuaFunction, type LuaValue, NO_RESULTS } from './lua/val
 export interface ScriptHost {
   /** Arguments of the next call are written here, the command's name first. */
   readonly args: ArgsBuilder
+  /** How a number becomes an argument that is no integer in few digits. */
+  readonly numberText: (n: number) => string
   /** A handle for calls of a command by this name, to be given to `call`; null when there is no such command. */
   resolve(name: string): object | null
   /** Runs the command in `args` and returns its reply as a Lua value. `handle` is null when the name is not constant. */
@@ -55,7 +57,7 @@ export function raise(value: LuaValue): never {
   throw new LuaError(value, positionPrefix().line)
 }
 
-/** A number as a command argument: integers up to 2^62 in digits, all else in the shortest form (Redis ≥ 7.2.5). */
+/** A number as a command argument as in Redis 7.2.5 and later: integers up to 2^62 in digits, all else in the shortest form. */
 export function numberArgument(n: number): string {
   if (Math.floor(n) === n && n <= EXACT_INTEGER_MAX && n >= -EXACT_INTEGER_MAX) {
     return Number.isSafeInteger(n) ? `${n === 0 ? 0 : n}` : BigInt(n).toString()
@@ -64,13 +66,13 @@ export function numberArgument(n: number): string {
 }
 
 /** Writes call arguments; false when one is neither a string nor a number. */
-function writeArguments(args: ArgsBuilder, values: readonly LuaValue[]): boolean {
+function writeArguments({ args, numberText }: ScriptHost, values: readonly LuaValue[]): boolean {
   for (let i = 0; i < values.length; i++) {
     const value = values[i]
     if (typeof value === 'string') args.text(value)
     else if (typeof value === 'number') {
-      if (Number.isSafeInteger(value)) args.integer(value === 0 ? 0 : value)
-      else args.text(numberArgument(value))
+      if (Number.isSafeInteger(value) && !Object.is(value, -0)) args.integer(value)
+      else args.text(numberText(value))
     } else return false
   }
   return true
@@ -81,7 +83,7 @@ function createCaller(host: ScriptHost, fail: (error: LuaValue) => LuaValue): Lu
     if (values.length === 0) return fail(errorTable('ERR Please specify at least one argument for this redis lib call'))
     const { args } = host
     args.clear()
-    if (!writeArguments(args, values)) return fail(errorTable(NOT_A_STRING))
+    if (!writeArguments(host, values)) return fail(errorTable(NOT_A_STRING))
     const result = host.call(null)
     return host.hasFailed ? fail(result) : result
   }
@@ -113,7 +115,7 @@ function createSpecialCaller(
     const { args } = host
     args.clear()
     args.text(name)
-    if (!writeArguments(args, values)) return fail(errorTable(NOT_A_STRING))
+    if (!writeArguments(host, values)) return fail(errorTable(NOT_A_STRING))
     const result = host.call(handle)
     return host.hasFailed ? fail(result) : result
   }
@@ -184,7 +186,7 @@ function createAclCheck(host: ScriptHost): LuaFunction {
     if (args.length === 0)
       raise(errorTable('ERR Please specify at least one argument for this redis.acl_check_cmd() call'))
     host.args.clear()
-    if (!writeArguments(host.args, args))
+    if (!writeArguments(host, args))
       raise(errorTable('ERR redis.acl_check_cmd() command arguments must be strings or integers'))
     const isAllowed = host.isAllowed()
     if (isAllowed === null) raise(errorTable('ERR Invalid command passed to redis.acl_check_cmd()'))

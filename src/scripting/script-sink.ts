@@ -7,8 +7,7 @@
  * [`{big_number=}`], verbatim and string [`{verbatim_string={format=, string=}}`].
  */
 
-import { formatDouble } from '../bytes/double.ts'
-import { type Mark, ReplySink } from '../resp/reply.ts'
+import { type DoubleFormat, type Mark, ReplySink } from '../resp/reply.ts'
 import type { Arena, Ref } from '../storage/arena.ts'
 import { allowance, CHARGED_BYTES, CHARGED_MASK, FREE_CHARS_MAX, scriptMemory, TABLE_BYTES } from './lua/memory.ts'
 import { LuaTable } from './lua/table.ts'
@@ -38,9 +37,13 @@ export class ScriptSink extends ReplySink {
   private hasResult: boolean = false
   private readonly frames: Frame[] = []
 
-  constructor(arena: Arena) {
+  /** How doubles are written in replies of RESP2. */
+  private readonly formatDouble: DoubleFormat
+
+  constructor(arena: Arena, format: DoubleFormat) {
     super()
     this.arena = arena
+    this.formatDouble = format
   }
 
   /** Prepares for the next reply. */
@@ -117,7 +120,7 @@ export class ScriptSink extends ReplySink {
   }
 
   double(value: number): void {
-    this.add(this.version >= 3 ? new LuaTable().init('double', value) : formatDouble(value))
+    this.add(this.version >= 3 ? new LuaTable().init('double', value) : this.formatDouble(value))
   }
 
   bool(value: boolean): void {

@@ -17,13 +17,13 @@ import type { AofFolder } from '../persistence/aof-folder.ts'
 import { AofLoadError, type AofLoadFile } from '../persistence/aof-load.ts'
 import { filesToLoad } from '../persistence/manifest.ts'
 import type { StreamPosition } from '../persistence/snapshot-format.ts'
-import { isMissingAddress, parseBindAddress } from '../transport/bind-address.ts'
 import { chooseTransport, type TransportName } from '../transport/choose.ts'
 import type { Endpoint, Transport } from '../transport/contract.ts'
 import { nodeTransport } from '../transport/node.ts'
 import { listenTls, type TlsEndpoint } from '../transport/tls.ts'
 import { DataLoading } from './loading.ts'
 import { type Clock, Server } from './server.ts'
+import { ListenError, openAddress, TcpPorts, warnOfRefused } from './tcp-ports.ts'
 import { TLS_DIRECTIVES, tlsSettings } from './tls-settings.ts'
 import { loadUsers } from './users.ts'
 
@@ -45,15 +45,14 @@ export interface Annex {
   close(): Promise<void>
 }
 
-/** An endpoint that could not be opened. */
-export class ListenError extends Error {}
-
 export class Broker {
   readonly server: Server
   readonly config: Config
   readonly log: Log
   private readonly openAnnex: (server: Server) => Promise<Annex | null>
   private annex: Annex | null = null
+  private readonly tcp: TcpPorts
+  /** What else is open: TLS, unix socket. */
   private endpoints: Endpoint[] = []
   private isClosed: boolean = false
   private readonly loading: DataLoading
@@ -70,6 +69,7 @@ export class Broker {
       files: options.files ?? SYSTEM_FILES,
       isInMemory: options.isInMemory ?? false,
     })
+    this.tcp = new TcpPorts(options.config, options.log, this.server.accept)
     this.loading = new DataLoading(this.server)
     this.server.onReloadDump = (reload) => this.loading.reloadDump(reload)
     this.server.onLoadPayload = (file, isStopped) => this.loading.loadPayload(file, () => this.isClosed || isStopped())
@@ -104,10 +104,8 @@ export class Broker {
     await this.listenOnSocket()
     // Whoever closed the broker meanwhile has not seen all endpoints.
     if (this.isClosed) await this.closeEndpoints()
-    for (const endpoint of this.endpoints) {
-      endpoint.onError = (error) => this.log.warning(`Cannot accept a connection: ${error.message}`)
-    }
-    this.refuseOtherAddresses()
+    for (const endpoint of [...this.tcp.endpoints, ...this.endpoints]) warnOfRefused(endpoint, this.log)
+    this.tcp.follow(this.transport)
     this.server.start()
     let position: StreamPosition | null = null
     if (hasLog) await this.openAof()
@@ -137,16 +135,9 @@ export class Broker {
     return this.transport.listenTcp({ host, port: 0, backlog }, this.server.accept)
   }
 
-  /** Endpoints stay where they are: CONFIG SET must answer at once, and a port is only known to be free when it is open. */
-  private refuseOtherAddresses(): void {
-    this.config.onChange('port', () => 'Unable to listen on this port. Check server logs.')
-    this.config.onChange('tls-port', () => 'Unable to listen on this port. Check server logs.')
-    this.config.onChange('bind', () => 'Failed to bind to specified addresses.')
-  }
-
   /** Ports and sockets that are open. */
   get port(): number {
-    return this.endpoints.find((endpoint) => endpoint.port > 0)?.port ?? 0
+    return [...this.tcp.endpoints, ...this.endpoints].find((endpoint) => endpoint.port > 0)?.port ?? 0
   }
 
   /** Stops accepting, sends what is due, syncs and closes the log. Returns false when data could not be written. */
@@ -162,13 +153,13 @@ export class Broker {
   }
 
   private async closeEndpoints(): Promise<void> {
-    await Promise.all(this.endpoints.map((endpoint) => endpoint.close()))
+    await Promise.all([this.tcp.close(), ...this.endpoints.map((endpoint) => endpoint.close())])
   }
 
   /** As `close`, from the midst of a script: of what that has done nothing is kept. The process must end then. */
   closeNow(): boolean {
     this.isClosed = true
-    for (const endpoint of this.endpoints) void endpoint.close()
+    void this.closeEndpoints()
     const isComplete = this.server.closeNow()
     return isComplete
   }
@@ -206,12 +197,8 @@ export class Broker {
   }
 
   private async listenOnPorts(): Promise<void> {
-    const backlog = this.config.number('tcp-backlog')
-    const port = this.config.number('port')
-    for (const bind of port > 0 ? this.config.list('bind') : []) {
-      await this.listenOn(bind, port, (host) => this.transport.listenTcp({ host, port, backlog }, this.server.accept))
-    }
-    await this.listenForTls(backlog)
+    await this.tcp.open(this.transport)
+    await this.listenForTls(this.config.number('tcp-backlog'))
   }
 
   /** A socket file that is there is replaced, so this comes when it is clear that no other server uses the data. */
@@ -240,9 +227,10 @@ export class Broker {
     const refused = (reason: string): void => this.log.verbose(`Error accepting a client connection: ${reason}`)
     const opened: TlsEndpoint[] = []
     for (const bind of this.config.list('bind')) {
-      await this.listenOn(bind, port, async (host) => {
+      await openAddress(bind, port, async (host) => {
         const endpoint = await listenTls({ host, port, backlog }, settings, this.server.accept, refused)
         opened.push(endpoint)
+        this.endpoints.push(endpoint)
         return endpoint
       })
     }
@@ -266,16 +254,6 @@ export class Broker {
     this.config.onChange('tls-prefer-server-ciphers', reconfigure)
     this.config.onChange('tls-session-caching', reconfigure)
     this.config.onChange('tls-session-cache-timeout', reconfigure)
-  }
-
-  private async listenOn(bind: string, port: number, open: (host: string) => Promise<Endpoint>): Promise<void> {
-    const { name, host, isOptional } = parseBindAddress(bind)
-    try {
-      this.endpoints.push(await open(host))
-    } catch (error) {
-      if (isOptional && isMissingAddress(error)) return
-      throw new ListenError(`Failed listening on port ${port} (TCP), address ${name}: ${messageOf(error)}`)
-    }
   }
 }
 

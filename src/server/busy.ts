@@ -21,7 +21,7 @@ import { RunKind, type ScriptRunner } from '../commands/scripting/script-runner.
 import { ClientFlag } from '../commands/session.ts'
 import type { Log } from '../observe/log.ts'
 import { Decoded, Decoder, type DecoderLimits } from '../resp/decoder.ts'
-import { RespSink } from '../resp/reply.ts'
+import { doubleFormat, RespSink } from '../resp/reply.ts'
 import { INPUT_ENDED } from '../transport/contract.ts'
 import type { Client } from './client.ts'
 import type { Pipeline } from './execute.ts'
@@ -134,7 +134,7 @@ export class BusyMode {
     if (bytes === INPUT_ENDED) host.clientEnded(client)
     if (bytes <= 0 || !host.keepInput(client, this.input, bytes)) return
     if (client.decoder !== null && client.inputLength < client.decoder.neededBytes) return
-    this.sink ??= new RespSink(host.ctx.arena)
+    this.sink ??= new RespSink(host.ctx.arena, doubleFormat(host.ctx.config.value('redis-compatibility')))
     const sink = this.sink
     sink.reset()
     const executedBytes = this.executeKept(client, sink)

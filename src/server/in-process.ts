@@ -14,7 +14,7 @@ import { CommandFlag } from '../commands/define.ts'
 import type { Command } from '../commands/registry.ts'
 import { ClientFlag } from '../commands/session.ts'
 import { type Args, ArgsBuilder } from '../resp/args.ts'
-import { type ReplySink, RespSink } from '../resp/reply.ts'
+import { doubleFormat, type ReplySink, RespSink } from '../resp/reply.ts'
 import { CommandError, type Decode, type ReplyValue, ValueSink } from '../resp/value-sink.ts'
 import type { Connection } from '../transport/contract.ts'
 import type { Client, Door } from './client.ts'
@@ -338,7 +338,7 @@ class InProcessSession implements Connection, Door {
     this.server = server
     this.owner = owner
     this.values = new ValueSink(server.keyspace.arena, owner.replySizeMax)
-    this.raw = new RespSink(server.keyspace.arena)
+    this.raw = new RespSink(server.keyspace.arena, doubleFormat(server.config.value('redis-compatibility')))
     this.sink = this.values
     // Stands in until the server has taken the connection; a refusal closes it before that.
     this.client = server.createInternalClient(0)

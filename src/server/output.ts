@@ -17,7 +17,7 @@ import { type Aof, FsyncPolicy } from '../persistence/aof.ts'
 import type { Journal } from '../persistence/journal.ts'
 import type { Channels } from '../pubsub/channels.ts'
 import type { FanOut } from '../pubsub/fan-out.ts'
-import { RespSink } from '../resp/reply.ts'
+import { type DoubleFormat, RespSink } from '../resp/reply.ts'
 import type { Arena } from '../storage/arena.ts'
 import type { Client } from './client.ts'
 import type { ClientMemory } from './client-memory.ts'
@@ -74,10 +74,10 @@ export class TurnOutput {
   /** Whether writes have been refused for all of this turn. */
   private isRefusing: boolean = false
 
-  constructor(host: OutputHost, arena: Arena) {
+  constructor(host: OutputHost, arena: Arena, format: DoubleFormat) {
     this.host = host
-    this.sink = new RespSink(arena)
-    this.ownPushes = new RespSink(arena)
+    this.sink = new RespSink(arena, format)
+    this.ownPushes = new RespSink(arena, format)
   }
 
   /** What is written to the sink from here on is for this client. */

@@ -58,7 +58,7 @@ import {
   SHUTDOWN_FAILED,
   UNBLOCKED,
 } from '../resp/errors.ts'
-import type { ReplySink } from '../resp/reply.ts'
+import { doubleFormat, type ReplySink } from '../resp/reply.ts'
 import { LogLevel } from '../scripting/redis-library.ts'
 import type { Connection, Receiver } from '../transport/contract.ts'
 import { AofBaseWriter } from './aof-base.ts'
@@ -220,7 +220,7 @@ export class Server
     this.journal = new Journal(this.keyspace.arena)
     this.blocking = new Blocking(this.keyspace)
     this.tracking = new Tracking(this)
-    this.output = new TurnOutput(this, this.keyspace.arena)
+    this.output = new TurnOutput(this, this.keyspace.arena, doubleFormat(options.config.value('redis-compatibility')))
     this.snapshots = new Snapshots(this.keyspace, options.files ?? SYSTEM_FILES, (startMs) =>
       this.stalls.took(StallCause.Snapshot, startMs),
     )

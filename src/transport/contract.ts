@@ -77,6 +77,11 @@ export interface Transport {
   readonly name: 'node' | 'native'
   /** Listens on a TCP address. Rejects with the system's error. */
   listenTcp(options: TcpOptions, accept: Accept): Promise<Endpoint>
+  /**
+   * The same at once, on an address in digits; null where the system cannot tell at once whether it worked.
+   * @throws the system's error
+   */
+  readonly listenTcpNow: ((options: TcpOptions, accept: Accept) => Endpoint) | null
   /** Listens on a unix socket; a stale socket file is replaced. `mode` null leaves permissions as they come. */
   listenUnix(path: string, mode: number | null, backlog: number, accept: Accept): Promise<Endpoint>
 }

@@ -7,11 +7,12 @@
 import { lookup } from 'node:dns/promises'
 import { chmodSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { isIP } from 'node:net'
 import { join } from 'node:path'
 import { getSystemErrorMap } from 'node:util'
 import { messageOf } from '../files/thrown.ts'
 import { formatAddress, isLoopback } from './address.ts'
-import type { Accept, Connection, Endpoint, Receiver, Transport } from './contract.ts'
+import type { Accept, Connection, Endpoint, Receiver, TcpOptions, Transport } from './contract.ts'
 
 /** What native/epoll.cc exports. Numbers below zero are errors of the system. */
 interface Epoll {
@@ -52,7 +53,8 @@ function load(): Transport | string {
     const sockets = new Sockets(epoll)
     return {
       name: 'native',
-      listenTcp: (options, accept) => sockets.listenTcp(options.host, options.port, options.backlog, accept),
+      listenTcp: (options, accept) => sockets.listenTcp(options, accept),
+      listenTcpNow: (options, accept) => sockets.listenTcpNow(options, accept),
       listenUnix: async (path, mode, backlog, accept) => sockets.listenUnix(path, mode, backlog, accept),
     }
   } catch (error) {
@@ -91,10 +93,16 @@ class Sockets {
   }
 
   /** Rejects with the system's error. */
-  async listenTcp(host: string, port: number, backlog: number, accept: Accept): Promise<Endpoint> {
-    const { address } = await lookup(host)
-    const id = this.epoll.listenTcp(address, port, backlog)
-    if (id < 0) throw systemError('listen', id, address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`)
+  async listenTcp(options: TcpOptions, accept: Accept): Promise<Endpoint> {
+    const { address } = await lookup(options.host)
+    return this.listenTcpNow({ ...options, host: address }, accept)
+  }
+
+  /** @throws the system's error */
+  listenTcpNow({ host, port, backlog }: TcpOptions, accept: Accept): Endpoint {
+    if (isIP(host) === 0) throw new Error(`${host} is not an address in digits`)
+    const id = this.epoll.listenTcp(host, port, backlog)
+    if (id < 0) throw systemError('listen', id, host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`)
     return this.listening(id, accept, null)
   }
 

@@ -34,7 +34,7 @@ async function listenUnix(path: string, mode: number | null, backlog: number, ac
   return endpoint
 }
 
-export const nodeTransport: Transport = { name: 'node', listenTcp, listenUnix }
+export const nodeTransport: Transport = { name: 'node', listenTcp, listenTcpNow: null, listenUnix }
 
 /** Options of a socket that takes over an accepted handle; Node's own types know only handles of another kind. */
 interface HandleOptions extends Omit<net.SocketConstructorOpts, 'handle'> {

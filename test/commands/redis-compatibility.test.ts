@@ -27,6 +27,22 @@ test.each([
 })
 
 test.each([
+  ['7.2', '0.1', '0.1'],
+  ['7.0', '0.10000000000000001', '0.10000000000000001'],
+])('%s writes a score as %s', async (release, text, argument) => {
+  broker = await TestBroker.start({ 'redis-compatibility': release })
+  const client = await broker.connect()
+  await client.call('ZADD', 'z', '0.1', 'a')
+  expect(await client.call('ZSCORE', 'z', 'a')).toBe(text)
+  expect(await client.call('ZSCAN', 'z', '0')).toEqual(['0', ['a', text]])
+  expect(await client.call('EVAL', "return redis.call('ZSCORE', 'z', 'a')", '0')).toBe(text)
+  expect(await client.call('EVAL', "return redis.call('ECHO', 0.1)", '0')).toBe(argument)
+  expect(await client.call('EVAL', "return redis.call('ECHO', 3)", '0')).toBe('3')
+  await client.call('HELLO', '3')
+  expect(await client.call('ZSCORE', 'z', 'a')).toEqual({ double: text })
+})
+
+test.each([
   ['7.2', null],
   ['7.0', DENIED],
 ])('%s answers commands in scripts that would block with %j', async (release, expected) => {

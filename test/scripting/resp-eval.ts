@@ -8,6 +8,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { formatDouble } from '../../src/bytes/double.ts'
 import { ArgsBuilder } from '../../src/resp/args.ts'
 import { RespSink } from '../../src/resp/reply.ts'
 import { LuaCompileError } from '../../src/scripting/lua/lexer.ts'
@@ -20,6 +21,7 @@ import { Arena } from '../../src/storage/arena.ts'
 /** A host without any command. */
 export class EmptyHost implements EngineHost {
   readonly args = new ArgsBuilder()
+  readonly numberText = formatDouble
   hasFailed: boolean = false
   respVersion = 2
 

@@ -1,6 +1,7 @@
 /** The script engine without a reference: limits, the sandbox, the sink that builds Lua values. */
 
 import { describe, expect, test } from 'vitest'
+import { formatDouble } from '../../src/bytes/double.ts'
 import { LuaTable } from '../../src/scripting/lua/table.ts'
 import { type LuaValue, ScriptAborted } from '../../src/scripting/lua/value.ts'
 import { numberArgument } from '../../src/scripting/redis-library.ts'
@@ -109,7 +110,7 @@ describe('the sandbox', () => {
 
 describe('ScriptSink', () => {
   function build(version: number, write: (sink: ScriptSink) => void): LuaValue {
-    const sink = new ScriptSink(new Arena())
+    const sink = new ScriptSink(new Arena(), formatDouble)
     sink.reset()
     sink.version = version
     write(sink)
@@ -143,7 +144,7 @@ describe('ScriptSink', () => {
   })
 
   test('takes back what a failed command wrote', () => {
-    const sink = new ScriptSink(new Arena())
+    const sink = new ScriptSink(new Arena(), formatDouble)
     sink.reset()
     const mark = sink.position()
     sink.array(5)

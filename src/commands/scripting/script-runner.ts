@@ -6,6 +6,7 @@
  * is not recorded. Functions run in the same way. Source: Redis src/script.c scriptCall, scriptPrepareForRun.
  */
 
+import { formatDouble17 } from '../../bytes/double.ts'
 import { JournalTarget } from '../../persistence/journal.ts'
 import { type Args, ArgsBuilder } from '../../resp/args.ts'
 import {
@@ -29,10 +30,11 @@ import {
   SCRIPT_WRONG_ARITY,
   UNKILLABLE,
 } from '../../resp/errors.ts'
-import type { ReplySink } from '../../resp/reply.ts'
+import { doubleFormat, type ReplySink } from '../../resp/reply.ts'
 import { type FoundFunction, FunctionLibraries } from '../../scripting/function-libraries.ts'
 import { allowance, Room, scriptMemory } from '../../scripting/lua/memory.ts'
 import { type LuaValue, ScriptAborted } from '../../scripting/lua/value.ts'
+import { numberArgument } from '../../scripting/redis-library.ts'
 import type { EngineHost, Script } from '../../scripting/script-engine.ts'
 import { ScriptEngine } from '../../scripting/script-engine.ts'
 import { ScriptSink } from '../../scripting/script-sink.ts'
@@ -96,6 +98,7 @@ export class ScriptRunner implements EngineHost {
   kind: RunKind = RunKind.Eval
   /** The call of what runs, null when nothing does. */
   caller: Args | null = null
+  readonly numberText: (n: number) => string
   private readonly ctx: CommandContext
   private readonly sink: ScriptSink
   private isReadOnly: boolean = false
@@ -107,10 +110,12 @@ export class ScriptRunner implements EngineHost {
 
   constructor(ctx: CommandContext) {
     this.ctx = ctx
-    this.sink = new ScriptSink(ctx.arena)
+    const release = ctx.config.value('redis-compatibility')
+    this.sink = new ScriptSink(ctx.arena, doubleFormat(release))
     this.engine = new ScriptEngine(this)
     this.functions = new FunctionLibraries(this)
-    this.allowsBlocking = ctx.config.value('redis-compatibility') !== '7.0'
+    this.allowsBlocking = release !== '7.0'
+    this.numberText = release === '7.0' ? formatDouble17 : numberArgument
   }
 
   /**

@@ -7,9 +7,9 @@
  * Errors: invalid cursor; WRONGTYPE; syntax (not for a missing key).
  * Source: Valkey src/t_zset.c `zscanCommand`, src/db.c `scanGenericCommand`.
  */
-import { formatDouble, formatDouble17 } from '../../bytes/double.ts'
+import { formatDouble17 } from '../../bytes/double.ts'
 import type { Args } from '../../resp/args.ts'
-import type { ReplySink } from '../../resp/reply.ts'
+import { doubleFormat, type ReplySink } from '../../resp/reply.ts'
 import { Element } from '../../structures/element.ts'
 import type { CommandContext } from '../context.ts'
 import { AclCategory, CommandFlag, defineCommand, keyAt } from '../define.ts'
@@ -44,6 +44,7 @@ function zscanHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
   const bottom = isWhole ? 0 : scanBottom(top, options)
   reply.array(2)
   reply.bulkInteger(bottom)
+  const format = doubleFormat(ctx.config.value('redis-compatibility'))
   const mark = reply.begin()
   const members = zset.members
   if (size > 0) members.openForPicks(zset)
@@ -53,7 +54,7 @@ function zscanHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
     if (options.pattern !== null && !options.matches(member.text())) continue
     replyElement(reply, member)
     // Scores are text here, also in RESP3; those of a big sorted set have 17 digits, as Redis prints a long double.
-    reply.bulkText(isWhole ? formatDouble(members.score) : formatDouble17(members.score))
+    reply.bulkText(isWhole ? format(members.score) : formatDouble17(members.score))
     shown++
   }
   reply.closeArray(mark, shown * 2)

@@ -21,13 +21,9 @@ const NO_THREADS = 'commands and connections share one thread; the transport rea
 
 export const networkDirectives = {
   bind: addresses(
-    ['127.0.0.1', '-::1'],
-    'Addresses to listen on. An address behind `-` may be missing; `*` means all.',
-    {
-      flags: MultiArg,
-      differsFromRedis:
-        'a broker without a password listens to this machine only; the redis.conf that Redis ships says the same',
-    },
+    ['*', '-::*'],
+    'Addresses to listen on. An address behind `-` may be missing; `*` means all. With `protected-mode` a broker without a password answers this machine only, whatever they are.',
+    { flags: MultiArg },
   ),
   port: int(6379, 0n, 65535n, 'TCP port. 0: no TCP.'),
   transport: oneOf(

@@ -14,7 +14,7 @@
  *     zset packed | big     ZsetListpack|2    ZsetListpack|2    Zset2             Zset
  *     stream                StreamListpacks3  StreamListpacks2  StreamListpacks   (none)
  */
-import { formatDouble } from '../../bytes/double.ts'
+import { formatDouble, formatDouble17 } from '../../bytes/double.ts'
 import type { Database } from '../../keyspace/database.ts'
 import type { Arena } from '../../storage/arena.ts'
 import {
@@ -145,6 +145,11 @@ export class RdbValueWriter {
     }
   }
 
+  /** With as many digits as the Redis has that writes this version. */
+  private scoreText(score: number): string {
+    return this.version < SET_LISTPACK_VERSION ? formatDouble17(score) : formatDouble(score)
+  }
+
   /** As a listpack; a block has scores that are no integers as eight bytes, a listpack as text. */
   private writeZsetListpack(out: RecordBuffer, ref: number): void {
     if (this.hasIntegerScores(ref)) {
@@ -165,7 +170,7 @@ export class RdbValueWriter {
         continue
       }
       scratch.raw(entry.buffer, start + memberAt, scoreAt - memberAt)
-      appendScoreText(scratch, entryScore(entry))
+      appendScoreText(scratch, this.scoreText(entryScore(entry)))
     }
     writeListpack(out, scratch.bytes, 0, scratch.length, packedCount(this.arena, ref))
   }
@@ -195,8 +200,8 @@ function countOf(object: Collection, type: number): number {
 }
 
 /** Appends a score as an entry of a listpack. */
-function appendScoreText(out: RecordBuffer, score: number): void {
-  const text = Buffer.from(formatDouble(score), 'latin1')
+function appendScoreText(out: RecordBuffer, score: string): void {
+  const text = Buffer.from(score, 'latin1')
   const bytes = packedEntryBytes(NO_INTEGER, text.length)
   out.reserve(bytes)
   writePackedEntry(out.bytes, out.length, NO_INTEGER, text, 0, text.length)
