@@ -16,15 +16,15 @@ import type { Keyspace } from './keyspace.ts'
 export function copyValue(keyspace: Keyspace, kind: number, value: number): number {
   if (kind === Kind.StringInteger) return value
   if (!isObjectKind(kind)) return copyBlock(keyspace.arena, value)
-  return keyspace.addObject(copyCollection(keyspace.object(value), keyspace.seed))
+  return keyspace.addObject(copyCollection(keyspace.object(value)))
 }
 
 function copyBlock(arena: Arena, ref: Ref): Ref {
   return arena.store(arena.segment(ref), arena.offset(ref), arena.length(ref))
 }
 
-function copyCollection(object: Collection, seed: number): Collection {
-  if (object instanceof HashDict || object instanceof SetDict || object instanceof SortedSet) return object.clone(seed)
+function copyCollection(object: Collection): Collection {
+  if (object instanceof HashDict || object instanceof SetDict || object instanceof SortedSet) return object.clone()
   if (object instanceof ListBig || object instanceof Stream) return object.clone()
   throw new TypeError('Cannot copy a collection of an unknown class')
 }

@@ -346,7 +346,7 @@ export class Database {
     if (this.marks !== null && !this.marks.isDone(row)) this.keyspace.walk!.beforeChange(this, row)
   }
 
-  /** Removes all keys. What a snapshot has still to write of them is handed to it. */
+  /** Removes all keys. What a snapshot has still to write of them is handed to it. O(n) */
   clear(): void {
     if (this.marks !== null) {
       this.keyspace.walk!.detached(this.detach())
@@ -357,6 +357,12 @@ export class Database {
     this.expires.reset()
     this.metExpired = []
     this.ownExpires.clear()
+  }
+
+  /** As `clear`; what takes longer than a moment to be freed is freed later. */
+  clearSoon(): void {
+    if (this.marks !== null || this.size === 0) this.clear()
+    else this.keyspace.lazyFree.freeDatabaseNow(this.detach())
   }
 
   /** As `clear`, but what is freed is freed later. */

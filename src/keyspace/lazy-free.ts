@@ -2,8 +2,10 @@
  * Values that are freed later, in slices between turns, so that a big one does not hold the loop.
  *
  * What may wait is said by the `lazyfree-lazy-*` settings, one for each reason that a value goes for; UNLINK and FLUSHALL
- * ASYNC always let it. Small values are freed at once whatever they say: that is faster than to note them. Whoever waits
- * here belongs to nobody else any more. Source: Valkey src/lazyfree.c.
+ * ASYNC always let it. Small values are freed at once whatever they say: that is faster than to note them. And of what is
+ * to be freed at once only so much is as takes a moment: nobody but the memory could tell that the rest is still there,
+ * but everybody would have to wait for it. Whoever waits here belongs to nobody else any more.
+ * Source: Valkey src/lazyfree.c.
  */
 import type { Collection } from '../structures/kind.ts'
 import type { Database } from './database.ts'
@@ -12,13 +14,15 @@ import type { Database } from './database.ts'
 export const FreeReason = { ServerDel: 0, UserDel: 1, Expire: 2, Eviction: 3, Unlink: 4 } as const
 export type FreeReason = (typeof FreeReason)[keyof typeof FreeReason]
 
-/** A collection that takes no more steps than this is freed at once. */
+/** A collection that takes no more steps than this is freed at once, */
 const AT_ONCE_STEPS = 64
+/** and with no more than this if it is not to wait: about a millisecond. So many keys are of a database. */
+const NOT_LAZY_STEPS_MAX = 8192
 /** Steps between two looks at the clock: elements of a collection, keys of a database. */
 const STEPS_PER_LOOK = 256
 /** Shortest and longest slice, in ms. */
 const SLICE_MIN_MS = 0.3
-const SLICE_MAX_MS = 2
+const SLICE_MAX_MS = 1
 /** Time of a slice in relation to that since the last one: freeing takes a third of the loop's time at most. */
 const SLICE_SHARE = 0.5
 
@@ -42,13 +46,21 @@ export class LazyFree {
 
   /** Frees a collection now or later. */
   free(object: Collection, reason: FreeReason): void {
-    if (this.isLazy[reason] === true && object.freeSteps() > AT_ONCE_STEPS) this.collections.push(object)
+    const stepsMax = this.isLazy[reason] === true ? AT_ONCE_STEPS : NOT_LAZY_STEPS_MAX
+    if (object.freeSteps() > stepsMax) this.collections.push(object)
     else object.free()
   }
 
   /** Takes over a database that nobody uses any more. */
   freeDatabase(db: Database): void {
     this.databases.push(db)
+  }
+
+  /** As `freeDatabase`, for one that is not to wait: begins at once, if nothing waits already. */
+  freeDatabaseNow(db: Database): void {
+    let steps = this.isPending ? 0 : NOT_LAZY_STEPS_MAX
+    this.databases.push(db)
+    for (; steps > 0 && this.isPending; steps -= STEPS_PER_LOOK) this.step()
   }
 
   /** Frees some, for as long as the loop can do without that time. */

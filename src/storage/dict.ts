@@ -42,7 +42,8 @@ export const NO_ROW = -1
 export class Dict {
   readonly arena: Arena
   readonly stride: number
-  private readonly seed: number
+  /** Of the hash function. */
+  readonly seed: number
   size = 0
   private words: Int32Array[] = []
   private doubles: Float64Array[] = []
@@ -101,6 +102,20 @@ export class Dict {
   insert(source: Uint8Array, start: number, length: number): number {
     const ref = this.arena.store(source, start, length)
     return this.insertRef(hashBytes(source, start, length, this.seed), ref)
+  }
+
+  /**
+   * Adds copies of the keys of another Dict with the same seed to this one, which is empty; rows are numbered alike. For
+   * each row `copyValue` is told the number. The index is made as big as it has to be, and no key is hashed.
+   */
+  insertAll(other: Dict, copyValue: (row: number) => void): void {
+    const { arena } = this
+    this.reserve(other.size)
+    for (let row = 0; row < other.size; row++) {
+      const key = other.keyRef(row)
+      const copy = arena.store(arena.segment(key), arena.offset(key), arena.length(key))
+      copyValue(this.insertRef(other.rowHash(row), copy))
+    }
   }
 
   /** Adds a key whose block the Dict takes over. */

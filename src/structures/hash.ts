@@ -101,21 +101,15 @@ export class HashDict implements Collection, RowOwner {
   }
 
   /** A copy with blocks of its own. O(n). */
-  clone(seed: number): HashDict {
+  clone(): HashDict {
     const arena = this.arena
-    const copy = new HashDict(arena, seed)
-    for (let row = 0; row < this.size; row++) {
-      const field = this.fieldRef(row)
+    const copy = new HashDict(arena, this.dict.seed)
+    const before = arena.liveBytes
+    copy.dict.insertAll(this.dict, (row) => {
       const value = this.valueRef(row)
-      copy.set(
-        arena.segment(field),
-        arena.offset(field),
-        arena.length(field),
-        arena.segment(value),
-        arena.offset(value),
-        arena.length(value),
-      )
-    }
+      copy.dict.setValue(row, arena.store(arena.segment(value), arena.offset(value), arena.length(value)))
+    })
+    copy.bytes = arena.liveBytes - before
     return copy
   }
 

@@ -79,12 +79,10 @@ export class SetDict implements Collection, RowOwner {
   }
 
   /** A copy with blocks of its own. O(n). */
-  clone(seed: number): SetDict {
-    const copy = new SetDict(this.arena, seed)
-    for (let row = 0; row < this.size; row++) {
-      const ref = this.dict.keyRef(row)
-      copy.add(this.arena.segment(ref), this.arena.offset(ref), this.arena.length(ref))
-    }
+  clone(): SetDict {
+    const copy = new SetDict(this.arena, this.dict.seed)
+    copy.dict.insertAll(this.dict, () => {})
+    copy.bytes = this.bytes
     return copy
   }
 

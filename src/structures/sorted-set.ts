@@ -108,9 +108,10 @@ export class SortedSet implements Collection, RowOwner {
   }
 
   /** A copy with blocks of its own. O(n log n). */
-  clone(seed: number): SortedSet {
+  clone(): SortedSet {
     const { arena } = this
-    const copy = new SortedSet(arena, seed)
+    const copy = new SortedSet(arena, this.dict.seed)
+    copy.dict.reserve(this.size)
     const cursor = new OrderCursor()
     for (let more = cursor.open(this.order, 0); more; more = cursor.next()) {
       const ref = cursor.member

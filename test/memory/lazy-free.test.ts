@@ -111,6 +111,21 @@ test.each([
   }
 })
 
+test('what is to be freed at once, but would take long, is freed in slices all the same', async () => {
+  const set = (name: string, count: number): string[] => ['SADD', name, ...members(count)]
+  expect(await waitingAfter(set('at-most', 8192), ['DEL', 'at-most'])).toBe(0)
+  expect(await waitingAfter(set('more', 8193), ['DEL', 'more'])).toBe(1)
+  await allFreed()
+  const keys = members(8193).map((key) => ['SET', key, 'x'])
+  expect(await waitingAfter(...keys.slice(1), ['FLUSHALL', 'SYNC'])).toBe(0)
+  expect(await waitingAfter(...keys, ['FLUSHALL', 'SYNC'])).toBe(1)
+  await allFreed()
+  // Of several databases only the first begins.
+  expect(await waitingAfter(...keys, ['SELECT', '1'], ['SET', 'a', 'x'], ['FLUSHALL', 'SYNC'])).toBe(2)
+  await allFreed()
+  expect(await a.call('DBSIZE')).toBe(0)
+})
+
 test('lazyfree-lazy-expire decides for keys whose time is over, and they are recorded as UNLINK then', async () => {
   for (const [value, waiting] of [
     ['no', 0],

@@ -143,7 +143,7 @@ test('replaceFound changes the value that get has found, in every form, and keep
 
 test('a clone of a HashDict has the same pairs in blocks of its own', () => {
   const hash = hashOf(40)
-  const clone = hash.dict?.clone(7)
+  const clone = hash.dict?.clone()
   const before = pairs(hash)
   set(hash, 'f3', 'changed')
   const view = new HashView(hash.arena, 0)

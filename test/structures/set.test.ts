@@ -160,7 +160,7 @@ test('becomeIntset and becomePacked convert only what fits', () => {
 
 test('a clone of a SetDict has the same members in blocks of its own', () => {
   const set = setOf(...numbers(13))
-  const clone = set.dict?.clone(7)
+  const clone = set.dict?.clone()
   set.remove(bytes('3'), 0, 1)
   expect(clone?.size).toBe(13)
   expect(clone?.has(bytes('3'), 0, 1)).toBe(true)

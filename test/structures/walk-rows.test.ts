@@ -300,7 +300,7 @@ describe.each(kinds)('a walk over a %s', (kind, create) => {
     const walk = subject.collection.beginWalk(sink)
     const collection = subject.collection
     if (!(collection instanceof HashDict || collection instanceof SetDict || collection instanceof SortedSet)) return
-    const clone = collection.clone(8)
+    const clone = collection.clone()
     clone.removeRow(0)
     clone.free()
     expect(sink.elements).toEqual([])

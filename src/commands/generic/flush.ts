@@ -2,8 +2,8 @@
  * FLUSHDB [ASYNC | SYNC]
  * FLUSHALL [ASYNC | SYNC]
  *
- * Removes all keys of the selected database, or of all. ASYNC leaves them to be freed between turns, SYNC does not; which of
- * the two it is when neither is given says `lazyfree-lazy-user-flush`. Recorded even when there was no key, which is no
+ * Removes all keys of the selected database, or of all. ASYNC leaves them to be freed between turns, SYNC only what takes
+ * longer than a moment; which of the two it is when neither is given says `lazyfree-lazy-user-flush`. Recorded even when there was no key, which is no
  * change to save.
  *
  * Reply: OK. Errors: syntax.
@@ -73,5 +73,5 @@ function clearDatabase(ctx: CommandContext, db: Database, isAsync: boolean): voi
   ctx.keyspace.stats.changes += db.size
   ctx.keyspace.touchedAll(db, (key) => db.findText(key) !== NO_ROW)
   if (isAsync) db.clearLater()
-  else db.clear()
+  else db.clearSoon()
 }

@@ -1,0 +1,407 @@
+/**
+ * The longest stall of what works on much data, beside redis-server: while one connection runs a command over 1 or 2
+ * million keys or elements, another one, in a thread of its own, sends PING every millisecond. A stall is the longest time
+ * that the server's thread ran while one of these waited for its reply: what else runs on the machine does not count
+ * (without Linux' /proc, the time by the clock). Of several rounds the least counts.
+ *
+ * `node bench/stalls.ts [--only=<part of a name>] [--server=millrace|redis]`
+ * Environment: BENCH_ELEMENTS (default 1000000; keys, and elements of what is deleted or copied, are twice as many),
+ * BENCH_ROUNDS (default 3).
+ */
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { connect, type Socket } from 'node:net'
+import { setPriority } from 'node:os'
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
+import { type BenchServer, startMillrace, startRedis } from './servers.ts'
+
+const ELEMENTS = Number(process.env.BENCH_ELEMENTS ?? 1_000_000)
+const TWICE = ELEMENTS * 2
+const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 3)
+const PING_EACH_MS = 1
+const PROBE_PRIORITY = -15
+/** Requests, or elements of a request, that go in one write. */
+const BATCH = 500
+/** The thread is looked at this long after the reply, in ms: what is done in slices afterwards counts, too. */
+const AFTERMATH_MS = 30
+const POLL_MS = 20
+/** How long before keys expire they are all there, in ms. */
+const STORM_AHEAD_MS = 20_000
+
+// ---- the thread that measures ------------------------------------------------------------------------------------
+
+/** Sends PING every millisecond; told `reset` it forgets, told `read` it tells the longest wait. */
+async function probe({ port, pid }: { readonly port: number; readonly pid: number }): Promise<void> {
+  // A thread that has to wait for the processor would take that for a stall.
+  try {
+    setPriority(0, PROBE_PRIORITY)
+  } catch {
+    process.stderr.write('The measuring thread cannot have priority: other load on the machine will show\n')
+  }
+  const socket = connect(port, '127.0.0.1')
+  await once(socket, 'connect')
+  socket.setNoDelay(true)
+  let longest = 0
+  let sentMs = 0
+  let sentRunMs = 0
+  let isAsked = false
+  const send = (): void => {
+    sentMs = performance.now()
+    sentRunMs = runMs(pid)
+    socket.write('PING\r\n')
+  }
+  socket.on('data', () => {
+    longest = Math.max(longest, Math.min(performance.now() - sentMs, runMs(pid) - sentRunMs))
+    if (isAsked) parentPort?.postMessage(longest)
+    isAsked = false
+    setTimeout(send, PING_EACH_MS)
+  })
+  send()
+  parentPort?.on('message', (message: string) => {
+    // The answer waits for the reply to the PING that is under way: it may be the one that waits longest.
+    if (message === 'read') isAsked = true
+    else {
+      longest = 0
+      parentPort?.postMessage(0)
+    }
+  })
+}
+
+/** How long the first thread of a process has run, in ms; where that is not known, the time by the clock. */
+function runMs(pid: number): number {
+  try {
+    return Number(readFileSync(`/proc/${pid}/task/${pid}/schedstat`, 'latin1').split(' ')[0]) / 1e6
+  } catch {
+    return performance.now()
+  }
+}
+
+class Probe {
+  private readonly worker: Worker
+
+  constructor({ port, pid }: BenchServer) {
+    this.worker = new Worker(new URL(import.meta.url), { workerData: { port, pid } })
+  }
+
+  async ask(message: 'reset' | 'read'): Promise<number> {
+    this.worker.postMessage(message)
+    const [longest] = (await once(this.worker, 'message')) as [number]
+    return longest
+  }
+
+  stop(): Promise<number> {
+    return this.worker.terminate()
+  }
+}
+
+// ---- the connection that works -----------------------------------------------------------------------------------
+
+class Connection {
+  private readonly socket: Socket
+  private marks = 0
+
+  constructor(socket: Socket) {
+    this.socket = socket
+  }
+
+  static async open(port: number): Promise<Connection> {
+    const socket = connect(port, '127.0.0.1')
+    await once(socket, 'connect')
+    socket.setNoDelay(true)
+    return new Connection(socket)
+  }
+
+  /** Sends inline commands and waits for the last reply, of whatever size. Returns the end of the replies. */
+  async run(commands: string): Promise<string> {
+    const mark = `mark-${++this.marks}`
+    const ending = `$${mark.length}\r\n${mark}\r\n`
+    this.socket.write(`${commands}\r\nECHO ${mark}\r\n`)
+    let tail = ''
+    let hasFailed = false
+    while (!tail.endsWith(ending)) {
+      const [chunk] = (await once(this.socket, 'data')) as [Buffer]
+      if (tail === '') hasFailed = chunk[0] === 0x2d
+      tail = (tail + chunk.subarray(-256).toString('latin1')).slice(-512)
+      if (hasFailed) throw new Error(`${commands.slice(0, 80)}: ${tail}`)
+    }
+    return tail.slice(0, -ending.length)
+  }
+
+  /** Runs `text(i)` for each i below `count`, many at a time. */
+  async fill(count: number, text: (i: number) => string): Promise<void> {
+    for (let first = 0; first < count; first += BATCH) {
+      const lines: string[] = []
+      for (let i = first; i < Math.min(count, first + BATCH); i++) lines.push(text(i))
+      await this.run(lines.join('\r\n'))
+    }
+  }
+
+  /** Gives a command `count` elements, many at a time. */
+  async fillOne(command: string, count: number, element: (i: number) => string): Promise<void> {
+    for (let first = 0; first < count; first += BATCH) {
+      let line = command
+      for (let i = first; i < Math.min(count, first + BATCH); i++) line += ` ${element(i)}`
+      await this.run(line)
+    }
+  }
+
+  /** The value of a line of INFO. */
+  async info(name: string): Promise<number> {
+    this.socket.write('INFO\r\n')
+    let text = ''
+    while (!text.endsWith('\r\n\r\n') && !/keyspace/i.test(text.slice(-400))) {
+      const [chunk] = (await once(this.socket, 'data')) as [Buffer]
+      text += chunk.toString('latin1')
+    }
+    return Number(new RegExp(`${name}:(\\d+)`).exec(text)?.[1] ?? 0)
+  }
+
+  close(): void {
+    this.socket.destroy()
+  }
+}
+
+// ---- what is measured --------------------------------------------------------------------------------------------
+
+interface Case {
+  readonly name: string
+  /** Before each round; not measured. */
+  readonly before?: (db: Connection) => Promise<unknown>
+  readonly run: (db: Connection) => Promise<unknown>
+  readonly after?: (db: Connection) => Promise<unknown>
+}
+
+const KINDS = ['hash', 'set', 'zset', 'list', 'stream'] as const
+
+/** Where things are: database 0 has the keys, 1 the big values, 2 is empty. */
+async function prepare(db: Connection): Promise<void> {
+  await db.fill(TWICE, (i) => `SET key:${String(i).padStart(12, '0')} value-${i}`)
+  await db.run('SELECT 1')
+  await db.fillOne('HSET hash', TWICE, (i) => `field-${i} value-${i}`)
+  await db.fillOne('SADD set', TWICE, (i) => `member-${i}`)
+  await db.fillOne('ZADD zset', TWICE, (i) => `${(i * 7919) % TWICE} member-${i}`)
+  await db.fillOne('RPUSH list', TWICE, (i) => `element-${i}`)
+  await db.fill(TWICE, (i) => `XADD stream ${i + 1}-0 field value-${i}`)
+  await db.fillOne('RPUSH half:list', ELEMENTS, (i) => String((i * 7919) % ELEMENTS))
+  await db.fillOne('HSET half:hash', ELEMENTS, (i) => `field-${i} value-${i}`)
+  await db.fillOne('SADD half:set', ELEMENTS, (i) => `member-${i}`)
+  await db.fillOne('SADD other:set', ELEMENTS, (i) => `member-${i + ELEMENTS / 2}`)
+  await db.fillOne('ZADD half:zset', ELEMENTS, (i) => `${i} member-${i}`)
+  await db.fillOne('ZADD other:zset', ELEMENTS, (i) => `${i} member-${i + ELEMENTS / 2}`)
+}
+
+async function scanAll(db: Connection): Promise<void> {
+  await db.run('SELECT 0')
+  let cursor = '0'
+  do {
+    // The cursor comes first, so the reply is asked for without what follows: by a script's caller it would be whole.
+    const tail = await db.run(`EVAL "return redis.call('SCAN',ARGV[1],'COUNT',1000)[1]" 0 ${cursor}`)
+    cursor = /(\d+)\r\n$/.exec(tail)?.[1] ?? '0'
+  } while (cursor !== '0')
+}
+
+async function freed(db: Connection): Promise<void> {
+  while ((await db.info('lazyfree_pending_objects')) > 0) await sleep(POLL_MS)
+}
+
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+
+const drop = (db: Connection): Promise<string> =>
+  db
+    .run('SELECT 2\r\nFLUSHDB ASYNC')
+    .then(() => freed(db))
+    .then(() => '')
+
+const perKind = (verb: string): Case[] =>
+  KINDS.map((kind) => ({
+    name: `${verb} ${kind} of ${TWICE}`,
+    before: (db) => db.run(`SELECT 1\r\nCOPY ${kind} copy REPLACE`),
+    run: (db) => db.run(`${verb} copy`).then(() => freed(db)),
+  }))
+
+const reading = (command: string, name = command): Case => ({
+  name,
+  before: (db) => db.run('SELECT 1'),
+  run: (db) => db.run(command),
+})
+
+const storing = (command: string, name: string): Case => ({
+  ...reading(command, name),
+  after: (db) => db.run('UNLINK stored').then(() => freed(db)),
+})
+
+const fillKeys = (db: Connection): Promise<void> =>
+  db.run('SELECT 2').then(() => db.fill(TWICE, (i) => `SET key:${String(i).padStart(12, '0')} value-${i}`))
+
+const CASES: readonly Case[] = [
+  { name: `SCAN COUNT 1000 over ${TWICE} keys`, run: scanAll },
+  { name: `KEYS * of ${TWICE}`, before: (db) => db.run('SELECT 0'), run: (db) => db.run('KEYS *') },
+  { name: `KEYS nothing* of ${TWICE}`, before: (db) => db.run('SELECT 0'), run: (db) => db.run('KEYS nothing*') },
+  ...perKind('DEL'),
+  ...perKind('UNLINK'),
+  ...KINDS.map((kind) => ({
+    name: `COPY ${kind} of ${TWICE}`,
+    before: (db: Connection) => db.run('SELECT 1'),
+    run: (db: Connection) => db.run(`COPY ${kind} copy`),
+    after: (db: Connection) => db.run('UNLINK copy').then(() => freed(db)),
+  })),
+  {
+    name: `RENAME over hash of ${TWICE}`,
+    before: (db) => db.run('SELECT 1\r\nCOPY hash copy REPLACE\r\nSET small 1'),
+    run: (db) => db.run('RENAME small copy').then(() => freed(db)),
+  },
+  {
+    name: `SET over zset of ${TWICE}`,
+    before: (db) => db.run('SELECT 1\r\nCOPY zset copy REPLACE'),
+    run: (db) => db.run('SET copy 1').then(() => freed(db)),
+  },
+  reading('LRANGE half:list 0 -1', `LRANGE of ${ELEMENTS}`),
+  reading('HGETALL half:hash', `HGETALL of ${ELEMENTS}`),
+  reading('SMEMBERS half:set', `SMEMBERS of ${ELEMENTS}`),
+  reading('ZRANGE half:zset 0 -1 WITHSCORES', `ZRANGE of ${ELEMENTS}`),
+  reading(`XRANGE stream - ${ELEMENTS}-0`, `XRANGE of ${ELEMENTS}`),
+  reading('SORT half:list LIMIT 0 10', `SORT of ${ELEMENTS}`),
+  reading('SORT half:list ALPHA LIMIT 0 10', `SORT ALPHA of ${ELEMENTS}`),
+  storing('SORT half:list STORE stored', `SORT STORE of ${ELEMENTS}`),
+  storing('ZUNIONSTORE stored 2 half:zset other:zset', `ZUNIONSTORE of 2 × ${ELEMENTS}`),
+  storing('ZINTERSTORE stored 2 half:zset other:zset', `ZINTERSTORE of 2 × ${ELEMENTS}`),
+  storing('SUNIONSTORE stored half:set other:set', `SUNIONSTORE of 2 × ${ELEMENTS}`),
+  storing('SINTERSTORE stored half:set other:set', `SINTERSTORE of 2 × ${ELEMENTS}`),
+  storing('SDIFFSTORE stored half:set other:set', `SDIFFSTORE of 2 × ${ELEMENTS}`),
+  storing('ZRANGESTORE stored half:zset 0 -1', `ZRANGESTORE of ${ELEMENTS}`),
+  storing('XGROUP CREATE stream all 0\r\nXGROUP DESTROY stream all', 'XGROUP CREATE, DESTROY (empty)'),
+  {
+    name: `XREADGROUP of ${ELEMENTS}`,
+    before: (db) => db.run('SELECT 1\r\nXGROUP CREATE stream some 0'),
+    run: (db) => db.run(`XREADGROUP GROUP some one COUNT ${ELEMENTS} STREAMS stream >`),
+    after: (db) => db.run('XGROUP DESTROY stream some').then(() => freed(db)),
+  },
+  {
+    name: `XGROUP DESTROY with ${ELEMENTS} pending`,
+    before: (db) =>
+      db.run(`SELECT 1\r\nXGROUP CREATE stream some 0\r\nXREADGROUP GROUP some one COUNT ${ELEMENTS} STREAMS stream >`),
+    run: (db) => db.run('XGROUP DESTROY stream some').then(() => freed(db)),
+  },
+  {
+    name: `XGROUP DELCONSUMER with ${ELEMENTS} pending`,
+    before: (db) =>
+      db.run(`SELECT 1\r\nXGROUP CREATE stream some 0\r\nXREADGROUP GROUP some one COUNT ${ELEMENTS} STREAMS stream >`),
+    run: (db) => db.run('XGROUP DELCONSUMER stream some one').then(() => freed(db)),
+    after: (db) => db.run('XGROUP DESTROY stream some'),
+  },
+  {
+    name: `XTRIM of ${TWICE} to 0`,
+    before: (db) => db.run('SELECT 1\r\nCOPY stream copy REPLACE'),
+    run: (db) => db.run('XTRIM copy MAXLEN 0').then(() => freed(db)),
+    after: (db) => db.run('DEL copy'),
+  },
+  {
+    name: `LTRIM of ${TWICE} to 0`,
+    before: (db) => db.run('SELECT 1\r\nCOPY list copy REPLACE'),
+    run: (db) => db.run('LTRIM copy 1 0').then(() => freed(db)),
+  },
+  {
+    name: `ZREMRANGEBYRANK of ${TWICE}`,
+    before: (db) => db.run('SELECT 1\r\nCOPY zset copy REPLACE'),
+    run: (db) => db.run('ZREMRANGEBYRANK copy 0 -1').then(() => freed(db)),
+  },
+  {
+    name: `SPOP of ${TWICE}`,
+    before: (db) => db.run('SELECT 1\r\nCOPY set copy REPLACE'),
+    run: (db) => db.run(`SPOP copy ${TWICE}`).then(() => freed(db)),
+  },
+  {
+    name: `growth of a hash to ${TWICE}`,
+    before: (db) => db.run('SELECT 2'),
+    run: (db) => db.fill(TWICE, (i) => `HSET grown field-${i} value-${i}`),
+    after: drop,
+  },
+  {
+    name: `growth of a set to ${TWICE}`,
+    before: (db) => db.run('SELECT 2'),
+    run: (db) => db.fill(TWICE, (i) => `SADD grown member-${i}`),
+    after: drop,
+  },
+  {
+    name: `FLUSHDB SYNC of ${TWICE} keys`,
+    before: fillKeys,
+    run: (db) => db.run('FLUSHDB SYNC').then(() => freed(db)),
+  },
+  {
+    name: `FLUSHDB ASYNC of ${TWICE} keys`,
+    before: fillKeys,
+    run: (db) => db.run('FLUSHDB ASYNC').then(() => freed(db)),
+  },
+  {
+    name: `${ELEMENTS} keys expire at once`,
+    before: async (db) => {
+      await db.run('SELECT 2')
+      const at = Date.now() + STORM_AHEAD_MS
+      await db.fill(ELEMENTS, (i) => `SET key:${i} value-${i} PXAT ${at}`)
+      await sleep(at - 100 - Date.now())
+    },
+    run: async (db) => {
+      while (!(await db.run('DBSIZE')).endsWith(':0\r\n')) await sleep(POLL_MS)
+    },
+  },
+  {
+    name: `growth of the main table to ${TWICE * 4} keys`,
+    before: (db) => db.run('SELECT 2'),
+    run: (db) => db.fill(TWICE * 4, (i) => `SET key:${i} v`),
+    after: drop,
+  },
+]
+
+async function measure(server: BenchServer, cases: readonly Case[]): Promise<Map<string, number>> {
+  const db = await Connection.open(server.port)
+  await prepare(db)
+  const thread = new Probe(server)
+  const least = new Map<string, number>()
+  for (const { name, before, run, after } of cases) {
+    for (let round = 0; round < ROUNDS; round++) {
+      if (before !== undefined) await before(db)
+      await sleep(AFTERMATH_MS)
+      await thread.ask('reset')
+      await run(db)
+      await sleep(AFTERMATH_MS)
+      least.set(name, Math.min(least.get(name) ?? Number.POSITIVE_INFINITY, await thread.ask('read')))
+      if (after !== undefined) await after(db)
+    }
+    process.stderr.write(`${server.name}  ${name}  ${least.get(name)!.toFixed(1)} ms\n`)
+  }
+  await thread.stop()
+  db.close()
+  return least
+}
+
+function option(name: string): string {
+  const given = process.argv.find((argument) => argument.startsWith(`--${name}=`))
+  return given === undefined ? '' : given.slice(name.length + 3)
+}
+
+async function main(): Promise<void> {
+  const cases = CASES.filter(({ name }) => name.toLowerCase().includes(option('only').toLowerCase()))
+  const results: Map<string, number>[] = []
+  for (const start of [startMillrace, startRedis]) {
+    const server =
+      option('server') === '' || start.name.toLowerCase().endsWith(option('server'))
+        ? await start(['--appendonly', 'no'])
+        : null
+    if (server === null) {
+      results.push(new Map())
+      continue
+    }
+    try {
+      results.push(await measure(server, cases))
+    } finally {
+      await server.stop()
+    }
+  }
+  const [ours, theirs] = results as [Map<string, number>, Map<string, number>]
+  const shown = (ms: number | undefined): string => (ms === undefined ? '–' : ms.toFixed(1))
+  console.log('| | Millrace | Redis |\n|---|---|---|')
+  for (const { name } of cases) console.log(`| ${name} | ${shown(ours.get(name))} | ${shown(theirs.get(name))} |`)
+}
+
+if (isMainThread) await main()
+else await probe(workerData)
