@@ -10,6 +10,7 @@
  */
 import { KeyAccess } from '../../access/selector.ts'
 import { parseDouble } from '../../bytes/double.ts'
+import { orderOf, sortByNumber, sortByText } from '../../bytes/radix-sort.ts'
 import { Notify } from '../../keyspace/notify.ts'
 import type { Args } from '../../resp/args.ts'
 import { SORT_BY_DENIED, SORT_GET_DENIED, SORT_SCORE_NOT_A_DOUBLE, SYNTAX_ERROR } from '../../resp/errors.ts'
@@ -30,6 +31,9 @@ type Storing = (typeof Storing)[keyof typeof Storing]
 
 const NO_STORE = 0
 const NO_LIMIT = -1
+const ZERO = 0x30
+/** As many digits any number of which is exact. */
+const NATURAL_DIGITS_MAX = 15
 
 interface SortOptions {
   order: SortOrder
@@ -44,15 +48,6 @@ interface SortOptions {
   limitCount: number
   /** Argument of STORE's key, NO_STORE without one. */
   store: number
-}
-
-/** An element with what it is compared by. */
-interface SortItem {
-  readonly element: string
-  /** Numeric weight; 0 with ALPHA. */
-  readonly score: number
-  /** What BY names, with ALPHA; null when it is missing. */
-  readonly text: string | null
 }
 
 const SOURCE_KEY = keyRange(1, 0, 1, 'RO', 'access')
@@ -154,37 +149,70 @@ function parseOptions(ctx: CommandContext, args: Args, storing: Storing): SortOp
 }
 
 /** The elements of the result, sorted and within LIMIT. @throws SORT_SCORE_NOT_A_DOUBLE */
-function selectElements(ctx: CommandContext, source: SortSource, options: SortOptions): string[] {
+function selectElements(ctx: CommandContext, source: SortSource, options: SortOptions): readonly string[] {
   const { size } = source
   const first = Math.min(Math.max(options.limitFirst, 0), size)
   const count = options.limitCount < 0 ? size - first : Math.min(options.limitCount, size - first)
   if (!options.isSorting) return source.read(first, count, options.order)
-  const items = source.read(0, size, SortOrder.Ascending).map((element) => weigh(ctx, element, options))
-  const sign = options.order === SortOrder.Descending ? -1 : 1
-  if (options.isAlpha) {
-    if (options.by === null) items.sort((a, b) => sign * compareTexts(a.element, b.element))
-    else items.sort((a, b) => sign * compareOptional(a.text, b.text))
-  } else {
-    // Equal numbers are ordered by their elements, so that the result is always the same.
-    items.sort((a, b) => sign * (a.score - b.score || compareTexts(a.element, b.element)))
+  const elements = source.read(0, size, SortOrder.Ascending)
+  if (options.isAlpha && options.by !== null) {
+    return sortedByText(ctx, elements, options.by, options.order).slice(first, first + count)
   }
-  return items.slice(first, first + count).map((item) => item.element)
+  const order = orderOf(size)
+  if (options.isAlpha) sortByText(order, elements)
+  // Equal numbers are ordered by their elements, so that the result is always the same.
+  else sortByNumber(order, scoresOf(ctx, elements, options.by), elements)
+  const isDescending = options.order === SortOrder.Descending
+  const sorted: string[] = []
+  for (let i = first; i < first + count; i++) sorted.push(elements[order[isDescending ? size - 1 - i : i]!]!)
+  return sorted
 }
 
-function weigh(ctx: CommandContext, element: string, options: SortOptions): SortItem {
-  const text = options.by === null ? element : options.by.lookUp(ctx, element)
-  if (options.isAlpha) return { element, score: 0, text }
-  return { element, score: text === null ? 0 : parseScore(text), text: null }
+/** Elements in the order of the texts that BY names for them. */
+function sortedByText(
+  ctx: CommandContext,
+  elements: readonly string[],
+  by: SortPattern,
+  order: SortOrder,
+): readonly string[] {
+  const items = elements.map((element) => ({ element, text: by.lookUp(ctx, element) }))
+  const sign = order === SortOrder.Descending ? -1 : 1
+  return items.sort((a, b) => sign * compareOptional(a.text, b.text)).map(({ element }) => element)
+}
+
+/** What elements are compared by, as numbers. @throws SORT_SCORE_NOT_A_DOUBLE */
+function scoresOf(ctx: CommandContext, elements: readonly string[], by: SortPattern | null): Float64Array {
+  const scores = new Float64Array(elements.length)
+  for (let i = 0; i < elements.length; i++) {
+    const text = by === null ? elements[i]! : by.lookUp(ctx, elements[i]!)
+    scores[i] = text === null ? 0 : parseScore(text)
+  }
+  return scores
 }
 
 /** Reads a number as C's strtod does: spaces before it are skipped, a NUL ends it, an empty text is 0. */
 function parseScore(text: string): number {
+  const natural = parseNatural(text)
+  if (natural >= 0) return natural
   const nul = text.indexOf('\0')
   const whole = nul < 0 ? text : text.slice(0, nul)
   if (whole === '') return 0
   const score = parseDouble(whole.replace(/^[ \t-\r]+/, ''))
   if (score === null) throw SORT_SCORE_NOT_A_DOUBLE
   return score
+}
+
+/** Reads a number that is nothing but some digits, as most are; -1 for any other. */
+function parseNatural(text: string): number {
+  const { length } = text
+  if (length === 0 || length > NATURAL_DIGITS_MAX) return -1
+  let value = 0
+  for (let i = 0; i < length; i++) {
+    const digit = text.charCodeAt(i) - ZERO
+    if (digit < 0 || digit > 9) return -1
+    value = value * 10 + digit
+  }
+  return value
 }
 
 /** Byte order, which is that of the C locale. */
