@@ -104,7 +104,7 @@ function xaddHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
 
 /** Whether the entry was added before; puts its ID into `id`. */
 function isDuplicate(ctx: CommandContext, stream: Stream): boolean {
-  if (!ctx.session.isReplay) return stream.idempotentIds !== null && stream.idempotentIds.find(key, ctx.now, id)
+  if (!ctx.session.isReplay) return stream.idempotentIds?.find(key, ctx.now, id) ?? false
   // Where the call was made it was found out which it is: a duplicate was recorded with the ID of the first.
   id.copy(options.id)
   return id.compare(stream.lastId) <= 0
