@@ -185,6 +185,7 @@ export const DOLLAR_IN_XREADGROUP = new ReplyError(
 export const CLAIM_ONLY_IN_XREADGROUP = new ReplyError(
   'ERR The CLAIM option is only supported by XREADGROUP. You called XREAD instead.',
 )
+export const MAXCOUNT_BELOW_COUNT = new ReplyError('ERR MAXCOUNT must be greater than or equal to COUNT')
 export const MIN_IDLE_NOT_AN_INTEGER = new ReplyError('ERR min-idle-time is not an integer or out of range')
 export const MIN_IDLE_NEGATIVE = new ReplyError('ERR min-idle-time must be a positive integer')
 export const PLUS_IN_XREADGROUP = new ReplyError(

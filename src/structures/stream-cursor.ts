@@ -16,6 +16,7 @@
  * The layout of a block is described in stream-block.ts. A SeekHint remembers where the last entry was found: IDs only have to
  * be compared from there on. Offsets in a block never change while the block exists.
  */
+import { integerLength } from '../bytes/integer.ts'
 import { packedBytesAt, packedBytesBefore } from '../storage/packed.ts'
 import { NO_POSITION } from './id-table.ts'
 import { type BlockSequence, BlockWord, EntryFlag, elementEnd } from './stream-block.ts'
@@ -110,6 +111,26 @@ export class StreamCursor {
   next(): boolean {
     if (this.block === NO_POSITION) return false
     return this.isReverse ? this.nextBackward() : this.nextForward()
+  }
+
+  /** Bytes of the entry's fields and values. Before the first one is read. */
+  payloadBytes(): number {
+    const { at, fieldAt, unread } = this
+    let bytes = 0
+    for (let i = 0; i < this.fieldCount; i++) {
+      this.readField()
+      bytes += this.elementBytes()
+      this.readValue()
+      bytes += this.elementBytes()
+    }
+    this.at = at
+    this.fieldAt = fieldAt
+    this.unread = unread
+    return bytes
+  }
+
+  private elementBytes(): number {
+    return this.isInteger ? integerLength(this.integer) : this.length
   }
 
   /** Reads the name of the following field of the entry. */

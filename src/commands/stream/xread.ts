@@ -1,6 +1,7 @@
 /**
- * XREAD [COUNT count] [BLOCK ms] STREAMS key [key ...] id [id ...]
- * XREADGROUP GROUP group consumer [COUNT count] [BLOCK ms] [CLAIM min-idle] [NOACK] STREAMS key [key ...] id [id ...]
+ * XREAD [COUNT count] [MAXCOUNT count] [MAXSIZE bytes] [BLOCK ms] STREAMS key [key ...] id [id ...]
+ * XREADGROUP GROUP group consumer [COUNT count] [MAXCOUNT count] [MAXSIZE bytes] [BLOCK ms] [CLAIM min-idle] [NOACK]
+ *            STREAMS key [key ...] id [id ...]
  *
  * Entries behind an ID of each stream, `$` being the last one; `+` is the last entry itself, and those behind it (7.4). XREADGROUP reads for a consumer: `>` delivers entries that
  * no consumer of the group has got and makes them pending, an ID repeats what is pending for this consumer.
@@ -8,6 +9,10 @@
  * CLAIM (8.4) first takes over what is pending in the group and idle for so many ms, the longest first, and then reads on. It
  * acts with `>` only; entries are then replied with how long they were idle and how often delivered before, new ones with
  * two 0. One that waits looks again when something may have become idle enough.
+ *
+ * COUNT holds for each stream, MAXCOUNT and MAXSIZE (8.10) for all together: how many entries, and how many bytes of
+ * fields and values in them. The first entry is replied whatever its size; no later one that would be too much, and none
+ * behind it.
  *
  * Reply: RESP2 array of [key, entries], RESP3 map of them, with the streams that have something; null array for none.
  * A history entry that was deleted has null for fields. Errors: options, then for each stream WRONGTYPE, NOGROUP, ID.
@@ -25,11 +30,13 @@ import {
   DOLLAR_IN_XREADGROUP,
   GROUP_ONLY_IN_XREADGROUP,
   GROUP_OPTION_MISSING,
+  MAXCOUNT_BELOW_COUNT,
   MIN_IDLE_NEGATIVE,
   MIN_IDLE_NOT_AN_INTEGER,
   NEW_ENTRIES_IN_XREAD,
   NOACK_ONLY_IN_XREADGROUP,
   noGroupInXreadgroup,
+  OUT_OF_RANGE_POSITIVE,
   PLUS_IN_XREADGROUP,
   SYNTAX_ERROR,
   unbalancedStreams,
@@ -46,7 +53,7 @@ import type { CommandContext } from '../context.ts'
 import { AclCategory, CommandFlag, defineCommand, keysAfter } from '../define.ts'
 import { findGroup, IdList, parseId, readStream } from './stream-access.ts'
 import { createConsumer, findConsumer, recordClaim, recordConsumer, recordGroupPosition } from './stream-effects.ts'
-import { MAX_ID, replyClaimed, replyEntry, replyEntryOf, replyId } from './stream-reply.ts'
+import { MAX_ID, replyClaimed, replyEntry, replyId } from './stream-reply.ts'
 
 const DOLLAR = 36
 const PLUS = 43
@@ -65,6 +72,9 @@ const options = {
   deadlineMs: NO_BLOCK as number,
   /** 0: all. */
   count: 0,
+  /** For all streams; 0: no limit. */
+  countMax: 0,
+  bytesMax: 0,
   isNoAck: false,
   /** How long entries must be idle to be taken over, in ms; NO_CLAIM: none are. */
   claimMs: NO_CLAIM as number,
@@ -74,6 +84,9 @@ const options = {
   keys: 0,
   streamCount: 0,
 }
+
+/** What the running call has replied, as far as there is a limit for all streams. */
+const replied = { entries: 0, bytes: 0, isFull: false }
 
 /** IDs behind which is read, by stream. MAX_ID stands for `>`. */
 const ids = new IdList()
@@ -143,6 +156,8 @@ function read(ctx: CommandContext, args: Args, reply: ReplySink, reader: number)
 function parseOptions(ctx: CommandContext, args: Args, reader: number): void {
   options.deadlineMs = NO_BLOCK
   options.count = 0
+  options.countMax = 0
+  options.bytesMax = 0
   options.isNoAck = false
   options.claimMs = NO_CLAIM
   options.group = 0
@@ -155,6 +170,10 @@ function parseOptions(ctx: CommandContext, args: Args, reader: number): void {
       options.deadlineMs = deadlineInMs(args, ++i, ctx.now)
     } else if (more > 0 && args.is(i, 'COUNT')) {
       options.count = Math.max(0, args.integer(++i))
+    } else if (more > 0 && args.is(i, 'MAXCOUNT')) {
+      options.countMax = args.integerIn(++i, 1, Number.POSITIVE_INFINITY, OUT_OF_RANGE_POSITIVE)
+    } else if (more > 0 && args.is(i, 'MAXSIZE')) {
+      options.bytesMax = args.integerIn(++i, 1, Number.POSITIVE_INFINITY, OUT_OF_RANGE_POSITIVE)
     } else if (more > 0 && args.is(i, 'CLAIM')) {
       if (reader === Reader.Plain) throw CLAIM_ONLY_IN_XREADGROUP
       options.claimMs = args.integer(++i, MIN_IDLE_NOT_AN_INTEGER)
@@ -177,6 +196,7 @@ function parseOptions(ctx: CommandContext, args: Args, reader: number): void {
     }
   }
   if (options.keys === 0) throw SYNTAX_ERROR
+  if (options.countMax > 0 && options.countMax < options.count) throw MAXCOUNT_BELOW_COUNT
   if (reader === Reader.Group && options.group === 0) throw GROUP_OPTION_MISSING
 }
 
@@ -216,9 +236,12 @@ function resolveStreams(ctx: CommandContext, args: Args, reader: number): void {
 function replyStreams(ctx: CommandContext, args: Args, reply: ReplySink): number {
   // One stream is the usual case: its header needs no room to be made for it afterwards.
   const isSingle = options.streamCount === 1
+  replied.entries = 0
+  replied.bytes = 0
+  replied.isFull = false
   const mark = isSingle ? 0 : reply.begin()
-  let replied = 0
-  for (let n = 0; n < options.streamCount; n++) {
+  let shown = 0
+  for (let n = 0; n < options.streamCount && !isFull(); n++) {
     const stream = streams[n]!
     if (stream === null) continue
     const group = groups[n]!
@@ -232,11 +255,12 @@ function replyStreams(ctx: CommandContext, args: Args, reply: ReplySink): number
     const claimed = group === null || isHistory ? NONE : claimable(ctx, stream, group)
     const hasNew = stream.newestEntryId(newest) && newest.compare(after) > 0
     if (!isHistory && !hasNew && claimed.length === 0) continue
-    replied++
+    after.increment()
+    if (replied.entries > 0 && !firstFits(stream, consumer, isHistory, claimed)) break
+    shown++
     if (isSingle) replySize(reply, 1)
     if (reply.version === 2) reply.array(2)
     reply.bulk(args.buffer, args.start(options.keys + n), args.length(options.keys + n))
-    after.increment()
     if (group === null || consumer === null) replyBehind(reply, stream)
     else if (isHistory) replyHistory(ctx, reply, stream, group, consumer)
     else if (options.claimMs !== NO_CLAIM) {
@@ -244,10 +268,58 @@ function replyStreams(ctx: CommandContext, args: Args, reply: ReplySink): number
     } else deliver(ctx, args, options.keys + n, reply, stream, group, consumer)
     if (group !== null) ctx.markDirty(1)
   }
-  if (isSingle || replied === 0) return replied
-  if (reply.version === 2) reply.closeArray(mark, replied)
-  else reply.closeMap(mark, replied)
-  return replied
+  if (isSingle || shown === 0) return shown
+  if (reply.version === 2) reply.closeArray(mark, shown)
+  else reply.closeMap(mark, shown)
+  return shown
+}
+
+/** Whether nothing more may be replied. */
+function isFull(): boolean {
+  return replied.isFull || (options.countMax > 0 && replied.entries >= options.countMax)
+}
+
+/** Whether `bytes` more are within what all streams together may reply; the first entry always is. */
+function fits(bytes: number): boolean {
+  return options.bytesMax === 0 || replied.entries === 0 || replied.bytes + bytes <= options.bytesMax
+}
+
+/** Whether the entry on which the cursor stands may be replied, and counts it if so. */
+function admit(): boolean {
+  return admitBytes(options.bytesMax === 0 ? 0 : cursor.payloadBytes())
+}
+
+function admitBytes(bytes: number): boolean {
+  if (isFull() || !fits(bytes)) {
+    replied.isFull = true
+    return false
+  }
+  replied.entries++
+  replied.bytes += bytes
+  return true
+}
+
+/** Whether a stream has an entry that may be replied: one that has none, because all is full, is not shown. */
+function firstFits(
+  stream: Stream,
+  consumer: Consumer | null,
+  isHistory: boolean,
+  claimed: readonly IdleEntry[],
+): boolean {
+  if (options.bytesMax === 0) return true
+  const first = claimed[0]
+  if (isHistory && consumer !== null) {
+    const at = consumer.pending.ceiling(after)
+    // A list of no entries takes no bytes.
+    if (at === NO_POSITION) return true
+    consumer.pending.readId(at, 0, pendingId)
+    cursor.openForward(stream, pendingId, pendingId, null)
+  } else if (first !== undefined) {
+    cursor.openForward(stream, first.id, first.id, null)
+  } else {
+    cursor.openForward(stream, after, MAX_ID, null)
+  }
+  return !cursor.next() || fits(cursor.payloadBytes())
 }
 
 function replySize(reply: ReplySink, streamCount: number): void {
@@ -271,14 +343,14 @@ function seenConsumer(ctx: CommandContext, args: Args, key: number, group: Consu
 function replyBehind(reply: ReplySink, stream: Stream): void {
   cursor.openForward(stream, after, MAX_ID, stream.hint)
   // There is one at least: the newest one is not before `after`.
-  if (options.count === 1 && cursor.next()) {
+  if (options.count === 1 && cursor.next() && admit()) {
     reply.array(1)
     replyEntry(reply, cursor)
     return
   }
   const mark = reply.begin()
   let count = 0
-  while (cursor.next()) {
+  while (cursor.next() && admit()) {
     replyEntry(reply, cursor)
     if (++count === options.count) break
   }
@@ -301,7 +373,7 @@ function deliver(
   const mark = isSingle ? 0 : reply.begin()
   let count = 0
   let hasAdvanced = false
-  while (cursor.next()) {
+  while (cursor.next() && admit()) {
     if (stream.advanceGroup(group, cursor.id)) hasAdvanced = true
     replyEntry(reply, cursor)
     if (!options.isNoAck) {
@@ -318,7 +390,9 @@ function deliver(
 /** What CLAIM takes over in a group: entries that are there, the longest idle first. */
 function claimable(ctx: CommandContext, stream: Stream, group: ConsumerGroup): readonly IdleEntry[] {
   if (options.claimMs === NO_CLAIM) return NONE
-  return group.pending.idlest(ctx.now - options.claimMs, options.count, (id) => stream.has(id))
+  const countLeft = options.countMax > 0 ? options.countMax - replied.entries : options.count
+  const count = options.count > 0 ? Math.min(options.count, countLeft) : countLeft
+  return group.pending.idlest(ctx.now - options.claimMs, count, (id) => stream.has(id))
 }
 
 /** Takes entries over for a consumer, and delivers those from `after` on, as far as COUNT allows. */
@@ -334,21 +408,22 @@ function claimAndDeliver(
 ): void {
   const { pending } = group
   const mark = reply.begin()
+  let count = 0
   for (const { id } of claimed) {
     const position = pending.find(id)
     const deliveries = pending.deliveryCount(position)
     cursor.openForward(stream, id, id, stream.hint)
-    cursor.next()
+    if (!cursor.next() || !admit()) break
+    count++
     replyClaimed(reply, cursor, ctx.now - pending.deliveryTime(position), deliveries)
     pending.assign(position, id, consumer)
     pending.setDelivery(position, ctx.now, nextDelivery(deliveries))
     consumer.activeTime = ctx.now
     recordClaim(ctx, args, key, options.group, group, position, id)
   }
-  let count = claimed.length
   let hasAdvanced = false
   cursor.openForward(stream, after, MAX_ID, group.hint)
-  while ((options.count === 0 || count < options.count) && cursor.next()) {
+  while ((options.count === 0 || count < options.count) && cursor.next() && admit()) {
     if (stream.advanceGroup(group, cursor.id)) hasAdvanced = true
     replyClaimed(reply, cursor, 0, 0)
     if (!options.isNoAck) {
@@ -388,7 +463,11 @@ function replyHistory(
   let count = 0
   for (let at = owned.ceiling(after); at !== NO_POSITION; at = owned.next(at)) {
     owned.readId(at, 0, pendingId)
-    if (replyEntryOf(reply, stream, pendingId)) {
+    cursor.openForward(stream, pendingId, pendingId, stream.hint)
+    const isThere = cursor.next()
+    if (!(isThere ? admit() : admitBytes(0))) break
+    if (isThere) {
+      replyEntry(reply, cursor)
       const position = group.pending.find(pendingId)
       group.pending.setDelivery(position, ctx.now, nextDelivery(group.pending.deliveryCount(position)))
     } else {
