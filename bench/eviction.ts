@@ -7,13 +7,23 @@
  * Beside it: what a write costs at the limit, as redis-benchmark's SET of random keys, requests/s and server CPU.
  */
 import { Redis } from 'ioredis'
-import { type BenchServer, cpuMs, redisBenchmark, startMillrace, startRedis } from './servers.ts'
+import { redisBenchmark } from './support/redis-benchmark.ts'
+import { type Bench, column, isWanted, table } from './support/report.ts'
+import { withCpu } from './support/rounds.ts'
+import { type BenchServer, startBoth } from './support/servers.ts'
 
 const UNIVERSE = 100_000
 const CAPACITY = 10_000
-const REQUESTS = 400_000
-/** The first part fills the cache and is not counted. */
-const WARMUP = 150_000
+
+interface Sizes {
+  readonly requests: number
+  /** The first part fills the cache and is not counted. */
+  readonly warmup: number
+  readonly limitRequests: number
+}
+
+const FULL: Sizes = { requests: 400_000, warmup: 150_000, limitRequests: 400_000 }
+const QUICK: Sizes = { requests: 4000, warmup: 1500, limitRequests: 2000 }
 /** Requests whose GETs go together; their misses are set after them. */
 const BATCH = 100
 /** Requests between two looks at the number of keys. */
@@ -22,9 +32,51 @@ const EXPONENT = 0.99
 const VALUE = 'v'.repeat(200)
 const POLICIES = ['allkeys-lru', 'allkeys-lfu', 'allkeys-random', 'volatile-lru', 'volatile-ttl'] as const
 const TTL_SECONDS = 100_000
-const LIMIT_REQUESTS = 400_000
 const LIMIT_KEYS = 1_000_000
-const BENCHMARK_TIMEOUT_MS = 120_000
+const LIMIT_BYTES = 20 * 1024 * 1024
+
+export const eviction: Bench = {
+  name: 'eviction',
+  summary: 'hit ratios of the policies of maxmemory, and writes at the limit; 4 minutes',
+  programs: ['redis-server', 'redis-benchmark'],
+  run: async (options) => {
+    const sizes = options.isQuick ? QUICK : FULL
+    const ranks = zipfRanks(sizes)
+    const servers = await startBoth(['--appendonly', 'no'])
+    const rows: (string | number)[][] = []
+    const limits: (string | number)[][] = []
+    try {
+      for (const policy of POLICIES.filter((name) => isWanted(name, options))) {
+        const results: Result[] = []
+        for (const server of servers) results.push(await measure(server, policy, ranks, sizes))
+        rows.push([policy, ...results.flatMap(({ hitRatio, keys }) => [hitRatio * 100, keys])])
+      }
+      for (const server of servers) {
+        const { rate, cpuUs } = await atLimit(server, sizes)
+        limits.push([server.name, rate, cpuUs])
+      }
+    } finally {
+      for (const server of servers) await server.stop()
+    }
+    return {
+      method: `${sizes.requests.toLocaleString('en-US')} requests over ${UNIVERSE.toLocaleString('en-US')} keys with Zipf's distribution, room for ${CAPACITY.toLocaleString('en-US')}. A cache that always keeps those asked for most has ${(bestRatio(ranks, sizes) * 100).toFixed(1)} %.`,
+      tables: [
+        table(
+          'Hit ratios',
+          [column('policy', 0), column('Redis %', 2), column('keys', 0), column('Millrace %', 2), column('keys', 0)],
+          rows,
+        ),
+        table(
+          'SET of random keys at the limit, depth 16',
+          [column('server', 0), column('requests/s', 0), column('CPU µs/request', 2)],
+          limits,
+        ),
+      ],
+      goals: [],
+      plots: [],
+    }
+  },
+}
 
 interface Result {
   readonly hitRatio: number
@@ -32,13 +84,13 @@ interface Result {
 }
 
 /** The rank of each request, the same for all servers. */
-function zipfRanks(): Int32Array {
+function zipfRanks({ requests }: Sizes): Int32Array {
   const cumulative = new Float64Array(UNIVERSE)
   let sum = 0
   for (let i = 0; i < UNIVERSE; i++) cumulative[i] = sum += 1 / (i + 1) ** EXPONENT
-  const ranks = new Int32Array(REQUESTS)
+  const ranks = new Int32Array(requests)
   let state = 12345
-  for (let i = 0; i < REQUESTS; i++) {
+  for (let i = 0; i < requests; i++) {
     // A generator of 31 bits is fine enough for ranks.
     state = (Math.imul(state, 1103515245) + 12345) & 0x7fffffff
     const wanted = (state / 0x80000000) * sum
@@ -55,10 +107,10 @@ function zipfRanks(): Int32Array {
 }
 
 /** Hits of a cache that holds the `CAPACITY` keys that are asked for most. */
-function bestRatio(ranks: Int32Array): number {
+function bestRatio(ranks: Int32Array, { requests, warmup }: Sizes): number {
   let hits = 0
-  for (let i = WARMUP; i < REQUESTS; i++) if (ranks[i]! < CAPACITY) hits++
-  return hits / (REQUESTS - WARMUP)
+  for (let i = warmup; i < requests; i++) if (ranks[i]! < CAPACITY) hits++
+  return hits / (requests - warmup)
 }
 
 function keyOf(rank: number): string {
@@ -69,7 +121,12 @@ async function usedMemory(client: Redis): Promise<number> {
   return Number(/used_memory:(\d+)/.exec(await client.info('memory'))?.[1])
 }
 
-async function measure(server: BenchServer, policy: string, ranks: Int32Array): Promise<Result> {
+async function measure(
+  server: BenchServer,
+  policy: string,
+  ranks: Int32Array,
+  { requests, warmup }: Sizes,
+): Promise<Result> {
   const client = new Redis(server.port, '127.0.0.1', { enableAutoPipelining: false })
   const isVolatile = policy.startsWith('volatile')
   await client.config('SET', 'maxmemory', '0')
@@ -92,7 +149,7 @@ async function measure(server: BenchServer, policy: string, ranks: Int32Array): 
   let hits = 0
   let keys = 0
   let looks = 0
-  for (let i = 0; i < REQUESTS; i += BATCH) {
+  for (let i = 0; i < requests; i += BATCH) {
     const wanted = ranks.subarray(i, i + BATCH)
     const reads = client.pipeline()
     for (const rank of wanted) reads.get(keyOf(rank))
@@ -100,14 +157,14 @@ async function measure(server: BenchServer, policy: string, ranks: Int32Array): 
     const missed = new Set<number>()
     replies.forEach(([, value], at) => {
       if (value === null) missed.add(wanted[at]!)
-      else if (i >= WARMUP) hits++
+      else if (i >= warmup) hits++
     })
     const writes = client.pipeline()
     for (const rank of missed) store(writes, keyOf(rank))
     if (missed.size > 0) await writes.exec()
     if (i % ADJUSTED_EACH !== 0) continue
     const kept = await client.dbsize()
-    if (i >= WARMUP) {
+    if (i >= warmup) {
       keys += kept
       looks++
     } else {
@@ -117,37 +174,21 @@ async function measure(server: BenchServer, policy: string, ranks: Int32Array): 
     }
   }
   client.disconnect()
-  return { hitRatio: hits / (REQUESTS - WARMUP), keys: keys / looks }
+  return { hitRatio: hits / (requests - warmup), keys: keys / looks }
 }
 
 /** Requests/s and server CPU in µs per request of SETs at the limit. */
-async function atLimit(server: BenchServer): Promise<{ rate: number; cpuUs: number }> {
+async function atLimit(
+  server: BenchServer,
+  { limitRequests }: Sizes,
+): Promise<{ readonly rate: number; readonly cpuUs: number }> {
   const client = new Redis(server.port, '127.0.0.1')
   await client.config('SET', 'maxmemory-policy', 'allkeys-lru')
-  await client.config('SET', 'maxmemory', String(20 * 1024 * 1024))
+  await client.config('SET', 'maxmemory', String(LIMIT_BYTES))
   await client.flushall()
-  const args = ['-t', 'set', '-n', String(LIMIT_REQUESTS), '-r', String(LIMIT_KEYS), '-d', '100', '-P', '16']
-  redisBenchmark(server.port, args, BENCHMARK_TIMEOUT_MS)
-  const before = cpuMs(server.pid)
-  const rate = redisBenchmark(server.port, args, BENCHMARK_TIMEOUT_MS)
-  const cpuUs = ((cpuMs(server.pid) - before) * 1000) / LIMIT_REQUESTS
   client.disconnect()
-  return { rate, cpuUs }
+  const args = ['-t', 'set', '-n', String(limitRequests), '-r', String(LIMIT_KEYS), '-d', '100', '-P', '16']
+  await redisBenchmark(server.port, args)
+  const { result, ms } = await withCpu(server.pid, () => redisBenchmark(server.port, args))
+  return { rate: result.rate, cpuUs: (ms * 1000) / limitRequests }
 }
-
-const ranks = zipfRanks()
-const servers = [await startMillrace(['--appendonly', 'no', '--save', '']), await startRedis([])]
-const best = (bestRatio(ranks) * 100).toFixed(2)
-for (const policy of POLICIES) {
-  const cells: string[] = []
-  for (const server of servers) {
-    const { hitRatio, keys } = await measure(server, policy, ranks)
-    cells.push(`${server.name} ${(hitRatio * 100).toFixed(2)} % with ${Math.round(keys)} keys`)
-  }
-  process.stdout.write(`${policy.padEnd(16)} ${cells.join('   ')}   best ${best} %\n`)
-}
-for (const server of servers) {
-  const { rate, cpuUs } = await atLimit(server)
-  process.stdout.write(`SET at the limit, ${server.name}: ${Math.round(rate)} requests/s, ${cpuUs.toFixed(2)} µs\n`)
-}
-for (const server of servers) await server.stop()

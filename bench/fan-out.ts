@@ -1,19 +1,29 @@
 /**
  * WebSocket fan-out: messages published to one channel, delivered to many sockets. The server process has one core; the
  * clients, which only count frames, have the others, in processes of their own.
- *
- * Environment: BENCH_SOCKETS (default 1000), BENCH_SECONDS (default 5), BENCH_RATES (messages published a second).
  */
 import { type ChildProcess, execFileSync, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { Redis } from 'ioredis'
-import { cpuMs, freePort, median, rssBytes, startMillrace } from './servers.ts'
+import { median } from './support/numbers.ts'
+import { type Bench, column, table } from './support/report.ts'
+import { withCpu } from './support/rounds.ts'
+import { type BenchServer, freePort, pause, rssBytes, startMillrace } from './support/servers.ts'
 import type { LoadOptions, LoadReport } from './web-socket-load.ts'
 
-const SOCKETS = Number(process.env.BENCH_SOCKETS ?? 1000)
-const SECONDS = Number(process.env.BENCH_SECONDS ?? 5)
-const RATES = (process.env.BENCH_RATES ?? '50,100,200,400,800,1600').split(',').map(Number)
+interface Sizes {
+  readonly sockets: number
+  readonly seconds: number
+  /** Messages published per second. */
+  readonly rates: readonly number[]
+}
+
+const FULL: Sizes = { sockets: 1000, seconds: 5, rates: [50, 100, 200, 400, 800, 1600] }
+const QUICK: Sizes = { sockets: 20, seconds: 0.5, rates: [50] }
 const CLIENT_PROCESSES = 2
+const READY_POLL_MS = 20
+/** What is still under way arrives before the next rate. */
+const SETTLE_MS = 1000
 const LOAD = fileURLToPath(new URL('web-socket-load.ts', import.meta.url))
 /** Messages are published in groups at this pause, in ms: what comes in one turn leaves together. */
 const PUBLISH_MS = 10
@@ -26,46 +36,78 @@ interface Totals {
   latenciesMs: number[]
 }
 
-const httpPort = await freePort()
-const server = await startMillrace(['--http-port', String(httpPort)])
-execFileSync('taskset', ['-apc', '0', String(server.pid)], { stdio: 'ignore' })
-const totals: Totals = { ready: 0, messages: 0, closed: 0, latenciesMs: [] }
-const clients = Array.from({ length: CLIENT_PROCESSES }, () => startClient(SOCKETS / CLIENT_PROCESSES))
-const publisher = new Redis(server.port, { enableAutoPipelining: true })
-try {
-  while (totals.ready < SOCKETS) await pause(100)
-  process.stdout.write(`${SOCKETS} sockets, one channel, ${PAYLOAD.length + 14} bytes a message, server on one core\n`)
-  process.stdout.write('published/s   delivered/s   server CPU   p50 ms   p99 ms   RSS MB\n')
-  for (const rate of RATES) await measure(rate)
-  if (totals.closed > 0) process.stdout.write(`${totals.closed} sockets were closed\n`)
-} finally {
-  publisher.disconnect()
-  for (const client of clients) client.kill()
-  await server.stop()
+/** The server, those that publish, and what came to those that listen. */
+interface Scene {
+  readonly server: BenchServer
+  readonly publisher: Redis
+  readonly totals: Totals
 }
 
-async function measure(rate: number): Promise<void> {
-  await publish(rate, 1)
+export const fanOut: Bench = {
+  name: 'fan-out',
+  summary: 'WebSocket messages delivered to 1,000 sockets, the server on one core; 1 minute',
+  programs: ['taskset'],
+  run: async ({ isQuick }) => {
+    const { sockets, seconds, rates } = isQuick ? QUICK : FULL
+    const httpPort = await freePort()
+    const server = await startMillrace({ httpPort })
+    execFileSync('taskset', ['-apc', '0', String(server.pid)], { stdio: 'ignore' })
+    const totals: Totals = { ready: 0, messages: 0, closed: 0, latenciesMs: [] }
+    const options: LoadOptions = { port: httpPort, sockets: sockets / CLIENT_PROCESSES, channel: 'news' }
+    const clients = Array.from({ length: CLIENT_PROCESSES }, () => startClient(options, totals))
+    const publisher = new Redis(server.port, { enableAutoPipelining: true })
+    const rows: number[][] = []
+    try {
+      while (totals.ready < sockets) {
+        if (totals.closed > 0) throw new Error(`${totals.closed} sockets were closed`)
+        await pause(READY_POLL_MS)
+      }
+      for (const rate of rates) rows.push(await measure({ server, publisher, totals }, rate, seconds))
+      if (totals.closed > 0) throw new Error(`${totals.closed} sockets were closed`)
+    } finally {
+      publisher.disconnect()
+      for (const client of clients) client.kill()
+      await server.stop()
+    }
+    return {
+      method: `${sockets.toLocaleString('en-US')} sockets subscribed to one channel, messages of ${PAYLOAD.length + 14} bytes, ${seconds} s for each rate, the server on one core, clients in other processes.`,
+      tables: [
+        table(
+          'WebSocket fan-out',
+          [
+            column('published/s', 0),
+            column('delivered/s', 0),
+            column('server CPU %', 0),
+            column('p50 ms', 0),
+            column('p99 ms', 0),
+            column('RSS MB', 0),
+          ],
+          rows,
+        ),
+      ],
+      goals: [],
+      plots: [],
+    }
+  },
+}
+
+async function measure({ server, publisher, totals }: Scene, rate: number, seconds: number): Promise<number[]> {
+  await publish(publisher, rate, seconds / 5)
   totals.messages = 0
   totals.latenciesMs = []
-  const beforeCpuMs = cpuMs(server.pid)
   const startMs = performance.now()
-  await publish(rate, SECONDS)
+  const { ms } = await withCpu(server.pid, () => publish(publisher, rate, seconds))
   const passedMs = performance.now() - startMs
-  const cpu = (cpuMs(server.pid) - beforeCpuMs) / passedMs
-  const delivered = (totals.messages * 1000) / passedMs
   const sorted = totals.latenciesMs.sort((a, b) => a - b)
   const p99 = sorted[Math.floor(sorted.length * 0.99)] ?? Number.NaN
-  const cells = [rate, Math.round(delivered), `${Math.round(cpu * 100)} %`, median(sorted), p99]
-  const rss = Math.round(rssBytes(server.pid) / 2 ** 20)
-  process.stdout.write(
-    `${[...cells, rss].map((cell, i) => String(cell).padStart([11, 14, 13, 9, 9, 9][i]!)).join('')}\n`,
-  )
-  await pause(1000)
+  const rss = rssBytes(server.pid) / 2 ** 20
+  const row = [rate, (totals.messages * 1000) / passedMs, (ms / passedMs) * 100, median(sorted), p99, rss]
+  await pause(SETTLE_MS)
+  return row
 }
 
 /** Publishes evenly; falls behind when the server does, so it does not flood. */
-async function publish(rate: number, seconds: number): Promise<void> {
+async function publish(publisher: Redis, rate: number, seconds: number): Promise<void> {
   const startMs = performance.now()
   let sent = 0
   while (performance.now() - startMs < seconds * 1000) {
@@ -77,9 +119,8 @@ async function publish(rate: number, seconds: number): Promise<void> {
   }
 }
 
-function startClient(sockets: number): ChildProcess {
+function startClient(options: LoadOptions, totals: Totals): ChildProcess {
   const child = fork(LOAD)
-  const options: LoadOptions = { port: httpPort, sockets, channel: 'news' }
   let before = { ready: 0, closed: 0 }
   child.on('message', (report: LoadReport) => {
     totals.ready += report.ready - before.ready
@@ -90,8 +131,4 @@ function startClient(sockets: number): ChildProcess {
   })
   child.send(options)
   return child
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms))
 }

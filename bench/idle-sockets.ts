@@ -1,57 +1,55 @@
 /**
  * What idle WebSockets cost: resident memory of the server with none and with many, all of them connected and answering
  * heartbeats. Open files must be allowed: `ulimit -n 25000`.
- *
- * Environment: BENCH_SOCKETS (default 10000), BENCH_SECONDS to wait before the memory is read (default 30).
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { cpuMs, freePort, rssBytes, startMillrace } from './servers.ts'
+import { type Bench, column, table } from './support/report.ts'
+import { withCpu } from './support/rounds.ts'
+import { freePort, pause, rssBytes, startMillrace } from './support/servers.ts'
 import type { LoadOptions, LoadReport } from './web-socket-load.ts'
 
-const SOCKETS = Number(process.env.BENCH_SOCKETS ?? 10_000)
-const SECONDS = Number(process.env.BENCH_SECONDS ?? 30)
+const SOCKETS = 10_000
+/** Long enough for a heartbeat of each. */
+const SECONDS = 30
+const QUICK_SOCKETS = 20
+const QUICK_SECONDS = 0.2
 const LOAD = fileURLToPath(new URL('web-socket-load.ts', import.meta.url))
 
-const httpPort = await freePort()
-const server = await startMillrace(['--http-port', String(httpPort)])
-let report: LoadReport = { ready: 0, messages: 0, closed: 0, latenciesMs: [] }
-const client = startClient()
-try {
-  print('sockets', 'RSS MB', 'closed')
-  print(0, megabytes(), 0)
-  const options: LoadOptions = { port: httpPort, sockets: SOCKETS, channel: null }
-  const startMs = performance.now()
-  client.send(options)
-  while (report.ready < SOCKETS) {
-    if (report.closed > 0) throw new Error(`${report.closed} sockets were closed`)
-    await pause(100)
-  }
-  print(report.ready, megabytes(), report.closed)
-  process.stdout.write(`connected in ${((performance.now() - startMs) / 1000).toFixed(1)} s\n`)
-  const beforeCpuMs = cpuMs(server.pid)
-  await pause(SECONDS * 1000)
-  print(report.ready, megabytes(), report.closed)
-  process.stdout.write(`${(((cpuMs(server.pid) - beforeCpuMs) / SECONDS / 1000) * 100).toFixed(1)} % CPU when idle\n`)
-} finally {
-  client.kill()
-  await server.stop()
-}
-
-function startClient(): ChildProcess {
-  const child = fork(LOAD)
-  child.on('message', (next: LoadReport) => (report = next))
-  return child
-}
-
-function megabytes(): number {
-  return Math.round(rssBytes(server.pid) / 2 ** 20)
-}
-
-function print(...cells: readonly (string | number)[]): void {
-  process.stdout.write(`${cells.map((cell) => String(cell).padStart(9)).join('')}\n`)
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms))
+export const idleSockets: Bench = {
+  name: 'idle-sockets',
+  summary: 'memory and CPU of 10,000 idle WebSockets; 1 minute; needs `ulimit -n 25000`',
+  programs: [],
+  run: async ({ isQuick }) => {
+    const sockets = isQuick ? QUICK_SOCKETS : SOCKETS
+    const seconds = isQuick ? QUICK_SECONDS : SECONDS
+    const httpPort = await freePort()
+    const server = await startMillrace({ httpPort })
+    let report: LoadReport = { ready: 0, messages: 0, closed: 0, latenciesMs: [] }
+    const client: ChildProcess = fork(LOAD)
+    client.on('message', (next: LoadReport) => (report = next))
+    const megabytes = (): number => rssBytes(server.pid) / 2 ** 20
+    const rows: (string | number | null)[][] = [['none', megabytes(), null]]
+    try {
+      const options: LoadOptions = { port: httpPort, sockets, channel: null }
+      client.send(options)
+      while (report.ready < sockets) {
+        if (report.closed > 0) throw new Error(`${report.closed} sockets were closed`)
+        await pause(100)
+      }
+      rows.push(['connected', megabytes(), null])
+      const { ms } = await withCpu(server.pid, () => pause(seconds * 1000))
+      if (report.closed > 0) throw new Error(`${report.closed} sockets were closed`)
+      rows.push([`after ${seconds} s`, megabytes(), ms / seconds / 10])
+    } finally {
+      client.kill()
+      await server.stop()
+    }
+    return {
+      method: `${sockets.toLocaleString('en-US')} WebSockets that are connected and answer heartbeats.`,
+      tables: [table('Idle WebSockets', [column('sockets', 0), column('RSS MB', 0), column('server CPU %', 1)], rows)],
+      goals: [],
+      plots: [],
+    }
+  },
 }

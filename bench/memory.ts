@@ -1,85 +1,110 @@
-/**
- * Memory and pauses: 5 million keys of 16 bytes with values of 64 bytes, written at pipeline depth 16, beside
- * redis-server. Pauses of the garbage collector come from `node --trace-gc`, the longest request from redis-benchmark.
- *
- * Environment: BENCH_KEYS (default 5000000).
- */
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { connect } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { rssBytes, startRedis } from './servers.ts'
+/** What data cost in memory, beside redis-server: one server at a time, a fresh one for each kind of data. */
+import { RespClient } from '../test/support/resp-client.ts'
+import { digits, encode, fillKeys, send, valueText } from './support/fill.ts'
+import { type Bench, column, isWanted, table } from './support/report.ts'
+import { eachAlone, rssBytes } from './support/servers.ts'
 
-const KEYS = Number(process.env.BENCH_KEYS ?? 5_000_000)
-const VALUE = 'v'.repeat(64)
-const BATCH = 1000
-const PORT = 17_379
+/** A quick run has so much less of everything. */
+const QUICK_DIVISOR = 1000
+const FIELDS = Array.from({ length: 10 }, (_, i) => i)
 
-/** Writes all keys by one pipelining connection. Returns the longest batch, in ms. */
-async function fill(port: number): Promise<number> {
-  const socket = connect(port, '127.0.0.1')
-  await once(socket, 'connect')
-  socket.setNoDelay(true)
-  let longest = 0
-  for (let first = 0; first < KEYS; first += BATCH) {
-    let request = ''
-    for (let i = first; i < first + BATCH; i++) {
-      request += `*3\r\n$3\r\nSET\r\n$16\r\nkey:${String(i).padStart(12, '0')}\r\n$64\r\n${VALUE}\r\n`
-    }
-    const started = performance.now()
-    socket.write(request)
-    let received = 0
-    while (received < BATCH * 5) {
-      const [chunk] = (await once(socket, 'data')) as [Buffer]
-      received += chunk.length
-    }
-    longest = Math.max(longest, performance.now() - started)
-  }
-  socket.destroy()
-  return longest
+interface Kind {
+  readonly name: string
+  readonly count: number
+  fill(port: number, count: number): Promise<void>
 }
 
-const redis = await startRedis(['--appendonly', 'no'])
-const theirsBefore = rssBytes(redis.pid)
-const theirLongest = await fill(redis.port)
-const theirs = rssBytes(redis.pid)
-await redis.stop()
+/** Many elements of one key. */
+function elements(name: string, request: (index: number) => string, linesPerReply: 1 | 2 = 1): Kind {
+  return { name, count: 1_000_000, fill: (port, count) => send(port, count, request, linesPerReply) }
+}
 
-const directory = mkdtempSync(join(tmpdir(), 'bench-memory-'))
-const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
-const child = spawn(
-  process.execPath,
-  ['--trace-gc', main, '--port', String(PORT), '--appendonly', 'no', '--dir', directory],
+const KINDS: readonly Kind[] = [
+  { name: 'keys of 16 B with values of 64 B', count: 5_000_000, fill: fillKeys },
   {
-    stdio: ['ignore', 'pipe', 'ignore'],
+    name: 'hashes of 10 small fields',
+    count: 1_000_000,
+    fill: (port, count) =>
+      send(port, count, (i) => encode('HSET', `h:${digits(i)}`, ...FIELDS.flatMap((f) => [`f${f}`, String(i + f)]))),
   },
-)
-let log = ''
-child.stdout.on('data', (chunk) => (log += String(chunk)))
-while (!log.includes('Ready to accept')) await once(child.stdout, 'data')
-const pid = child.pid ?? 0
-const oursBefore = rssBytes(pid)
-const beforeFill = log.length
-const ourLongest = await fill(PORT)
-const ours = rssBytes(pid)
-const pauses = [...log.slice(beforeFill).matchAll(/(?:Scavenge|Mark-Compact)[^\n]*? ([0-9.]+) \/ [0-9.]+ ms/g)].map(
-  (m) => Number(m[1]),
-)
-child.kill('SIGTERM')
-await once(child, 'exit')
-rmSync(directory, { recursive: true, force: true })
+  elements('elements of a list', (i) => encode('RPUSH', 'list', `element:${digits(i)}`)),
+  elements('members of a set', (i) => encode('SADD', 'set', `member:${digits(i)}`)),
+  elements('members of a sorted set', (i) => encode('ZADD', 'zset', String((i * 7919) % 1e6), `member:${digits(i)}`)),
+  elements(
+    'entries of a stream',
+    (i) => encode('XADD', 'stream', `${1_700_000_000_000 + i}-0`, 'field', valueText(i).slice(0, 20)),
+    2,
+  ),
+]
 
-const mb = (bytes: number): string => (bytes / 1e6).toFixed(0)
-console.log(`${KEYS} keys of 16 B with 64 B values`)
-console.log(
-  `redis     RSS ${mb(theirs)} MB (empty ${mb(theirsBefore)}), longest batch of ${BATCH} ${theirLongest.toFixed(1)} ms`,
-)
-console.log(
-  `millrace  RSS ${mb(ours)} MB (empty ${mb(oursBefore)}), longest batch of ${BATCH} ${ourLongest.toFixed(1)} ms`,
-)
-console.log(
-  `ratio ${(ours / theirs).toFixed(2)}; ${pauses.length} collections, longest ${Math.max(0, ...pauses).toFixed(2)} ms`,
-)
+interface Figures {
+  readonly emptyRss: number
+  readonly rss: number
+  readonly used: number
+}
+
+export const memory: Bench = {
+  name: 'memory',
+  summary: 'used_memory and RSS with 5 million keys, a million hashes, collections of a million; 2 minutes',
+  programs: ['redis-server'],
+  run: async (options) => {
+    const rows: { kind: Kind; count: number; redis: Figures; millrace: Figures }[] = []
+    for (const kind of KINDS.filter(({ name }) => isWanted(name, options))) {
+      const count = options.isQuick ? kind.count / QUICK_DIVISOR : kind.count
+      process.stderr.write(`  ${count} ${kind.name}\n`)
+      const [redis, millrace] = await measure(kind, count)
+      rows.push({ kind, count, redis, millrace })
+    }
+    const mb = (bytes: number): number => bytes / 1e6
+    return {
+      method:
+        'Written by one pipelining connection, no log, one server at a time. Growth leaves out what an empty server takes: Node itself is most of that.',
+      tables: [
+        table(
+          'Memory in MB',
+          [
+            column('data', 0),
+            column('Redis RSS', 0),
+            column('Millrace RSS', 0),
+            column('ratio', 2),
+            column('growth', 0),
+            column('growth', 0),
+            column('ratio of growth', 2),
+            column('Redis used_memory', 0),
+            column('Millrace used_memory', 0),
+          ],
+          rows.map(({ kind, count, redis, millrace }) => [
+            `${count.toLocaleString('en-US')} ${kind.name}`,
+            mb(redis.rss),
+            mb(millrace.rss),
+            millrace.rss / redis.rss,
+            mb(redis.rss - redis.emptyRss),
+            mb(millrace.rss - millrace.emptyRss),
+            (millrace.rss - millrace.emptyRss) / (redis.rss - redis.emptyRss),
+            mb(redis.used),
+            mb(millrace.used),
+          ]),
+        ),
+      ],
+      goals: rows.map(({ kind, redis, millrace }) => ({
+        what: `RSS beside Redis: ${kind.name}`,
+        atMost: 0.9,
+        figure: millrace.rss / redis.rss,
+      })),
+      plots: [],
+    }
+  },
+}
+
+function measure(kind: Kind, count: number): Promise<readonly [Figures, Figures]> {
+  return eachAlone(['--appendonly', 'no'], async (server) => {
+    const client = await RespClient.connect({ port: server.port })
+    const used = async (): Promise<number> =>
+      Number(/used_memory:(\d+)/.exec(String(await client.call('INFO', 'memory')))?.[1])
+    const emptyRss = rssBytes(server.pid)
+    await kind.fill(server.port, count)
+    const figures = { emptyRss, rss: rssBytes(server.pid), used: await used() }
+    client.close()
+    return figures
+  })
+}

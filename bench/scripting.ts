@@ -2,29 +2,50 @@
  * Lua scripts on both servers, as EVALSHA through sockets: server CPU per call, in alternating rounds, warm. The ratio is ours
  * divided by redis-server's: below 1 is faster than Redis; on a machine that does other work too, the ratio of the least figures
  * of both tells more than that of their medians. At the end what a script costs that the server has never seen.
- *
- * Environment: BENCH_ROUNDS (default 7), BENCH_SCRIPTS (only scripts with one of these comma-separated words in their name),
- * BENCH_NODE_OPTIONS (for our server, such as --cpu-prof).
  */
 import { RespClient } from '../test/support/resp-client.ts'
 import { type BullmqCalls, recordBullmqCalls, type Words } from './bullmq-calls.ts'
-import { type BenchServer, median, startMillrace, startRedis } from './servers.ts'
+import { geometricMean, median } from './support/numbers.ts'
+import { type Bench, type BenchOptions, column, isWanted, table } from './support/report.ts'
+import { alternate } from './support/rounds.ts'
+import { type BenchServer, startBoth } from './support/servers.ts'
 
-const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 7)
-const ONLY = process.env.BENCH_SCRIPTS?.split(',') ?? null
-/** What a case runs before it is measured, at least: until V8 has compiled what it will. */
-const WARMUP_CPU_MS = 600
-const BULLMQ_WARMUP_CPU_MS = 8000
-const COMPILE_WARMUP_CPU_MS = 3000
+const ROUNDS = 7
 const WARMUP_ROUNDS = 2
-/** What a round takes at least: the clock of CPU time is no finer than the scheduler. */
-const ROUND_CPU_MS = 80
 /** Commands in one write. */
 const DEPTH = 50
-/** Jobs that a round of BullMQ's scripts adds; half of them are taken and finished. */
-const JOBS = 6000
-/** New scripts in a round. */
-const NEW_SCRIPTS = 1000
+
+interface Sizes {
+  /** What a case runs before it is measured, at least: until V8 has compiled what it will. */
+  readonly warmupCpuMs: number
+  readonly bullmqWarmupCpuMs: number
+  readonly compileWarmupCpuMs: number
+  /** What a round takes at least: the clock of CPU time is no finer than the scheduler. */
+  readonly roundCpuMs: number
+  /** Jobs that a round of BullMQ's scripts adds; half of them are taken and finished. */
+  readonly jobs: number
+  /** New scripts in a round. */
+  readonly newScripts: number
+}
+
+const FULL: Sizes = {
+  warmupCpuMs: 600,
+  bullmqWarmupCpuMs: 8000,
+  compileWarmupCpuMs: 3000,
+  roundCpuMs: 80,
+  jobs: 6000,
+  newScripts: 1000,
+}
+const QUICK: Sizes = {
+  warmupCpuMs: 0,
+  bullmqWarmupCpuMs: 0,
+  compileWarmupCpuMs: 0,
+  roundCpuMs: 0,
+  jobs: 40,
+  newScripts: 10,
+}
+/** A quick run has these only: the others take their time on any server. */
+const QUICK_SCRIPTS = ['string building', 'pcall, error']
 
 /** What the reference note measured, and two more. One call takes redis-server 10 to 250 ms. */
 const SCRIPTS: Readonly<Record<string, string>> = {
@@ -93,12 +114,12 @@ async function cpuUs(target: Target): Promise<number> {
   return (seconds('used_cpu_user') + seconds('used_cpu_sys')) * 1e6
 }
 
-let rounds = 0
+let roundsDone = 0
 
 /** One round of a case: µs of CPU for each step. */
 async function round(target: Target, { prepare, steps }: Case): Promise<number[]> {
   await send(target, prepare)
-  const number = rounds++
+  const number = roundsDone++
   const figures: number[] = []
   for (const step of steps) {
     const commands = step.commands(number)
@@ -117,35 +138,30 @@ async function warmUp(target: Target, what: Case): Promise<void> {
   }
 }
 
-/** Alternating rounds: µs of each step in each round, for each of the targets. `cases` has one for each target. */
-async function measure(cases: readonly Case[]): Promise<number[][][]> {
-  const figures: number[][][] = cases.map((what) => what.steps.map(() => []))
+/** µs of each step in each round, for each of the targets, which take turns. `cases` has one for each target. */
+async function measure(targets: readonly Target[], cases: readonly Case[], rounds: number): Promise<number[][][]> {
   for (const [i, target] of targets.entries()) await warmUp(target, cases[i]!)
-  for (let n = 0; n < ROUNDS; n++) {
-    for (const [i, target] of targets.entries()) {
-      for (const [k, us] of (await round(target, cases[i]!)).entries()) figures[i]![k]!.push(us)
-    }
-  }
-  return figures
+  const samples = await alternate([...targets.keys()], rounds, (i) => round(targets[i]!, cases[i]!))
+  return cases.map((what, i) => what.steps.map((_, step) => samples[i]!.map((figures) => figures[step]!)))
 }
 
 /** A script that is called as often as makes a round long enough, for each server. */
-async function scriptCase(target: Target, name: string, sha: string): Promise<Case> {
+async function scriptCase(target: Target, name: string, sha: string, sizes: Sizes): Promise<Case> {
   const call: Words = ['EVALSHA', sha, '2', 'counter', 'hash']
-  const one: Case = { warmupCpuMs: WARMUP_CPU_MS, prepare: [], steps: [{ name, commands: () => [call] }] }
+  const one: Case = { warmupCpuMs: sizes.warmupCpuMs, prepare: [], steps: [{ name, commands: () => [call] }] }
   await warmUp(target, one)
   const [us = 0] = await round(target, one)
-  const calls = new Array<Words>(Math.max(1, Math.ceil((ROUND_CPU_MS * 1000) / Math.max(us, 1)))).fill(call)
+  const calls = new Array<Words>(Math.max(1, Math.ceil((sizes.roundCpuMs * 1000) / Math.max(us, 1)))).fill(call)
   return { ...one, steps: [{ name, commands: () => calls }] }
 }
 
-function bullmqCase(calls: BullmqCalls): Case {
-  const half = JOBS / 2
+function bullmqCase(calls: BullmqCalls, { bullmqWarmupCpuMs, jobs }: Sizes): Case {
+  const half = jobs / 2
   return {
-    warmupCpuMs: BULLMQ_WARMUP_CPU_MS,
+    warmupCpuMs: bullmqWarmupCpuMs,
     prepare: [['FLUSHALL'], ...calls.prelude],
     steps: [
-      { name: 'BullMQ addStandardJob', commands: () => new Array<Words>(JOBS).fill(calls.addStandardJob) },
+      { name: 'BullMQ addStandardJob', commands: () => new Array<Words>(jobs).fill(calls.addStandardJob) },
       { name: 'BullMQ moveToActive', commands: () => new Array<Words>(half).fill(calls.moveToActive) },
       {
         name: 'BullMQ moveToFinished',
@@ -164,103 +180,137 @@ function evalOf(script: string): Words {
   return ['EVAL', script, '1', 'key', 'value']
 }
 
-const compileCase: Case = {
-  warmupCpuMs: COMPILE_WARMUP_CPU_MS,
-  prepare: [['SCRIPT', 'FLUSH'], evalOf(smallScript('known'))],
-  steps: [
-    {
-      name: 'with another value',
-      commands: (n) => Array.from({ length: NEW_SCRIPTS }, (_, i) => evalOf(smallScript(`${n}:${i}`))),
-    },
-    {
-      name: 'of another make',
-      commands: (n) => Array.from({ length: NEW_SCRIPTS }, (_, i) => evalOf(smallScript('text', `field_${n}_${i}`))),
-    },
-    {
-      name: 'known',
-      commands: () => new Array<Words>(NEW_SCRIPTS).fill(evalOf(smallScript('known'))),
-    },
-  ],
+function compileCase({ compileWarmupCpuMs, newScripts }: Sizes): Case {
+  return {
+    warmupCpuMs: compileWarmupCpuMs,
+    prepare: [['SCRIPT', 'FLUSH'], evalOf(smallScript('known'))],
+    steps: [
+      {
+        name: 'with another value',
+        commands: (n) => Array.from({ length: newScripts }, (_, i) => evalOf(smallScript(`${n}:${i}`))),
+      },
+      {
+        name: 'of another make',
+        commands: (n) => Array.from({ length: newScripts }, (_, i) => evalOf(smallScript('text', `field_${n}_${i}`))),
+      },
+      { name: 'known', commands: () => new Array<Words>(newScripts).fill(evalOf(smallScript('known'))) },
+    ],
+  }
 }
 
 async function open(server: BenchServer): Promise<Target> {
   return { server, client: await RespClient.connect({ port: server.port }) }
 }
 
-function isWanted(name: string): boolean {
-  return ONLY === null || ONLY.some((word) => name.includes(word))
+/** The figures of one step: medians, and the ratios of them and of the least of both. */
+interface Row {
+  readonly name: string
+  readonly redis: number
+  readonly millrace: number
+  readonly ratio: number
+  readonly ratioOfLeast: number
 }
 
-const logs: number[] = []
-const logsOfLeast: number[] = []
-
-function print({ steps }: Case, [theirs = [], ours = []]: readonly number[][][]): void {
-  for (const [i, { name }] of steps.entries()) {
-    const ratio = median(ours[i]!) / median(theirs[i]!)
+function rowsOf({ steps }: Case, [theirs = [], ours = []]: readonly number[][][]): Row[] {
+  return steps.map(({ name }, i) => {
+    const [redis, millrace] = [median(theirs[i]!), median(ours[i]!)]
     const ratioOfLeast = Math.min(...ours[i]!) / Math.min(...theirs[i]!)
-    logs.push(Math.log(ratio))
-    logsOfLeast.push(Math.log(ratioOfLeast))
-    const figures = `${figure(median(theirs[i]!))}${figure(median(ours[i]!))}`
-    console.log(`${name.padEnd(32)}${figures}${ratio.toFixed(3).padStart(8)}${ratioOfLeast.toFixed(3).padStart(10)}`)
-  }
+    return { name, redis, millrace, ratio: millrace / redis, ratioOfLeast }
+  })
 }
 
-function geometricMean(logarithms: readonly number[]): string {
-  return Math.exp(logarithms.reduce((sum, log) => sum + log, 0) / logarithms.length).toFixed(3)
+/** Makes a script known to all servers. Returns its digest. */
+async function load(targets: readonly Target[], source: string): Promise<string> {
+  let sha = ''
+  for (const { client } of targets) sha = String(await client.call('SCRIPT', 'LOAD', source))
+  return sha
 }
 
-function figure(us: number): string {
-  return us.toFixed(us < 1000 ? 1 : 0).padStart(10)
-}
-
-/** Digests by the names of scripts, which both servers know afterwards. */
-async function load(): Promise<Map<string, string>> {
-  const digests = new Map<string, string>()
+async function measureScripts(targets: readonly Target[], options: BenchOptions): Promise<Row[]> {
+  const sizes = options.isQuick ? QUICK : FULL
+  const rounds = roundsOf(options)
+  const rows: Row[] = []
   for (const [name, source] of Object.entries(SCRIPTS)) {
-    for (const { client } of targets) digests.set(name, String(await client.call('SCRIPT', 'LOAD', source)))
+    if (!isWanted(name, options) || (options.isQuick && !QUICK_SCRIPTS.includes(name))) continue
+    const sha = await load(targets, source)
+    const cases: Case[] = []
+    for (const target of targets) cases.push(await scriptCase(target, name, sha, sizes))
+    rows.push(...rowsOf(cases[0]!, await measure(targets, cases, rounds)))
   }
-  return digests
+  if (isWanted('BullMQ', options)) {
+    const calls = await recordBullmqCalls(targets[0]!.server.port)
+    for (const source of calls.sources) await load(targets, source)
+    const what = bullmqCase(calls, sizes)
+    rows.push(...rowsOf(what, await measure(targets, [what, what], rounds)))
+  }
+  return rows
 }
 
-const redis = await open(await startRedis(['--appendonly', 'no']))
-const nodeOptions = process.env.BENCH_NODE_OPTIONS?.split(' ') ?? []
-const millrace = await open(await startMillrace(['--appendonly', 'no', '--save', ''], nodeOptions))
-const targets = [redis, millrace]
-try {
-  console.log(`Server CPU in µs per call, medians of ${ROUNDS} rounds`)
-  console.log(
-    `${'script'.padEnd(32)}${'redis'.padStart(10)}${'millrace'.padStart(10)}${'ratio'.padStart(8)}${'of least'.padStart(10)}`,
-  )
-  const digests = await load()
-  for (const [name, sha] of digests) {
-    if (!isWanted(name)) continue
-    const cases: Case[] = []
-    for (const target of targets) cases.push(await scriptCase(target, name, sha))
-    print(cases[0]!, await measure(cases))
-  }
-  if (isWanted('BullMQ')) {
-    const calls = await recordBullmqCalls(redis.server.port)
-    for (const { client } of targets) for (const source of calls.sources) await client.call('SCRIPT', 'LOAD', source)
-    const what = bullmqCase(calls)
-    print(what, await measure([what, what]))
-  }
-  if (logs.length > 0) {
-    const means = `${geometricMean(logs).padStart(8)}${geometricMean(logsOfLeast).padStart(10)}`
-    console.log(`${'geometric mean'.padEnd(52)}${means}`)
-  }
-  if (isWanted('compile')) {
-    console.log('Compiling a small script that the server has not seen, µs (EVAL of it less EVAL of a known one)')
-    for (const [i, steps] of (await measure([compileCase, compileCase])).entries()) {
-      const of = (middle: (values: number[]) => number): string => {
-        const [value = 0, make = 0, known = 0] = steps.map(middle)
-        return `${(value - known).toFixed(1)} with another value in it, ${(make - known).toFixed(1)} of another make`
-      }
-      const name = targets[i]!.server.name.padEnd(10)
-      console.log(`${name}${of(median)}; least: ${of((values) => Math.min(...values))}`)
-    }
-  }
-} finally {
-  await millrace.server.stop()
-  await redis.server.stop()
+/** What a new script costs, EVAL of it less EVAL of a known one; a row for each server. */
+async function measureCompiling(targets: readonly Target[], options: BenchOptions): Promise<(string | number)[][]> {
+  if (!isWanted('compile', options)) return []
+  const what = compileCase(options.isQuick ? QUICK : FULL)
+  const figures = await measure(targets, [what, what], roundsOf(options))
+  return targets.map(({ server }, i) => {
+    const [value = [], make = [], known = []] = figures[i]!
+    const of = (middle: (values: readonly number[]) => number): number[] => [
+      middle(value) - middle(known),
+      middle(make) - middle(known),
+    ]
+    return [server.name, ...of(median), ...of((values) => Math.min(...values))]
+  })
 }
-process.exit(0)
+
+function roundsOf({ rounds, isQuick }: BenchOptions): number {
+  return rounds ?? (isQuick ? 1 : ROUNDS)
+}
+
+export const scripting: Bench = {
+  name: 'scripting',
+  summary: 'Lua scripts, three of BullMQ among them: server CPU; and what a new script costs; 3 minutes',
+  programs: ['redis-server'],
+  run: async (options) => {
+    const servers = await startBoth(['--appendonly', 'no'])
+    try {
+      const targets: Target[] = []
+      for (const server of servers) targets.push(await open(server))
+      const rows = await measureScripts(targets, options)
+      const mean = (of: 'ratio' | 'ratioOfLeast'): number => geometricMean(rows.map((row) => row[of]))
+      const compiling = await measureCompiling(targets, options)
+      return {
+        method: `Server CPU of all threads for one EVALSHA, warm, medians of ${roundsOf(options)} alternating rounds. Below 1 Millrace is faster; on a machine with other work the ratio of the least figures of both says more.`,
+        tables: [
+          table(
+            'Scripts',
+            [
+              column('script', 0),
+              column('redis-server µs', 1),
+              column('Millrace µs', 1),
+              column('ratio', 2),
+              column('of the least', 2),
+            ],
+            [
+              ...rows.map((row) => [row.name, row.redis, row.millrace, row.ratio, row.ratioOfLeast]),
+              ['geometric mean', null, null, mean('ratio'), mean('ratioOfLeast')],
+            ],
+          ),
+          table(
+            'µs for a small script that was never seen',
+            [
+              column('server', 0),
+              column('with another value in it', 0),
+              column('of another make', 0),
+              column('least: value', 0),
+              column('least: make', 0),
+            ],
+            compiling,
+          ),
+        ],
+        goals: [],
+        plots: [],
+      }
+    } finally {
+      for (const server of servers) await server.stop()
+    }
+  },
+}

@@ -3,21 +3,19 @@
  * million keys or elements, another one, in a thread of its own, sends PING every millisecond. A stall is the longest time
  * that the server's thread ran while one of these waited for its reply: what else runs on the machine does not count
  * (without Linux' /proc, the time by the clock). Of several rounds the least counts.
- *
- * `node bench/stalls.ts [--only=<part of a name>] [--server=millrace|redis]`
- * Environment: BENCH_ELEMENTS (default 1000000; keys, and elements of what is deleted or copied, are twice as many),
- * BENCH_ROUNDS (default 3).
  */
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { setPriority } from 'node:os'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
-import { type BenchServer, startMillrace, startRedis } from './servers.ts'
+import { type Bench, column, isWanted, table } from './support/report.ts'
+import { type BenchServer, eachAlone, pause } from './support/servers.ts'
 
-const ELEMENTS = Number(process.env.BENCH_ELEMENTS ?? 1_000_000)
-const TWICE = ELEMENTS * 2
-const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 3)
+/** Keys, and elements of what is deleted or copied, are twice as many. */
+const ELEMENTS = 1_000_000
+const QUICK_ELEMENTS = 1000
+const ROUNDS = 3
 const PING_EACH_MS = 1
 const PROBE_PRIORITY = -15
 /** Requests, or elements of a request, that go in one write. */
@@ -25,8 +23,10 @@ const BATCH = 500
 /** The thread is looked at this long after the reply, in ms: what is done in slices afterwards counts, too. */
 const AFTERMATH_MS = 30
 const POLL_MS = 20
-/** How long before keys expire they are all there, in ms. */
-const STORM_AHEAD_MS = 20_000
+/** How long it takes at most to write a thousand keys that are to expire together, in ms. */
+const STORM_MS_PER_THOUSAND = 20
+/** They are all there so long before that. */
+const STORM_AHEAD_MS = 100
 
 // ---- the thread that measures ------------------------------------------------------------------------------------
 
@@ -174,20 +174,21 @@ interface Case {
 const KINDS = ['hash', 'set', 'zset', 'list', 'stream'] as const
 
 /** Where things are: database 0 has the keys, 1 the big values, 2 is empty. */
-async function prepare(db: Connection): Promise<void> {
-  await db.fill(TWICE, (i) => `SET key:${String(i).padStart(12, '0')} value-${i}`)
+async function prepare(db: Connection, elements: number): Promise<void> {
+  const twice = elements * 2
+  await db.fill(twice, (i) => `SET key:${String(i).padStart(12, '0')} value-${i}`)
   await db.run('SELECT 1')
-  await db.fillOne('HSET hash', TWICE, (i) => `field-${i} value-${i}`)
-  await db.fillOne('SADD set', TWICE, (i) => `member-${i}`)
-  await db.fillOne('ZADD zset', TWICE, (i) => `${(i * 7919) % TWICE} member-${i}`)
-  await db.fillOne('RPUSH list', TWICE, (i) => `element-${i}`)
-  await db.fill(TWICE, (i) => `XADD stream ${i + 1}-0 field value-${i}`)
-  await db.fillOne('RPUSH half:list', ELEMENTS, (i) => String((i * 7919) % ELEMENTS))
-  await db.fillOne('HSET half:hash', ELEMENTS, (i) => `field-${i} value-${i}`)
-  await db.fillOne('SADD half:set', ELEMENTS, (i) => `member-${i}`)
-  await db.fillOne('SADD other:set', ELEMENTS, (i) => `member-${i + ELEMENTS / 2}`)
-  await db.fillOne('ZADD half:zset', ELEMENTS, (i) => `${i} member-${i}`)
-  await db.fillOne('ZADD other:zset', ELEMENTS, (i) => `${i} member-${i + ELEMENTS / 2}`)
+  await db.fillOne('HSET hash', twice, (i) => `field-${i} value-${i}`)
+  await db.fillOne('SADD set', twice, (i) => `member-${i}`)
+  await db.fillOne('ZADD zset', twice, (i) => `${(i * 7919) % twice} member-${i}`)
+  await db.fillOne('RPUSH list', twice, (i) => `element-${i}`)
+  await db.fill(twice, (i) => `XADD stream ${i + 1}-0 field value-${i}`)
+  await db.fillOne('RPUSH half:list', elements, (i) => String((i * 7919) % elements))
+  await db.fillOne('HSET half:hash', elements, (i) => `field-${i} value-${i}`)
+  await db.fillOne('SADD half:set', elements, (i) => `member-${i}`)
+  await db.fillOne('SADD other:set', elements, (i) => `member-${i + elements / 2}`)
+  await db.fillOne('ZADD half:zset', elements, (i) => `${i} member-${i}`)
+  await db.fillOne('ZADD other:zset', elements, (i) => `${i} member-${i + elements / 2}`)
 }
 
 async function scanAll(db: Connection): Promise<void> {
@@ -201,10 +202,8 @@ async function scanAll(db: Connection): Promise<void> {
 }
 
 async function freed(db: Connection): Promise<void> {
-  while ((await db.info('lazyfree_pending_objects')) > 0) await sleep(POLL_MS)
+  while ((await db.info('lazyfree_pending_objects')) > 0) await pause(POLL_MS)
 }
-
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
 const drop = (db: Connection): Promise<string> =>
   db
@@ -212,9 +211,9 @@ const drop = (db: Connection): Promise<string> =>
     .then(() => freed(db))
     .then(() => '')
 
-const perKind = (verb: string): Case[] =>
+const perKind = (verb: string, twice: number): Case[] =>
   KINDS.map((kind) => ({
-    name: `${verb} ${kind} of ${TWICE}`,
+    name: `${verb} ${kind} of ${twice}`,
     before: (db) => db.run(`SELECT 1\r\nCOPY ${kind} copy REPLACE`),
     run: (db) => db.run(`${verb} copy`).then(() => freed(db)),
   }))
@@ -230,140 +229,153 @@ const storing = (command: string, name: string): Case => ({
   after: (db) => db.run('UNLINK stored').then(() => freed(db)),
 })
 
-const fillKeys = (db: Connection): Promise<void> =>
-  db.run('SELECT 2').then(() => db.fill(TWICE, (i) => `SET key:${String(i).padStart(12, '0')} value-${i}`))
+const fillKeys = (db: Connection, twice: number): Promise<void> =>
+  db.run('SELECT 2').then(() => db.fill(twice, (i) => `SET key:${String(i).padStart(12, '0')} value-${i}`))
 
-const CASES: readonly Case[] = [
-  { name: `SCAN COUNT 1000 over ${TWICE} keys`, run: scanAll },
-  { name: `KEYS * of ${TWICE}`, before: (db) => db.run('SELECT 0'), run: (db) => db.run('KEYS *') },
-  { name: `KEYS nothing* of ${TWICE}`, before: (db) => db.run('SELECT 0'), run: (db) => db.run('KEYS nothing*') },
-  ...perKind('DEL'),
-  ...perKind('UNLINK'),
-  ...KINDS.map((kind) => ({
-    name: `COPY ${kind} of ${TWICE}`,
-    before: (db: Connection) => db.run('SELECT 1'),
-    run: (db: Connection) => db.run(`COPY ${kind} copy`),
-    after: (db: Connection) => db.run('UNLINK copy').then(() => freed(db)),
-  })),
-  {
-    name: `RENAME over hash of ${TWICE}`,
-    before: (db) => db.run('SELECT 1\r\nCOPY hash copy REPLACE\r\nSET small 1'),
-    run: (db) => db.run('RENAME small copy').then(() => freed(db)),
-  },
-  {
-    name: `SET over zset of ${TWICE}`,
-    before: (db) => db.run('SELECT 1\r\nCOPY zset copy REPLACE'),
-    run: (db) => db.run('SET copy 1').then(() => freed(db)),
-  },
-  reading('LRANGE half:list 0 -1', `LRANGE of ${ELEMENTS}`),
-  reading('HGETALL half:hash', `HGETALL of ${ELEMENTS}`),
-  reading('SMEMBERS half:set', `SMEMBERS of ${ELEMENTS}`),
-  reading('ZRANGE half:zset 0 -1 WITHSCORES', `ZRANGE of ${ELEMENTS}`),
-  reading(`XRANGE stream - ${ELEMENTS}-0`, `XRANGE of ${ELEMENTS}`),
-  reading('SORT half:list LIMIT 0 10', `SORT of ${ELEMENTS}`),
-  reading('SORT half:list ALPHA LIMIT 0 10', `SORT ALPHA of ${ELEMENTS}`),
-  storing('SORT half:list STORE stored', `SORT STORE of ${ELEMENTS}`),
-  storing('ZUNIONSTORE stored 2 half:zset other:zset', `ZUNIONSTORE of 2 × ${ELEMENTS}`),
-  storing('ZINTERSTORE stored 2 half:zset other:zset', `ZINTERSTORE of 2 × ${ELEMENTS}`),
-  storing('SUNIONSTORE stored half:set other:set', `SUNIONSTORE of 2 × ${ELEMENTS}`),
-  storing('SINTERSTORE stored half:set other:set', `SINTERSTORE of 2 × ${ELEMENTS}`),
-  storing('SDIFFSTORE stored half:set other:set', `SDIFFSTORE of 2 × ${ELEMENTS}`),
-  storing('ZRANGESTORE stored half:zset 0 -1', `ZRANGESTORE of ${ELEMENTS}`),
-  storing('XGROUP CREATE stream all 0\r\nXGROUP DESTROY stream all', 'XGROUP CREATE, DESTROY (empty)'),
-  {
-    name: `XREADGROUP of ${ELEMENTS}`,
-    before: (db) => db.run('SELECT 1\r\nXGROUP CREATE stream some 0'),
-    run: (db) => db.run(`XREADGROUP GROUP some one COUNT ${ELEMENTS} STREAMS stream >`),
-    after: (db) => db.run('XGROUP DESTROY stream some').then(() => freed(db)),
-  },
-  {
-    name: `XGROUP DESTROY with ${ELEMENTS} pending`,
-    before: (db) =>
-      db.run(`SELECT 1\r\nXGROUP CREATE stream some 0\r\nXREADGROUP GROUP some one COUNT ${ELEMENTS} STREAMS stream >`),
-    run: (db) => db.run('XGROUP DESTROY stream some').then(() => freed(db)),
-  },
-  {
-    name: `XGROUP DELCONSUMER with ${ELEMENTS} pending`,
-    before: (db) =>
-      db.run(`SELECT 1\r\nXGROUP CREATE stream some 0\r\nXREADGROUP GROUP some one COUNT ${ELEMENTS} STREAMS stream >`),
-    run: (db) => db.run('XGROUP DELCONSUMER stream some one').then(() => freed(db)),
-    after: (db) => db.run('XGROUP DESTROY stream some'),
-  },
-  {
-    name: `XTRIM of ${TWICE} to 0`,
-    before: (db) => db.run('SELECT 1\r\nCOPY stream copy REPLACE'),
-    run: (db) => db.run('XTRIM copy MAXLEN 0').then(() => freed(db)),
-    after: (db) => db.run('DEL copy'),
-  },
-  {
-    name: `LTRIM of ${TWICE} to 0`,
-    before: (db) => db.run('SELECT 1\r\nCOPY list copy REPLACE'),
-    run: (db) => db.run('LTRIM copy 1 0').then(() => freed(db)),
-  },
-  {
-    name: `ZREMRANGEBYRANK of ${TWICE}`,
-    before: (db) => db.run('SELECT 1\r\nCOPY zset copy REPLACE'),
-    run: (db) => db.run('ZREMRANGEBYRANK copy 0 -1').then(() => freed(db)),
-  },
-  {
-    name: `SPOP of ${TWICE}`,
-    before: (db) => db.run('SELECT 1\r\nCOPY set copy REPLACE'),
-    run: (db) => db.run(`SPOP copy ${TWICE}`).then(() => freed(db)),
-  },
-  {
-    name: `growth of a hash to ${TWICE}`,
-    before: (db) => db.run('SELECT 2'),
-    run: (db) => db.fill(TWICE, (i) => `HSET grown field-${i} value-${i}`),
-    after: drop,
-  },
-  {
-    name: `growth of a set to ${TWICE}`,
-    before: (db) => db.run('SELECT 2'),
-    run: (db) => db.fill(TWICE, (i) => `SADD grown member-${i}`),
-    after: drop,
-  },
-  {
-    name: `FLUSHDB SYNC of ${TWICE} keys`,
-    before: fillKeys,
-    run: (db) => db.run('FLUSHDB SYNC').then(() => freed(db)),
-  },
-  {
-    name: `FLUSHDB ASYNC of ${TWICE} keys`,
-    before: fillKeys,
-    run: (db) => db.run('FLUSHDB ASYNC').then(() => freed(db)),
-  },
-  {
-    name: `${ELEMENTS} keys expire at once`,
-    before: async (db) => {
-      await db.run('SELECT 2')
-      const at = Date.now() + STORM_AHEAD_MS
-      await db.fill(ELEMENTS, (i) => `SET key:${i} value-${i} PXAT ${at}`)
-      await sleep(at - 100 - Date.now())
+/** All cases; a list, however long. */
+function casesOf(elements: number): readonly Case[] {
+  const twice = elements * 2
+  return [
+    { name: `SCAN COUNT 1000 over ${twice} keys`, run: scanAll },
+    { name: `KEYS * of ${twice}`, before: (db) => db.run('SELECT 0'), run: (db) => db.run('KEYS *') },
+    { name: `KEYS nothing* of ${twice}`, before: (db) => db.run('SELECT 0'), run: (db) => db.run('KEYS nothing*') },
+    ...perKind('DEL', twice),
+    ...perKind('UNLINK', twice),
+    ...KINDS.map((kind) => ({
+      name: `COPY ${kind} of ${twice}`,
+      before: (db: Connection) => db.run('SELECT 1'),
+      run: (db: Connection) => db.run(`COPY ${kind} copy`),
+      after: (db: Connection) => db.run('UNLINK copy').then(() => freed(db)),
+    })),
+    {
+      name: `RENAME over hash of ${twice}`,
+      before: (db) => db.run('SELECT 1\r\nCOPY hash copy REPLACE\r\nSET small 1'),
+      run: (db) => db.run('RENAME small copy').then(() => freed(db)),
     },
-    run: async (db) => {
-      while (!(await db.run('DBSIZE')).endsWith(':0\r\n')) await sleep(POLL_MS)
+    {
+      name: `SET over zset of ${twice}`,
+      before: (db) => db.run('SELECT 1\r\nCOPY zset copy REPLACE'),
+      run: (db) => db.run('SET copy 1').then(() => freed(db)),
     },
-  },
-  {
-    name: `growth of the main table to ${TWICE * 4} keys`,
-    before: (db) => db.run('SELECT 2'),
-    run: (db) => db.fill(TWICE * 4, (i) => `SET key:${i} v`),
-    after: drop,
-  },
-]
+    reading('LRANGE half:list 0 -1', `LRANGE of ${elements}`),
+    reading('HGETALL half:hash', `HGETALL of ${elements}`),
+    reading('SMEMBERS half:set', `SMEMBERS of ${elements}`),
+    reading('ZRANGE half:zset 0 -1 WITHSCORES', `ZRANGE of ${elements}`),
+    reading(`XRANGE stream - ${elements}-0`, `XRANGE of ${elements}`),
+    reading('SORT half:list LIMIT 0 10', `SORT of ${elements}`),
+    reading('SORT half:list ALPHA LIMIT 0 10', `SORT ALPHA of ${elements}`),
+    storing('SORT half:list STORE stored', `SORT STORE of ${elements}`),
+    storing('ZUNIONSTORE stored 2 half:zset other:zset', `ZUNIONSTORE of 2 × ${elements}`),
+    storing('ZINTERSTORE stored 2 half:zset other:zset', `ZINTERSTORE of 2 × ${elements}`),
+    storing('SUNIONSTORE stored half:set other:set', `SUNIONSTORE of 2 × ${elements}`),
+    storing('SINTERSTORE stored half:set other:set', `SINTERSTORE of 2 × ${elements}`),
+    storing('SDIFFSTORE stored half:set other:set', `SDIFFSTORE of 2 × ${elements}`),
+    storing('ZRANGESTORE stored half:zset 0 -1', `ZRANGESTORE of ${elements}`),
+    storing('XGROUP CREATE stream all 0\r\nXGROUP DESTROY stream all', 'XGROUP CREATE, DESTROY (empty)'),
+    {
+      name: `XREADGROUP of ${elements}`,
+      before: (db) => db.run('SELECT 1\r\nXGROUP CREATE stream some 0'),
+      run: (db) => db.run(`XREADGROUP GROUP some one COUNT ${elements} STREAMS stream >`),
+      after: (db) => db.run('XGROUP DESTROY stream some').then(() => freed(db)),
+    },
+    {
+      name: `XGROUP DESTROY with ${elements} pending`,
+      before: (db) =>
+        db.run(
+          `SELECT 1\r\nXGROUP CREATE stream some 0\r\nXREADGROUP GROUP some one COUNT ${elements} STREAMS stream >`,
+        ),
+      run: (db) => db.run('XGROUP DESTROY stream some').then(() => freed(db)),
+    },
+    {
+      name: `XGROUP DELCONSUMER with ${elements} pending`,
+      before: (db) =>
+        db.run(
+          `SELECT 1\r\nXGROUP CREATE stream some 0\r\nXREADGROUP GROUP some one COUNT ${elements} STREAMS stream >`,
+        ),
+      run: (db) => db.run('XGROUP DELCONSUMER stream some one').then(() => freed(db)),
+      after: (db) => db.run('XGROUP DESTROY stream some'),
+    },
+    {
+      name: `XTRIM of ${twice} to 0`,
+      before: (db) => db.run('SELECT 1\r\nCOPY stream copy REPLACE'),
+      run: (db) => db.run('XTRIM copy MAXLEN 0').then(() => freed(db)),
+      after: (db) => db.run('DEL copy'),
+    },
+    {
+      name: `LTRIM of ${twice} to 0`,
+      before: (db) => db.run('SELECT 1\r\nCOPY list copy REPLACE'),
+      run: (db) => db.run('LTRIM copy 1 0').then(() => freed(db)),
+    },
+    {
+      name: `ZREMRANGEBYRANK of ${twice}`,
+      before: (db) => db.run('SELECT 1\r\nCOPY zset copy REPLACE'),
+      run: (db) => db.run('ZREMRANGEBYRANK copy 0 -1').then(() => freed(db)),
+    },
+    {
+      name: `SPOP of ${twice}`,
+      before: (db) => db.run('SELECT 1\r\nCOPY set copy REPLACE'),
+      run: (db) => db.run(`SPOP copy ${twice}`).then(() => freed(db)),
+    },
+    {
+      name: `growth of a hash to ${twice}`,
+      before: (db) => db.run('SELECT 2'),
+      run: (db) => db.fill(twice, (i) => `HSET grown field-${i} value-${i}`),
+      after: drop,
+    },
+    {
+      name: `growth of a set to ${twice}`,
+      before: (db) => db.run('SELECT 2'),
+      run: (db) => db.fill(twice, (i) => `SADD grown member-${i}`),
+      after: drop,
+    },
+    {
+      name: `FLUSHDB SYNC of ${twice} keys`,
+      before: (db) => fillKeys(db, twice),
+      run: (db) => db.run('FLUSHDB SYNC').then(() => freed(db)),
+    },
+    {
+      name: `FLUSHDB ASYNC of ${twice} keys`,
+      before: (db) => fillKeys(db, twice),
+      run: (db) => db.run('FLUSHDB ASYNC').then(() => freed(db)),
+    },
+    {
+      name: `${elements} keys expire at once`,
+      before: async (db) => {
+        await db.run('SELECT 2')
+        const at = Date.now() + STORM_AHEAD_MS + (elements / 1000) * STORM_MS_PER_THOUSAND
+        await db.fill(elements, (i) => `SET key:${i} value-${i} PXAT ${at}`)
+        await pause(at - STORM_AHEAD_MS - Date.now())
+      },
+      run: async (db) => {
+        while (!(await db.run('DBSIZE')).endsWith(':0\r\n')) await pause(POLL_MS)
+      },
+    },
+    {
+      name: `growth of the main table to ${twice * 4} keys`,
+      before: (db) => db.run('SELECT 2'),
+      run: (db) => db.fill(twice * 4, (i) => `SET key:${i} v`),
+      after: drop,
+    },
+  ]
+}
 
-async function measure(server: BenchServer, cases: readonly Case[]): Promise<Map<string, number>> {
+async function measure(
+  server: BenchServer,
+  cases: readonly Case[],
+  elements: number,
+  rounds: number,
+): Promise<Map<string, number>> {
   const db = await Connection.open(server.port)
-  await prepare(db)
+  await prepare(db, elements)
   const thread = new Probe(server)
   const least = new Map<string, number>()
   for (const { name, before, run, after } of cases) {
-    for (let round = 0; round < ROUNDS; round++) {
+    for (let round = 0; round < rounds; round++) {
       if (before !== undefined) await before(db)
-      await sleep(AFTERMATH_MS)
+      await pause(AFTERMATH_MS)
       await thread.ask('reset')
       await run(db)
-      await sleep(AFTERMATH_MS)
+      await pause(AFTERMATH_MS)
       least.set(name, Math.min(least.get(name) ?? Number.POSITIVE_INFINITY, await thread.ask('read')))
       if (after !== undefined) await after(db)
     }
@@ -374,34 +386,30 @@ async function measure(server: BenchServer, cases: readonly Case[]): Promise<Map
   return least
 }
 
-function option(name: string): string {
-  const given = process.argv.find((argument) => argument.startsWith(`--${name}=`))
-  return given === undefined ? '' : given.slice(name.length + 3)
+export const stalls: Bench = {
+  name: 'stalls',
+  summary: 'the longest stall of commands over a million elements, by the time that the server ran; 15 minutes',
+  programs: ['redis-server'],
+  run: async (options) => {
+    const elements = options.isQuick ? QUICK_ELEMENTS : ELEMENTS
+    const rounds = options.rounds ?? (options.isQuick ? 1 : ROUNDS)
+    const cases = casesOf(elements).filter(({ name }) => isWanted(name, options))
+    const [redis, millrace] = await eachAlone(['--appendonly', 'no'], (server) =>
+      measure(server, cases, elements, rounds),
+    )
+    return {
+      method: `The longest time in ms that the server's thread ran while another connection waited for a PING, the least of ${rounds} rounds; one server at a time.`,
+      tables: [
+        table(
+          'Stalls',
+          [column('command', 0), column('Redis ms', 1), column('Millrace ms', 1)],
+          cases.map(({ name }) => [name, redis.get(name) ?? null, millrace.get(name) ?? null]),
+        ),
+      ],
+      goals: [],
+      plots: [],
+    }
+  },
 }
 
-async function main(): Promise<void> {
-  const cases = CASES.filter(({ name }) => name.toLowerCase().includes(option('only').toLowerCase()))
-  const results: Map<string, number>[] = []
-  for (const start of [startMillrace, startRedis]) {
-    const server =
-      option('server') === '' || start.name.toLowerCase().endsWith(option('server'))
-        ? await start(['--appendonly', 'no'])
-        : null
-    if (server === null) {
-      results.push(new Map())
-      continue
-    }
-    try {
-      results.push(await measure(server, cases))
-    } finally {
-      await server.stop()
-    }
-  }
-  const [ours, theirs] = results as [Map<string, number>, Map<string, number>]
-  const shown = (ms: number | undefined): string => (ms === undefined ? '–' : ms.toFixed(1))
-  console.log('| | Millrace | Redis |\n|---|---|---|')
-  for (const { name } of cases) console.log(`| ${name} | ${shown(ours.get(name))} | ${shown(theirs.get(name))} |`)
-}
-
-if (isMainThread) await main()
-else await probe(workerData)
+if (!isMainThread) await probe(workerData)

@@ -1,56 +1,13 @@
-/** Data sets of the durability benches: keys of 16 bytes with values of 64, in a running server or as files. */
-import { once } from 'node:events'
+/** Files that both servers load: logs of what brokers write. */
 import { closeSync, mkdirSync, openSync, writeFileSync, writeSync } from 'node:fs'
-import { connect } from 'node:net'
 import { join } from 'node:path'
+import { encode, keyName, valueText } from './support/fill.ts'
 
-const BATCH = 1000
-const VALUE_BYTES = 64
-/** Values are taken from a pool of random text, so that none can be compressed. */
-const POOL = randomText(1_000_003)
-const POOL_STEP = 7919
 /** Text is gathered until it has so many bytes. */
 const WRITE_BYTES = 4 * 1024 * 1024
 const COLLECTIONS = 10_000
 /** Transactions in the mix have so many commands. */
 const TRANSACTION = 3
-
-/** The name of a key, as redis-benchmark makes it of `key:__rand_int__`. */
-export function keyName(index: number): string {
-  return `key:${String(index).padStart(12, '0')}`
-}
-
-/** A value of 64 bytes that LZF cannot shorten. */
-export function valueText(index: number): string {
-  const at = (index * POOL_STEP) % (POOL.length - VALUE_BYTES)
-  return POOL.slice(at, at + VALUE_BYTES)
-}
-
-/** A request or a record of the log. */
-export function encode(...args: readonly string[]): string {
-  let text = `*${args.length}\r\n`
-  for (const arg of args) text += `$${arg.length}\r\n${arg}\r\n`
-  return text
-}
-
-/** Writes keys [0, count) by one pipelining connection. */
-export async function fill(port: number, count: number): Promise<void> {
-  const socket = connect(port, '127.0.0.1')
-  await once(socket, 'connect')
-  for (let first = 0; first < count; first += BATCH) {
-    const end = Math.min(count, first + BATCH)
-    let request = ''
-    for (let i = first; i < end; i++) request += encode('SET', keyName(i), valueText(i))
-    socket.write(request)
-    let replies = ''
-    while (replies.length < (end - first) * '+OK\r\n'.length) {
-      const [chunk] = (await once(socket, 'data')) as [Buffer]
-      replies += chunk.toString('latin1')
-    }
-    if (replies.includes('-')) throw new Error(`A key was refused: ${replies.slice(0, 200)}`)
-  }
-  socket.destroy()
-}
 
 /** The records of a log, by number. */
 export type Records = (index: number) => string
@@ -101,16 +58,4 @@ export function writeLog(directory: string, bytes: number, records: Records): nu
   }
   closeSync(fd)
   return count
-}
-
-function randomText(length: number): string {
-  // A small generator with a fixed seed: all runs have the same data.
-  const digits = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'
-  const bytes = Buffer.alloc(length)
-  let state = 1
-  for (let i = 0; i < length; i++) {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    bytes[i] = digits.charCodeAt(state >>> 26)
-  }
-  return bytes.toString('latin1')
 }
