@@ -7,6 +7,7 @@ import type { Arena, Ref } from '../storage/arena.ts'
 import { HashDict } from '../structures/hash.ts'
 import { type Collection, isObjectKind, Kind } from '../structures/kind.ts'
 import { ListBig } from '../structures/list.ts'
+import { PackedTimedHash } from '../structures/packed-timed-hash.ts'
 import { SetDict } from '../structures/set.ts'
 import { SortedSet } from '../structures/sorted-set.ts'
 import { Stream } from '../structures/stream.ts'
@@ -25,6 +26,6 @@ function copyBlock(arena: Arena, ref: Ref): Ref {
 
 function copyCollection(object: Collection): Collection {
   if (object instanceof HashDict || object instanceof SetDict || object instanceof SortedSet) return object.clone()
-  if (object instanceof ListBig || object instanceof Stream) return object.clone()
+  if (object instanceof ListBig || object instanceof Stream || object instanceof PackedTimedHash) return object.clone()
   throw new TypeError('Cannot copy a collection of an unknown class')
 }

@@ -3,7 +3,8 @@
  *
  * A key is addressed by its row in the index. `find` never moves a row; `remove` moves the last row into the hole, so
  * after it (of any key) rows are asked again. A key whose time is over is absent for every lookup; it is removed
- * physically by the active cycle, by `add` on the same key, or after the command that met it (`reapMet`).
+ * physically by the active cycle, by `add` on the same key, or after the command that met it (`reapMet`). Expire times
+ * of fields of hashes are in the hashes; the database knows the earliest of each (`fieldExpires`, field-expiry.ts).
  *
  * Meta word of a row: kind in the low 4 bits, what is remembered of its use in 27 bits above (access.ts), then one bit for
  * strings that were changed in place, which OBJECT ENCODING calls raw however short they are.
@@ -13,13 +14,14 @@ import type { Args } from '../resp/args.ts'
 import { WRONGTYPE } from '../resp/errors.ts'
 import { type Arena, NO_REF, type Ref } from '../storage/arena.ts'
 import { Dict, DictStride, NO_ROW } from '../storage/dict.ts'
+import { Expires, NO_EXPIRE } from '../storage/expires.ts'
 import { type Collection, isObjectKind, Kind } from '../structures/kind.ts'
 import { ACCESS_BITS, ACCESS_MASK, AccessKind } from './access.ts'
 import { BlockedKeys } from './blocked.ts'
-import { Expires, NO_EXPIRE } from './expires.ts'
 import type { Keyspace, Watcher } from './keyspace.ts'
 import { FreeReason } from './lazy-free.ts'
 import type { RowMarks } from './row-marks.ts'
+import { TimedRows } from './timed-rows.ts'
 
 const KIND_BITS = 4
 const KIND_MASK = (1 << KIND_BITS) - 1
@@ -34,11 +36,13 @@ const MET_EXPIRED_MAX = 128
 export const KindMask = {
   String: (1 << Kind.StringBytes) | (1 << Kind.StringInteger),
   List: (1 << Kind.ListPacked) | (1 << Kind.ListBig),
-  Hash: (1 << Kind.HashPacked) | (1 << Kind.HashWide) | (1 << Kind.HashDict),
+  Hash: (1 << Kind.HashPacked) | (1 << Kind.HashWide) | (1 << Kind.HashDict) | (1 << Kind.HashTimed),
   Set: (1 << Kind.SetIntset) | (1 << Kind.SetPacked) | (1 << Kind.SetDict),
   Zset: (1 << Kind.ZsetPacked) | (1 << Kind.ZsetBig),
   Stream: 1 << Kind.Stream,
 } as const
+/** Kinds of hashes whose fields may have expire times. */
+const TIMED_KINDS = (1 << Kind.HashDict) | (1 << Kind.HashTimed)
 
 export class Database {
   readonly keyspace: Keyspace
@@ -46,6 +50,9 @@ export class Database {
   index: number
   keys: Dict
   expires: Expires
+  /** Hashes that have fields with expire times, by the earliest of each. */
+  fieldExpires: Expires
+  private timedRows: TimedRows
   /** Clients that watch a key of this database, by key. */
   watchers = new Map<string, Set<Watcher>>()
   blocked: BlockedKeys
@@ -61,6 +68,8 @@ export class Database {
     this.index = index
     this.keys = new Dict(keyspace.arena, DictStride.Keys, seed)
     this.expires = new Expires(this.keys)
+    this.timedRows = this.newTimedRows()
+    this.fieldExpires = new Expires(this.timedRows)
     this.blocked = new BlockedKeys()
   }
 
@@ -161,6 +170,7 @@ export class Database {
     const row = this.keys.insert(source, start, length)
     this.keys.setMeta(row, kind | (this.keyspace.access.first(this.keyspace.now) << KIND_BITS))
     this.keys.setValue(row, value)
+    if (((1 << kind) & TIMED_KINDS) !== 0) this.fieldTimesChanged(row)
     if (this.marks !== null) this.marks.added(row)
     if (this.keyspace.onAdded !== null) this.keyspace.onAdded(this, row)
     return row
@@ -171,6 +181,7 @@ export class Database {
     const row = this.keys.insert(source, start, length)
     this.keys.setMeta(row, kind | (this.keyspace.access.first(this.keyspace.now) << KIND_BITS))
     this.keys.setValue(row, value)
+    if (((1 << kind) & TIMED_KINDS) !== 0) this.fieldTimesChanged(row)
     if (this.marks !== null) this.marks.added(row)
     return row
   }
@@ -222,6 +233,22 @@ export class Database {
   replaceValue(row: number, kind: number, value: number): void {
     this.freeValue(row)
     this.setValue(row, kind, value)
+  }
+
+  /** As `setObject`, also where the value was an object before, which has nothing left to free. */
+  becomeObject(row: number, kind: number, object: Collection): void {
+    if (this.kind(row) === Kind.HashTimed) {
+      this.fieldExpires.clear(row)
+      this.keyspace.dropObject(this.keys.value(row))
+    }
+    this.setObject(row, kind, object)
+  }
+
+  /** Files the hash at a row, which is an object, by the earliest expire time of its fields, if they have any. */
+  fieldTimesChanged(row: number): void {
+    const next = this.timedRows.hash(row)?.nextTime() ?? NO_EXPIRE
+    if (next === NO_EXPIRE) this.fieldExpires.clear(row)
+    else if (next !== this.fieldExpires.timeOf(row)) this.fieldExpires.set(row, next)
   }
 
   /** Removes a key and frees its value, now or later (LazyFree). Rows are invalid afterwards. */
@@ -352,6 +379,7 @@ export class Database {
       this.keyspace.walk!.detached(this.detach())
       return
     }
+    this.fieldExpires.reset()
     for (let row = 0; row < this.keys.size; row++) this.freeValue(row)
     this.keys.clear()
     this.expires.reset()
@@ -391,13 +419,17 @@ export class Database {
 
   /** Exchanges keys and expire times with another database; watchers and blocked clients stay (SWAPDB). */
   swapContents(other: Database): void {
-    const { keys, expires, metExpired, marks } = this
+    const { keys, expires, fieldExpires, timedRows, metExpired, marks } = this
     this.keys = other.keys
     this.expires = other.expires
+    this.fieldExpires = other.fieldExpires
+    this.timedRows = other.timedRows
     this.metExpired = other.metExpired
     this.marks = other.marks
     other.keys = keys
     other.expires = expires
+    other.fieldExpires = fieldExpires
+    other.timedRows = timedRows
     other.metExpired = metExpired
     other.marks = marks
     if (this.marks !== null) this.marks.owner = this
@@ -411,6 +443,7 @@ export class Database {
     if (kind === Kind.StringInteger) return
     const value = this.keys.value(row)
     if (isObjectKind(kind)) {
+      if (this.fieldExpires.size > 0) this.fieldExpires.clear(row)
       const object = this.keyspace.object(value)
       this.keyspace.dropObject(value)
       // A snapshot that is in the midst of the collection frees it when it is through.
@@ -422,7 +455,7 @@ export class Database {
 
   /** Bytes of the typed arrays of index and expire times. */
   overheadBytes(): number {
-    return this.keys.overheadBytes() + this.expires.overheadBytes()
+    return this.keys.overheadBytes() + this.expires.overheadBytes() + this.fieldExpires.overheadBytes()
   }
 
   /** Sum of what the keys and values of this database own in the arena. */
@@ -445,11 +478,19 @@ export class Database {
     return { bytes, blocks }
   }
 
+  private newTimedRows(): TimedRows {
+    const { keys } = this
+    return new TimedRows(this.keyspace, keys, (row) => ((1 << (keys.meta(row) & KIND_MASK)) & TIMED_KINDS) !== 0)
+  }
+
   private removeRow(row: number): void {
     this.expires.clear(row)
+    // A value that goes on elsewhere is still here.
+    if (this.fieldExpires.size > 0) this.fieldExpires.clear(row)
     const moved = this.keys.remove(row)
     if (moved === NO_ROW) return
     this.expires.rowMoved(row)
+    if (this.fieldExpires.size > 0) this.fieldExpires.rowMoved(row)
     if (this.marks !== null) this.marks.moved(moved, row)
   }
 

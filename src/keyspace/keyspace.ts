@@ -62,6 +62,8 @@ export class KeyspaceStats {
   hits = 0
   misses = 0
   expired = 0
+  /** Fields of hashes. */
+  expiredFields = 0
   /** Changes since the last snapshot; also what `dirty` counts. */
   changes = 0
 }
@@ -99,6 +101,10 @@ export class Keyspace {
   readonly otherOwners: MemoryOwner[] = [this.lazyFree]
   /** Told about each key that is deleted because its time is over, before it is freed. */
   onExpired: (db: Database, row: number) => void = () => {}
+  /** Told about each field of a hash that is removed because its time is over; the key is still there. */
+  onFieldExpired: (db: Database, row: number, field: Buffer, start: number, length: number) => void = () => {}
+  /** Told once about a hash of which fields were removed so; if it is empty its key goes then. */
+  onHashExpired: (db: Database, row: number, isEmpty: boolean) => void = () => {}
   /** Told when a reading command finds no key (event class `m`). */
   onMiss: ((db: Database, source: Buffer, start: number, length: number) => void) | null = null
   /** Told about each key that is added (event class `n`); null while nobody wants to know. */
@@ -125,6 +131,11 @@ export class Keyspace {
 
   object(index: number): Collection {
     return this.objects[index]!
+  }
+
+  /** As `object`; null for the index of one that was dropped. */
+  objectOrNull(index: number): Collection | null {
+    return this.objects[index] ?? null
   }
 
   /** Forgets an object without freeing it (its blocks have another owner now). */

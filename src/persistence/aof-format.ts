@@ -1,7 +1,7 @@
 /**
  * AofFormat: snapshots as the commands that make them, for the base of an append-only file that is no RDB file.
  *
- *     [FUNCTION LOAD …] | SELECT | SET, RPUSH, SADD, HMSET, ZADD, XADD …, PEXPIREAT | …
+ *     [FUNCTION LOAD …] | SELECT | SET, RPUSH, SADD, HMSET, HPEXPIREAT, ZADD, XADD …, PEXPIREAT | …
  *
  * Elements go 64 to a command. What a stream is beside its entries (counters, groups, pending entries) is put together
  * when its record begins and written behind the entries. What has no command is lost, as in Redis: seen and active times
@@ -10,12 +10,13 @@
 import { formatDouble } from '../bytes/double.ts'
 import { writeInteger } from '../bytes/integer.ts'
 import type { Database } from '../keyspace/database.ts'
-import { NO_EXPIRE } from '../keyspace/expires.ts'
 import type { Arena, Ref } from '../storage/arena.ts'
+import { NO_EXPIRE } from '../storage/expires.ts'
 import { PACKED_HEADER_BYTES, PackedCursor, packedBytes } from '../storage/packed.ts'
 import { HashDict } from '../structures/hash.ts'
 import { intsetAt, intsetCount } from '../structures/intset.ts'
 import { type Collection, isObjectKind, Kind } from '../structures/kind.ts'
+import { PackedTimedHash, readTime } from '../structures/packed-timed-hash.ts'
 import { entryScore } from '../structures/packed-zset.ts'
 import { SetDict } from '../structures/set.ts'
 import { SortedSet } from '../structures/sorted-set.ts'
@@ -72,7 +73,8 @@ export class AofFormat implements SnapshotFormat {
     } else if (isObjectKind(kind)) {
       const object = db.object(row)
       const elements = new AofElements(this.arena, key, commandOf(object), out)
-      deliver(object, this.arena, elements)
+      if (object instanceof PackedTimedHash) this.deliverTimed(object, elements)
+      else deliver(object, this.arena, elements)
       elements.flush()
       if (object instanceof Stream) writeStreamState(out, object, key)
     } else {
@@ -104,6 +106,19 @@ export class AofFormat implements SnapshotFormat {
     // The end of the file is the end of the commands.
   }
 
+  private deliverTimed(hash: PackedTimedHash, elements: AofElements): void {
+    const { entry } = this
+    const field = new PackedCursor(this.arena)
+    entry.open(hash.ref)
+    field.open(hash.ref)
+    while (entry.advance()) {
+      field.moveTo(entry.position)
+      elements.pair(entry)
+      elements.time(field, readTime(entry))
+      elements.added(2)
+    }
+  }
+
   private writeBlock(out: RecordBuffer, ref: Ref, kind: number, key: Buffer): void {
     const arena = this.arena
     const entry = this.entry
@@ -112,7 +127,10 @@ export class AofFormat implements SnapshotFormat {
       for (let i = 0; i < intsetCount(arena, ref); i++) elements.integer(intsetAt(arena, ref, i))
     } else if (kind === Kind.HashPacked || kind === Kind.HashWide) {
       entry.open(ref)
-      while (entry.advance()) elements.pair(entry)
+      while (entry.advance()) {
+        elements.pair(entry)
+        elements.added(2)
+      }
     } else if (kind === Kind.ZsetPacked) {
       const score = new PackedCursor(arena)
       entry.open(ref)
@@ -140,6 +158,8 @@ class AofElements implements ElementSink {
   /** Arguments behind the key of the command that is being gathered. */
   private readonly body = new RecordBuffer(FIRST_CAPACITY)
   private items = 0
+  /** Commands that give fields among them their expire times. */
+  private readonly times = new RecordBuffer(0)
   private readonly entry: PackedCursor
 
   constructor(arena: Arena, key: Buffer, command: string, out: RecordBuffer) {
@@ -150,9 +170,13 @@ class AofElements implements ElementSink {
     this.entry = new PackedCursor(arena)
   }
 
-  field(field: Ref, value: Ref): void {
+  field(field: Ref, value: Ref, time: number): void {
     writeBulkRef(this.body, this.arena, field)
     writeBulkRef(this.body, this.arena, value)
+    if (time !== NO_EXPIRE) {
+      this.beginTime(time)
+      writeBulkRef(this.times, this.arena, field)
+    }
     this.added(2)
   }
 
@@ -186,12 +210,18 @@ class AofElements implements ElementSink {
     this.added(1)
   }
 
-  /** The field on which the cursor stands, and the value behind it. */
+  /** The field on which the cursor stands, and the value behind it; `added` follows. */
   pair(entry: PackedCursor): void {
     writeBulkEntry(this.body, entry)
     entry.advance()
     writeBulkEntry(this.body, entry)
-    this.added(2)
+  }
+
+  /** The expire time of the field on which a cursor stands, which has been given to `pair`. */
+  time(field: PackedCursor, time: number): void {
+    if (time === NO_EXPIRE) return
+    this.beginTime(time)
+    writeBulkEntry(this.times, field)
   }
 
   /** The member on which the cursor stands. */
@@ -210,10 +240,21 @@ class AofElements implements ElementSink {
     this.out.raw(this.body.bytes, 0, this.body.length)
     this.body.reset()
     this.items = 0
+    this.out.append(this.times)
+    this.times.reset()
   }
 
-  /** `count` arguments are the same for all elements of a kind. */
-  private added(count: number): void {
+  private beginTime(time: number): void {
+    writeHead(this.times, 6)
+    writeBulkText(this.times, 'HPEXPIREAT')
+    writeBulk(this.times, this.key, 0, this.key.length)
+    writeBulkInteger(this.times, time)
+    writeBulkText(this.times, 'FIELDS')
+    writeBulkInteger(this.times, 1)
+  }
+
+  /** Counts the arguments of an element; they are the same for all elements of a kind. */
+  added(count: number): void {
     this.items += count
     if (this.items === count * ITEMS_PER_COMMAND) this.flush()
   }
@@ -324,7 +365,7 @@ function toBigInt(high: number, low: number): bigint {
 
 /** The command that adds elements to a collection. */
 function commandOf(object: Collection): string {
-  if (object instanceof HashDict) return 'HMSET'
+  if (object instanceof HashDict || object instanceof PackedTimedHash) return 'HMSET'
   if (object instanceof SetDict) return 'SADD'
   return object instanceof SortedSet ? 'ZADD' : 'RPUSH'
 }

@@ -15,7 +15,9 @@ import type { ElementSink } from '../structures/walk.ts'
 /** Delivers the elements of a collection, a list by nodes and a stream by blocks. */
 export function deliver(object: Collection, arena: Arena, sink: ElementSink): void {
   if (object instanceof HashDict) {
-    for (let row = 0; row < object.size; row++) sink.field(object.fieldRef(row), object.valueRef(row))
+    for (let row = 0; row < object.size; row++) {
+      sink.field(object.fieldRef(row), object.valueRef(row), object.timeOf(row))
+    }
   } else if (object instanceof SetDict) {
     for (let row = 0; row < object.size; row++) sink.member(object.memberRef(row))
   } else if (object instanceof SortedSet) {

@@ -175,6 +175,19 @@ export class Journal {
     if (outer !== JournalTarget.All) this.retarget(outer)
   }
 
+  /** As `deleted`, for a field of a hash. */
+  fieldDeleted(db: number, key: Ref, field: Uint8Array, start: number, length: number): void {
+    const effects = this.effectCount
+    const outer = this.targets
+    if (outer !== JournalTarget.All) this.retarget(JournalTarget.All)
+    this.begin(db, 3)
+    this.text('HDEL')
+    this.ref(key)
+    this.bytes(field, start, length)
+    this.effectCount = effects
+    if (outer !== JournalTarget.All) this.retarget(outer)
+  }
+
   /** A byte string. */
   text(text: string): void {
     if (!this.enabled) return

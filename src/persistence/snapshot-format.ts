@@ -12,6 +12,7 @@ import type { Database } from '../keyspace/database.ts'
 import { HashDict } from '../structures/hash.ts'
 import { type Collection, isObjectKind, Kind } from '../structures/kind.ts'
 import { ListBig } from '../structures/list.ts'
+import { PackedTimedHash } from '../structures/packed-timed-hash.ts'
 import { SetDict } from '../structures/set.ts'
 import { SortedSet } from '../structures/sorted-set.ts'
 import { Stream } from '../structures/stream.ts'
@@ -42,6 +43,8 @@ export interface SnapshotInfo {
   readonly isAofBase: boolean
   /** Where the data stand in a history of replication; null or absent: in none. */
   readonly position?: StreamPosition | null
+  /** Whether there are hashes that have fields with expire times. */
+  readonly hasFieldTimes: boolean
   /** Source of each library of functions. */
   readonly functions: readonly string[]
 }
@@ -88,6 +91,7 @@ export class SnapshotError extends Error {
 export function isBigValue(db: Database, row: number): boolean {
   if (!isObjectKind(db.kind(row))) return isLongString(db, row)
   const object = db.object(row)
+  if (object instanceof PackedTimedHash) return false
   // The sum of the bytes is only asked for where it takes a bounded time.
   return stepsOf(object) >= BIG_COUNT || object.arenaBytes() >= BIG_BYTES
 }

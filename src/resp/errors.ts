@@ -329,6 +329,16 @@ export const LCS_TABLE_TOO_LARGE = new ReplyError(
 export const EXPIRE_NX_WITH_OTHERS = new ReplyError(
   'ERR NX and XX, GT or LT options at the same time are not compatible',
 )
+export const EXPIRE_TIME_NEGATIVE = new ReplyError('ERR invalid expire time, must be >= 0')
+/** FIELDS numfields of the hash commands; HEXPIRE, HPERSIST and HSETEX name a wrong number in different ways. */
+export const FIELDS_MISSING = new ReplyError('ERR Mandatory argument FIELDS is missing or not at the right position')
+export const NUMFIELDS_NOT_ABOVE_0 = new ReplyError('ERR Parameter `numFields` should be greater than 0')
+export const NUMFIELDS_NOT_POSITIVE = new ReplyError('ERR Number of fields must be a positive integer')
+export const NUMFIELDS_INVALID = new ReplyError('ERR invalid number of fields')
+export const NUMFIELDS_MISMATCH = new ReplyError('ERR The `numfields` parameter must match the number of arguments')
+export const HSETEX_CONDITIONS = new ReplyError('ERR Only one of FXX or FNX arguments can be specified')
+export const HSETEX_TIMES = new ReplyError('ERR Only one of EX, PX, EXAT, PXAT or KEEPTTL arguments can be specified')
+export const EXPIRE_TIME_MISSING = new ReplyError('ERR missing expire time')
 export const EXPIRE_GT_AND_LT = new ReplyError('ERR GT and LT options at the same time are not compatible')
 export const LFU_POLICY_SELECTED = new ReplyError(
   'ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.',

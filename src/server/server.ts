@@ -263,6 +263,14 @@ export class Server
       this.keyspace.lost(db, text)
       this.ctx.notifyText(db, text, Notify.Expired, 'expired')
     }
+    this.keyspace.onFieldExpired = (db, row, field, start, length) =>
+      this.journal.fieldDeleted(db.index, db.keys.keyRef(row), field, start, length)
+    this.keyspace.onHashExpired = (db, row, isEmpty) => {
+      const text = db.keyText(row)
+      this.keyspace.lost(db, text)
+      this.ctx.notifyText(db, text, Notify.Hash, 'hexpired')
+      if (isEmpty) this.ctx.notifyText(db, text, Notify.Generic, 'del')
+    }
     this.pipeline = new Pipeline(this.ctx, this.registry, this, this)
     this.pipeline.monitors.send = (monitor, line) => this.output.sendLine(monitor, line)
     this.busy = new BusyMode(this)
@@ -504,6 +512,7 @@ export class Server
     this.keyspace.stats.hits = 0
     this.keyspace.stats.misses = 0
     this.keyspace.stats.expired = 0
+    this.keyspace.stats.expiredFields = 0
     for (const command of this.registry.all()) {
       command.resetStatistics()
       if (command.subcommands !== null) for (const sub of command.subcommands.values()) sub.resetStatistics()

@@ -16,6 +16,7 @@ export function rdbSnapshot(
       nowMs: keyspace.now,
       usedMemory: memory.usedBytes,
       isAofBase: false,
+      hasFieldTimes: keyspace.databases.some((db) => db.fieldExpires.size > 0),
       position: replication.position,
       functions: existingScriptRunner(ctx)?.functions.sources() ?? [],
     },

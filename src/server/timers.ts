@@ -2,15 +2,17 @@
  * What happens at its time: keys expire, blocked clients give up, a pause ends. One precise timer wakes the server for
  * the next of them; expiry is done in slices, so that a million keys of one moment do not hold the loop.
  */
+import { expireDue } from '../keyspace/field-expiry.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
 import { StallCause, type Stalls } from '../observe/stalls.ts'
 import type { ServerStats } from '../observe/stats.ts'
 import type { LoadProgress } from '../persistence/load-progress.ts'
+import { HashView } from '../structures/hash-view.ts'
 import type { Blocking } from './blocking.ts'
 import type { Client } from './client.ts'
 import type { Pauses } from './pauses.ts'
 
-/** Keys removed by one slice of the active expire cycle; the rest follows in the next turn. */
+/** Keys and fields of hashes removed by one slice of the active expire cycle; the rest follows in the next turn. */
 const EXPIRE_SLICE_KEYS = 500
 /** Longest sleep of the timer, in ms; setTimeout takes 31 bits. */
 const SLEEP_MAX_MS = 0x7fffffff
@@ -35,14 +37,16 @@ export interface TimersHost {
 
 export class Timers {
   private readonly host: TimersHost
+  private readonly hash: HashView
   private timer: NodeJS.Timeout | null = null
   private timerAt = Number.POSITIVE_INFINITY
 
   constructor(host: TimersHost) {
     this.host = host
+    this.hash = new HashView(host.keyspace.arena, host.keyspace.seed)
   }
 
-  /** Removes some of the keys whose time is over. */
+  /** Removes some of the keys, and of the fields of hashes, whose time is over. */
   expireSlice(): void {
     const { keyspace, pauses, loading } = this.host
     if (!keyspace.activeExpire || keyspace.isFollowing || loading.isActive || pauses.isActive) return
@@ -53,6 +57,10 @@ export class Timers {
       if (startMs === 0) startMs = performance.now()
       budget -= db.expireDue(budget)
       if (budget <= 0) break
+    }
+    for (const db of keyspace.databases) {
+      if (budget <= 0) break
+      if (db.fieldExpires.size > 0) budget -= expireDue(db, this.hash, budget)
     }
     if (startMs > 0) this.host.stalls.took(StallCause.Expiry, startMs)
     if (keyspace.readyKeys.length > 0) this.host.serveReady(null)
@@ -85,7 +93,10 @@ export class Timers {
     if (blocking.hasDuePolls) return keyspace.now
     let next = deadline
     if (keyspace.activeExpire && !keyspace.isFollowing && !loading.isActive) {
-      for (const db of keyspace.databases) if (db.expires.size > 0) next = Math.min(next, db.expires.firstTime())
+      for (const { expires, fieldExpires } of keyspace.databases) {
+        if (expires.size > 0) next = Math.min(next, expires.firstTime())
+        if (fieldExpires.size > 0) next = Math.min(next, fieldExpires.firstTime())
+      }
     }
     return next
   }

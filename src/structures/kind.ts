@@ -6,7 +6,7 @@
  * | StringBytes | arena reference of the bytes |
  * | StringInteger | the integer itself (a safe integer; no arena block) |
  * | ListPacked, HashPacked, HashWide, SetIntset, SetPacked, ZsetPacked | arena reference of one packed block |
- * | ListBig, HashDict, SetDict, ZsetBig, Stream | index in the table of collection objects |
+ * | ListBig, HashDict, HashTimed, SetDict, ZsetBig, Stream | index in the table of collection objects |
  *
  * Every kind from ListBig's row up that is "big" is an object that implements `Collection`.
  */
@@ -29,6 +29,8 @@ export const Kind = {
   Stream: 12,
   /** A packed hash with a field or value above the threshold: reported as a hashtable, kept in one block while small. */
   HashWide: 13,
+  /** A packed hash whose fields may have expire times (structures/packed-timed-hash.ts). A HashDict may have them too. */
+  HashTimed: 14,
 } as const
 
 /** The five types that TYPE reports, beside 'none'. */
@@ -46,6 +48,7 @@ export const TYPE_OF_KIND: readonly string[] = [
   'zset',
   'zset',
   'stream',
+  'hash',
   'hash',
 ]
 
@@ -65,6 +68,7 @@ export const ENCODING_OF_KIND: readonly string[] = [
   'skiplist',
   'stream',
   'hashtable',
+  'listpackex',
 ]
 
 /** As ENCODING_OF_KIND, with the names that Redis 7.0 had. */
@@ -107,6 +111,7 @@ export function isObjectKind(kind: number): boolean {
   return (
     kind === Kind.ListBig ||
     kind === Kind.HashDict ||
+    kind === Kind.HashTimed ||
     kind === Kind.SetDict ||
     kind === Kind.ZsetBig ||
     kind === Kind.Stream

@@ -32,11 +32,19 @@ export function packedHashSize(arena: Arena, ref: Ref): number {
 }
 
 /**
- * Looks for a field. Returns its position with the cursor on its value, or NO_ENTRY. O(n).
+ * Looks for a field in a block of so many entries a field. Returns its position with the cursor on its value, or
+ * NO_ENTRY. O(n).
  */
-export function seekField(cursor: PackedCursor, ref: Ref, field: Uint8Array, start: number, length: number): number {
+export function seekField(
+  cursor: PackedCursor,
+  ref: Ref,
+  entries: number,
+  field: Uint8Array,
+  start: number,
+  length: number,
+): number {
   cursor.open(ref)
-  if (!cursor.find(field, start, length, 2)) return NO_ENTRY
+  if (!cursor.find(field, start, length, entries)) return NO_ENTRY
   const position = cursor.position
   cursor.advance()
   return position
@@ -69,9 +77,9 @@ export function replaceValue(
   return packedReplace(arena, ref, position, value, start, length)
 }
 
-/** Removes the pair whose field is at `position`. */
-export function removePair(arena: Arena, ref: Ref, position: number): Ref {
-  return packedRemove(arena, ref, position, 2)
+/** Removes the field at `position` with its value, and its time if there are three entries a field. */
+export function removeField(arena: Arena, ref: Ref, position: number, entries: number): Ref {
+  return packedRemove(arena, ref, position, entries)
 }
 
 /** Whether the block may take `bytes` more bytes of fields and values. */

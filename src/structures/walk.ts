@@ -18,8 +18,8 @@ import type { StreamId } from './stream-id.ts'
  * valid until the function returns, which must not change the arena or any collection.
  */
 export interface ElementSink {
-  /** A field of a hash and its value. */
-  field(field: Ref, value: Ref): void
+  /** A field of a hash, its value, and its expire time in ms (NO_EXPIRE: none). */
+  field(field: Ref, value: Ref, time: number): void
   /** A member of a set. */
   member(member: Ref): void
   /** A member of a sorted set. */

@@ -112,7 +112,6 @@ class RdbCheck {
     io.print(`[info] ${this.expired} already expired`)
     if (this.functions > 0) io.print(`[info] ${this.functions} function libraries`)
     if (this.emptyKeys > 0) io.print(`[info] ${this.emptyKeys} keys without elements, which are skipped`)
-    if (reader.fieldsWithoutTtl > 0)
-      io.print(`[info] ${reader.fieldsWithoutTtl} hash fields lose their expire time, which this server does not have`)
+    if (reader.timedFields > 0) io.print(`[info] ${reader.timedFields} hash fields with an expire time`)
   }
 }

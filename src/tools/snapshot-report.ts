@@ -10,6 +10,7 @@ import { intsetCount } from '../structures/intset.ts'
 import { ENCODING_OF_KIND, isObjectKind, Kind, TYPE_OF_KIND } from '../structures/kind.ts'
 import { ListBig } from '../structures/list.ts'
 import { packedHashSize } from '../structures/packed-hash.ts'
+import { PackedTimedHash } from '../structures/packed-timed-hash.ts'
 import { packedZsetSize } from '../structures/packed-zset.ts'
 import { SetDict } from '../structures/set.ts'
 import { SortedSet } from '../structures/sorted-set.ts'
@@ -167,6 +168,7 @@ function lengthOf(keyspace: Keyspace, kind: number, value: number): number {
   if (isObjectKind(kind)) {
     const object = keyspace.object(value)
     if (object instanceof ListBig || object instanceof Stream) return object.length
+    if (object instanceof PackedTimedHash) return object.size
     if (object instanceof HashDict || object instanceof SetDict || object instanceof SortedSet) return object.size
   }
   switch (kind) {

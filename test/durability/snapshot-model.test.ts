@@ -6,13 +6,13 @@ import fc from 'fast-check'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { Files } from '../../src/files/files.ts'
 import type { Database } from '../../src/keyspace/database.ts'
-import { NO_EXPIRE } from '../../src/keyspace/expires.ts'
 import { Keyspace } from '../../src/keyspace/keyspace.ts'
 import { RdbFormat } from '../../src/persistence/rdb/rdb-format.ts'
 import { RdbItem, RdbReader } from '../../src/persistence/rdb/rdb-reader.ts'
 import { MemorySource } from '../../src/persistence/rdb/rdb-source.ts'
 import { Snapshots } from '../../src/persistence/snapshot/snapshot.ts'
 import { NO_ROW } from '../../src/storage/dict.ts'
+import { NO_EXPIRE } from '../../src/storage/expires.ts'
 import { HashDict } from '../../src/structures/hash.ts'
 import { Kind } from '../../src/structures/kind.ts'
 
@@ -252,7 +252,7 @@ test('a snapshot holds each key once, as it was, whatever changes between its st
       const ended: (Error | null)[] = []
       snapshots.begin({
         format: new RdbFormat(keyspace.arena, RDB_VERSION),
-        info: { nowMs: keyspace.now, usedMemory: 0, isAofBase: false, functions: [] },
+        info: { nowMs: keyspace.now, usedMemory: 0, isAofBase: false, hasFieldTimes: false, functions: [] },
         path: 'in memory',
         compresses: true,
         checksums: true,

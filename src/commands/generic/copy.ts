@@ -9,12 +9,12 @@
  */
 import { copyValue } from '../../keyspace/copy-value.ts'
 import type { Database } from '../../keyspace/database.ts'
-import { NO_EXPIRE } from '../../keyspace/expires.ts'
 import { Notify } from '../../keyspace/notify.ts'
 import type { Args } from '../../resp/args.ts'
 import { SAME_OBJECT, SYNTAX_ERROR } from '../../resp/errors.ts'
 import type { ReplySink } from '../../resp/reply.ts'
 import { NO_ROW } from '../../storage/dict.ts'
+import { NO_EXPIRE } from '../../storage/expires.ts'
 import type { CommandContext } from '../context.ts'
 import { databaseAt } from '../db-index.ts'
 import { AclCategory, CommandFlag, defineCommand, keyRange } from '../define.ts'

@@ -9,13 +9,13 @@
  * Source: Valkey src/expire.c `expireGenericCommand`. Hot path.
  */
 
-import { NO_EXPIRE } from '../../keyspace/expires.ts'
 import { FreeReason } from '../../keyspace/lazy-free.ts'
 import { Notify } from '../../keyspace/notify.ts'
 import type { Args } from '../../resp/args.ts'
 import { EXPIRE_GT_AND_LT, EXPIRE_NX_WITH_OTHERS, err, shown } from '../../resp/errors.ts'
 import type { ReplySink } from '../../resp/reply.ts'
 import { NO_ROW } from '../../storage/dict.ts'
+import { NO_EXPIRE } from '../../storage/expires.ts'
 import type { CommandContext } from '../context.ts'
 import { AclCategory, CommandFlag, defineCommand, keyAt } from '../define.ts'
 import { deleteKeyAsEffect } from '../delete-key.ts'

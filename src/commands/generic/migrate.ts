@@ -14,12 +14,12 @@
  */
 import { BlockedOn } from '../../keyspace/blocked.ts'
 import type { Database } from '../../keyspace/database.ts'
-import { NO_EXPIRE } from '../../keyspace/expires.ts'
 import type { Watcher } from '../../keyspace/keyspace.ts'
 import type { Args } from '../../resp/args.ts'
 import { MIGRATE_CANNOT_WAIT, MIGRATE_KEY_CHANGED, MIGRATE_KEY_NOT_EMPTY, SYNTAX_ERROR } from '../../resp/errors.ts'
 import type { ReplySink } from '../../resp/reply.ts'
 import { NO_ROW } from '../../storage/dict.ts'
+import { NO_EXPIRE } from '../../storage/expires.ts'
 import type { CommandContext } from '../context.ts'
 import { AclCategory, CommandFlag, defineCommand, keyAt, keysAfter } from '../define.ts'
 import { deleteKey } from '../delete-key.ts'

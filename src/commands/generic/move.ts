@@ -6,12 +6,13 @@
  * Reply: 1, or 0 when the key is missing or exists there. Errors: index of the database; same object.
  * Source: Valkey src/db.c `moveCommand`.
  */
-import { NO_EXPIRE } from '../../keyspace/expires.ts'
+
 import { Notify } from '../../keyspace/notify.ts'
 import type { Args } from '../../resp/args.ts'
 import { SAME_OBJECT } from '../../resp/errors.ts'
 import type { ReplySink } from '../../resp/reply.ts'
 import { NO_ROW } from '../../storage/dict.ts'
+import { NO_EXPIRE } from '../../storage/expires.ts'
 import type { CommandContext } from '../context.ts'
 import { databaseAt } from '../db-index.ts'
 import { AclCategory, CommandFlag, defineCommand, keyAt } from '../define.ts'
@@ -38,12 +39,16 @@ function moveHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
     reply.integer(0)
     return
   }
-  const added = target.add(args, 1, source.kind(row), source.value(row))
+  const kind = source.kind(row)
+  const value = source.value(row)
   const expireAt = source.expireTime(row)
-  if (expireAt !== NO_EXPIRE) target.setExpire(added, expireAt)
-  target.setAccess(added, source.access(row))
-  if (source.isRaw(row)) target.markRaw(added)
+  const access = source.access(row)
+  const isRaw = source.isRaw(row)
   source.removeKeepingValue(row)
+  const added = target.add(args, 1, kind, value)
+  if (expireAt !== NO_EXPIRE) target.setExpire(added, expireAt)
+  target.setAccess(added, access)
+  if (isRaw) target.markRaw(added)
   ctx.changed(args, 1, Notify.Generic, 'move_from')
   ctx.changedText(target, args.text(1), Notify.Generic, 'move_to')
   reply.integer(1)

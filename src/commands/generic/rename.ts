@@ -7,12 +7,13 @@
  * Reply: OK; for RENAMENX 1, or 0 when the new name exists. Errors: no such key.
  * Source: Valkey src/db.c `renameGenericCommand`.
  */
-import { NO_EXPIRE } from '../../keyspace/expires.ts'
+
 import { Notify } from '../../keyspace/notify.ts'
 import type { Args } from '../../resp/args.ts'
 import { NO_SUCH_KEY } from '../../resp/errors.ts'
 import type { ReplySink } from '../../resp/reply.ts'
 import { NO_ROW } from '../../storage/dict.ts'
+import { NO_EXPIRE } from '../../storage/expires.ts'
 import type { CommandContext } from '../context.ts'
 import { AclCategory, CommandFlag, defineCommand, keyRange } from '../define.ts'
 

@@ -7,7 +7,7 @@
  * Reply: OK. Errors, in this order: options; BUSYKEY; ttl; version or checksum; data.
  * Source: Valkey src/cluster.c `restoreCommand`.
  */
-import { NO_EXPIRE } from '../../keyspace/expires.ts'
+
 import { Notify } from '../../keyspace/notify.ts'
 import { RdbError } from '../../persistence/rdb/rdb-error.ts'
 import { isDumpPayload, restoreValue } from '../../persistence/rdb/restore-value.ts'
@@ -23,6 +23,7 @@ import {
 } from '../../resp/errors.ts'
 import type { ReplySink } from '../../resp/reply.ts'
 import { NO_ROW } from '../../storage/dict.ts'
+import { NO_EXPIRE } from '../../storage/expires.ts'
 import type { CommandContext } from '../context.ts'
 import { AclCategory, CommandFlag, defineCommand, keyAt } from '../define.ts'
 import { deleteKeyAsEffect } from '../delete-key.ts'

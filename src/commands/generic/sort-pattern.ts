@@ -6,10 +6,10 @@
  * Source: Valkey src/sort.c `lookupKeyByPattern`.
  */
 import { KindMask } from '../../keyspace/database.ts'
+import { openHash } from '../../keyspace/hash-rows.ts'
 import { NO_ROW } from '../../storage/dict.ts'
 import { Element } from '../../structures/element.ts'
 import type { CommandContext } from '../context.ts'
-import { openHash } from '../hash/hash-access.ts'
 import { showString } from '../string/string-value.ts'
 
 export class SortPattern {

@@ -5,10 +5,11 @@
  * -2 for a missing one. Errors: none.
  * Source: Valkey src/expire.c `ttlGenericCommand`. Hot path.
  */
-import { NO_EXPIRE } from '../../keyspace/expires.ts'
+
 import type { Args } from '../../resp/args.ts'
 import type { ReplySink } from '../../resp/reply.ts'
 import { NO_ROW } from '../../storage/dict.ts'
+import { NO_EXPIRE } from '../../storage/expires.ts'
 import type { CommandContext } from '../context.ts'
 import { AclCategory, CommandFlag, defineCommand, keyAt } from '../define.ts'
 import { replyTime, TimeUnit } from '../expire-time.ts'

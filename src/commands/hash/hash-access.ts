@@ -4,12 +4,13 @@
  * Handlers work on `ctx.hash`. After a change they call `storeHash` (or `addHash` for a new key), because the block may
  * have moved and the encoding may have changed.
  */
-import { type Database, KindMask } from '../../keyspace/database.ts'
+import { KindMask } from '../../keyspace/database.ts'
+import { expireNamed } from '../../keyspace/field-expiry.ts'
+import { openHash, storeHash } from '../../keyspace/hash-rows.ts'
+import { Notify } from '../../keyspace/notify.ts'
 import type { Args } from '../../resp/args.ts'
 import { NO_ROW } from '../../storage/dict.ts'
-import { HashDict } from '../../structures/hash.ts'
 import type { HashView } from '../../structures/hash-view.ts'
-import { Kind } from '../../structures/kind.ts'
 import type { CommandContext } from '../context.ts'
 
 /** Opens the hash in argument `i` for reading; of size 0 when the key is missing. @throws WRONGTYPE */
@@ -31,26 +32,55 @@ export function findHash(ctx: CommandContext, args: Args, i: number): number {
   return row
 }
 
-/** Opens the hash of a row. */
-export function openHash(db: Database, row: number, hash: HashView): void {
-  const kind = db.kind(row)
-  if (kind !== Kind.HashDict) {
-    hash.openPacked(db.ref(row), kind)
-    return
-  }
-  const object = db.object(row)
-  if (object instanceof HashDict) hash.openDict(object)
-  else throw new TypeError(`Cannot open a value of kind ${db.kind(row)} as a hash`)
+/**
+ * As `readHash`, for a command that names fields, in arguments `first` … `end - 1`: those whose time is over are removed.
+ */
+export function readFields(ctx: CommandContext, args: Args, i: number, first: number, end: number): HashView {
+  const hash = readHash(ctx, args, i)
+  if (hash.hidesFields) expireNamed(ctx.db, ctx.db.find(args, i), hash, args, first, end, 1)
+  return hash
 }
 
-/** Writes back to its row what the view now holds. */
-export function storeHash(db: Database, row: number, hash: HashView): void {
-  if (hash.dict === null) db.setValue(row, hash.kind, hash.ref)
-  else if (db.kind(row) !== Kind.HashDict) db.setObject(row, Kind.HashDict, hash.dict)
+/** As `findHash`, for a command that names fields, in arguments `first`, `first + step` … before `end`; see `readFields`. */
+export function findFields(
+  ctx: CommandContext,
+  args: Args,
+  i: number,
+  first: number,
+  end: number,
+  step: number,
+): number {
+  return removeNamedExpired(ctx, args, findHash(ctx, args, i), first, end, step)
+}
+
+/** Removes those of the fields in arguments `first`, `first + step` … of the open hash at `row` whose time is over. Returns its row, NO_ROW when nothing is left. */
+export function removeNamedExpired(
+  ctx: CommandContext,
+  args: Args,
+  row: number,
+  first: number,
+  end: number,
+  step: number,
+): number {
+  const { db, hash } = ctx
+  return hash.hidesFields && expireNamed(db, row, hash, args, first, end, step) ? NO_ROW : row
+}
+
+/**
+ * Writes back a hash of which fields were removed, and announces it with `event`; with its last field the key goes.
+ */
+export function storeAfterRemoval(ctx: CommandContext, args: Args, i: number, row: number, event: string): void {
+  const { db, hash } = ctx
+  storeHash(db, row, hash)
+  const isEmpty = hash.size() === 0
+  if (isEmpty) db.remove(row)
+  ctx.changed(args, i, Notify.Hash, event)
+  if (isEmpty) ctx.notify(args, i, Notify.Generic, 'del')
 }
 
 /** Adds the hash of the view as a new key, that of argument `i`. */
 export function addHash(ctx: CommandContext, args: Args, i: number, hash: HashView): void {
-  if (hash.dict === null) ctx.db.add(args, i, hash.kind, hash.ref)
-  else ctx.db.addObject(args, i, Kind.HashDict, hash.dict)
+  const object = hash.object()
+  if (object === null) ctx.db.add(args, i, hash.kind, hash.ref)
+  else ctx.db.addObject(args, i, hash.kind, object)
 }

@@ -3,16 +3,15 @@
  *
  * Removes fields from a hash, and the hash with its last field.
  *
- * Reply: how many fields were there. Errors: WRONGTYPE.
+ * Reply: how many fields were there; as in Redis also those whose time is over and that are not removed yet. Errors: WRONGTYPE.
  * Source: Valkey src/t_hash.c `hdelCommand`. Hot path.
  */
-import { Notify } from '../../keyspace/notify.ts'
 import type { Args } from '../../resp/args.ts'
 import type { ReplySink } from '../../resp/reply.ts'
 import { NO_ROW } from '../../storage/dict.ts'
 import type { CommandContext } from '../context.ts'
 import { AclCategory, CommandFlag, defineCommand, keyAt } from '../define.ts'
-import { findHash, storeHash } from './hash-access.ts'
+import { findHash, storeAfterRemoval } from './hash-access.ts'
 
 export const hdel = defineCommand({
   name: 'hdel',
@@ -38,12 +37,6 @@ function hdelHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
   for (let i = 2; i < args.count && hash.size() > 0; i++) {
     if (hash.remove(args.buffer, args.start(i), args.length(i))) deleted++
   }
-  if (deleted > 0) {
-    storeHash(ctx.db, row, hash)
-    const isEmpty = hash.size() === 0
-    if (isEmpty) ctx.db.remove(row)
-    ctx.changed(args, 1, Notify.Hash, 'hdel')
-    if (isEmpty) ctx.notify(args, 1, Notify.Generic, 'del')
-  }
+  if (deleted > 0) storeAfterRemoval(ctx, args, 1, row, 'hdel')
   reply.integer(deleted)
 }

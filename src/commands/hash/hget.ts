@@ -18,7 +18,7 @@ import type { HashView } from '../../structures/hash-view.ts'
 import type { CommandContext } from '../context.ts'
 import { AclCategory, CommandFlag, defineCommand, keyAt } from '../define.ts'
 import { replyElement } from '../reply-element.ts'
-import { readHash } from './hash-access.ts'
+import { readFields } from './hash-access.ts'
 
 export const hget = defineCommand({
   name: 'hget',
@@ -75,23 +75,23 @@ export const hexists = defineCommand({
 const value = new Element()
 
 function hgetHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
-  replyField(readHash(ctx, args, 1), args, 2, reply)
+  replyField(readFields(ctx, args, 1, 2, 3), args, 2, reply)
 }
 
 function hmgetHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
-  const hash = readHash(ctx, args, 1)
+  const hash = readFields(ctx, args, 1, 2, args.count)
   reply.array(args.count - 2)
   for (let i = 2; i < args.count; i++) replyField(hash, args, i, reply)
 }
 
 function hstrlenHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
-  const hash = readHash(ctx, args, 1)
+  const hash = readFields(ctx, args, 1, 2, 3)
   if (!hash.get(args.buffer, args.start(2), args.length(2), value)) reply.integer(0)
   else reply.integer(value.isInteger ? integerLength(value.integer) : value.length)
 }
 
 function hexistsHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
-  const hash = readHash(ctx, args, 1)
+  const hash = readFields(ctx, args, 1, 2, 3)
   reply.integer(hash.has(args.buffer, args.start(2), args.length(2)) ? 1 : 0)
 }
 

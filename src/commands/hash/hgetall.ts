@@ -6,7 +6,8 @@
  *
  * Read a whole hash, or count its fields.
  *
- * Reply: HGETALL a map, HKEYS and HVALS arrays, HLEN an integer; empty or 0 for a missing key. Errors: WRONGTYPE.
+ * Reply: HGETALL a map, HKEYS and HVALS arrays, HLEN an integer; empty or 0 for a missing key. HLEN counts fields whose
+ * time is over as long as they are there, as Redis does. Errors: WRONGTYPE.
  * Source: Valkey src/t_hash.c `genericHgetallCommand`, `hlenCommand`. Hot path.
  */
 import type { Args } from '../../resp/args.ts'
@@ -77,7 +78,7 @@ const value = new Element()
 
 function hgetallHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
   const hash = readHash(ctx, args, 1)
-  reply.map(hash.size())
+  reply.map(hash.visibleSize())
   const cursor = hash.walk()
   while (cursor.advance(field, value)) {
     replyElement(reply, field)
@@ -87,14 +88,14 @@ function hgetallHandler(ctx: CommandContext, args: Args, reply: ReplySink): void
 
 function hkeysHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
   const hash = readHash(ctx, args, 1)
-  reply.array(hash.size())
+  reply.array(hash.visibleSize())
   const cursor = hash.walk()
   while (cursor.advance(field, value)) replyElement(reply, field)
 }
 
 function hvalsHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
   const hash = readHash(ctx, args, 1)
-  reply.array(hash.size())
+  reply.array(hash.visibleSize())
   const cursor = hash.walk()
   while (cursor.advance(field, value)) replyElement(reply, value)
 }

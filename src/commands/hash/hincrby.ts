@@ -6,7 +6,8 @@
  *
  * Reply: HINCRBY the sum as an integer, exact over 64 bits; HINCRBYFLOAT the sum as a bulk string.
  * Errors, in this order: the increment is no number (or not finite); WRONGTYPE; the value is no number; overflow.
- * HINCRBYFLOAT is recorded as HSET with the sum, so that every replay has the same digits.
+ * HINCRBYFLOAT is recorded as HSET with the sum, so that every replay has the same digits, and its expire time, which
+ * HSET takes away, as HPEXPIREAT behind it. A field's expire time stays as it is.
  * Source: Valkey src/t_hash.c `hincrbyCommand`, `hincrbyfloatCommand`.
  */
 import { parseInt64, parseSafeInteger, writeInteger } from '../../bytes/integer.ts'
@@ -18,6 +19,7 @@ import {
   longDoubleOf,
   parseLongDouble,
 } from '../../bytes/long-double.ts'
+import { storeHash } from '../../keyspace/hash-rows.ts'
 import { Notify } from '../../keyspace/notify.ts'
 import { type Args, addInt64 } from '../../resp/args.ts'
 import {
@@ -33,7 +35,8 @@ import { NO_ROW } from '../../storage/dict.ts'
 import { Element } from '../../structures/element.ts'
 import type { CommandContext } from '../context.ts'
 import { AclCategory, CommandFlag, defineCommand, keyAt } from '../define.ts'
-import { addHash, findHash, storeHash } from './hash-access.ts'
+import { recordFieldTimes } from './field-arguments.ts'
+import { addHash, findFields } from './hash-access.ts'
 
 export const hincrby = defineCommand({
   name: 'hincrby',
@@ -68,7 +71,7 @@ const digits = Buffer.allocUnsafeSlow(17)
 function hincrbyHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
   const increment = args.safeInteger(3)
   const bigIncrement = Number.isNaN(increment) ? args.int64(3) : null
-  const row = findHash(ctx, args, 1)
+  const row = findFields(ctx, args, 1, 2, 3, 1)
   const isOld = ctx.hash.get(args.buffer, args.start(2), args.length(2), value)
   value.spell()
   if (bigIncrement === null) {
@@ -92,11 +95,12 @@ function hincrbyfloatHandler(ctx: CommandContext, args: Args, reply: ReplySink):
   const increment = parseLongDouble(args.text(3))
   if (increment === null) throw NOT_A_FLOAT
   if (!isFiniteLongDouble(increment)) throw VALUE_NAN_OR_INFINITY
-  const row = findHash(ctx, args, 1)
+  const row = findFields(ctx, args, 1, 2, 3, 1)
   const isOld = ctx.hash.get(args.buffer, args.start(2), args.length(2), value)
   const sum = isOld ? addLongDoubles(floatValue(), increment) : increment
   if (!isFiniteLongDouble(sum)) throw INCR_NAN_OR_INFINITY
   const text = formatLongDouble(sum)
+  const time = ctx.hash.fieldTime(args.buffer, args.start(2), args.length(2))
   storeNumber(ctx, args, row, isOld, Buffer.from(text, 'latin1'), text.length, 'hincrbyfloat')
   reply.bulkText(text)
   const journal = ctx.journal
@@ -105,6 +109,7 @@ function hincrbyfloatHandler(ctx: CommandContext, args: Args, reply: ReplySink):
   journal.arg(args, 1)
   journal.arg(args, 2)
   journal.text(text)
+  if (time > 0) recordFieldTimes(ctx, args, time, 2, 3)
 }
 
 /** The old value when it is a safe integer, else NaN. */

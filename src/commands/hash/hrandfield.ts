@@ -2,11 +2,13 @@
  * HRANDFIELD key [count [WITHVALUES]]
  *
  * Returns random fields of a hash: up to `count` different ones, or, for a negative count, that many which may repeat.
+ * Fields whose time is over are removed first, as in Redis; where they must stay (on a replica) they are passed over.
  *
  * Reply: without count a bulk string or null; else an array, with WITHVALUES flat in RESP2 and of pairs in RESP3.
  * Errors, in this order: the count; syntax; the count out of range with WITHVALUES; WRONGTYPE.
  * Source: Valkey src/t_hash.c `hrandfieldCommand`.
  */
+import { expireSome } from '../../keyspace/field-expiry.ts'
 import type { Args } from '../../resp/args.ts'
 import { OUT_OF_RANGE, SYNTAX_ERROR } from '../../resp/errors.ts'
 import type { ReplySink } from '../../resp/reply.ts'
@@ -39,15 +41,18 @@ const COUNT_MAX_WITH_VALUES = 2 ** 62
 /** What is replied of each pair. */
 const Shape = { Fields: 0, Flat: 1, Pairs: 2 } as const
 
+/** Fields removed at once because their time is over. */
+const EXPIRE_MAX = 1000
+
 const field = new Element()
 const value = new Element()
 
 function hrandfieldHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
   if (args.count === 2) {
-    const hash = readHash(ctx, args, 1)
-    const size = hash.size()
-    if (size === 0) reply.nil()
-    else replyPair(hash, randomIndex(size, ctx.random), Shape.Fields, reply)
+    const hash = readLiveHash(ctx, args)
+    const shown = shownFields(hash)
+    if (shown.size === 0) reply.nil()
+    else replyPair(hash, shown.index(randomIndex(shown.size, ctx.random)), Shape.Fields, reply)
     return
   }
   const count = randomCount(args, 2)
@@ -55,36 +60,70 @@ function hrandfieldHandler(ctx: CommandContext, args: Args, reply: ReplySink): v
   const withValues = args.count === 4
   if (withValues && Math.abs(count) >= COUNT_MAX_WITH_VALUES) throw OUT_OF_RANGE
   const shape = !withValues ? Shape.Fields : reply.version >= 3 ? Shape.Pairs : Shape.Flat
-  const hash = readHash(ctx, args, 1)
-  if (hash.size() === 0 || count === 0) reply.array(0)
-  else if (count < 0) replyRepeated(ctx, hash, repetitions(count, reply), shape, reply)
-  else replyDistinct(ctx, hash, count, shape, reply)
+  const hash = readLiveHash(ctx, args)
+  const shown = shownFields(hash)
+  if (shown.size === 0 || count === 0) reply.array(0)
+  else if (count < 0) replyRepeated(ctx, hash, shown, repetitions(count, reply), shape, reply)
+  else replyDistinct(ctx, hash, shown, count, shape, reply)
 }
 
-function replyRepeated(ctx: CommandContext, hash: HashView, count: number, shape: number, reply: ReplySink): void {
-  const size = hash.size()
+function readLiveHash(ctx: CommandContext, args: Args): HashView {
+  const hash = readHash(ctx, args, 1)
+  if (hash.hidesFields) expireSome(ctx.db, ctx.db.find(args, 1), hash, EXPIRE_MAX)
+  return hash
+}
+
+/** Fields that may be chosen. */
+interface ShownFields {
+  readonly size: number
+  /** The field's place in the hash. */
+  index(choice: number): number
+}
+
+function shownFields(hash: HashView): ShownFields {
+  if (!hash.hidesFields) return { size: hash.size(), index: (choice) => choice }
+  const indices: number[] = []
+  const cursor = hash.walk()
+  while (cursor.advance(field, value)) indices.push(cursor.index - 1)
+  return { size: indices.length, index: (choice) => indices[choice]! }
+}
+
+function replyRepeated(
+  ctx: CommandContext,
+  hash: HashView,
+  shown: ShownFields,
+  count: number,
+  shape: number,
+  reply: ReplySink,
+): void {
   reply.array(shape === Shape.Flat ? count * 2 : count)
   const cursor = hash.walk()
   cursor.prepareRandomAccess()
   for (let i = 0; i < count; i++) {
-    cursor.moveTo(randomIndex(size, ctx.random))
+    cursor.moveTo(shown.index(randomIndex(shown.size, ctx.random)))
     cursor.advance(field, value)
     replyShape(shape, reply)
   }
 }
 
-function replyDistinct(ctx: CommandContext, hash: HashView, count: number, shape: number, reply: ReplySink): void {
-  const size = hash.size()
-  const shown = Math.min(count, size)
-  reply.array(shape === Shape.Flat ? shown * 2 : shown)
+function replyDistinct(
+  ctx: CommandContext,
+  hash: HashView,
+  shown: ShownFields,
+  count: number,
+  shape: number,
+  reply: ReplySink,
+): void {
+  const chosen = Math.min(count, shown.size)
+  reply.array(shape === Shape.Flat ? chosen * 2 : chosen)
   const cursor = hash.walk()
-  if (shown === size) {
+  if (chosen === shown.size) {
     while (cursor.advance(field, value)) replyShape(shape, reply)
     return
   }
-  const sample = sampleDistinct(size, shown, ctx.random)
-  for (let i = 0; i < shown; i++) {
-    cursor.moveTo(sample[i]!)
+  const sample = sampleDistinct(shown.size, chosen, ctx.random)
+  for (let i = 0; i < chosen; i++) {
+    cursor.moveTo(shown.index(sample[i]!))
     cursor.advance(field, value)
     replyShape(shape, reply)
   }

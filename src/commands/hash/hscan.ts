@@ -47,9 +47,9 @@ function hscanHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
   const mark = reply.begin()
   const pairs = hash.walk()
   pairs.moveTo(bottom)
+  pairs.endAt(top)
   let shown = 0
-  for (let row = bottom; row < top; row++) {
-    pairs.advance(field, value)
+  while (pairs.advance(field, value)) {
     if (options.pattern !== null && !options.matches(field.text())) continue
     replyElement(reply, field)
     replyElement(reply, value)

@@ -8,6 +8,7 @@
  * Reply: HSET how many fields are new, HMSET OK, HSETNX 1 or 0. Errors: wrong arity for an odd rest; WRONGTYPE.
  * Source: Valkey src/t_hash.c `hsetCommand`, `hsetnxCommand`. Hot path.
  */
+import { storeHash } from '../../keyspace/hash-rows.ts'
 import { Notify } from '../../keyspace/notify.ts'
 import type { Args } from '../../resp/args.ts'
 import { type ReplyError, wrongArity } from '../../resp/errors.ts'
@@ -15,7 +16,7 @@ import type { ReplySink } from '../../resp/reply.ts'
 import { NO_ROW } from '../../storage/dict.ts'
 import type { CommandContext } from '../context.ts'
 import { AclCategory, CommandFlag, defineCommand, keyAt } from '../define.ts'
-import { addHash, findHash, storeHash } from './hash-access.ts'
+import { addHash, findFields, findHash } from './hash-access.ts'
 
 const WRONG_ARITY_HSET = wrongArity('hset')
 const WRONG_ARITY_HMSET = wrongArity('hmset')
@@ -70,7 +71,7 @@ function hmsetHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
 }
 
 function hsetnxHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
-  const row = findHash(ctx, args, 1)
+  const row = findFields(ctx, args, 1, 2, 3, 1)
   if (row !== NO_ROW && ctx.hash.has(args.buffer, args.start(2), args.length(2))) {
     reply.integer(0)
     return

@@ -12,13 +12,14 @@ import { hash } from 'node:crypto'
 import { formatDouble17 } from '../../bytes/double.ts'
 import { SHA1_WORDS, sha1, sha1Bytes, sha1OfSum } from '../../bytes/sha1.ts'
 import type { Database } from '../../keyspace/database.ts'
+import { openHash } from '../../keyspace/hash-rows.ts'
+import { NO_EXPIRE } from '../../storage/expires.ts'
 import { Element } from '../../structures/element.ts'
 import { Kind, TYPE_OF_KIND } from '../../structures/kind.ts'
 import { Stream } from '../../structures/stream.ts'
 import { StreamCursor } from '../../structures/stream-cursor.ts'
 import { StreamId } from '../../structures/stream-id.ts'
 import type { CommandContext } from '../context.ts'
-import { openHash } from '../hash/hash-access.ts'
 import { openList } from '../list/list-access.ts'
 import { openSet } from '../set/set-access.ts'
 import { openZset } from '../zset/zset-access.ts'
@@ -38,6 +39,7 @@ const TYPE_SUMS: Readonly<Record<string, Int32Array>> = {
 }
 /** Stands for the expire time, whatever it is. */
 const EXPIRE_MARK = '!!expire!!'
+const FIELD_EXPIRE_MARK = '!!hexpire!!'
 
 /** Digest of all databases, in hexadecimal. */
 export function datasetDigest(ctx: CommandContext): string {
@@ -110,7 +112,9 @@ function addHash(digest: Int32Array, ctx: CommandContext, db: Database, row: num
   const cursor = ctx.hash.walk()
   const field = new Element()
   const value = new Element()
-  while (cursor.advance(field, value)) combinePair(digest, field.text(), value.text())
+  while (cursor.advance(field, value)) {
+    combinePair(digest, field.text(), value.text(), cursor.time() === NO_EXPIRE ? null : FIELD_EXPIRE_MARK)
+  }
 }
 
 function addSet(digest: Int32Array, ctx: CommandContext, db: Database, row: number): void {
@@ -126,7 +130,7 @@ function addZset(digest: Int32Array, ctx: CommandContext, db: Database, row: num
   const member = new Element()
   let isFound = cursor.open(ctx.zset, 0, member)
   while (isFound) {
-    combinePair(digest, member.text(), formatDouble17(cursor.score))
+    combinePair(digest, member.text(), formatDouble17(cursor.score), null)
     isFound = cursor.next(member)
   }
 }
@@ -151,10 +155,11 @@ function addStream(digest: Int32Array, db: Database, row: number): void {
   }
 }
 
-function combinePair(digest: Int32Array, first: string, second: string): void {
+function combinePair(digest: Int32Array, first: string, second: string, mark: string | null): void {
   const pair = new Int32Array(SHA1_WORDS)
   chainText(pair, first)
   chainText(pair, second)
+  if (mark !== null) combineText(pair, mark)
   sha1OfSum(pair)
   combine(digest, pair)
 }

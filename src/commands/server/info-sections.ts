@@ -231,6 +231,7 @@ export function statsLines({ server, keyspace, channels }: CommandContext): Info
     ['sync_full', server.replication.fullSyncs],
     ['sync_partial_ok', server.replication.partialSyncs],
     ['sync_partial_err', server.replication.partialSyncsRefused],
+    ['expired_subkeys', keyspace.stats.expiredFields],
     ['expired_keys', keyspace.stats.expired],
     ['expired_stale_perc', '0.00'],
     ['expired_time_cap_reached_count', 0],
@@ -419,7 +420,9 @@ export function keyspaceLines({ keyspace, now }: CommandContext): InfoLines {
   for (const db of keyspace.databases) {
     if (db.size === 0) continue
     const ttl = db.expires.averageTtl(now, EXPIRE_SAMPLES)
-    lines.push([`db${db.index}`, `keys=${db.size},expires=${db.expires.size},avg_ttl=${ttl}`])
+    // Redis 7.2 knows no such field: it is only there where it says something.
+    const hashes = db.fieldExpires.size > 0 ? `,subexpiry=${db.fieldExpires.size}` : ''
+    lines.push([`db${db.index}`, `keys=${db.size},expires=${db.expires.size},avg_ttl=${ttl}${hashes}`])
   }
   return lines
 }

@@ -9,6 +9,7 @@ import type { Arena } from '../../storage/arena.ts'
 import { Kind } from '../../structures/kind.ts'
 import { Stream } from '../../structures/stream.ts'
 import { RdbFinisher } from './finish.ts'
+import { FIELD_TIMES_VERSION, RdbType } from './format.ts'
 import { RecordBuffer } from './record-buffer.ts'
 import { writeStreamExtras } from './stream-extras.ts'
 import { RdbValueWriter } from './write-value.ts'
@@ -46,7 +47,9 @@ export class DumpWriter {
   write(db: Database, row: number, compression: DumpCompression): void {
     const records = this.records
     records.reset()
-    records.byte(this.values.typeOf(db, row))
+    const type = this.values.typeOf(db, row)
+    const version = type === RdbType.HashMetadata ? FIELD_TIMES_VERSION : this.version
+    records.byte(type)
     this.values.write(records, db, row)
     if (db.kind(row) === Kind.Stream) {
       const stream = db.object(row)
@@ -57,8 +60,8 @@ export class DumpWriter {
     const finisher = compression === DumpCompression.Lzf ? this.compressing : this.plain
     finisher.finish(records.bytes, 0, records.length, records.marks, records.markCount, this.bytes)
     let at = finisher.outLength
-    this.bytes[at++] = this.version
-    this.bytes[at++] = this.version >>> 8
+    this.bytes[at++] = version
+    this.bytes[at++] = version >>> 8
     this.crc.reset()
     this.crc.update(this.bytes, 0, at)
     this.crc.writeTo(this.bytes, at)

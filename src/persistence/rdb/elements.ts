@@ -6,8 +6,11 @@
  */
 import { formatDouble } from '../../bytes/double.ts'
 import { type Arena, copyBytes, type Ref } from '../../storage/arena.ts'
+import { NO_EXPIRE } from '../../storage/expires.ts'
 import { PackedCursor } from '../../storage/packed.ts'
+import { HashDict } from '../../structures/hash.ts'
 import type { Collection } from '../../structures/kind.ts'
+import { PackedTimedHash } from '../../structures/packed-timed-hash.ts'
 import type { StreamId } from '../../structures/stream-id.ts'
 import type { CollectionWalk, ElementSink } from '../../structures/walk.ts'
 import type { BigRecord } from '../snapshot-format.ts'
@@ -34,17 +37,23 @@ export class RdbElements implements ElementSink {
   out: RecordBuffer
   private readonly arena: Arena
   private readonly type: number
+  private readonly firstTime: number
   private readonly entry: PackedCursor
 
-  /** @param type of the value, which decides how scores and nodes are written. */
-  constructor(out: RecordBuffer, arena: Arena, type: number) {
+  /**
+   * @param type of the value, which decides how scores, nodes and fields are written
+   * @param firstTime earliest expire time of a field, of RdbType.HashMetadata
+   */
+  constructor(out: RecordBuffer, arena: Arena, type: number, firstTime: number) {
     this.out = out
     this.arena = arena
     this.type = type
+    this.firstTime = firstTime
     this.entry = new PackedCursor(arena)
   }
 
-  field(field: Ref, value: Ref): void {
+  field(field: Ref, value: Ref, time: number): void {
+    if (this.type === RdbType.HashMetadata) writeFieldTime(this.out, time, this.firstTime)
     this.out.stringRef(this.arena, field)
     this.out.stringRef(this.arena, value)
   }
@@ -93,9 +102,10 @@ export class RdbBigRecord implements BigRecord {
 
   /** @param tail what is written behind the elements; the record's from now on. */
   constructor(arena: Arena, object: Collection, type: number, tail: RecordBuffer) {
-    this.sink = new RdbElements(this.held, arena, type)
+    const firstTime = firstFieldTime(object)
+    this.sink = new RdbElements(this.held, arena, type, firstTime)
     this.tail = tail
-    this.walk = object.beginWalk(new RdbElements(this.held, arena, type))
+    this.walk = object.beginWalk(new RdbElements(this.held, arena, type, firstTime))
   }
 
   /** Elements, nodes or blocks, as the walk counts them. */
@@ -127,6 +137,17 @@ export class RdbBigRecord implements BigRecord {
   close(): void {
     this.walk.close()
   }
+}
+
+/** Earliest expire time of a field of a collection, in ms; NO_EXPIRE when there is none. */
+export function firstFieldTime(object: Collection): number {
+  if (object instanceof PackedTimedHash) return object.nextTime()
+  return object instanceof HashDict ? (object.times?.nextTime() ?? NO_EXPIRE) : NO_EXPIRE
+}
+
+/** Writes a time before its field: 0 for none, else counted from the earliest one, which is 1. */
+export function writeFieldTime(out: RecordBuffer, time: number, firstTime: number): void {
+  out.rdbLength(time === NO_EXPIRE ? 0 : time - firstTime + 1)
 }
 
 /** Writes the entry that a cursor stands on as a string. */

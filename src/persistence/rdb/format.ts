@@ -9,8 +9,10 @@
 
 /** First bytes of a file, followed by the version as four digits. */
 export const RDB_MAGIC = 'REDIS'
-/** Versions that are read. 12 is that of Redis 7.4. */
+/** Versions that are read. */
 export const RDB_VERSION_MAX = 12
+/** The version of Redis 7.4, which has expire times of fields; only what has such times is written in it. */
+export const FIELD_TIMES_VERSION = 12
 /** Version of DUMP payloads and of files unless configured: the newest that Redis 7.0 loads. */
 export const RDB_VERSION_DEFAULT = 10
 

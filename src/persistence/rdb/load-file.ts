@@ -200,11 +200,8 @@ export class RdbFileLoader implements Loader {
 
   private logEnd(): void {
     const { log } = this.options
-    const { fieldsWithoutTtl } = this.reader
     const empty = this.keysEmpty === 0 ? '' : `, empty keys skipped: ${this.keysEmpty}`
     log.notice(`Done loading RDB, keys loaded: ${this.keysLoaded}, keys expired: ${this.keysExpired}${empty}.`)
-    if (fieldsWithoutTtl > 0)
-      log.warning(`The RDB has ${fieldsWithoutTtl} fields of hashes with an expire time; here they have none`)
   }
 
   private keyText(): string {

@@ -1,5 +1,5 @@
 /**
- * RdbFormat: snapshots as RDB files, in the versions 6 to 11.
+ * RdbFormat: snapshots as RDB files, in the versions 6 to 11; in 12 while fields of hashes have expire times.
  *
  *     magic and version | AUX … | libraries | SELECTDB, RESIZEDB | records | … | EOF        the checksum: RdbFinisher
  *
@@ -14,13 +14,13 @@
 import { REDIS_VERSION } from '../../config/version.ts'
 import { AccessKind } from '../../keyspace/access.ts'
 import type { Database } from '../../keyspace/database.ts'
-import { NO_EXPIRE } from '../../keyspace/expires.ts'
 import type { Arena } from '../../storage/arena.ts'
+import { NO_EXPIRE } from '../../storage/expires.ts'
 import { Kind } from '../../structures/kind.ts'
 import { Stream } from '../../structures/stream.ts'
 import { LongStringRecord } from '../long-string.ts'
 import { type BigRecord, SnapshotError, type SnapshotFormat, type SnapshotInfo } from '../snapshot-format.ts'
-import { AUX_ACTIVE_TIMES, RDB_MAGIC, RdbOpcode, RdbType } from './format.ts'
+import { AUX_ACTIVE_TIMES, FIELD_TIMES_VERSION, RDB_MAGIC, RdbOpcode, RdbType } from './format.ts'
 import { RecordBuffer } from './record-buffer.ts'
 import { writeStreamExtras } from './stream-extras.ts'
 import { hasActiveTimes, writeActiveTimes } from './stream-record.ts'
@@ -38,7 +38,7 @@ export class RdbFormat implements SnapshotFormat {
   /** Databases whose size is written. */
   private readonly sized = new Set<number>()
 
-  /** @param version from RDB_WRITE_VERSION_MIN to RDB_WRITE_VERSION_MAX. */
+  /** @param version from RDB_WRITE_VERSION_MIN to RDB_WRITE_VERSION_MAX; what has no place in it decides otherwise. */
   constructor(arena: Arena, version: number) {
     this.arena = arena
     this.version = version
@@ -47,7 +47,8 @@ export class RdbFormat implements SnapshotFormat {
 
   header(out: RecordBuffer, info: SnapshotInfo): void {
     this.sized.clear()
-    out.rawText(RDB_MAGIC + String(this.version).padStart(4, '0'))
+    const version = info.hasFieldTimes ? FIELD_TIMES_VERSION : this.version
+    out.rawText(RDB_MAGIC + String(version).padStart(4, '0'))
     writeAux(out, 'redis-ver', REDIS_VERSION)
     writeAux(out, 'redis-bits', String(ARCHITECTURE_BITS))
     writeAux(out, 'ctime', String(Math.floor(info.nowMs / 1000)))

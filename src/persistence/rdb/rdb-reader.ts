@@ -106,9 +106,9 @@ export class RdbReader {
     return this.input.offset
   }
 
-  /** Fields of hashes that lost their expire time because there are none here. Those whose time is over are dropped. */
-  get fieldsWithoutTtl(): number {
-    return this.values.fieldsWithoutTtl
+  /** Fields of hashes read so far that have an expire time. */
+  get timedFields(): number {
+    return this.values.timedFields
   }
 
   /** Reads the next record. @throws RdbError, system errors */

@@ -95,12 +95,12 @@ export function* readHash(input: RdbInput, field: RdbString, value: RdbString, h
   }
 }
 
-/** What became of the fields that had an expire time. */
-export interface FieldTimes {
-  /** Fields whose time is over at this moment are dropped. */
-  readonly nowMs: number
-  /** Counts fields that live on without their time. */
-  fieldsWithoutTtl: number
+/** The latest expire time that Redis reads, in ms. */
+export const FIELD_TIME_MAX = 2 ** 48 - 2
+
+/** Counts fields with expire times. */
+export interface TimedFields {
+  timedFields: number
 }
 
 /** | 24: earliest time | count | time, field, value … |, times being relative to the earliest one, 0 for none */
@@ -111,7 +111,7 @@ export function* readHashWithTimes(
   hash: HashView,
   limits: Limits,
   type: number,
-  times: FieldTimes,
+  counter: TimedFields,
 ): Steps {
   const base = type === RdbType.HashMetadata ? input.int64() - 1 : 0
   const count = input.count(3)
@@ -120,16 +120,15 @@ export function* readHashWithTimes(
   hash.expect(count, 0, limits)
   for (let i = 0; i < count; i++) {
     const time = input.length()
-    if (time !== 0 && base + time <= times.nowMs) {
-      input.string(field)
-      input.string(value)
-    } else {
-      if (time !== 0) times.fieldsWithoutTtl++
-      readPair(input, field, value, hash, limits)
+    readPair(input, field, value, hash, limits)
+    if (time !== 0) {
+      const expireMs = base + time
+      if (expireMs < 1 || expireMs > FIELD_TIME_MAX) throw input.error(`Expected an expire time, found ${expireMs}`)
+      hash.setTime(field.buffer, field.start, field.length, expireMs)
+      counter.timedFields++
     }
     yield Step.Element
   }
-  if (hash.size() === 0) hash.free()
 }
 
 /** Makes a view look at a new list, to which nodes or elements are added one by one. */

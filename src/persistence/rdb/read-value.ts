@@ -17,6 +17,7 @@ import { NO_REF, type Ref } from '../../storage/arena.ts'
 import { HashView } from '../../structures/hash-view.ts'
 import { type Collection, Kind } from '../../structures/kind.ts'
 import { ListView } from '../../structures/list-view.ts'
+import { TIMED_ENTRIES } from '../../structures/packed-timed-hash.ts'
 import { SetView } from '../../structures/set-view.ts'
 import { Stream } from '../../structures/stream.ts'
 import { ZsetView } from '../../structures/zset-view.ts'
@@ -25,7 +26,7 @@ import { RdbError } from './rdb-error.ts'
 import type { RdbInput, RdbString } from './rdb-input.ts'
 import {
   createList,
-  type FieldTimes,
+  FIELD_TIME_MAX,
   integrityProblem,
   readHash,
   readHashWithTimes,
@@ -35,6 +36,7 @@ import {
   readZset,
   Step,
   type Steps,
+  type TimedFields,
 } from './read-collections.ts'
 import { readIntset } from './read-intset.ts'
 import { PackedRun, RunCursor } from './read-packed.ts'
@@ -63,19 +65,18 @@ const TIME_BYTES = 8
 const MODULE_NAME_CHARS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
 const MODULE_NAME_LENGTH = 9
 
-export class ValueReader implements FieldTimes {
+export class ValueReader implements TimedFields {
   /** What the value is, see structures/kind.ts; Kind.None when it has no elements. */
   kind: number = Kind.None
   /** The value as it stands in the key index. */
   value = 0
-  /** Fields of hashes whose expire time was dropped. */
-  fieldsWithoutTtl = 0
+  /** Fields of hashes read so far that have an expire time. */
+  timedFields = 0
   private readonly keyspace: Keyspace
   private readonly input: RdbInput
   private readonly first: RdbString
   private readonly second: RdbString
   private readonly run = new PackedRun()
-  private readonly kept = new PackedRun()
   private readonly cursor = new RunCursor()
   private readonly hash: HashView
   private readonly list: ListView
@@ -96,10 +97,6 @@ export class ValueReader implements FieldTimes {
     this.list = new ListView(keyspace.arena)
     this.set = new SetView(keyspace.arena, keyspace.seed)
     this.zset = new ZsetView(keyspace.arena, keyspace.seed)
-  }
-
-  get nowMs(): number {
-    return this.keyspace.now
   }
 
   /** Begins to read a value. Returns whether it is whole; else `step` goes on. @throws RdbError */
@@ -301,30 +298,25 @@ export class ValueReader implements FieldTimes {
     else if (pairs > limits.hashMaxListpackEntries) hash.expect(pairs, 0, limits)
   }
 
-  /** Makes a hash of the fields, values and expire times of the run; fields whose time is over are dropped. */
+  /** Makes a hash of the fields, values and expire times of the run. */
   private takeHashEx(): void {
-    const { run, kept } = this
-    const cursor = this.cursor
-    if (run.count % 3 !== 0 || run.hasDuplicates(3, this.keyspace.seed)) {
+    const { run, cursor, hash } = this
+    const { limits, seed } = this.keyspace
+    if (run.count % TIMED_ENTRIES !== 0 || run.hasDuplicates(TIMED_ENTRIES, seed)) {
       throw this.problem('expected fields with values and expire times, no listpack with dup elements')
     }
-    kept.begin()
+    if (run.count === 0) return
     cursor.open(run)
     while (cursor.advance()) {
-      const fieldAt = cursor.position
       cursor.advance()
-      const valueAt = cursor.position
-      const valueEnd = cursor.next
       cursor.advance()
-      if (!cursor.isInteger) throw this.problem('expected the expire time of a field')
-      if (cursor.integer !== 0 && cursor.integer <= this.nowMs) continue
-      if (cursor.integer !== 0) this.fieldsWithoutTtl++
-      kept.copyEntry(cursor.buffer, fieldAt, valueAt)
-      kept.copyEntry(cursor.buffer, valueAt, valueEnd)
+      const isTime = cursor.isInteger && cursor.integer >= 0 && cursor.integer <= FIELD_TIME_MAX
+      if (!isTime) throw this.problem('expected the expire time of a field')
+      if (cursor.integer !== 0) this.timedFields++
     }
-    kept.finish()
-    this.takeHash(kept, 0)
-    kept.release()
+    hash.createTimed(run.toBlock(hash.arena))
+    const fields = run.count / TIMED_ENTRIES
+    if (fields > limits.hashMaxListpackEntries) hash.expect(fields, 0, limits)
   }
 
   private takeSet(): void {
@@ -371,7 +363,7 @@ export class ValueReader implements FieldTimes {
     const { hash, list, set, zset, stream } = this
     this.kind = Kind.None
     this.value = 0
-    if (hash.kind !== Kind.None) this.take(hash.kind, hash.ref, hash.dict)
+    if (hash.kind !== Kind.None) this.take(hash.kind, hash.ref, hash.object())
     else if (list.kind !== Kind.None) this.take(list.kind, list.ref, list.big)
     else if (set.kind !== Kind.None) this.take(set.kind, set.ref, set.dict)
     else if (zset.kind !== Kind.None) this.take(zset.kind, zset.ref, zset.big)
@@ -394,7 +386,6 @@ export class ValueReader implements FieldTimes {
     this.first.release()
     this.second.release()
     this.run.release()
-    this.kept.release()
   }
 }
 

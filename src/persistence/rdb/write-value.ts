@@ -13,10 +13,14 @@
  *     set of integers       SetIntset         SetIntset         SetIntset         SetIntset
  *     zset packed | big     ZsetListpack|2    ZsetListpack|2    Zset2             Zset
  *     stream                StreamListpacks3  StreamListpacks2  StreamListpacks   (none)
+ *
+ * A hash that has fields with expire times is of type HashMetadata in all of them: who writes one says so by the version
+ * FIELD_TIMES_VERSION, as readers of older ones could not read it.
  */
 import { formatDouble, formatDouble17 } from '../../bytes/double.ts'
 import type { Database } from '../../keyspace/database.ts'
 import type { Arena } from '../../storage/arena.ts'
+import { NO_EXPIRE } from '../../storage/expires.ts'
 import {
   PACKED_HEADER_BYTES,
   PackedCursor,
@@ -28,13 +32,22 @@ import {
 import type { HashDict } from '../../structures/hash.ts'
 import { type Collection, isObjectKind, Kind } from '../../structures/kind.ts'
 import { ListBig } from '../../structures/list.ts'
+import { PackedTimedHash, readTime } from '../../structures/packed-timed-hash.ts'
 import { entryScore } from '../../structures/packed-zset.ts'
 import type { SetDict } from '../../structures/set.ts'
 import type { SortedSet } from '../../structures/sorted-set.ts'
 import { Stream } from '../../structures/stream.ts'
 import { deliver } from '../deliver.ts'
 import { SnapshotError } from '../snapshot-format.ts'
-import { RdbBigRecord, RdbElements, writeEntry, writeListpack, writeScore } from './elements.ts'
+import {
+  firstFieldTime,
+  RdbBigRecord,
+  RdbElements,
+  writeEntry,
+  writeFieldTime,
+  writeListpack,
+  writeScore,
+} from './elements.ts'
 import { QuicklistContainer, RdbType } from './format.ts'
 import { RecordBuffer } from './record-buffer.ts'
 import { writeStreamTail } from './stream-record.ts'
@@ -72,7 +85,9 @@ export class RdbValueWriter {
 
   /** The type of the value of a row. @throws SnapshotError when the version has none for it. */
   typeOf(db: Database, row: number): number {
-    const type = this.types[db.kind(row)]!
+    const kind = db.kind(row)
+    if (kind === Kind.HashTimed || kind === Kind.HashDict) return hashTypeOf(db.object(row))
+    const type = this.types[kind]!
     if (type === NO_TYPE) {
       throw new SnapshotError(
         `Cannot write streams in RDB version ${this.version}: set rdb-version to ${STREAM_VERSION} or more`,
@@ -86,16 +101,17 @@ export class RdbValueWriter {
     const kind = db.kind(row)
     if (kind === Kind.StringBytes) out.stringRef(this.arena, db.ref(row))
     else if (kind === Kind.StringInteger) out.stringInteger(db.value(row))
-    else if (isObjectKind(kind)) this.writeObject(out, db.object(row), this.types[kind]!)
+    else if (isObjectKind(kind)) this.writeObject(out, db.object(row), this.typeOf(db, row))
     else this.writeBlock(out, db.ref(row), kind, this.types[kind]!)
   }
 
   /** Begins the value of a row that is a collection object, without its type. */
   begin(out: RecordBuffer, db: Database, row: number): RdbBigRecord {
     const object = db.object(row)
-    const type = this.types[db.kind(row)]!
+    const type = this.typeOf(db, row)
     const tail = new RecordBuffer(0)
     if (object instanceof Stream) writeStreamTail(tail, object, type)
+    if (type === RdbType.HashMetadata) out.int64(firstFieldTime(object))
     const record = new RdbBigRecord(this.arena, object, type, tail)
     out.rdbLength(type === RdbType.List ? (object as ListBig).length : record.count)
     return record
@@ -185,18 +201,47 @@ export class RdbValueWriter {
     return true
   }
 
+  private writeTimedHash(out: RecordBuffer, hash: PackedTimedHash, type: number): void {
+    const { entry } = this
+    const field = new PackedCursor(this.arena)
+    const value = new PackedCursor(this.arena)
+    entry.open(hash.ref)
+    field.open(hash.ref)
+    value.open(hash.ref)
+    while (entry.advance()) {
+      field.moveTo(entry.position)
+      entry.advance()
+      value.moveTo(entry.position)
+      const time = readTime(entry)
+      if (type === RdbType.HashMetadata) writeFieldTime(out, time, hash.nextTime())
+      writeEntry(out, field)
+      writeEntry(out, value)
+    }
+  }
+
   private writeObject(out: RecordBuffer, object: Collection, type: number): void {
+    const firstTime = firstFieldTime(object)
+    if (type === RdbType.HashMetadata) out.int64(firstTime)
     out.rdbLength(countOf(object, type))
-    deliver(object, this.arena, new RdbElements(out, this.arena, type))
+    if (object instanceof PackedTimedHash) {
+      this.writeTimedHash(out, object, type)
+      return
+    }
+    deliver(object, this.arena, new RdbElements(out, this.arena, type, firstTime))
     if (object instanceof Stream) writeStreamTail(out, object, type)
   }
+}
+
+/** The type of a hash that is an object. */
+function hashTypeOf(object: Collection): number {
+  return firstFieldTime(object) === NO_EXPIRE ? RdbType.Hash : RdbType.HashMetadata
 }
 
 /** What a value begins with: its elements; a stream its blocks, and a list its nodes where the type has them. */
 function countOf(object: Collection, type: number): number {
   if (object instanceof ListBig) return type === RdbType.List ? object.length : object.nodes.count
   if (object instanceof Stream) return object.blocks.size
-  return (object as HashDict | SetDict | SortedSet).size
+  return (object as HashDict | PackedTimedHash | SetDict | SortedSet).size
 }
 
 /** Appends a score as an entry of a listpack. */

@@ -2,10 +2,14 @@
 import { closeSync, fstatSync, openSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
+import { openHash } from '../../../src/keyspace/hash-rows.ts'
 import { Keyspace } from '../../../src/keyspace/keyspace.ts'
 import { RdbError } from '../../../src/persistence/rdb/rdb-error.ts'
 import { RdbItem, RdbReader } from '../../../src/persistence/rdb/rdb-reader.ts'
 import { FileSource } from '../../../src/persistence/rdb/rdb-source.ts'
+import { NO_EXPIRE } from '../../../src/storage/expires.ts'
+import { Element } from '../../../src/structures/element.ts'
+import { HashView } from '../../../src/structures/hash-view.ts'
 import { Kind } from '../../../src/structures/kind.ts'
 import { Stream } from '../../../src/structures/stream.ts'
 import { TestBroker } from '../../support/broker.ts'
@@ -160,17 +164,28 @@ describe('hashes whose fields have expire times', () => {
     [now - 5, 'over', '3'],
   ] as const
 
-  function contentOf(content: Buffer): { kind: number; size: number; withoutTtl: number } {
+  function timesOf(content: Buffer): [string, string, number][] {
     const keyspace = new Keyspace(16, 4711)
     keyspace.now = now
     const reader = readerOf(keyspace, content)
     expect(reader.next()).toBe(RdbItem.Key)
-    const { kind, value, fieldsWithoutTtl } = reader
-    expect(kind).toBe(Kind.HashPacked)
-    const size = keyspace.arena.segment(value).readUInt32LE(keyspace.arena.offset(value)) / 2
-    keyspace.freeDetached(kind, value)
-    expect(keyspace.arena.liveBlocks).toBe(0)
-    return { kind, size, withoutTtl: fieldsWithoutTtl }
+    const { kind, value, timedFields } = reader
+    expect({ kind, timedFields }).toEqual({ kind: Kind.HashTimed, timedFields: 2 })
+    const db = keyspace.databases[0]!
+    const row = db.addLoaded(Buffer.from('k'), 0, 1, kind, value)
+    expect([db.fieldExpires.size, db.fieldExpires.firstTime()]).toEqual([1, now - 5])
+    const hash = new HashView(keyspace.arena, 1)
+    openHash(db, row, hash)
+    expect([hash.size(), hash.visibleSize()]).toEqual([3, 2])
+    hash.showAll()
+    const pairs: [string, string, number][] = []
+    const cursor = hash.walk()
+    const field = new Element()
+    const element = new Element()
+    while (cursor.advance(field, element)) pairs.push([field.text(), element.text(), cursor.time()])
+    db.remove(row)
+    expect([keyspace.arena.liveBlocks, db.fieldExpires.size]).toEqual([0, 0])
+    return pairs
   }
 
   test.each([
@@ -199,8 +214,12 @@ describe('hashes whose fields have expire times', () => {
     ],
     ['25', file(12, 25, string('k'), int64(BigInt(now - 5)), string(packed()))],
     ['23', file(12, 23, string('k'), string(packed()))],
-  ])('of type %s lose the fields whose time is over, and those times that are not', (_type, content) => {
-    expect(contentOf(content)).toEqual({ kind: Kind.HashPacked, size: 2, withoutTtl: 1 })
+  ])('of type %s keep their times, those included that are over', (_type, content) => {
+    expect(timesOf(content)).toEqual([
+      ['stays', '1', NO_EXPIRE],
+      ['lives', '2', now + 5000],
+      ['over', '3', now - 5],
+    ])
   })
 
   function packed(): Buffer {
@@ -219,9 +238,12 @@ describe('hashes whose fields have expire times', () => {
     return buffer
   }
 
-  test('are no keys when all fields are over', () => {
-    const reader = readerOf(keyspaceOf(file(12)), file(12, 22, string('k'), 1, 1, string('f'), string('v')))
-    expect(reader.next()).toBe(RdbItem.EmptyKey)
+  test('are refused with a time that is none', () => {
+    for (const time of [2 ** 48 - 1, 2 ** 52]) {
+      const content = file(12, 22, string('k'), 1, wide(time), string('f'), string('v'))
+      const reader = readerOf(keyspaceOf(file(12)), content)
+      expect(() => reader.next()).toThrow(`Expected an expire time, found ${time}`)
+    }
   })
 })
 

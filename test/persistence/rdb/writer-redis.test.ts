@@ -22,7 +22,13 @@ const STEP_BYTES = 700
 /** The records of all keys, big ones in steps. */
 function records(keyspace: Keyspace, format: SnapshotFormat, functions: readonly string[]): RecordBuffer {
   const out = new RecordBuffer()
-  format.header(out, { nowMs: 1_700_000_000_000, usedMemory: 12_345_678, isAofBase: false, functions })
+  format.header(out, {
+    nowMs: 1_700_000_000_000,
+    usedMemory: 12_345_678,
+    isAofBase: false,
+    hasFieldTimes: false,
+    functions,
+  })
   for (const db of keyspace.databases) {
     if (db.keys.size === 0) continue
     format.database(out, db.index, db.keys.size, db.expires.size)

@@ -140,7 +140,7 @@ test('a snapshot that was given up is under way until nobody writes its file any
   expect(existsSync(path)).toBe(false)
 })
 
-const NO_INFO = { nowMs: 0, usedMemory: 0, isAofBase: false, functions: [] }
+const NO_INFO = { nowMs: 0, usedMemory: 0, isAofBase: false, hasFieldTimes: false, functions: [] }
 const NO_FORMAT = {
   header: () => {},
   database: () => {},

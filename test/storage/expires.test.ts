@@ -1,9 +1,9 @@
 /** Expire times against a sorted list: the next key to expire is always the right one, while rows move. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { Expires, NO_EXPIRE } from '../../src/keyspace/expires.ts'
 import { Arena } from '../../src/storage/arena.ts'
 import { Dict, DictStride, NO_ROW } from '../../src/storage/dict.ts'
+import { Expires, NO_EXPIRE } from '../../src/storage/expires.ts'
 
 test('the earliest expire time is first over random setting, clearing and removing of keys', () => {
   const steps = fc.array(fc.record({ key: fc.nat(80), action: fc.nat(3), time: fc.nat(1000) }), { maxLength: 600 })

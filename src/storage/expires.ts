@@ -1,12 +1,15 @@
 /**
- * Expire times of one database: a 4-ary min-heap over (time, row), so that the next key to expire is always known and
- * one timer drives them all. Hot path.
+ * Expire times of rows: a 4-ary min-heap over (time, row), so that the next row to expire is always known and one timer
+ * drives them all. Hot path.
  *
- * The heap position of a key is kept in its row (`aux` = position + 1, 0 = no expire time); every move in the heap
- * writes it back, and a row that moves in the key index is announced with `rowMoved`. Times are absolute, in
- * milliseconds. Typed arrays are chunked; only the first chunk grows, by copying 192 KiB at most.
+ * There is one for the keys of a database, one for its hashes that have fields with expire times (by the earliest of
+ * each), and one for the fields of each such hash that is a table.
+ *
+ * The heap position is kept with the row (`aux` = position + 1, 0 = no expire time); every move in the heap writes it
+ * back, and a row that moves in its index is announced with `rowMoved`. Times are absolute, in milliseconds. Typed
+ * arrays are chunked; only the first chunk grows, by copying 192 KiB at most.
  */
-import type { Dict } from '../storage/dict.ts'
+import type { Arena } from './arena.ts'
 
 const CHUNK_SHIFT = 14
 const CHUNK_SIZE = 1 << CHUNK_SHIFT
@@ -19,19 +22,27 @@ const KEPT_SIZE = 256
 /** When memory is short, the first chunk grows by one part in so many instead of doubling. */
 const SHORT_GROWTH_SHIFT = 4
 
-/** What `timeOf` returns for a key without an expire time. */
+/** What `timeOf` returns for a row without an expire time. */
 export const NO_EXPIRE = -1
 
+/** What has the rows: it keeps for each its position in the heap. */
+export interface ExpiringRows {
+  readonly arena: Arena
+  /** What `setAux` has set for a row that is there; 0 at first. */
+  aux(row: number): number
+  setAux(row: number, aux: number): void
+}
+
 export class Expires {
-  private readonly keys: Dict
+  private readonly keys: ExpiringRows
   private times: Float64Array[] = []
   private rows: Int32Array[] = []
-  /** Number of keys with an expire time. */
+  /** Number of rows with an expire time. */
   size = 0
   /** Entries for which the chunks have room. */
   private capacity = 0
 
-  constructor(keys: Dict) {
+  constructor(keys: ExpiringRows) {
     this.keys = keys
   }
 
@@ -104,6 +115,11 @@ export class Expires {
     return Math.round(sum / count)
   }
 
+  /** How many rows have an expire time up to `time`. O(that number) */
+  countUntil(time: number): number {
+    return this.countBelow(0, time)
+  }
+
   overheadBytes(): number {
     return this.capacity * ENTRY_BYTES
   }
@@ -118,6 +134,15 @@ export class Expires {
     this.rows = []
     this.size = 0
     this.setCapacity(0)
+  }
+
+  /** As `countUntil`, in the part of the heap below a position. */
+  private countBelow(position: number, time: number): number {
+    if (position >= this.size || this.time(position) > time) return 0
+    let count = 1
+    const first = position * ARITY + 1
+    for (let child = first; child < first + ARITY; child++) count += this.countBelow(child, time)
+    return count
   }
 
   private grow(): void {
