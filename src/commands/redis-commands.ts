@@ -88,6 +88,9 @@ export const REDIS_COMMANDS: Readonly<Record<string, string>> = {
 export const FURTHER_COMMANDS: Readonly<Record<string, string>> = {
   string: 'delex delifeq digest increx msetex',
   server: 'acl|resttoken acl|token',
+  hash: `
+    hexpire hexpireat hexpiretime hgetdel hgetex hpersist hpexpire hpexpireat hpexpiretime hpttl hsetex httl
+  `,
   list: 'blmovem lmovem',
   stream: 'xackdel xcfgset xdelex xidmprecord xnack',
 }

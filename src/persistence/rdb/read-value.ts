@@ -300,7 +300,8 @@ export class ValueReader implements TimedFields {
 
   /** Makes a hash of the fields, values and expire times of the run. */
   private takeHashEx(): void {
-    const { run, cursor, hash } = this
+    const { run, hash } = this
+    const cursor = this.cursor
     const { limits, seed } = this.keyspace
     if (run.count % TIMED_ENTRIES !== 0 || run.hasDuplicates(TIMED_ENTRIES, seed)) {
       throw this.problem('expected fields with values and expire times, no listpack with dup elements')
