@@ -196,8 +196,9 @@ export class Aof {
       this.syncedEffects = effects
       // It may have begun before the last bytes of that file were written.
       if (file === this.retired && coveredOfFile === file.bytes) this.dropRetired(file)
-      this.onProgress()
+      // The disk is at work again while replies go out.
       if (this.policy === FsyncPolicy.Always || this.retired !== null) this.sync()
+      this.onProgress()
     })
   }
 

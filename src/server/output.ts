@@ -44,7 +44,10 @@ export interface OutputHost {
 /** Output that waits for the disk. */
 interface Held {
   readonly client: Client
-  readonly bytes: Buffer
+  /** Its part of what is held of a turn. */
+  readonly buffer: Buffer
+  readonly start: number
+  readonly end: number
   /** Bytes of the log that must be durable, or written, first. */
   readonly after: number
 }
@@ -228,14 +231,14 @@ export class TurnOutput {
   readonly releaseHeld = (): void => {
     const released = this.host.aof === null ? Number.POSITIVE_INFINITY : this.host.aof.releasedBytes
     for (let next = this.held.first(); next !== null && next.after <= released; next = this.held.first()) {
-      const { client, bytes } = next
+      const { client, buffer, start, end } = next
       this.held.shift()
       client.heldCount--
-      client.heldBytes -= bytes.length
+      client.heldBytes -= end - start
       if (client.door !== null) client.door.release()
       if ((client.flags & ClientFlag.Closed) !== 0) continue
       // Also when the socket is busy: what is queued with the client came later.
-      if (!client.connection.send(bytes, 0, bytes.length)) this.checkOutputLimit(client)
+      if (!client.connection.send(buffer, start, end)) this.checkOutputLimit(client)
       this.host.clientMemory.note(client)
       if ((client.flags & ClientFlag.CloseAfterReply) !== 0) this.listOutput(client)
     }
@@ -285,6 +288,7 @@ export class TurnOutput {
   private sendSegments(after: number): boolean {
     const buffer = this.sink.buffer
     let isKept = false
+    let kept: Buffer | null = null
     for (let i = 0; i < this.segmentCount; i++) {
       const client = this.segmentClients[i]!
       if ((client.flags & ClientFlag.Closed) !== 0) continue
@@ -293,8 +297,11 @@ export class TurnOutput {
       this.host.stats.writes++
       this.host.stats.bytesOut += end - start
       client.bytesOut += end - start
-      if (this.mustHold(client, after)) this.hold(client, Buffer.from(buffer.subarray(start, end)), after)
-      else if (!client.connection.send(buffer, start, end)) {
+      if (this.mustHold(client, after)) {
+        // One copy for all of the turn.
+        kept ??= Buffer.from(buffer.subarray(0, this.segmentEnds[this.segmentCount - 1]!))
+        this.hold(client, kept, start, end, after)
+      } else if (!client.connection.send(buffer, start, end)) {
         isKept = true
         this.checkOutputLimit(client)
         this.host.clientMemory.note(client)
@@ -311,7 +318,7 @@ export class TurnOutput {
     if (finished.length === 0) return
     this.finished = []
     for (const client of finished) {
-      if (this.mustHold(client, after)) this.hold(client, EMPTY, after)
+      if (this.mustHold(client, after)) this.hold(client, EMPTY, 0, 0, after)
       else client.door?.release()
     }
   }
@@ -329,7 +336,7 @@ export class TurnOutput {
         this.host.stats.writes++
         this.host.stats.bytesOut += bytes.length
         client.bytesOut += bytes.length
-        if (isHeld) this.hold(client, bytes, after)
+        if (isHeld) this.hold(client, bytes, 0, bytes.length, after)
         else client.connection.send(bytes, 0, bytes.length)
       }
       this.host.clientMemory.note(client)
@@ -349,10 +356,10 @@ export class TurnOutput {
     this.checkOutputLimit(client)
   }
 
-  private hold(client: Client, bytes: Buffer, after: number): void {
+  private hold(client: Client, buffer: Buffer, start: number, end: number, after: number): void {
     client.heldCount++
-    client.heldBytes += bytes.length
-    this.held.push({ client, bytes, after })
+    client.heldBytes += end - start
+    this.held.push({ client, buffer, start, end, after })
     this.host.clientMemory.note(client)
     this.checkOutputLimit(client)
   }
