@@ -8,10 +8,12 @@
  * command is recorded in the journal as it came, unless the handler recorded an effect of its own
  * (`ctx.journal.begin(ctx.db.index, argc)` + values) or called `ctx.recordNothing()`.
  */
+
 import type { AccessLog } from '../access/log.ts'
 import type { Tokens } from '../access/tokens.ts'
 import type { Users } from '../access/users.ts'
 import type { Config } from '../config/config.ts'
+import type { Release } from '../config/version.ts'
 import type { Database } from '../keyspace/database.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
 import type { LatencyMonitor } from '../observe/latency-monitor.ts'
@@ -199,6 +201,8 @@ export class CommandContext {
   readonly arena: Arena
   readonly journal: Journal
   readonly config: Config
+  /** Which release is followed where two of them differ (`redis-compatibility`). */
+  readonly release: Release
   readonly registry: Registry
   readonly channels: Channels
   server: ServerControl
@@ -244,6 +248,7 @@ export class CommandContext {
     this.arena = keyspace.arena
     this.journal = journal
     this.config = config
+    this.release = config.value('redis-compatibility')
     this.registry = registry
     this.channels = channels
     this.server = server

@@ -246,6 +246,12 @@ export function noKeyOrGroup(key: string, group: string): ReplyError {
   return new ReplyError(oneLine(`NOGROUP No such key '${shown(key)}' or consumer group '${shown(group)}'`))
 }
 
+/** XREADGROUP that has waited, in the words of 7.0; 7.2 runs the command again and says what that says. */
+export const AWAITED_STREAM_IS_GONE = new ReplyError('UNBLOCKED the stream key no longer exists')
+export const AWAITED_GROUP_IS_GONE = new ReplyError(
+  'NOGROUP the consumer group this client was blocked on no longer exists',
+)
+
 export function noGroupInXreadgroup(key: string, group: string): ReplyError {
   return new ReplyError(
     oneLine(`NOGROUP No such key '${shown(key)}' or consumer group '${shown(group)}' in XREADGROUP with GROUP option`),

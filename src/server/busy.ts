@@ -134,7 +134,7 @@ export class BusyMode {
     if (bytes === INPUT_ENDED) host.clientEnded(client)
     if (bytes <= 0 || !host.keepInput(client, this.input, bytes)) return
     if (client.decoder !== null && client.inputLength < client.decoder.neededBytes) return
-    this.sink ??= new RespSink(host.ctx.arena, doubleFormat(host.ctx.config.value('redis-compatibility')))
+    this.sink ??= new RespSink(host.ctx.arena, doubleFormat(host.ctx.release))
     const sink = this.sink
     sink.reset()
     const executedBytes = this.executeKept(client, sink)

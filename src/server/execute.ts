@@ -284,7 +284,7 @@ export class Pipeline {
   /** Notes what a client that caches has read; as Redis 7.0 does it, all keys that its script names. */
   private remember(client: Client, command: Command, args: Args): void {
     const { ctx } = this
-    const script = ctx.inScript && ctx.config.value('redis-compatibility') === '7.0' ? scriptRunner(ctx).caller : null
+    const script = ctx.inScript && ctx.release === '7.0' ? scriptRunner(ctx).caller : null
     const reader = script === null ? command : this.resolve(script)
     if (reader instanceof ReplyError) return
     rememberKeys(this.tracking, client, reader, script ?? args)

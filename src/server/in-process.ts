@@ -338,7 +338,7 @@ class InProcessSession implements Connection, Door {
     this.server = server
     this.owner = owner
     this.values = new ValueSink(server.keyspace.arena, owner.replySizeMax)
-    this.raw = new RespSink(server.keyspace.arena, doubleFormat(server.config.value('redis-compatibility')))
+    this.raw = new RespSink(server.keyspace.arena, doubleFormat(server.ctx.release))
     this.sink = this.values
     // Stands in until the server has taken the connection; a refusal closes it before that.
     this.client = server.createInternalClient(0)

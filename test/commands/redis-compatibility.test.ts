@@ -98,3 +98,39 @@ test.each([
   await reader.call('EVAL', "return redis.call('GET', KEYS[2])", '2', 'named', 'read')
   expect(await writer.call('INFO', 'stats')).toContain(`tracking_total_keys:${keys.length}`)
 })
+
+const NO_GROUP = "NOGROUP No such key 's' or consumer group 'g' in XREADGROUP with GROUP option"
+
+test.each([
+  ['7.2', 'DEL', NO_GROUP],
+  ['7.2', 'SET', 'WRONGTYPE Operation against a key holding the wrong kind of value'],
+  ['7.2', 'DESTROY', NO_GROUP],
+  ['7.0', 'DEL', 'UNBLOCKED the stream key no longer exists'],
+  ['7.0', 'SET', 'UNBLOCKED the stream key no longer exists'],
+  ['7.0', 'DESTROY', 'NOGROUP the consumer group this client was blocked on no longer exists'],
+])('%s tells a consumer that waits of %s: %s', async (release, change, error) => {
+  broker = await TestBroker.start({ 'redis-compatibility': release })
+  const [reader, writer] = [await broker.connect(), await broker.connect()]
+  await writer.call('XGROUP', 'CREATE', 's', 'g', '$', 'MKSTREAM')
+  const reply = reader.call('XREADGROUP', 'GROUP', 'g', 'c', 'BLOCK', '0', 'STREAMS', 's', '>')
+  await expect.poll(() => broker.server.blocking.count).toBe(1)
+  if (change === 'DESTROY') await writer.call('XGROUP', 'DESTROY', 's', 'g')
+  else await writer.call(...(change === 'DEL' ? ['DEL', 's'] : ['SET', 's', 'v']))
+  expect(await reply).toEqual({ error })
+})
+
+test.each([
+  ['7.2', 1],
+  ['7.0', 0],
+])('%s creates %i consumers that get nothing', async (release, count) => {
+  broker = await TestBroker.start({ 'redis-compatibility': release })
+  const client = await broker.connect()
+  await client.call('XGROUP', 'CREATE', 's', 'g', '$', 'MKSTREAM')
+  expect(await client.call('XREADGROUP', 'GROUP', 'g', 'c', 'STREAMS', 's', '>')).toBeNull()
+  expect(await client.call('XINFO', 'CONSUMERS', 's', 'g')).toHaveLength(count)
+  await client.call('XADD', 's', '1-1', 'f', 'v')
+  expect(await client.call('XREADGROUP', 'GROUP', 'g', 'd', 'STREAMS', 's', '>')).toEqual([
+    ['s', [['1-1', ['f', 'v']]]],
+  ])
+  expect(await client.call('XINFO', 'CONSUMERS', 's', 'g')).toHaveLength(count + 1)
+})

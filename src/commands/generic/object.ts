@@ -127,10 +127,10 @@ function look(ctx: CommandContext, args: Args): number {
 }
 
 /** What OBJECT ENCODING says of the value of a row. */
-export function encodingOf({ db, config }: CommandContext, row: number): string {
+export function encodingOf({ db, release }: CommandContext, row: number): string {
   const kind = db.kind(row)
   if (kind !== Kind.StringBytes) {
-    const names = config.value('redis-compatibility') === '7.0' ? ENCODING_OF_KIND_7_0 : ENCODING_OF_KIND
+    const names = release === '7.0' ? ENCODING_OF_KIND_7_0 : ENCODING_OF_KIND
     return names[kind]!
   }
   return db.isRaw(row) ? 'raw' : stringEncoding(db.arena, db.ref(row))

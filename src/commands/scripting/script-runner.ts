@@ -110,7 +110,7 @@ export class ScriptRunner implements EngineHost {
 
   constructor(ctx: CommandContext) {
     this.ctx = ctx
-    const release = ctx.config.value('redis-compatibility')
+    const { release } = ctx
     this.sink = new ScriptSink(ctx.arena, doubleFormat(release))
     this.engine = new ScriptEngine(this)
     this.functions = new FunctionLibraries(this)

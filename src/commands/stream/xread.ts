@@ -25,6 +25,8 @@
 import { BlockedOn } from '../../keyspace/blocked.ts'
 import { type Args, ArgsBuilder } from '../../resp/args.ts'
 import {
+  AWAITED_GROUP_IS_GONE,
+  AWAITED_STREAM_IS_GONE,
   blockInScript,
   CLAIM_ONLY_IN_XREADGROUP,
   DOLLAR_IN_XREADGROUP,
@@ -42,8 +44,10 @@ import {
   unbalancedStreams,
 } from '../../resp/errors.ts'
 import type { ReplySink } from '../../resp/reply.ts'
+import { NO_ROW } from '../../storage/dict.ts'
 import type { ConsumerGroup } from '../../structures/consumer-group.ts'
 import { NO_POSITION } from '../../structures/id-table.ts'
+import { Kind } from '../../structures/kind.ts'
 import { type Consumer, type IdleEntry, nextDelivery } from '../../structures/pending-entries.ts'
 import type { Stream } from '../../structures/stream.ts'
 import { StreamCursor } from '../../structures/stream-cursor.ts'
@@ -51,6 +55,7 @@ import { StreamId } from '../../structures/stream-id.ts'
 import { deadlineInMs } from '../block-timeout.ts'
 import type { CommandContext } from '../context.ts'
 import { AclCategory, CommandFlag, defineCommand, keysAfter } from '../define.ts'
+import { ClientFlag } from '../session.ts'
 import { findGroup, IdList, parseId, readStream } from './stream-access.ts'
 import { createConsumer, findConsumer, recordClaim, recordConsumer, recordGroupPosition } from './stream-effects.ts'
 import { MAX_ID, replyClaimed, replyEntry, replyId } from './stream-reply.ts'
@@ -203,14 +208,16 @@ function parseOptions(ctx: CommandContext, args: Args, reader: number): void {
 /** Looks up each stream and its group, and settles the ID behind which it is read. */
 function resolveStreams(ctx: CommandContext, args: Args, reader: number): void {
   ids.clear()
+  const isWoken = reader === Reader.Group && (ctx.session.flags & ClientFlag.Reexecuting) !== 0 && ctx.release === '7.0'
   for (let n = 0; n < options.streamCount; n++) {
     const key = options.keys + n
     const idArgument = key + options.streamCount
-    const stream = readStream(ctx, args, key)
+    const stream = isWoken ? awaitedStream(ctx, args, key) : readStream(ctx, args, key)
     let group: ConsumerGroup | null = null
     if (reader === Reader.Group) {
       group = stream === null ? null : findGroup(stream, args, options.group)
-      if (group === null) throw noGroupInXreadgroup(args.text(key), args.text(options.group))
+      if (group === null)
+        throw isWoken ? AWAITED_GROUP_IS_GONE : noGroupInXreadgroup(args.text(key), args.text(options.group))
     }
     streams.push(stream)
     groups.push(group)
@@ -232,6 +239,13 @@ function resolveStreams(ctx: CommandContext, args: Args, reader: number): void {
   }
 }
 
+/** A stream that XREADGROUP has waited for, in 7.0: another one at its place is none either. @throws AWAITED_STREAM_IS_GONE */
+function awaitedStream(ctx: CommandContext, args: Args, key: number): Stream | null {
+  const row = ctx.db.find(args, key)
+  if (row === NO_ROW || ctx.db.kind(row) !== Kind.Stream) throw AWAITED_STREAM_IS_GONE
+  return readStream(ctx, args, key)
+}
+
 /** Replies the streams that have something. Returns how many; nothing is replied for 0. */
 function replyStreams(ctx: CommandContext, args: Args, reply: ReplySink): number {
   // One stream is the usual case: its header needs no room to be made for it afterwards.
@@ -249,12 +263,16 @@ function replyStreams(ctx: CommandContext, args: Args, reply: ReplySink): number
     const isHistory = group !== null && !after.isMax()
     let consumer: Consumer | null = null
     if (group !== null) {
-      consumer = seenConsumer(ctx, args, options.keys + n, group)
+      consumer = findConsumer(group, args, options.group + 1)
+      if (consumer !== null) consumer.seenTime = ctx.now
+      // 7.0 creates none that gets nothing.
+      else if (ctx.release !== '7.0') consumer = newConsumer(ctx, args, options.keys + n, group)
       if (!isHistory) after.copy(group.lastId)
     }
     const claimed = group === null || isHistory ? NONE : claimable(ctx, stream, group)
     const hasNew = stream.newestEntryId(newest) && newest.compare(after) > 0
     if (!isHistory && !hasNew && claimed.length === 0) continue
+    if (group !== null) consumer ??= newConsumer(ctx, args, options.keys + n, group)
     after.increment()
     if (replied.entries > 0 && !firstFits(stream, consumer, isHistory, claimed)) break
     shown++
@@ -327,14 +345,11 @@ function replySize(reply: ReplySink, streamCount: number): void {
   else reply.map(streamCount)
 }
 
-/** The reading consumer, created if it is new; seen now. */
-function seenConsumer(ctx: CommandContext, args: Args, key: number, group: ConsumerGroup): Consumer {
-  let consumer = findConsumer(group, args, options.group + 1)
-  if (consumer === null) {
-    consumer = createConsumer(ctx, args, key, group, options.group + 1)
-    // Otherwise the XCLAIM of the first delivery creates it.
-    if (options.isNoAck) recordConsumer(ctx, args, key, options.group, consumer)
-  }
+/** Creates the reading consumer, seen now. */
+function newConsumer(ctx: CommandContext, args: Args, key: number, group: ConsumerGroup): Consumer {
+  const consumer = createConsumer(ctx, args, key, group, options.group + 1)
+  // Otherwise the XCLAIM of the first delivery creates it.
+  if (options.isNoAck) recordConsumer(ctx, args, key, options.group, consumer)
   consumer.seenTime = ctx.now
   return consumer
 }

@@ -44,7 +44,7 @@ function zscanHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
   const bottom = isWhole ? 0 : scanBottom(top, options)
   reply.array(2)
   reply.bulkInteger(bottom)
-  const format = doubleFormat(ctx.config.value('redis-compatibility'))
+  const format = doubleFormat(ctx.release)
   const mark = reply.begin()
   const members = zset.members
   if (size > 0) members.openForPicks(zset)
