@@ -92,5 +92,7 @@ export const FURTHER_COMMANDS: Readonly<Record<string, string>> = {
     hexpire hexpireat hexpiretime hgetdel hgetex hpersist hpexpire hpexpireat hpexpiretime hpttl hsetex httl
   `,
   list: 'blmovem lmovem',
+  scripting: 'script|show',
+  set: 'sdiffcard sunioncard',
   stream: 'xackdel xcfgset xdelex xidmprecord xnack',
 }

@@ -185,6 +185,10 @@ export const DOLLAR_IN_XREADGROUP = new ReplyError(
 export const CLAIM_ONLY_IN_XREADGROUP = new ReplyError(
   'ERR The CLAIM option is only supported by XREADGROUP. You called XREAD instead.',
 )
+export const MAXAGE_NOT_AN_INTEGER = new ReplyError('ERR maxage is not an integer or out of range')
+export const MAXAGE_NOT_POSITIVE = new ReplyError('ERR maxage should be greater than 0')
+export const IDLE_NOT_AN_INTEGER = new ReplyError('ERR idle is not an integer or out of range')
+export const IDLE_NOT_POSITIVE = new ReplyError('ERR idle should be greater than 0')
 export const MAXCOUNT_BELOW_COUNT = new ReplyError('ERR MAXCOUNT must be greater than or equal to COUNT')
 export const MIN_IDLE_NOT_AN_INTEGER = new ReplyError('ERR min-idle-time is not an integer or out of range')
 export const MIN_IDLE_NEGATIVE = new ReplyError('ERR min-idle-time must be a positive integer')
@@ -235,6 +239,10 @@ export function blockInScript(name: string): ReplyError {
 /** XGROUP and XINFO, where the key exists. */
 export function noGroup(group: string, key: string): ReplyError {
   return new ReplyError(oneLine(`NOGROUP No such consumer group '${shown(group)}' for key name '${shown(key)}'`))
+}
+
+export function unknownClientFlags(letters: string): ReplyError {
+  return new ReplyError(oneLine(`ERR Unknown flags found in the provided filter: ${shown(letters)}`))
 }
 
 export function unknownXnackOption(option: string): ReplyError {

@@ -47,6 +47,9 @@ const FLAG_LETTERS: readonly (readonly [number, string])[] = [
   [ClientFlag.NoTouch, 'T'],
 ]
 
+/** All letters that flags may show. */
+export const FLAG_ALPHABET: string = `${FLAG_LETTERS.map(([, letter]) => letter).join('')}PtRBdN`
+
 /** All that is known about a session, in one line without its end. */
 export function clientInfo(session: Session, nowMs: number): string {
   const fields = [
@@ -88,7 +91,8 @@ function seconds(ms: number): number {
   return Math.max(0, Math.floor(ms / 1000))
 }
 
-function flagLetters(session: Session): string {
+/** The letters of a session's flags, as CLIENT LIST shows them. */
+export function flagLetters(session: Session): string {
   let letters = ''
   for (const [flag, letter] of FLAG_LETTERS) {
     if ((session.flags & flag) !== 0) letters += letter

@@ -1,5 +1,5 @@
 /**
- * CLIENT KILL ip:port | [ID id] [TYPE type] [USER name] [ADDR ip:port] [LADDR ip:port] [SKIPME yes|no] …
+ * CLIENT KILL ip:port | filter … (see client-filter.ts)
  * CLIENT UNBLOCK id [TIMEOUT | ERROR]
  *
  * Reply: KILL: OK in the old form, else how many were closed (all filters must match); this connection is closed after
@@ -7,19 +7,12 @@
  * Source: Valkey src/networking.c `clientCommand`.
  */
 import type { Args } from '../../resp/args.ts'
-import {
-  CLIENT_ID_NOT_POSITIVE,
-  NO_SUCH_CLIENT,
-  noSuchUser,
-  SYNTAX_ERROR,
-  subcommandSyntax,
-  UNBLOCK_REASON,
-} from '../../resp/errors.ts'
+import { NO_SUCH_CLIENT, subcommandSyntax, UNBLOCK_REASON } from '../../resp/errors.ts'
 import type { ReplySink } from '../../resp/reply.ts'
 import type { CommandContext } from '../context.ts'
 import { AclCategory, CommandFlag, defineCommand } from '../define.ts'
-import { ClientFlag, type Session } from '../session.ts'
-import { type ClientType, clientType, clientTypeNamed } from './client-info.ts'
+import { ClientFlag } from '../session.ts'
+import { Caller, ClientFilter } from './client-filter.ts'
 
 const FLAGS = CommandFlag.Admin | CommandFlag.NoScript | CommandFlag.Loading | CommandFlag.Stale
 
@@ -47,63 +40,27 @@ export const clientUnblock = defineCommand({
   handler: unblockHandler,
 })
 
-/** Which clients to close; null matches all. */
-interface KillFilter {
-  id: number | null
-  type: ClientType | null
-  user: string | null
-  address: string | null
-  localAddress: string | null
-  skipsCaller: boolean
-}
-
 function killHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
-  const isOldForm = args.count === 3
-  const filter = isOldForm ? addressFilter(args.text(2)) : parseFilter(ctx, args)
+  if (args.count === 3) {
+    killAddress(ctx, args.text(2))
+    reply.ok()
+    return
+  }
+  const filter = new ClientFilter(ctx, args, 2, Caller.Skipped)
   let killed = 0
   for (const session of [...ctx.server.sessions()]) {
-    if (!matches(filter, session) || (filter.skipsCaller && session === ctx.session)) continue
+    if (!filter.matches(session)) continue
     ctx.server.closeClient(session)
     killed++
   }
-  if (!isOldForm) reply.integer(killed)
-  else if (killed === 0) throw NO_SUCH_CLIENT
-  else reply.ok()
+  reply.integer(killed)
 }
 
-/** The old form may close its own connection. */
-function addressFilter(address: string): KillFilter {
-  return { id: null, type: null, user: null, address, localAddress: null, skipsCaller: false }
-}
-
-function parseFilter(ctx: CommandContext, args: Args): KillFilter {
-  const filter: KillFilter = { id: null, type: null, user: null, address: null, localAddress: null, skipsCaller: true }
-  for (let i = 2; i < args.count; i += 2) {
-    if (i + 1 >= args.count) throw SYNTAX_ERROR
-    const value = args.text(i + 1)
-    if (args.is(i, 'ID')) {
-      filter.id = args.integerIn(i + 1, 1, Number.POSITIVE_INFINITY, CLIENT_ID_NOT_POSITIVE)
-    } else if (args.is(i, 'TYPE')) filter.type = clientTypeNamed(value)
-    else if (args.is(i, 'ADDR')) filter.address = value
-    else if (args.is(i, 'LADDR')) filter.localAddress = value
-    else if (args.is(i, 'USER')) {
-      if (ctx.server.users.find(value) === null) throw noSuchUser(value)
-      filter.user = value
-    } else if (args.is(i, 'SKIPME') && args.is(i + 1, 'YES')) filter.skipsCaller = true
-    else if (args.is(i, 'SKIPME') && args.is(i + 1, 'NO')) filter.skipsCaller = false
-    else throw SYNTAX_ERROR
-  }
-  return filter
-}
-
-function matches(filter: KillFilter, session: Session): boolean {
-  return (
-    (filter.id === null || filter.id === session.id) &&
-    (filter.type === null || filter.type === clientType(session)) &&
-    (filter.user === null || filter.user === session.user.name) &&
-    (filter.address === null || filter.address === session.address) &&
-    (filter.localAddress === null || filter.localAddress === session.localAddress)
-  )
+/** The old form, which may close its own connection. @throws NO_SUCH_CLIENT */
+function killAddress(ctx: CommandContext, address: string): void {
+  const sessions = [...ctx.server.sessions()].filter((session) => session.address === address)
+  if (sessions.length === 0) throw NO_SUCH_CLIENT
+  for (const session of sessions) ctx.server.closeClient(session)
 }
 
 function unblockHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {

@@ -1,14 +1,15 @@
 /**
- * CLIENT LIST [TYPE type | ID id ...], CLIENT INFO
+ * CLIENT LIST [TYPE type | ID id ... | filter ... (see client-filter.ts)], CLIENT INFO
  *
- * Reply: one line per client, ordered by ID. Errors: an unknown type, an invalid ID, syntax.
+ * Reply: one line per client, ordered by ID, or as the IDs are when they are all that is given. Errors: an unknown type, an invalid ID, syntax.
  * Source: Valkey src/networking.c `clientCommand`.
  */
 import type { Args } from '../../resp/args.ts'
-import { INVALID_CLIENT_ID, SYNTAX_ERROR } from '../../resp/errors.ts'
+import { INVALID_CLIENT_ID } from '../../resp/errors.ts'
 import type { ReplySink } from '../../resp/reply.ts'
 import type { CommandContext } from '../context.ts'
 import { AclCategory, CommandFlag, defineCommand } from '../define.ts'
+import { Caller, ClientFilter } from './client-filter.ts'
 import { clientInfo, clientType, clientTypeNamed } from './client-info.ts'
 
 export const clientList = defineCommand({
@@ -44,13 +45,22 @@ function listHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
     for (const session of ctx.server.sessions()) {
       if (clientType(session) === type) text += `${clientInfo(session, ctx.now)}\n`
     }
-  } else if (args.count > 3 && args.is(2, 'ID')) {
+  } else if (args.count > 3 && args.is(2, 'ID') && areIds(args, 3)) {
     for (let i = 3; i < args.count; i++) {
       const session = ctx.server.session(args.integer(i, INVALID_CLIENT_ID))
       if (session !== null) text += `${clientInfo(session, ctx.now)}\n`
     }
-  } else if (args.count === 2) {
-    for (const session of ctx.server.sessions()) text += `${clientInfo(session, ctx.now)}\n`
-  } else throw SYNTAX_ERROR
+  } else {
+    const filter = new ClientFilter(ctx, args, 2, Caller.Included)
+    for (const session of ctx.server.sessions()) {
+      if (filter.matches(session)) text += `${clientInfo(session, ctx.now)}\n`
+    }
+  }
   reply.verbatim(text, 'txt')
+}
+
+/** Whether all that follows are IDs, the first one being meant as such whatever it is. */
+function areIds(args: Args, first: number): boolean {
+  for (let i = first + 1; i < args.count; i++) if (Number.isNaN(args.safeInteger(i))) return false
+  return true
 }

@@ -4,12 +4,13 @@
  * SCRIPT HELP
  * SCRIPT KILL
  * SCRIPT LOAD script
+ * SCRIPT SHOW sha1
  *
- * Manages the cache of scripts. Source: Redis src/eval.c `scriptCommand`, src/commands/script-*.json.
+ * Manages the cache of scripts. SHOW (Valkey 8.0) replies the source of one; NOSCRIPT without one. Source: Redis src/eval.c `scriptCommand`, src/commands/script-*.json.
  */
 
 import type { Args } from '../../resp/args.ts'
-import { SCRIPT_FLUSH_OPTION } from '../../resp/errors.ts'
+import { NOSCRIPT, SCRIPT_FLUSH_OPTION } from '../../resp/errors.ts'
 import type { ReplySink } from '../../resp/reply.ts'
 import type { CommandContext } from '../context.ts'
 import { AclCategory, CommandFlag, defineCommand } from '../define.ts'
@@ -32,6 +33,8 @@ const HELP = [
   '    Kill the currently executing Lua script.',
   'LOAD <script>',
   '    Load a script into the scripts cache without executing it.',
+  'SHOW <sha1>',
+  '    Show the source of a script in the scripts cache.',
 ]
 
 const exists = defineCommand({
@@ -88,6 +91,18 @@ const load = defineCommand({
   handler: loadHandler,
 })
 
+const show = defineCommand({
+  name: 'show',
+  summary: 'Returns the source of a cached script.',
+  group: 'scripting',
+  since: '8.0.0',
+  complexity: 'O(1)',
+  arity: 3,
+  flags: CommandFlag.NoScript,
+  categories: AclCategory.Scripting,
+  handler: showHandler,
+})
+
 export const script = defineCommand({
   name: 'script',
   summary: 'A container for commands about the cache of scripts.',
@@ -97,7 +112,7 @@ export const script = defineCommand({
   arity: -2,
   flags: 0,
   categories: 0,
-  subcommands: [exists, flush, help, kill, load],
+  subcommands: [exists, flush, help, kill, load, show],
   handler: () => {},
 })
 
@@ -120,4 +135,10 @@ function killHandler(ctx: CommandContext, _args: Args, reply: ReplySink): void {
 
 function loadHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
   reply.bulkText(compileScript(scriptRunner(ctx).engine, args.text(2), 'load').sha)
+}
+
+function showHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
+  const found = scriptRunner(ctx).engine.find(args.text(2).toLowerCase())
+  if (found === null) throw NOSCRIPT
+  reply.bulkText(found.source)
 }

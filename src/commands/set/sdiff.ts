@@ -1,12 +1,13 @@
 /**
  * SDIFF key [key ...]
  * SDIFFSTORE destination key [key ...]
+ * SDIFFCARD numkeys key [key ...] [LIMIT limit]
  *
- * Members of the first set that are in no other one: returned or stored.
+ * Members of the first set that are in no other one: returned, stored, or counted (up to a limit).
  *
- * Reply: SDIFF a set, SDIFFSTORE an integer. An empty result of SDIFFSTORE deletes the destination.
- * Errors: WRONGTYPE of any key.
- * Source: Valkey src/t_set.c `sunionDiffGenericCommand`.
+ * Reply: SDIFF a set, the others an integer. An empty result of SDIFFSTORE deletes the destination.
+ * Errors: SDIFFCARD numkeys, then options; WRONGTYPE of any key.
+ * Source: Valkey src/t_set.c `sunionDiffGenericCommand`; redis.io/commands/sdiffcard (8.10).
  */
 import type { Args } from '../../resp/args.ts'
 import type { ReplySink } from '../../resp/reply.ts'
@@ -14,10 +15,18 @@ import { NO_ROW } from '../../storage/dict.ts'
 import { Element } from '../../structures/element.ts'
 import { SetView } from '../../structures/set-view.ts'
 import type { CommandContext } from '../context.ts'
-import { AclCategory, CommandFlag, defineCommand, keyRange } from '../define.ts'
+import { AclCategory, CommandFlag, defineCommand, keyCountAt, keyRange } from '../define.ts'
 import { replyElement } from '../reply-element.ts'
 import { openSet } from './set-access.ts'
-import { type Operand, operandHas, readOperands, storeResult } from './set-operands.ts'
+import {
+  CardinalityForm,
+  NO_LIMIT,
+  type Operand,
+  operandHas,
+  parseCardinality,
+  readOperands,
+  storeResult,
+} from './set-operands.ts'
 
 export const sdiff = defineCommand({
   name: 'sdiff',
@@ -46,6 +55,19 @@ export const sdiffstore = defineCommand({
   handler: sdiffstoreHandler,
 })
 
+export const sdiffcard = defineCommand({
+  name: 'sdiffcard',
+  summary: 'Returns the size of the difference between the first set and all others, counted up to a limit.',
+  group: 'set',
+  since: '8.10.0',
+  complexity: 'O(N) where N is the number of members of all sets.',
+  arity: -3,
+  flags: CommandFlag.ReadOnly | CommandFlag.MovableKeys,
+  categories: AclCategory.Set,
+  keys: [keyCountAt(1, 'RO', 'access')],
+  handler: sdiffcardHandler,
+})
+
 const member = new Element()
 
 function sdiffHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
@@ -61,8 +83,16 @@ function sdiffstoreHandler(ctx: CommandContext, args: Args, reply: ReplySink): v
   storeResult(ctx, args, result, 'sdiffstore', reply)
 }
 
-/** The difference as a set of its own, which the caller stores or frees. */
-function subtract(ctx: CommandContext, operands: readonly Operand[]): SetView {
+function sdiffcardHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
+  const { keyCount, limit } = parseCardinality(args, CardinalityForm.Exact)
+  const result = subtract(ctx, readOperands(ctx, args, 2, keyCount), limit)
+  const size = result.size()
+  reply.integer(limit === NO_LIMIT ? size : Math.min(size, limit))
+  result.free()
+}
+
+/** The difference as a set of its own, which the caller stores or frees; it may end at a limit. */
+function subtract(ctx: CommandContext, operands: readonly Operand[], limit: number = NO_LIMIT): SetView {
   const result = new SetView(ctx.arena, ctx.keyspace.seed)
   result.createIntset()
   const first = operands[0]!
@@ -72,20 +102,22 @@ function subtract(ctx: CommandContext, operands: readonly Operand[]): SetView {
   // Looking each member up in every other set costs about half of removing all other members from a copy.
   let total = first.size
   for (const other of others) total += other.size
-  if ((first.size * (others.length + 1)) / 2 <= total) keepUnlisted(ctx, result, first, others)
+  if ((first.size * (others.length + 1)) / 2 <= total) keepUnlisted(ctx, result, first, others, limit)
   else removeListed(ctx, result, first, others)
   return result
 }
 
 /** Looks each member of the first set up in the others, the largest ones first. O(first × others) */
-function keepUnlisted(ctx: CommandContext, result: SetView, first: Operand, others: Operand[]): void {
+function keepUnlisted(ctx: CommandContext, result: SetView, first: Operand, others: Operand[], limit: number): void {
   others.sort((a, b) => b.size - a.size)
   openSet(ctx.db, first.row, ctx.set)
   const cursor = ctx.set.walk()
   while (cursor.advance(member)) {
     let isListed = false
     for (let i = 0; i < others.length && !isListed; i++) isListed = operandHas(ctx, others[i]!.row, member)
-    if (!isListed) result.addElement(member, ctx.keyspace.limits)
+    if (isListed) continue
+    result.addElement(member, ctx.keyspace.limits)
+    if (limit !== NO_LIMIT && result.size() === limit) return
   }
 }
 

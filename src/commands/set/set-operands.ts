@@ -4,12 +4,50 @@
 import { KindMask } from '../../keyspace/database.ts'
 import { Notify } from '../../keyspace/notify.ts'
 import type { Args } from '../../resp/args.ts'
+import { LIMIT_NEGATIVE, NUMKEYS_EXCEED_ARGS, NUMKEYS_NOT_POSITIVE, SYNTAX_ERROR } from '../../resp/errors.ts'
 import type { ReplySink } from '../../resp/reply.ts'
 import { NO_ROW } from '../../storage/dict.ts'
 import type { Element } from '../../structures/element.ts'
 import type { SetView } from '../../structures/set-view.ts'
 import type { CommandContext } from '../context.ts'
 import { openSet, replaceBySet } from './set-access.ts'
+
+/** No limit for what is counted. */
+export const NO_LIMIT = 0
+
+/** What a command that counts members is asked for. */
+export interface CardinalityRequest {
+  /** How many keys follow argument 1. */
+  readonly keyCount: number
+  /** Up to where to count; NO_LIMIT: to the end. */
+  readonly limit: number
+  readonly isApproximate: boolean
+}
+
+/** Which commands know APPROX. */
+export const CardinalityForm = { Exact: 0, MayApproximate: 1 } as const
+export type CardinalityForm = (typeof CardinalityForm)[keyof typeof CardinalityForm]
+
+/**
+ * Reads `numkeys key [key ...] [APPROX] [LIMIT limit]` from argument 1 on.
+ *
+ * @throws NUMKEYS_NOT_POSITIVE, NUMKEYS_EXCEED_ARGS, SYNTAX_ERROR, LIMIT_NEGATIVE
+ */
+export function parseCardinality(args: Args, form: CardinalityForm): CardinalityRequest {
+  const keyCount = args.integerIn(1, 1, Number.POSITIVE_INFINITY, NUMKEYS_NOT_POSITIVE)
+  if (keyCount > args.count - 2) throw NUMKEYS_EXCEED_ARGS
+  let limit: number = NO_LIMIT
+  let isApproximate = false
+  for (let i = 2 + keyCount; i < args.count; i++) {
+    if (form === CardinalityForm.MayApproximate && args.is(i, 'APPROX')) {
+      isApproximate = true
+      continue
+    }
+    if (!args.is(i, 'LIMIT') || i + 1 >= args.count) throw SYNTAX_ERROR
+    limit = args.integerIn(++i, 0, Number.POSITIVE_INFINITY, LIMIT_NEGATIVE)
+  }
+  return { keyCount, limit, isApproximate }
+}
 
 /** A set of an operation; rows stay valid, as nothing is removed before the result is complete. */
 export interface Operand {

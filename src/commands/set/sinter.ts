@@ -11,7 +11,6 @@
  */
 
 import type { Args } from '../../resp/args.ts'
-import { LIMIT_NEGATIVE, NUMKEYS_EXCEED_ARGS, NUMKEYS_NOT_POSITIVE, SYNTAX_ERROR } from '../../resp/errors.ts'
 import type { ReplySink } from '../../resp/reply.ts'
 import { Element } from '../../structures/element.ts'
 import { Kind } from '../../structures/kind.ts'
@@ -20,7 +19,14 @@ import type { CommandContext } from '../context.ts'
 import { AclCategory, CommandFlag, defineCommand, keyCountAt, keyRange } from '../define.ts'
 import { replyElement } from '../reply-element.ts'
 import { openSet } from './set-access.ts'
-import { type Operand, operandHas, readOperands, storeResult } from './set-operands.ts'
+import {
+  CardinalityForm,
+  type Operand,
+  operandHas,
+  parseCardinality,
+  readOperands,
+  storeResult,
+} from './set-operands.ts'
 
 export const sinter = defineCommand({
   name: 'sinter',
@@ -62,8 +68,6 @@ export const sintercard = defineCommand({
   handler: sintercardHandler,
 })
 
-const NO_LIMIT = 0
-
 const member = new Element()
 
 function sinterHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
@@ -93,9 +97,7 @@ function sinterstoreHandler(ctx: CommandContext, args: Args, reply: ReplySink): 
 }
 
 function sintercardHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
-  const keyCount = args.integerIn(1, 1, Number.POSITIVE_INFINITY, NUMKEYS_NOT_POSITIVE)
-  if (keyCount > args.count - 2) throw NUMKEYS_EXCEED_ARGS
-  const limit = parseLimit(args, 2 + keyCount)
+  const { keyCount, limit } = parseCardinality(args, CardinalityForm.Exact)
   const operands = bySize(readOperands(ctx, args, 2, keyCount))
   let count = 0
   const smallest = openSmallest(ctx, operands)
@@ -103,15 +105,6 @@ function sintercardHandler(ctx: CommandContext, args: Args, reply: ReplySink): v
     if (isInAll(ctx, operands) && ++count === limit) break
   }
   reply.integer(count)
-}
-
-function parseLimit(args: Args, first: number): number {
-  let limit = NO_LIMIT
-  for (let i = first; i < args.count; i += 2) {
-    if (!args.is(i, 'LIMIT') || i + 1 >= args.count) throw SYNTAX_ERROR
-    limit = args.integerIn(i + 1, 0, Number.POSITIVE_INFINITY, LIMIT_NEGATIVE)
-  }
-  return limit
 }
 
 /** The smallest first, so that the fewest members are looked up. */

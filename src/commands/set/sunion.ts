@@ -1,22 +1,25 @@
 /**
  * SUNION key [key ...]
  * SUNIONSTORE destination key [key ...]
+ * SUNIONCARD numkeys key [key ...] [APPROX] [LIMIT limit]
  *
- * Members that are in at least one set: returned or stored.
+ * Members that are in at least one set: returned, stored, or counted (up to a limit). APPROX estimates how many they are
+ * by a HyperLogLog: in little memory, however many there are.
  *
- * Reply: SUNION a set, SUNIONSTORE an integer. An empty result of SUNIONSTORE deletes the destination.
- * Errors: WRONGTYPE of any key.
- * Source: Valkey src/t_set.c `sunionDiffGenericCommand`.
+ * Reply: SUNION a set, the others an integer. An empty result of SUNIONSTORE deletes the destination.
+ * Errors: SUNIONCARD numkeys, then options; WRONGTYPE of any key.
+ * Source: Valkey src/t_set.c `sunionDiffGenericCommand`; redis.io/commands/sunioncard (8.10).
  */
 import type { Args } from '../../resp/args.ts'
 import type { ReplySink } from '../../resp/reply.ts'
 import { Element } from '../../structures/element.ts'
+import { emptyHyperLogLog, HyperLogLog } from '../../structures/hyperloglog.ts'
 import { SetView } from '../../structures/set-view.ts'
 import type { CommandContext } from '../context.ts'
-import { AclCategory, CommandFlag, defineCommand, keyRange } from '../define.ts'
+import { AclCategory, CommandFlag, defineCommand, keyCountAt, keyRange } from '../define.ts'
 import { replyElement } from '../reply-element.ts'
 import { openSet } from './set-access.ts'
-import { type Operand, readOperands, storeResult } from './set-operands.ts'
+import { CardinalityForm, NO_LIMIT, type Operand, parseCardinality, readOperands, storeResult } from './set-operands.ts'
 
 export const sunion = defineCommand({
   name: 'sunion',
@@ -45,6 +48,22 @@ export const sunionstore = defineCommand({
   handler: sunionstoreHandler,
 })
 
+export const sunioncard = defineCommand({
+  name: 'sunioncard',
+  summary: 'Returns the size of the union of sets, counted up to a limit, or an estimate of it.',
+  group: 'set',
+  since: '8.10.0',
+  complexity: 'O(N) where N is the number of members of all sets.',
+  arity: -3,
+  flags: CommandFlag.ReadOnly | CommandFlag.MovableKeys,
+  categories: AclCategory.Set,
+  keys: [keyCountAt(1, 'RO', 'access')],
+  handler: sunioncardHandler,
+})
+
+/** Sparse HyperLogLogs are made dense at once: most unions are not tiny. */
+const SPARSE_BYTES_MAX = 0
+
 const member = new Element()
 
 function sunionHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
@@ -60,14 +79,50 @@ function sunionstoreHandler(ctx: CommandContext, args: Args, reply: ReplySink): 
   storeResult(ctx, args, result, 'sunionstore', reply)
 }
 
-/** The union as a set of its own, which the caller stores or frees. O(members) */
-function unite(ctx: CommandContext, operands: readonly Operand[]): SetView {
+function sunioncardHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
+  const { keyCount, limit, isApproximate } = parseCardinality(args, CardinalityForm.MayApproximate)
+  const operands = readOperands(ctx, args, 2, keyCount).filter(({ size }) => size > 0)
+  const only = operands[0]
+  if (operands.length === 1 && only !== undefined) {
+    reply.integer(limit === NO_LIMIT ? only.size : Math.min(only.size, limit))
+  } else if (isApproximate) {
+    const estimate = estimateUnion(ctx, operands)
+    reply.integer(limit === NO_LIMIT ? estimate : Math.min(estimate, limit))
+  } else {
+    const result = unite(ctx, operands, limit)
+    reply.integer(result.size())
+    result.free()
+  }
+}
+
+/** How many members the union has, by a HyperLogLog. O(members) */
+function estimateUnion(ctx: CommandContext, operands: readonly Operand[]): number {
+  const hll = new HyperLogLog(ctx.arena)
+  hll.open(emptyHyperLogLog(ctx.arena), SPARSE_BYTES_MAX)
+  for (const { row } of operands) {
+    openSet(ctx.db, row, ctx.set)
+    const cursor = ctx.set.walk()
+    while (cursor.advance(member)) {
+      member.spell()
+      hll.add(member.buffer, member.start, member.length)
+    }
+  }
+  const estimate = hll.count()
+  ctx.arena.free(hll.ref)
+  return estimate
+}
+
+/** The union as a set of its own, which the caller stores or frees; at a limit it ends. O(members) */
+function unite(ctx: CommandContext, operands: readonly Operand[], limit: number = NO_LIMIT): SetView {
   const result = new SetView(ctx.arena, ctx.keyspace.seed)
   result.createIntset()
   for (const { row } of operands) {
     openSet(ctx.db, row, ctx.set)
     const cursor = ctx.set.walk()
-    while (cursor.advance(member)) result.addElement(member, ctx.keyspace.limits)
+    while (cursor.advance(member)) {
+      result.addElement(member, ctx.keyspace.limits)
+      if (limit !== NO_LIMIT && result.size() === limit) return result
+    }
   }
   return result
 }

@@ -192,6 +192,52 @@ test('CLIENT KILL closes those that match all filters, and itself only when told
   await b.closed()
 })
 
+test('CLIENT LIST and CLIENT KILL take filters, all of which must match', async () => {
+  const listed = async (...filters: string[]): Promise<number[]> =>
+    [...String(await b.call('CLIENT', 'LIST', ...filters)).matchAll(/^id=(\d+)/gm)].map(([, id]) => Number(id))
+  await a.call('CLIENT', 'SETNAME', 'me')
+  await a.call('CLIENT', 'SETINFO', 'LIB-NAME', 'lib')
+  await a.call('CLIENT', 'SETINFO', 'LIB-VER', '1.2')
+  await a.call('SELECT', '3')
+  await a.call('MULTI')
+  clock.pass(10_000)
+  const c = await broker.connect()
+  await c.call('PING')
+  await b.call('PING')
+  expect(await listed('NAME', 'me')).toEqual([1])
+  expect(await listed('not-name', 'me')).toEqual([2, 3])
+  expect(await listed('LIB-NAME', 'lib', 'LIB-VER', '1.2', 'DB', '3', 'FLAGS', 'x', 'TYPE', 'normal')).toEqual([1])
+  expect(await listed('LIB-NAME', 'lib', 'LIB-VER', '1.3')).toEqual([])
+  expect(await listed('NOT-DB', '0', 'NOT-FLAGS', 'x')).toEqual([])
+  expect(await listed('FLAGS', 'N')).toEqual([2, 3])
+  expect(await listed('IDLE', '10')).toEqual([1])
+  expect(await listed('IDLE', '11')).toEqual([])
+  expect(await listed('MAXAGE', '10', 'SKIPME', 'yes')).toEqual([1])
+  expect(await listed('IP', '127.0.0.1', 'USER', 'default')).toEqual([1, 2, 3])
+  expect(await listed('NOT-IP', '127.0.0.1')).toEqual([])
+  expect(await listed('ID', '3', '1', 'NOT-TYPE', 'pubsub')).toEqual([1, 3])
+  expect(await listed('NOT-ID', '3', '1')).toEqual([2])
+  expect(await b.call('CLIENT', 'KILL', 'ID', '3', '9', 'MAXAGE', '1')).toBe(0)
+  expect(await b.call('CLIENT', 'KILL', 'MAXAGE', '10')).toBe(1)
+  await a.closed()
+  expect(await b.call('CLIENT', 'KILL', 'ID', '3', '1')).toBe(1)
+  await c.closed()
+})
+
+test.each([
+  [['MAXAGE', 'x'], 'ERR maxage is not an integer or out of range'],
+  [['MAXAGE', '0'], 'ERR maxage should be greater than 0'],
+  [['IDLE', '-1'], 'ERR idle should be greater than 0'],
+  [['FLAGS', 'xZ'], 'ERR Unknown flags found in the provided filter: xZ'],
+  [['DB', '99'], 'ERR DB index is out of range'],
+  [['NOT-IDLE', '5'], 'ERR syntax error'],
+  [['NOT-SKIPME', 'yes'], 'ERR syntax error'],
+  [['CAPA', 'redirect'], 'ERR syntax error'],
+  [['NAME'], 'ERR syntax error'],
+])('CLIENT LIST %j is refused', async (words, error) => {
+  expect(await b.call('CLIENT', 'LIST', ...words)).toEqual({ error })
+})
+
 test('CLIENT KILL by address answers OK, also to the one that is closed', async () => {
   const address = / addr=(\S+) /.exec(String(await a.call('CLIENT', 'INFO')))?.[1] ?? ''
   expect(await b.call('CLIENT', 'KILL', '1.2.3.4:5')).toEqual({ error: 'ERR No such client' })

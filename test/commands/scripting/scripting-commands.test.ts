@@ -195,6 +195,13 @@ describe('propagation', () => {
     expect(local.takeEffects()).toEqual(['SELECT 0', 'set b 1'])
   })
 
+  test('SCRIPT SHOW replies the source of a cached script', () => {
+    local.command('SCRIPT', 'LOAD', 'return 1')
+    expect(local.command('SCRIPT', 'SHOW', ONE_SHA)).toBe('$8\r\nreturn 1\r\n')
+    expect(local.command('SCRIPT', 'SHOW', ONE_SHA.toUpperCase())).toBe('$8\r\nreturn 1\r\n')
+    expect(local.command('SCRIPT', 'SHOW', 'nope')).toBe('-NOSCRIPT No matching script. Please use EVAL.\r\n')
+  })
+
   test('scripts that only EVAL knows are forgotten after 500 others, loaded ones are not', () => {
     local.command('SCRIPT', 'LOAD', 'return 1')
     local.command('EVAL', 'return 2', '0')
