@@ -144,6 +144,12 @@ export class ReplicationStream {
     return this.last.start + this.last.bytes.length - start
   }
 
+  /** Memory of the backlog by itself, without what is kept for readers that are behind it, in bytes. */
+  get backlogMemory(): number {
+    // Its oldest block and its newest may be in use in part only.
+    return Math.min(this.memoryFrom(null), this.bytesMax + this.first.bytes.length + this.last.bytes.length)
+  }
+
   /** The backlog keeps a block as long as without it there would be less than wanted. */
   private trim(): void {
     while (this.first.next !== null && this.backlogLength - this.first.used > this.bytesMax) {

@@ -36,6 +36,8 @@ export interface Door {
 }
 
 const EMPTY = Buffer.alloc(0)
+/** There is room for so much at least when more of a long request is read, in bytes. */
+const READ_BYTES_MIN = 64 * 1024
 /** Kept input up to this length moves to the front when something before it is done; more stays where it is, in bytes. */
 const MOVE_BYTES_MAX = 4096
 /** A client's own objects, with its socket, in bytes: measured over 10,000 idle connections, rounded. */
@@ -166,8 +168,22 @@ export class Client implements Session, Receiver {
 
   /** Keeps input for later. */
   keepInput(buffer: Buffer, start: number, end: number): void {
-    const length = end - start
-    const needed = this.inputLength + length
+    const needed = this.inputLength + end - start
+    this.makeRoom(needed)
+    buffer.copy(this.input, this.inputLength, start, end)
+    this.inputLength = needed
+  }
+
+  /** Reads what is there, until the kept input has `end` bytes at most. Returns how much it was; 0 or less for nothing. */
+  readInput(end: number): number {
+    this.makeRoom(Math.min(end, this.inputLength + READ_BYTES_MIN))
+    const bytes = this.connection.readNow(this.input.subarray(this.inputLength, Math.min(this.input.length, end)))
+    if (bytes > 0) this.inputLength += bytes
+    return bytes
+  }
+
+  /** Makes the kept input have room for so many bytes. */
+  private makeRoom(needed: number): void {
     if (needed > this.input.length) {
       // A long argument announces its length: room for it at once, but never much more than has come already.
       const announced = this.decoder === null ? 0 : this.decoder.neededBytes
@@ -180,8 +196,6 @@ export class Client implements Session, Receiver {
       this.input.copy(grown, 0, 0, this.inputLength)
       this.input = grown
     }
-    buffer.copy(this.input, this.inputLength, start, end)
-    this.inputLength = needed
   }
 
   /** Forgets the first `bytes` of the kept input. */

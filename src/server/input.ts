@@ -22,6 +22,9 @@ const CONTINUE_MIN_BYTES = 4096
 /** Output gathered in one turn is sent before more is executed, in bytes. */
 const TURN_OUTPUT_MAX_BYTES = 4 * 1024 * 1024
 
+/** Most of a long request that is read at once, so that others have their turn, in bytes. */
+const READ_AHEAD_BYTES_MAX = 4 * 1024 * 1024
+
 /** Input that can be kept: offsets of arguments have 31 bits, in bytes. */
 const PRIMARY_BYTES_MAX = 0x7fffffff
 
@@ -64,14 +67,37 @@ export class ClientInput {
     }
     if (client.inputLength > 0 || isStalled(client)) {
       client.keepInput(buffer, start, end)
-      if (client.inputLength > this.limitOf(client)) this.limitReached(client)
-      else if (!isStalled(client)) this.readKept(client)
+      if (this.takeMore(client)) this.readKept(client)
       return
     }
     const at = this.process(client, this.decoder, buffer, start, end)
     if (at < end && (client.flags & ClientFlag.Closed) === 0) {
       this.keepPartial(client, buffer, at, end)
-      if (client.inputLength > this.limitOf(client)) this.limitReached(client)
+      if (this.takeMore(client) && client.decoder !== null) this.readKept(client)
+    }
+  }
+
+  /** After input was kept: more of a long request may be there. Returns whether the client's input may be executed. */
+  private takeMore(client: Client): boolean {
+    const mayGoOn = !isStalled(client)
+    if (mayGoOn && client.decoder !== null) this.readAhead(client, client.decoder.neededBytes)
+    if (client.inputLength <= this.limitOf(client)) return mayGoOn
+    this.limitReached(client)
+    return false
+  }
+
+  /**
+   * Reads on in a long request, up to its known end, as long as there is something. One part a turn would be slow, and
+   * others would see less of it in CLIENT LIST than its sender has been rid of.
+   */
+  private readAhead(client: Client, neededBytes: number): void {
+    let budget = READ_AHEAD_BYTES_MAX
+    while (budget > 0 && client.inputLength < neededBytes) {
+      const bytes = client.readInput(Math.min(neededBytes, client.inputLength + budget))
+      if (bytes <= 0) return
+      budget -= bytes
+      this.host.stats.bytesIn += bytes
+      client.bytesIn += bytes
     }
   }
 

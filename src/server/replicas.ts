@@ -135,12 +135,12 @@ export class Replicas implements ReplicationControl {
   }
 
   get backlogBytes(): number {
-    return this.stream === null ? 0 : this.stream.memoryFrom(null)
+    return this.stream === null ? 0 : this.stream.backlogMemory
   }
 
   get bufferBytes(): number {
-    let bytes = this.backlogBytes
-    if (this.stream === null) return bytes
+    if (this.stream === null) return 0
+    let bytes = this.stream.memoryFrom(null)
     for (const { replica } of this.attached) bytes = Math.max(bytes, this.stream.memoryFrom(replica.cursor))
     return bytes
   }
