@@ -18,8 +18,8 @@ const COUNT_DEFAULT = 10
 /** Cursors are unsigned 64-bit numbers, as C's strtoul reads them. */
 const UINT64_END = 1n << 64n
 
-/** What is scanned; only SCAN itself knows TYPE. */
-export const ScanScope = { Keyspace: 0, Collection: 1 } as const
+/** What is scanned; only SCAN itself knows TYPE, only HSCAN NOVALUES. */
+export const ScanScope = { Keyspace: 0, Collection: 1, Fields: 2 } as const
 export type ScanScope = (typeof ScanScope)[keyof typeof ScanScope]
 
 /** Options of a scan, in an object that is filled again for each command. */
@@ -30,6 +30,8 @@ export class ScanOptions {
   pattern: string | null = null
   /** Name given to TYPE, in lower case; null without one. It need not be a type. */
   type: string | null = null
+  /** Whether fields of a hash come without their values. */
+  isWithoutValues = false
 
   /**
    * Reads the options from argument `first` on; of a repeated one, the last counts.
@@ -40,7 +42,13 @@ export class ScanOptions {
     this.count = COUNT_DEFAULT
     this.pattern = null
     this.type = null
+    this.isWithoutValues = false
     for (let i = first; i < args.count; i += 2) {
+      if (scope === ScanScope.Fields && args.is(i, 'NOVALUES')) {
+        this.isWithoutValues = true
+        i--
+        continue
+      }
       if (i + 1 >= args.count) throw SYNTAX_ERROR
       if (args.is(i, 'COUNT')) {
         this.count = args.integer(i + 1)

@@ -6,9 +6,6 @@
  */
 import type { Args } from '../resp/args.ts'
 
-/** An entry keeps this many arguments, of this many bytes each. */
-const ARGUMENTS_MAX = 32
-const ARGUMENT_BYTES_MAX = 128
 const REDACTED = '(redacted)'
 
 export interface SlowlogEntry {
@@ -29,6 +26,9 @@ export class Slowlog {
   private capacity: number
   /** Commands that take at least this many microseconds are logged; Infinity: none. */
   thresholdUs = Number.POSITIVE_INFINITY
+  /** An entry keeps this many arguments, of this many bytes each. */
+  argumentsMax = 32
+  argumentBytesMax = 128
 
   constructor(capacity: number) {
     this.capacity = capacity
@@ -51,7 +51,7 @@ export class Slowlog {
       id: this.nextId++,
       timeSeconds: Math.floor(nowMs / 1000),
       microseconds: Math.round(microseconds),
-      words: shownWords(args, secrets),
+      words: this.shownWords(args, secrets),
       clientAddress,
       clientName,
     }
@@ -79,22 +79,22 @@ export class Slowlog {
     this.newest = this.ring.length - 1
     this.capacity = capacity
   }
-}
 
-function shownWords(args: Args, secrets: readonly number[]): string[] {
-  const words: string[] = []
-  const shown = Math.min(args.count, ARGUMENTS_MAX)
-  for (let i = 0; i < shown; i++) {
-    if (i === shown - 1 && shown < args.count) words.push(`... (${args.count - shown + 1} more arguments)`)
-    else words.push(secrets.includes(i) ? REDACTED : shownWord(args, i))
+  private shownWords(args: Args, secrets: readonly number[]): string[] {
+    const words: string[] = []
+    const shown = Math.min(args.count, this.argumentsMax)
+    for (let i = 0; i < shown; i++) {
+      if (i === shown - 1 && shown < args.count) words.push(`... (${args.count - shown + 1} more arguments)`)
+      else words.push(secrets.includes(i) ? REDACTED : this.shownWord(args, i))
+    }
+    return words
   }
-  return words
-}
 
-function shownWord(args: Args, i: number): string {
-  const length = args.length(i)
-  const start = args.start(i)
-  if (length <= ARGUMENT_BYTES_MAX) return args.text(i)
-  const head = args.buffer.latin1Slice(start, start + ARGUMENT_BYTES_MAX)
-  return `${head}... (${length - ARGUMENT_BYTES_MAX} more bytes)`
+  private shownWord(args: Args, i: number): string {
+    const length = args.length(i)
+    const start = args.start(i)
+    if (length <= this.argumentBytesMax) return args.text(i)
+    const head = args.buffer.latin1Slice(start, start + this.argumentBytesMax)
+    return `${head}... (${length - this.argumentBytesMax} more bytes)`
+  }
 }

@@ -66,6 +66,8 @@ export function applySettings(server: Server): void {
     ['maxmemory-eviction-tenacity', (value) => (memoryLimit.tenacity = value)],
     ['lfu-log-factor', (value) => (keyspace.access.logFactor = value)],
     ['lfu-decay-time', (value) => (keyspace.access.decayMinutes = value)],
+    ['slowlog-entry-max-argc', (value) => (server.slowlog.argumentsMax = value)],
+    ['slowlog-entry-max-string-len', (value) => (server.slowlog.argumentBytesMax = value)],
     ['slowlog-max-len', (value) => server.slowlog.resize(value)],
     ['latency-monitor-threshold', (value) => (server.latency.thresholdMs = value)],
     ['slowlog-log-slower-than', (value) => setSlowlogThreshold(server, value)],

@@ -23,7 +23,7 @@ const number = fc.oneof(
 )
 const cursor = fc.constantFrom('0', '', '+0', '-0', 'x', ' 1', '18446744073709551616')
 const scanOptions = fc.array(
-  fc.constantFrom('MATCH', 'm*', '*', 'COUNT', '1000', '0', 'x', 'TYPE', 'set', 'NOVALUES', '1000', 'COUNT', 'MATCH'),
+  fc.constantFrom('MATCH', 'm*', '*', 'COUNT', '1000', '0', 'x', 'TYPE', 'set', '1000', 'COUNT', 'MATCH'),
   { maxLength: 4 },
 )
 const keys = fc.array(setKey, { minLength: 1, maxLength: 4 })

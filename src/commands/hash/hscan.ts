@@ -1,9 +1,10 @@
 /**
- * HSCAN key cursor [MATCH pattern] [COUNT count]
+ * HSCAN key cursor [MATCH pattern] [COUNT count] [NOVALUES]
  *
  * Walks the fields of a hash in several calls. A packed hash is returned whole.
  *
- * Reply: the next cursor, 0 at the end, and a flat array of fields and values (of fields that match).
+ * Reply: the next cursor, 0 at the end, and a flat array of fields and values (of fields that match); with NOVALUES (7.4)
+ * of fields alone.
  * Errors: invalid cursor; WRONGTYPE; syntax (not for a missing key).
  * Source: Valkey src/t_hash.c `hscanCommand`, src/db.c `scanGenericCommand`.
  */
@@ -38,7 +39,8 @@ function hscanHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
   const cursor = parseScanCursor(args, 2)
   const hash = readHash(ctx, args, 1)
   const size = hash.size()
-  if (size > 0) options.parse(args, 3, ScanScope.Collection)
+  if (size > 0) options.parse(args, 3, ScanScope.Fields)
+  const { isWithoutValues } = options
   const isPacked = hash.dict === null
   const top = isPacked ? size : scanTop(cursor, size)
   const bottom = isPacked ? 0 : scanBottom(top, options)
@@ -52,8 +54,10 @@ function hscanHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
   while (pairs.advance(field, value)) {
     if (options.pattern !== null && !options.matches(field.text())) continue
     replyElement(reply, field)
+    shown++
+    if (isWithoutValues) continue
     replyElement(reply, value)
-    shown += 2
+    shown++
   }
   reply.closeArray(mark, shown)
 }

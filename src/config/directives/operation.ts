@@ -90,6 +90,17 @@ export const operationDirectives = {
   'slowlog-log-slower-than': int(10000, -1n, LONG_MAX, 'Commands as slow as this enter SLOWLOG. -1: none.', {
     unit: 'microseconds',
   }),
+  'slowlog-entry-max-argc': int(
+    32,
+    2n,
+    INT_MAX,
+    'Arguments that an entry of SLOWLOG keeps; the last one says how many more there were.',
+    { flags: Own },
+  ),
+  'slowlog-entry-max-string-len': int(128, 1n, INT_MAX, 'Bytes of an argument that an entry of SLOWLOG keeps.', {
+    flags: Own,
+    unit: 'bytes',
+  }),
   'slowlog-max-len': int(128, 0n, LONG_MAX, 'Entries that SLOWLOG keeps.'),
   'latency-monitor-threshold': int(0, 0n, LONG_MAX, 'Delays as long as this enter LATENCY. 0: none.', {
     unit: 'milliseconds',

@@ -316,6 +316,17 @@ test('MEMORY STATS tells what INFO tells, DOCTOR has nothing to say of little da
 
 // ---- SLOWLOG
 
+test('SLOWLOG keeps as much of the arguments as it is told', async () => {
+  await a.call('CONFIG', 'SET', 'slowlog-entry-max-argc', '3', 'slowlog-entry-max-string-len', '4')
+  await a.pipeline([
+    ['CONFIG', 'SET', 'slowlog-log-slower-than', '0'],
+    ['SLOWLOG', 'RESET'],
+    ['MSET', 'long key', '1', 'b', '2'],
+  ])
+  const [entry] = (await a.call('SLOWLOG', 'GET', '1')) as [number, number, number, string[]][]
+  expect(entry?.[3]).toEqual(['MSET', 'long... (4 more bytes)', '... (3 more arguments)'])
+})
+
 test('SLOWLOG keeps the newest entries with arguments, address and name', async () => {
   await a.pipeline([
     ['CLIENT', 'SETNAME', 'me'],
