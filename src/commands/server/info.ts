@@ -42,7 +42,8 @@ const SECTIONS: readonly Section[] = [
   plain('memory', 'Memory', memoryLines),
   plain('persistence', 'Persistence', persistenceLines),
   plain('stats', 'Stats', statsLines),
-  plain('stalls', 'Stalls', stallLines),
+  // A section of our own: readers of the default ones need not know it.
+  { names: ['stalls'], title: 'Stalls', inDefault: false, inAll: true, lines: stallLines },
   plain('replication', 'Replication', replicationLines),
   plain('cpu', 'CPU', cpuLines),
   { names: ['modules', 'module_list'], title: 'Modules', inDefault: true, inAll: false, lines: () => [] },
