@@ -11,6 +11,9 @@ const CONNECTIONS = 50
 const KEYSPACE = '100000'
 const DEPTHS = [1, 2, 4, 8, 16, 32, 64]
 const TRIAL_REQUESTS = 20_000
+/** V8 compiles what a command needs meanwhile. */
+const WARMUP_REQUESTS = 400_000
+const WARMUP_DEPTH = 16
 const QUICK_REQUESTS = 2000
 
 const COMMANDS: Readonly<Record<string, readonly string[]>> = {
@@ -39,17 +42,17 @@ export const depth: Bench = {
     const servers = await startBoth(['--appendonly', 'no'])
     try {
       for (const command of names) {
+        const run = async (port: number, pipeline: number, requests: number): Promise<number> => {
+          const args = ['-n', requests, '-P', pipeline, '-c', CONNECTIONS, '-r', KEYSPACE, ...COMMANDS[command]!]
+          return (await redisBenchmark(port, args.map(String))).rate
+        }
+        if (!options.isQuick) for (const { port } of servers) await run(port, WARMUP_DEPTH, WARMUP_REQUESTS)
         for (const pipeline of depths) {
-          const run = async (port: number, requests: number): Promise<number> => {
-            const args = ['-n', requests, '-P', pipeline, '-c', CONNECTIONS, '-r', KEYSPACE, ...COMMANDS[command]!]
-            return (await redisBenchmark(port, args.map(String))).rate
-          }
           let requests = QUICK_REQUESTS
           if (!options.isQuick) {
-            requests = Math.ceil(((await run(servers[0].port, TRIAL_REQUESTS)) * SAMPLE_MS) / 1000)
-            for (const server of servers) await run(server.port, requests)
+            requests = Math.ceil(((await run(servers[0].port, pipeline, TRIAL_REQUESTS)) * SAMPLE_MS) / 1000)
           }
-          const rates = await alternate(servers, rounds, (server) => run(server.port, requests))
+          const rates = await alternate(servers, rounds, ({ port }) => run(port, pipeline, requests))
           points.push({ command, depth: pipeline, redis: median(rates[0]!), millrace: median(rates[1]!) })
         }
       }

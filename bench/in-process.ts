@@ -20,7 +20,14 @@ interface Task {
   readonly rounds: number
   readonly sampleMs: number
 }
-type Rates = Readonly<Record<string, readonly number[]>>
+type Rates = Readonly<Record<string, readonly Sample[]>>
+
+interface Sample {
+  /** Calls per second. */
+  readonly rate: number
+  /** CPU time of all threads for a call. */
+  readonly cpuNs: number
+}
 
 type Call = (broker: LocalBroker, key: string) => Promise<unknown>
 const CALLS: Readonly<Record<string, Call>> = {
@@ -44,16 +51,16 @@ export const inProcess: Bench = {
     child.disconnect()
     const rows = Object.entries(rates)
       .filter(([name]) => isWanted(name, options))
-      .map(([name, samples]) => [name, median(samples) / 1e6, Math.max(...samples) / 1e6])
+      .map(([name, samples]) => [name, rateOf(samples) / 1e6, median(samples.map(({ cpuNs }) => cpuNs))])
     return {
       method: `${KEYS.toLocaleString('en-US')} keys, values of ${VALUE.length} bytes, medians of ${task.rounds} rounds of ${task.sampleMs} ms; ${UNDER_WAY} calls under way, or each awaited before the next.`,
-      tables: [table('broker.call', [column('call', 0), column('million/s', 2), column('best', 2)], rows)],
+      tables: [table('broker.call', [column('call', 0), column('million/s', 2), column('CPU ns/call', 0)], rows)],
       goals: Object.entries(rates)
         .filter(([name]) => !name.includes('awaited'))
         .map(([name, samples]) => ({
           what: `broker.call ${name}, million/s`,
           atLeast: 2,
-          figure: median(samples) / 1e6,
+          figure: rateOf(samples) / 1e6,
         })),
       plots: [],
     }
@@ -63,14 +70,14 @@ export const inProcess: Bench = {
 async function measure({ rounds, sampleMs }: Task): Promise<Rates> {
   const broker = await createBroker()
   const keys = Array.from({ length: KEYS }, (_, i) => `key:${String(i).padStart(12, '0')}`)
-  const rates: Record<string, number[]> = {}
+  const rates: Record<string, Sample[]> = {}
   // SET makes the keys that GET finds; the first round is not counted.
   for (let round = 0; round <= rounds; round++) {
     for (const [name, call] of Object.entries(CALLS)) {
       for (const underWay of [UNDER_WAY, 1]) {
-        const rate = await sample(broker, keys, call, underWay, sampleMs)
+        const figures = await sample(broker, keys, call, underWay, sampleMs)
         const label = underWay === 1 ? `${name}, each awaited` : name
-        if (round > 0) (rates[label] ??= []).push(rate)
+        if (round > 0) (rates[label] ??= []).push(figures)
       }
     }
   }
@@ -84,7 +91,8 @@ async function sample(
   call: Call,
   underWay: number,
   sampleMs: number,
-): Promise<number> {
+): Promise<Sample> {
+  const cpu = process.cpuUsage()
   const begunMs = performance.now()
   let calls = 0
   let passedMs = 0
@@ -95,7 +103,12 @@ async function sample(
     calls += underWay
     passedMs = performance.now() - begunMs
   }
-  return (calls * 1000) / passedMs
+  const { user, system } = process.cpuUsage(cpu)
+  return { rate: (calls * 1000) / passedMs, cpuNs: ((user + system) * 1000) / calls }
+}
+
+function rateOf(samples: readonly Sample[]): number {
+  return median(samples.map(({ rate }) => rate))
 }
 
 if (process.argv[1] === FILE) {

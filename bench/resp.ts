@@ -26,6 +26,8 @@ import { startSubscribers } from './support/subscribers.ts'
 
 const ROUNDS = 3
 const SAMPLE_MS = 250
+/** V8 compiles what a test needs meanwhile. */
+const WARMUP_MS = 500
 const REQUESTS_MIN = 3000
 const REQUESTS_MAX = 400_000
 /** How many requests tell how fast a test is. */
@@ -73,17 +75,18 @@ interface Figures {
   readonly latency: Latency
 }
 
+const USUAL: Setting = { depth: 1, connections: CONNECTIONS, valueBytes: VALUE_BYTES, fsync: 'none' }
+
 export const resp: Bench = {
   name: 'resp',
   summary: 'requests/s, server CPU and latency of single commands by redis-benchmark; 9 minutes',
   programs: ['redis-server', 'redis-benchmark'],
   run: async (options) => {
     const groups: Group[] = []
-    for (const setting of settings(options)) groups.push(await measureSetting(setting, options))
-    return report(
-      groups.filter(({ rows }) => rows.length > 0),
-      roundsOf(options),
-    )
+    for (const [fsync, wanted] of Map.groupBy(settings(options), (setting) => setting.fsync)) {
+      groups.push(...(await measureLog(fsync, wanted, options)))
+    }
+    return report(groups, roundsOf(options))
   },
 }
 
@@ -92,24 +95,20 @@ function roundsOf({ rounds, isQuick }: BenchOptions): number {
 }
 
 function settings({ isMatrix, isQuick }: BenchOptions): Setting[] {
-  const usual = { connections: CONNECTIONS, valueBytes: VALUE_BYTES, fsync: 'none' as const }
-  const found: Setting[] = []
-  for (const depth of [1, 16]) {
-    if (isMatrix) {
-      for (const connections of [CONNECTIONS, 500])
-        for (const valueBytes of [VALUE_BYTES, 1024])
-          for (const fsync of ['none', 'everysec', 'always'] as const)
-            found.push({ depth, connections, valueBytes, fsync })
-      continue
-    }
-    if (isQuick) return [{ depth: 16, ...usual }]
-    found.push({ depth, ...usual })
-    found.push({ depth, ...usual, connections: 500 })
-    found.push({ depth, ...usual, valueBytes: 1024 })
-    found.push({ depth, ...usual, fsync: 'everysec' })
-    found.push({ depth, ...usual, fsync: 'always' })
-  }
-  return found
+  const manyConnections = { connections: 500 }
+  const bigValues = { valueBytes: 1024 }
+  const logs = (['everysec', 'always'] as const).map((fsync) => ({ fsync }))
+  const deep = { depth: 16 }
+  if (isQuick) return [{ ...USUAL, ...deep }]
+  const differences: readonly Partial<Setting>[] = isMatrix
+    ? [{}, manyConnections].flatMap((one) =>
+        [{}, bigValues].flatMap((two) => [{}, ...logs].map((three) => ({ ...one, ...two, ...three }))),
+      )
+    : [{}, manyConnections, bigValues, ...logs]
+  return differences.flatMap((difference) => [
+    { ...USUAL, ...difference },
+    { ...USUAL, ...difference, ...deep },
+  ])
 }
 
 /** Whether a test can tell anything new of a setting. */
@@ -120,26 +119,47 @@ function isConcerned(test: RespTest, setting: Setting, { isMatrix }: BenchOption
   return true
 }
 
-async function measureSetting(setting: Setting, options: BenchOptions): Promise<Group> {
-  const tests = RESP_TESTS.filter((test) => isWanted(test.name, options) && isConcerned(test, setting, options))
-  const rows: Comparison[] = []
-  if (tests.length === 0) return { setting, rows }
+/** Settings of one kind of log share a pair of servers, which is warm when the first of them is measured. */
+async function measureLog(fsync: Fsync, wanted: readonly Setting[], options: BenchOptions): Promise<Group[]> {
+  const groups = wanted.map((setting) => ({
+    setting,
+    tests: RESP_TESTS.filter((test) => isWanted(test.name, options) && isConcerned(test, setting, options)),
+  }))
+  const tests = new Set(groups.flatMap((group) => group.tests))
+  if (tests.size === 0) return []
   // Rewrites of the log would begin in the midst of a sample.
-  const log = ['--appendonly', 'yes', '--appendfsync', setting.fsync, '--auto-aof-rewrite-percentage', '0']
+  const log = ['--appendonly', 'yes', '--appendfsync', fsync, '--auto-aof-rewrite-percentage', '0']
   const servers = await startBoth([
-    ...(setting.fsync === 'none' ? ['--appendonly', 'no'] : log),
+    ...(fsync === 'none' ? ['--appendonly', 'no'] : log),
     // Subscribers that fall behind are not what is measured.
     ...['--client-output-buffer-limit', 'pubsub 0 0 0'],
   ])
   try {
-    for (const test of tests) {
-      process.stderr.write(`  ${settingText(setting)}: ${test.name}\n`)
-      rows.push(await compare(servers, test, setting, options))
+    if (!options.isQuick) for (const test of tests) await warmUp(servers, test)
+    const measured: Group[] = []
+    for (const { setting, tests } of groups) {
+      const rows: Comparison[] = []
+      for (const test of tests) {
+        const row = await compare(servers, test, setting, options)
+        const [rates, cpu] = [row.ratio, row.cpuRatio ?? Number.NaN].map((ratio) => ratio.toFixed(2))
+        process.stderr.write(`  ${settingText(setting)}: ${test.name}, requests/s ${rates}, CPU ${cpu}\n`)
+        rows.push(row)
+      }
+      if (rows.length > 0) measured.push({ setting, rows })
     }
-    return { setting, rows }
+    return measured
   } finally {
     for (const server of servers) await server.stop()
   }
+}
+
+/** Both servers answer as many requests as redis-server in WARMUP_MS with pipelining, which is the most in that time. */
+async function warmUp(servers: readonly [BenchServer, BenchServer], test: RespTest): Promise<void> {
+  process.stderr.write(`  warming up: ${test.name}\n`)
+  const deep = { ...USUAL, depth: 16 }
+  const trial = await sample(servers[0], test, deep, TRIAL_REQUESTS)
+  const requests = Math.min(REQUESTS_MAX, Math.ceil((trial.rate * WARMUP_MS) / 1000))
+  for (const server of servers) await sample(server, test, deep, requests)
 }
 
 async function compare(
@@ -155,8 +175,6 @@ async function compare(
     // All connections send as many full pipelines.
     const batch = setting.depth * setting.connections
     requests = Math.ceil(wanted / batch) * batch
-    // Compilation, growth of tables: not measured.
-    for (const server of servers) await sample(server, test, setting, requests)
   }
   const samples = await alternate(servers, roundsOf(options), (server) => sample(server, test, setting, requests))
   const [redis, millrace] = [figures(samples[0]!, requests), figures(samples[1]!, requests)]
@@ -193,7 +211,7 @@ function figures(samples: readonly Sample[], requests: number): Figures {
 
 function report(groups: readonly Group[], rounds: number): Report {
   return {
-    method: `redis-benchmark, ${KEYSPACE.toLocaleString('en-US')} keys, medians of ${rounds} alternating rounds of about ${SAMPLE_MS} ms each after one that does not count. Ratios above 1: Millrace is better. Latencies are redis-server's · ours, in ms; with pipelining they are those of a whole pipeline.`,
+    method: `redis-benchmark, ${KEYSPACE.toLocaleString('en-US')} keys, medians of ${rounds} alternating rounds of about ${SAMPLE_MS} ms each on servers that are warm. Ratios above 1: Millrace is better. Latencies are redis-server's · ours, in ms; with pipelining they are those of a whole pipeline.`,
     tables: [summaryTable(groups), ...groups.map(comparisonTable)],
     goals: goals(groups),
     plots: [],
@@ -266,13 +284,7 @@ function settingText({ depth, connections, valueBytes, fsync }: Setting): string
 
 function goals(groups: readonly Group[]): Goal[] {
   const at = (setting: Partial<Setting>): readonly Comparison[] => {
-    const wanted: Setting = {
-      depth: 1,
-      connections: CONNECTIONS,
-      valueBytes: VALUE_BYTES,
-      fsync: 'none',
-      ...setting,
-    }
+    const wanted = { ...USUAL, ...setting }
     return groups.find((group) => settingText(group.setting) === settingText(wanted))?.rows ?? []
   }
   const mean = (what: string, atLeast: number, rows: readonly Comparison[]): Goal[] =>

@@ -67,6 +67,7 @@ const missing = [...new Set(benches.flatMap(({ programs }) => programs))].filter
 if (missing.length > 0) {
   fail(`${missing.join(' and ')} must be in PATH (Debian, Ubuntu: apt install redis-server redis-tools)`)
 }
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
 for (const bench of benches) await runBench(bench)
 // Clients of a bench may have timers left.
 process.exit(0)

@@ -87,6 +87,9 @@ export async function startProcess(
 ): Promise<BenchServer> {
   const child = spawn(command, args, { stdio: 'ignore' })
   const ended = once(child, 'exit')
+  // Whoever ends the bench ends its servers.
+  const kill = (): boolean => child.kill()
+  process.once('exit', kill)
   await listening(child, port)
   if (secondPort !== 0) await listening(child, secondPort)
   return {
@@ -94,6 +97,7 @@ export async function startProcess(
     port,
     pid: child.pid ?? 0,
     stop: async () => {
+      process.off('exit', kill)
       child.kill('SIGTERM')
       await ended
     },
