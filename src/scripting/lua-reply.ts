@@ -5,13 +5,15 @@
  */
 
 import type { ReplySink } from '../resp/reply.ts'
-import { chargeQuietly } from './lua/memory.ts'
+import { chargeQuietly, NO_MEMORY } from './lua/memory.ts'
 import { LuaTable } from './lua/table.ts'
 import { LuaError, type LuaValue, ScriptAborted } from './lua/value.ts'
 
 /** Levels of nesting that Redis can reply before Lua's C stack is used up; deeper values become an error. */
 const NESTING_MAX = 7995
 const TOO_DEEP = 'ERR reached lua stack limit'
+/** Values in one reply that are too deep: a table that is in itself twice has more of them than anybody could read. */
+const TOO_DEEP_MAX = 1000
 /** What an element of a reply takes, roughly. */
 const ELEMENT_BYTES = 8
 const INT64_MIN_VALUE = -(2n ** 63n)
@@ -48,6 +50,7 @@ export function replyLuaValue(value: LuaValue, reply: ReplySink, host: ReplyHost
 
 function writeLuaValue(value: LuaValue, reply: ReplySink, host: ReplyHost): void {
   const levels: Level[] = []
+  let deepCount = 0
   open(value, reply, host, levels)
   while (levels.length > 0) {
     const level = levels[levels.length - 1]!
@@ -56,8 +59,10 @@ function writeLuaValue(value: LuaValue, reply: ReplySink, host: ReplyHost): void
       continue
     }
     const element = level.values[level.next++]
-    if (levels.length >= NESTING_MAX) replyError(TOO_DEEP, reply, host, false)
-    else open(element, reply, host, levels)
+    if (levels.length >= NESTING_MAX) {
+      if (++deepCount > TOO_DEEP_MAX) throw new ScriptAborted(`ERR ${NO_MEMORY}`)
+      replyError(TOO_DEEP, reply, host, false)
+    } else open(element, reply, host, levels)
   }
 }
 

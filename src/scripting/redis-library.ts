@@ -123,7 +123,9 @@ function createSpecialCaller(
 
 /** The text of an error that a script makes: a code is kept, else `ERR` is put in front (luaPushErrorBuff). */
 function normalError(text: string): string {
-  const body = text.startsWith('-') ? text.slice(1) : text
+  // A C string.
+  const line = text.split('\0', 1)[0]!
+  const body = line.startsWith('-') ? line.slice(1) : line
   const space = body.indexOf(' ')
   const code = space < 0 ? 'ERR' : body.slice(0, space)
   const message = space < 0 ? body : body.slice(space + 1)

@@ -43,6 +43,8 @@ export interface FunctionBody {
   returns: ReturnStatement[]
   localCount: number
   hasCapturedLocals: boolean
+  /** The first constant that is 0 or -0, or null. */
+  zero: number | null
   /** Set by the analysis: every return gives exactly one value and the end is not reached. */
   isSingle: boolean
   line: number
@@ -150,7 +152,8 @@ export interface TableItem {
 
 export type Expression =
   | { readonly kind: 'nil' | 'true' | 'false' | 'vararg'; readonly line: number }
-  | { readonly kind: 'number'; readonly value: number; readonly line: number }
+  /** A zero takes the sign that the first one of the function has, as constants of a function that are equal are one. */
+  | { readonly kind: 'number'; value: number; readonly line: number }
   | { readonly kind: 'string'; readonly value: string; readonly line: number }
   | { readonly kind: 'variable'; readonly variable: Variable; readonly user: FunctionBody; readonly line: number }
   /** `isMain`: it stands in the chunk itself, not in a function of it. Its line is known when it is read. */

@@ -50,9 +50,20 @@ export function restoreHostCalls(count: number): void {
   hostCalls = count
 }
 
+/** Library functions call from C, so the error has no position. */
 function enterHostCall(): void {
+  if (hostCalls >= HOST_CALLS_MAX) throw hostError('C stack overflow')
+  hostCalls++
+}
+
+/** Before Lua code nests a call of its own: of an iterator or a metamethod. */
+export function enterNested(): void {
   if (hostCalls >= HOST_CALLS_MAX) throw libError('C stack overflow')
   hostCalls++
+}
+
+export function leaveNested(): void {
+  hostCalls--
 }
 
 /**
@@ -70,6 +81,15 @@ export function nested<T>(run: () => T): T {
 export function callValue(value: LuaValue, ...args: LuaValue[]): LuaResult {
   const fn = typeof value === 'function' ? value : callHandler(value)
   enterHostCall()
+  const result = typeof value === 'function' ? fn(...args) : fn(value, ...args)
+  hostCalls--
+  return result
+}
+
+/** As `callValue`, on behalf of Lua code. */
+export function callMetamethod(value: LuaValue, ...args: LuaValue[]): LuaResult {
+  const fn = typeof value === 'function' ? value : callHandler(value)
+  enterNested()
   const result = typeof value === 'function' ? fn(...args) : fn(value, ...args)
   hostCalls--
   return result

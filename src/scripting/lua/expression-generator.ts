@@ -709,14 +709,11 @@ export function isNumeric(code: string): boolean {
 }
 
 function numberLiteral(value: number): string {
-  if (value === Number.POSITIVE_INFINITY) return 'Infinity'
-  return value < 0 ? `(${value})` : `${value}`
+  return value < 0 || Object.is(value, -0) ? `(-${-value})` : `${value}`
 }
 
 export function constantNumber(e: Expression): number | null {
-  if (e.kind === 'number') return e.value
-  if (e.kind === 'unary' && e.operator === '-' && e.operand.kind === 'number') return -e.operand.value
-  return null
+  return e.kind === 'number' ? e.value : null
 }
 
 const PLAIN_TEXT = /^[ !#-[\]-~]*$/

@@ -501,7 +501,7 @@ class Generator extends ExpressionGenerator {
     const callee = `typeof ${f}==='function'?${f}:${this.use('$cl')}(${f},"")`
     const call = this.isCoroutineMode
       ? `yield*${this.use('$gc')}(${f},"",[${state},${control}])`
-      : `(${callee})(${state},${control})`
+      : `${this.use('$it')}(${callee},${state},${control})`
     let fresh = ''
     s.vars.forEach((variable, i) => {
       const value = i === 0 ? control : `${result} instanceof Array?${result}[${i}]:undefined`
@@ -522,5 +522,5 @@ class Generator extends ExpressionGenerator {
 }
 
 function isWholeConstant(e: Expression): boolean {
-  return Number.isInteger(constantNumber(e))
+  return Number.isSafeInteger(constantNumber(e))
 }

@@ -93,7 +93,10 @@ const ldexp: LuaFunction = (...args) => {
 const modf: LuaFunction = (...args) => {
   const x = numberArg(args, 0, 'modf')
   const whole = Math.trunc(x)
-  return [whole, Number.isFinite(x) ? x - whole : Number.isNaN(x) ? x : 0 * Math.sign(x)]
+  if (Number.isNaN(x)) return [x, x]
+  // What is left of a whole number has its sign.
+  const rest = x === whole ? 0 : x - whole
+  return [whole, x < 0 || Object.is(x, -0) ? -Math.abs(rest) : rest]
 }
 
 function extreme(name: string, isBetter: (x: number, best: number) => boolean): LuaFunction {

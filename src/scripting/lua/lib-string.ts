@@ -6,7 +6,9 @@ import { first, nested } from './call.ts'
 import { BYTE_STRINGS } from './lib-bytes.ts'
 import { charge, joined } from './memory.ts'
 import { numberToString } from './number-format.ts'
-import { type Capture, compilePattern, compileUnanchored, type LuaPattern, type Match } from './patterns.ts'
+import { spend } from './pattern-cost.ts'
+import type { LuaPattern, Match } from './pattern-items.ts'
+import { compilePattern, compileUnanchored } from './patterns.ts'
 import { index } from './runtime.ts'
 import { format } from './string-format.ts'
 import { LuaTable } from './table.ts'
@@ -22,6 +24,8 @@ import {
   typeName,
 } from './value.ts'
 
+/** What a match of `gsub` takes besides the matching, in steps of that. */
+const MATCH_STEPS = 50
 /** Length of the longest string that V8 can hold. */
 const STRING_BYTES_MAX = 536_870_888
 /** Longer strings are changed byte by byte in a buffer: in pieces of text they would take many times their length. */
@@ -230,6 +234,7 @@ function substitute(s: string, pattern: LuaPattern, replace: Replacer, max: numb
     if (found === null) break
     const { start, end } = found
     count++
+    spend(MATCH_STEPS)
     const text = replace(found)
     if (start > copied) out.add(s.substring(copied, start))
     out.add(text)
@@ -264,7 +269,7 @@ function replacer(args: readonly LuaValue[], name: string): Replacer {
       if (replacement instanceof LuaTable) {
         return (found) => {
           const { whole } = found
-          return replacementText(index(replacement, found.captures()[0] ?? whole), whole)
+          return replacementText(index(replacement, found.capture(0) ?? whole), whole)
         }
       }
       throw argumentError(3, name, 'string/function/table expected')
@@ -291,18 +296,18 @@ function templateReplacer(template: string): Replacer {
       const next = template[++i] ?? '\0'
       if (next < '0' || next > '9') out += next
       else if (next === '0') out += found.whole
-      else out += captureText(found.captures(), Number(next), found.whole)
+      else out += captureText(found, Number(next))
     }
     return out
   }
 }
 
-function captureText(captures: readonly Capture[], number: number, whole: string): string {
-  if (number > captures.length) {
-    if (number === 1) return whole
+function captureText(found: Match, number: number): string {
+  const capture = found.capture(number - 1)
+  if (capture === null) {
+    if (number === 1) return found.whole
     throw libError('invalid capture index')
   }
-  const capture = captures[number - 1]!
   return typeof capture === 'number' ? numberToString(capture) : capture
 }
 

@@ -17,6 +17,7 @@ import type {
   Variable,
 } from './ast.ts'
 import { Lexer, type LuaCompileError, Token, tokenName } from './lexer.ts'
+import { $pn } from './runtime.ts'
 
 /** Nested syntax levels that Lua accepts (LUAI_MAXCCALLS). */
 const LEVELS_MAX = 200
@@ -98,6 +99,7 @@ class Parser {
       returns: [],
       localCount: 0,
       hasCapturedLocals: false,
+      zero: null,
       isSingle: false,
       line,
       endLine: line,
@@ -436,7 +438,12 @@ class Parser {
    * lparser.c discharges an expression.
    */
   private read(e: Expression): void {
-    if ((e.kind === 'index' || e.kind === 'global') && e.line === UNREAD) e.line = this.lexer.lastLine
+    if (e.kind === 'index' || e.kind === 'global') {
+      if (e.line === UNREAD) e.line = this.lexer.lastLine
+    } else if (e.kind === 'number' && e.value === 0) {
+      this.fn.zero ??= e.value
+      e.value = this.fn.zero
+    }
   }
 
   private readExpression(): Expression {
@@ -475,13 +482,27 @@ class Parser {
       const priority = PRIORITY.get(this.lexer.kind)
       if (priority === undefined || priority[0] <= limit) break
       this.lexer.next()
-      this.read(left)
+      if (left.kind !== 'number') this.read(left)
       const right = this.expression(priority[1])
-      this.read(right)
-      left = joined(priority[2], left, right, this.lexer.lastLine)
+      left = this.joined(priority[2], left, right)
     }
     this.level--
     return left
+  }
+
+  /** An operation of two operands; texts that are joined are one text: V8 takes very long to compile many of them. */
+  private joined(operator: string, left: Expression, right: Expression): Expression {
+    const line = this.lexer.lastLine
+    if (operator === '..' && left.kind === 'string' && right.kind === 'string') {
+      return { kind: 'string', value: left.value + right.value, line }
+    }
+    if (left.kind === 'number' && right.kind === 'number') {
+      const value = folded(operator, left.value, right.value)
+      if (value !== null) return { kind: 'number', value, line }
+    }
+    this.read(right)
+    this.read(left)
+    return { kind: 'binary', operator, left, right, line }
   }
 
   private unaryExpression(): Expression {
@@ -490,6 +511,7 @@ class Parser {
     if (operator === null) return this.simpleExpression()
     this.lexer.next()
     const operand = this.expression(UNARY_PRIORITY)
+    if (operator === '-' && operand.kind === 'number') return { ...operand, value: -operand.value }
     this.read(operand)
     return { kind: 'unary', operator, operand, line: this.lexer.lastLine }
   }
@@ -537,6 +559,7 @@ class Parser {
       this.lexer.next()
       const inner = this.expression()
       this.expectClosing(CLOSE_PAREN, OPEN_PAREN, line)
+      if (inner.kind === 'number') return inner
       this.read(inner)
       return { kind: 'paren', inner, line }
     }
@@ -708,12 +731,34 @@ const CLOSE_BRACKET = 93
 const OPEN_BRACE = 123
 const CLOSE_BRACE = 125
 
-/** An operation of two operands; texts that are joined are one text: V8 takes very long to compile many of them. */
-function joined(operator: string, left: Expression, right: Expression, line: number): Expression {
-  if (operator === '..' && left.kind === 'string' && right.kind === 'string') {
-    return { kind: 'string', value: left.value + right.value, line }
+/** What Lua's compiler makes of an operation of two constants, or null where it leaves it to the run (lcode.c constfolding). */
+function folded(operator: string, a: number, b: number): number | null {
+  let result: number
+  switch (operator) {
+    case '+':
+      result = a + b
+      break
+    case '-':
+      result = a - b
+      break
+    case '*':
+      result = a * b
+      break
+    case '/':
+      if (b === 0) return null
+      result = a / b
+      break
+    case '%':
+      if (b === 0) return null
+      result = a - Math.floor(a / b) * b
+      break
+    case '^':
+      result = $pn(a, b)
+      break
+    default:
+      return null
   }
-  return { kind: 'binary', operator, left, right, line }
+  return Number.isNaN(result) ? null : result
 }
 
 /** The expression whose (first) value variable `i` of a list gets, or null when a later result of a call fills it. */

@@ -6,7 +6,7 @@
  * compiled code calls these functions by the names in `HELPERS`.
  */
 
-import { callValue, first, metamethod } from './call.ts'
+import { callMetamethod, callValue, enterNested, first, leaveNested, metamethod } from './call.ts'
 import { $gc, $mk } from './coroutine.ts'
 import { FREE_CHARS_MAX, joined } from './memory.ts'
 import { numberToString, parseNumber } from './number-format.ts'
@@ -51,7 +51,9 @@ function typeError(operation: string, value: LuaValue, description: string): Lua
   const type = typeName(value)
   if (description === '') return libError(`attempt to ${operation} a ${type} value`)
   const kind = KIND_NAMES[description[0]!] ?? ''
-  return libError(`attempt to ${operation} ${kind} '${description.slice(1)}' (a ${type} value)`)
+  // Printed as a C string.
+  const name = description.slice(1).split('\0', 1)[0]
+  return libError(`attempt to ${operation} ${kind} '${name}' (a ${type} value)`)
 }
 
 // Table access
@@ -97,7 +99,7 @@ export function index(object: LuaValue, key: LuaValue, description = ''): LuaVal
       if (handler === undefined) return undefined
     } else if (typeof current === 'string') handler = hooks.stringMethods
     else throw typeError('index', current, i === 0 ? description : '')
-    if (typeof handler === 'function') return first(callValue(handler, current, key))
+    if (typeof handler === 'function') return first(callMetamethod(handler, current, key))
     current = handler
   }
   throw libError('loop in gettable')
@@ -140,7 +142,7 @@ export function setIndex(object: LuaValue, key: LuaValue, value: LuaValue, descr
       return
     }
     if (typeof handler === 'function') {
-      callValue(handler, current, key, value)
+      callMetamethod(handler, current, key, value)
       return
     }
     current = handler
@@ -243,7 +245,7 @@ function arithmeticOperands(
   const y = toNumber(b)
   if (x !== undefined && y !== undefined) return { a: x, b: y }
   const handler = metamethod(a, event) ?? metamethod(b, event)
-  if (handler !== undefined) return { result: first(callValue(handler, a, b)) }
+  if (handler !== undefined) return { result: first(callMetamethod(handler, a, b)) }
   throw x === undefined
     ? typeError('perform arithmetic on', a, names[0])
     : typeError('perform arithmetic on', b, names[1])
@@ -289,7 +291,7 @@ function $unm(value: LuaValue, description: string): LuaValue {
   const n = toNumber(value)
   if (n !== undefined) return -n
   const handler = metamethod(value, '__unm')
-  if (handler !== undefined) return first(callValue(handler, value, value))
+  if (handler !== undefined) return first(callMetamethod(handler, value, value))
   throw typeError('perform arithmetic on', value, description)
 }
 
@@ -305,7 +307,7 @@ function $cat(a: LuaValue, b: LuaValue, left: string, right: string): LuaValue {
     return $jo((typeof a === 'string' ? a : numberToString(a)) + (typeof b === 'string' ? b : numberToString(b)))
   }
   const handler = metamethod(a, '__concat') ?? metamethod(b, '__concat')
-  if (handler !== undefined) return first(callValue(handler, a, b))
+  if (handler !== undefined) return first(callMetamethod(handler, a, b))
   throw isTextA ? typeError('concatenate', b, right) : typeError('concatenate', a, left)
 }
 
@@ -319,7 +321,7 @@ function $eq(a: LuaValue, b: LuaValue): boolean {
   if (!(a instanceof LuaTable) || !(b instanceof LuaTable) || a.meta === null || b.meta === null) return false
   const handler = a.meta.getString('__eq')
   if (handler === undefined || (a.meta !== b.meta && b.meta.getString('__eq') !== handler)) return false
-  return isTrue(first(callValue(handler, a, b)))
+  return isTrue(first(callMetamethod(handler, a, b)))
 }
 
 function isTrue(value: LuaValue): boolean {
@@ -356,7 +358,7 @@ function lessThan(a: LuaValue, b: LuaValue): boolean {
   if (typeName(a) !== typeName(b)) throw orderError(a, b)
   const handler = orderHandler(a, b, '__lt')
   if (handler === undefined) throw orderError(a, b)
-  return isTrue(first(callValue(handler, a, b)))
+  return isTrue(first(callMetamethod(handler, a, b)))
 }
 
 function $le(a: LuaValue, b: LuaValue): boolean {
@@ -364,10 +366,10 @@ function $le(a: LuaValue, b: LuaValue): boolean {
   if (typeof a === 'string' && typeof b === 'string') return a <= b
   if (typeName(a) !== typeName(b)) throw orderError(a, b)
   const handler = orderHandler(a, b, '__le')
-  if (handler !== undefined) return isTrue(first(callValue(handler, a, b)))
+  if (handler !== undefined) return isTrue(first(callMetamethod(handler, a, b)))
   const reversed = orderHandler(b, a, '__lt')
   if (reversed === undefined) throw orderError(a, b)
-  return !isTrue(first(callValue(reversed, b, a)))
+  return !isTrue(first(callMetamethod(reversed, b, a)))
 }
 
 // Loops
@@ -377,6 +379,14 @@ function $fn(value: LuaValue, what: string): number {
   if (n === undefined)
     throw libError(what === 'initial' ? "'for' initial value must be a number" : `'for' ${what} must be a number`)
   return n
+}
+
+/** A step of a generic `for`: Lua nests the call of the iterator as one of C. */
+function $it(iterator: LuaFunction, state: LuaValue, control: LuaValue): LuaResult {
+  enterNested()
+  const result = iterator(state, control)
+  leaveNested()
+  return result
 }
 
 /** The state of a `pairs` loop. */
@@ -472,9 +482,13 @@ function $ta(table: LuaTable, values: readonly LuaValue[]): LuaTable {
 /** Ends a constructor with positional and keyed items: positional ones win over equal integer keys. */
 function $td(table: LuaTable): LuaTable {
   const { arr } = table
-  if (table.hashNumberCount === 0 && arr[arr.length - 1] !== undefined) return table
+  if (table.hashNumberCount === 0 && (arr.length === 0 || arr[arr.length - 1] !== undefined)) return table
+  const count = arr.length
   const done = LuaTable.fromList(arr)
-  for (const [key, value] of table.hash ?? []) if (done.get(key) === undefined) done.set(key, value)
+  for (const [key, value] of table.hash ?? []) {
+    const isPositional = typeof key === 'number' && key >= 1 && key <= count && Math.floor(key) === key
+    if (!isPositional) done.set(key, value)
+  }
   return done
 }
 
@@ -502,6 +516,7 @@ export const HELPERS = {
   $gw,
   $gx,
   $ip,
+  $it,
   $k,
   $le,
   $len,

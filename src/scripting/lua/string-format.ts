@@ -29,9 +29,9 @@ export function format(args: readonly LuaValue[], name: string): string {
       from = at + 2
       continue
     }
-    const { spec, end } = parseSpec(template, at + 1)
     argument++
     if (argument >= args.length) throw argumentError(argument + 1, name, 'no value')
+    const { spec, end } = parseSpec(template, at + 1)
     out += convert(template[end] ?? '', spec, args, argument, name)
     from = end + 1
   }
@@ -62,7 +62,7 @@ function isDigit(char: string | undefined): boolean {
 function convert(conversion: string, spec: Spec, args: readonly LuaValue[], i: number, name: string): string {
   switch (conversion) {
     case 'c':
-      return character(Number(toInt64(numberArg(args, i, name)) & 255n), spec)
+      return character(toInt(numberArg(args, i, name)) & 255, spec)
     case 'd':
     case 'i':
       return signed(toInt64(numberArg(args, i, name)), spec)
@@ -92,6 +92,11 @@ function convert(conversion: string, spec: Spec, args: readonly LuaValue[], i: n
 /** A zero byte ends what C prints, also the spaces behind it. */
 function character(code: number, spec: Spec): string {
   return code === 0 ? pad('\0', spec).split('\0', 1)[0]! : pad(String.fromCharCode(code), spec)
+}
+
+/** C's cast to int, as x86 does it. */
+function toInt(n: number): number {
+  return n < 2 ** 31 && n > -(2 ** 31) - 1 ? Math.trunc(n) : -(2 ** 31)
 }
 
 /** C's cast to a 64-bit integer, as x86 does it. */

@@ -25,6 +25,8 @@ export class LuaTable {
   /** How many keys of `hash` are numbers: appending looks there for follow-up keys only when there are some. */
   hashNumberCount: number
   private walk: Walk | null
+  /** The last key of the dense part that `next` has given: it may be gone when the next one is asked for. */
+  private lastDense: number
 
   /** `arr`, when given, is taken over, not copied, and must not end in nil (see `LuaTable.fromList`). */
   constructor(arr: LuaValue[] = []) {
@@ -34,6 +36,7 @@ export class LuaTable {
     this.readonly = false
     this.hashNumberCount = 0
     this.walk = null
+    this.lastDense = 0
   }
 
   /**
@@ -115,7 +118,7 @@ export class LuaTable {
     if (value !== undefined) {
       if (this.hash === null) this.hash = new Map()
       this.hash.set(key, value)
-    }
+    } else this.hash?.delete(key)
     return this
   }
 
@@ -133,13 +136,12 @@ export class LuaTable {
   next(key: LuaValue): [LuaValue, LuaValue] | null {
     const arr = this.arr
     let index = 0
-    if (typeof key === 'number' && key >= 1 && Math.floor(key) === key && (key <= arr.length || !this.has(key))) {
-      // A key above the dense part that is gone was its last one: nothing dense can follow.
-      if (key > arr.length && this.walk !== null && this.walk.last === key) return this.nextHashed(key)
-      index = key
-    } else if (key !== undefined) return this.nextHashed(key)
+    if (typeof key === 'number' && key >= 1 && Math.floor(key) === key && this.isDense(key)) index = key
+    else if (key !== undefined) return this.nextHashed(key)
     for (; index < arr.length; index++) {
-      if (arr[index] !== undefined) return [index + 1, arr[index]]
+      if (arr[index] === undefined) continue
+      this.lastDense = index + 1
+      return [index + 1, arr[index]]
     }
     return this.nextHashed(undefined)
   }
@@ -170,8 +172,10 @@ export class LuaTable {
     throw new RangeError('invalid key to next')
   }
 
-  private has(key: LuaValue): boolean {
-    return this.hash?.has(key) === true
+  /** Whether an integer belongs to the dense part, or did in the traversal that is under way. */
+  private isDense(key: number): boolean {
+    if (key <= this.arr.length) return true
+    return key <= this.lastDense && this.walk?.last !== key && this.hash?.has(key) !== true
   }
 
   private setHashed(key: LuaValue, value: LuaValue): void {

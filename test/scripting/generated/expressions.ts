@@ -129,9 +129,9 @@ export abstract class ExpressionWriter {
       case 0:
         return this.isVararg ? '...' : 'unpack({1, nil, 3})'
       case 1:
-        return `unpack(${this.expression('table', depth - 1)})`
+        return `unpack(${this.list(depth - 1)})`
       case 2:
-        return `string.byte(${this.expression('string', depth - 1)}, 1, ${random.below(5)})`
+        return `string.byte(${stringLiteral(random)}, 1, ${random.below(5)})`
       case 3:
         return `string.find(${this.subject(depth)}, ${this.pattern()})`
       case 4:
@@ -156,6 +156,11 @@ export abstract class ExpressionWriter {
       `${a} or ${b}`,
       `${this.anything(depth)} and ${a}`,
     ])
+  }
+
+  /** A table whose border `#` does not depend on how it came to be. */
+  private list(depth: number): string {
+    return this.isPlain ? `(${this.table(depth)})` : `H(${this.expression('table', depth)})`
   }
 
   private fieldRead(depth: number): string {
@@ -186,7 +191,7 @@ export abstract class ExpressionWriter {
       case 6:
         return `-${this.operand(n())}`
       case 7:
-        return `#${this.prefix(random.pick(['string', 'table'] as const), depth - 1)}`
+        return random.chance(50) ? `#${this.prefix('string', depth - 1)}` : `#${this.list(depth - 1)}`
       case 8:
         return `math.${random.pick(MATH_UNARY)}(${n()})`
       case 9:

@@ -4,7 +4,7 @@
  *
  * Programs end by themselves: `T()` in each loop and function counts steps and raises when there are too many, and `L()`
  * keeps strings short. `D(…)` notes values in `out`, tables with sorted keys; `P(f)` notes what a protected call gives.
- * What differs by nature (addresses, the order of `pairs`) is not printed.
+ * `H(t)` gives another table where `t` has holes. What differs by nature (addresses, the order of `pairs`) is not printed.
  */
 
 import type { Random } from '../../differential/random.ts'
@@ -31,6 +31,12 @@ local function D(...)
   if #out < 60 then out[#out + 1] = table.concat(parts, " ") end
 end
 local function P(f, ...) D(pcall(f, ...)) end
+local function H(t)
+  if type(t) ~= "table" or getmetatable(t) ~= nil then return t end
+  local most, count = 0, 0
+  for key in next, t do if type(key) == "number" and key >= 1 and key % 1 == 0 then most, count = math.max(most, key), count + 1 end end
+  return most == count and t or {1, 2, 3}
+end
 `
 
 /** Names of locals; some mean something in JavaScript. */
@@ -156,8 +162,10 @@ class ProgramWriter extends ExpressionWriter {
     if (kind < 4) this.declaration(2)
     else if (kind < 7 || depth === 0) this.assignment(2)
     else if (kind === 7) {
-      const table = this.prefix('table', 1)
-      this.line(`table.${random.pick(['insert', 'insert', 'remove', 'sort'])}(${table}, ${this.anything(1)})`)
+      const list = `{${random.some(0, 4, () => this.expression(random.pick(['number', 'string'] as const), 1)).join(', ')}}`
+      this.line(`local t = ${list}`)
+      this.locals.push({ name: 't', type: 'table' })
+      this.line(`table.${random.pick(['insert', 'insert', 'remove', 'sort'])}(t, ${this.anything(1)})`)
     } else if (kind === 8) this.line(`local r = ${this.usesCommands ? this.command() : this.call(2)}`)
     else {
       this.line(`if ${this.anything(2)} then`)
@@ -366,7 +374,7 @@ class ProgramWriter extends ExpressionWriter {
     if (random.chance(60)) return { text: `${name}.${random.pick(FIELDS)}`, type: this.anyType() }
     // Where holes are, the border `#` depends on how tables grow.
     return {
-      text: `${name}[${random.chance(70) ? `#${name} + 1` : this.expression('string', 1)}]`,
+      text: `${name}[${random.chance(70) && !this.isPlain ? `#H(${name}) + 1` : this.expression('string', 1)}]`,
       type: this.anyType(),
     }
   }
@@ -374,7 +382,10 @@ class ProgramWriter extends ExpressionWriter {
   private assignment(depth: number): void {
     const { random } = this
     const targets = random.some(1, random.chance(25) ? 3 : 1, () => this.target())
-    if (this.isPlain && targets.some((target) => target.text === 'N')) return this.declaration(depth)
+    if (this.isPlain && targets.some((target) => target.text === 'N')) {
+      this.declaration(depth)
+      return
+    }
     const names = targets.map((target) => target.text).join(', ')
     const values = random.chance(8)
       ? this.many(depth)
@@ -491,13 +502,13 @@ class ProgramWriter extends ExpressionWriter {
     const compare = random.pick([
       '',
       ', function(x, y) return x > y end',
-      ', function(x, y) T() return tostring(x) < tostring(y) end',
+      ', function(x, y) T() return tostring(x):sub(1, 3) < tostring(y):sub(1, 3) end',
       `, ${this.expression('function', depth)}`,
     ])
     const list = random.pick([
       `{${random.some(0, 9, n).join(', ')}}`,
       `{${random.some(0, 6, () => this.expression('string', 0)).join(', ')}}`,
-      table,
+      `H(${table})`,
     ])
     const text = random.pick([
       `local t = ${list} table.sort(t${compare}) D(t)`,
@@ -591,7 +602,7 @@ class ProgramWriter extends ExpressionWriter {
       ...[
         `"INCRBYFLOAT", ${k()}, "0.5"`,
         `"RPUSH", ${k()}, ${n()}, "b"`,
-        `"LRANGE", ${k()}, 0, -1`,
+        `"LRANGE", ${k()}, "0", -1`,
         `"HSET", ${k()}, "f", ${s()}`,
       ],
       ...[
@@ -602,7 +613,7 @@ class ProgramWriter extends ExpressionWriter {
         `"ZADD", ${k()}, ${n()}, "m"`,
       ],
       ...[
-        `"ZRANGE", ${k()}, 0, -1, "WITHSCORES"`,
+        `"ZRANGE", ${k()}, "0", -1, "WITHSCORES"`,
         `"ZSCORE", ${k()}, "m"`,
         `"TYPE", ${k()}`,
         `"EXISTS", ${k()}`,
@@ -632,7 +643,7 @@ class ProgramWriter extends ExpressionWriter {
         `"ECHO", ${n()}`,
         `"ECHO", ${n()}`,
         `"SETRANGE", ${k()}, 3, ${s()}`,
-        `"GETRANGE", ${k()}, 0, 2`,
+        `"GETRANGE", ${k()}, "0", 2`,
         `"HELLO", 3`,
       ],
     ])
