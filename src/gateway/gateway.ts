@@ -26,7 +26,6 @@ import { installCors } from './cors.ts'
 import type { Engine } from './engine.ts'
 import { FastLane } from './fast-lane.ts'
 import { Identities } from './identity.ts'
-import { createJwtVerifier } from './jwt.ts'
 import { Figures } from './operations/figures.ts'
 import { operationsRoutes } from './operations/index.ts'
 import { Problem, problemHandler, sendProblem } from './problem.ts'
@@ -34,7 +33,7 @@ import { QueueRegistry } from './queues/registry.ts'
 import { installRealtime } from './realtime/routes.ts'
 import { FastBatch } from './rest/fast-batch.ts'
 import { restRoutes } from './rest/index.ts'
-import { type GatewaySettings, GatewaySettingsError } from './settings.ts'
+import { type GatewaySettings, GatewaySettingsError, hasJwtKey } from './settings.ts'
 import { clientErrorHandler, Sockets } from './sockets.ts'
 import { installTurns } from './turns.ts'
 import { FastPublish } from './v1/fast-publish.ts'
@@ -181,7 +180,8 @@ export class Gateway {
 export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const { engine, log, settings } = options
   const figures = new Figures()
-  const jwt = createJwtVerifier(settings.jwt, log)
+  // The library for JWTs is only loaded where there are to be some.
+  const jwt = hasJwtKey(settings.jwt) ? (await import('./jwt.ts')).createJwtVerifier(settings.jwt, log) : null
   const drainController = new AbortController()
   const reportDefect = (error: unknown, request: FastifyRequest): void => {
     log.warning(

@@ -37,6 +37,11 @@ export interface JwtSettings {
   readonly audience: string
 }
 
+/** Whether JWTs are accepted at all. */
+export function hasJwtKey({ secret, publicKeyFile, jwksUrl }: JwtSettings): boolean {
+  return secret !== '' || publicKeyFile !== '' || jwksUrl !== ''
+}
+
 /** Settings that cannot be together, or that mean nothing. The message is for people. */
 export class GatewaySettingsError extends Error {
   override readonly name = 'GatewaySettingsError'

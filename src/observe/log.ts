@@ -9,8 +9,9 @@
  */
 
 import { closeSync, openSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { pino } from 'pino'
-import { PinoPretty } from 'pino-pretty'
+import type { PinoPretty } from 'pino-pretty'
 import { fatalConfigError } from '../config/config-error.ts'
 import { systemErrorText } from '../config/system-error.ts'
 
@@ -50,8 +51,7 @@ export class ServerLog implements Log {
   /** Throws `ConfigError` if the file cannot be opened. */
   constructor(target: LogTarget) {
     this.#destination = target.file === '' && target.isTerminal ? null : openDestination(target.file)
-    const stream =
-      this.#destination ?? PinoPretty({ sync: true, translateTime: 'SYS:HH:MM:ss.l', ignore: 'pid,hostname' })
+    const stream = this.#destination ?? openTerminal()
     this.#pino = pino({ level: PINO_LEVELS[target.level], base: { pid: process.pid } }, stream)
   }
 
@@ -85,6 +85,12 @@ export class ServerLog implements Log {
   reopen(): void {
     this.#destination?.reopen()
   }
+}
+
+/** What makes lines readable has forty modules, which only a terminal needs. */
+function openTerminal(): ReturnType<typeof PinoPretty> {
+  const pretty = createRequire(import.meta.url)('pino-pretty') as { readonly PinoPretty: typeof PinoPretty }
+  return pretty.PinoPretty({ sync: true, translateTime: 'SYS:HH:MM:ss.l', ignore: 'pid,hostname' })
 }
 
 function openDestination(file: string): ReturnType<typeof pino.destination> {

@@ -211,9 +211,18 @@ function prepareShutdown(server: Server, signal: EndSignal, done: (mayEnd: boole
   server.prepareShutdownLater(save, words.includes('force'), done)
 }
 
+/** What takes long to load of the gateway's. */
+const GATEWAY_PACKAGES = ['ioredis', 'bullmq', 'fastify', '@fastify/swagger', '@fastify/swagger-ui', '@bull-board/api']
+
 /** The gateway, whose modules are loaded only when there is to be one. */
 async function openAnnex(server: Server, config: Config, log: ServerLog): Promise<Annex | null> {
   if (config.number('http-port') === 0) return null
+  // The port of RESP is open: its clients are answered between the pieces.
+  for (const name of GATEWAY_PACKAGES) {
+    await new Promise((resolve) => setTimeout(resolve, 0))
+    await import(name)
+  }
+  await new Promise((resolve) => setTimeout(resolve, 0))
   const { openConfiguredGateway } = await import('../gateway/open-gateway.ts')
   const gateway = await openConfiguredGateway(server, config, log)
   collectStartupGarbage()
