@@ -39,6 +39,7 @@ import {
 import { packedPositions } from './packed-positions.ts'
 import {
   appendTime,
+  earliestTime,
   PackedTimedHash,
   packedWithTimes,
   readTime,
@@ -142,7 +143,7 @@ export class HashView {
 
   /** Takes over a block of threes (packed-timed-hash.ts). */
   createTimed(ref: Ref): void {
-    this.openTimed(new PackedTimedHash(this.arena, ref))
+    this.openTimed(new PackedTimedHash(this.arena, ref, earliestTime(this.cursor, ref)))
   }
 
   /** Creates an empty hash. */
@@ -412,13 +413,13 @@ export class HashView {
     if (old === time) return
     this.ref = writeTime(this.arena, this.ref, this.cursor.position, time)
     timed.ref = this.ref
-    timed.timeChanged(old, time)
+    timed.timeChanged(old, time, this.cursor)
   }
 
   private removeTimed(timed: PackedTimedHash, position: number, time: number): void {
     this.ref = removeField(this.arena, this.ref, position, TIMED_ENTRIES)
     timed.ref = this.ref
-    timed.timeChanged(time, NO_EXPIRE)
+    timed.timeChanged(time, NO_EXPIRE, this.cursor)
   }
 
   private removeExpiredPacked(
@@ -442,7 +443,7 @@ export class HashView {
       } else position = cursor.next
     }
     timed.ref = this.ref
-    timed.timeChanged(timed.nextTime(), NO_EXPIRE)
+    timed.timeChanged(timed.nextTime(), NO_EXPIRE, cursor)
     return removed
   }
 

@@ -7,8 +7,7 @@
  * block and knows the earliest time. A hash comes here with its first expire time and never goes back, as in Redis
  * (`listpackex`); above the thresholds it becomes a HashDict.
  */
-import type { Arena, Ref } from '../storage/arena.ts'
-import { NO_REF } from '../storage/arena.ts'
+import { type Arena, NO_REF, type Ref } from '../storage/arena.ts'
 import { NO_EXPIRE } from '../storage/expires.ts'
 import {
   createPacked,
@@ -33,13 +32,16 @@ export class PackedTimedHash implements Collection, TimedHash {
   readonly arena: Arena
   ref: Ref
   heapAux = 0
-  private next: number = NO_EXPIRE
+  private next: number
 
-  /** @param ref a block of threes, which belongs to the hash from now on. */
-  constructor(arena: Arena, ref: Ref) {
+  /**
+   * @param ref a block of threes, which belongs to the hash from now on
+   * @param next its earliest time (see `earliestTime`)
+   */
+  constructor(arena: Arena, ref: Ref, next: number) {
     this.arena = arena
     this.ref = ref
-    this.findNext()
+    this.next = next
   }
 
   nextTime(): number {
@@ -51,16 +53,20 @@ export class PackedTimedHash implements Collection, TimedHash {
     return packedCount(this.arena, this.ref) / TIMED_ENTRIES
   }
 
-  /** A time in the block was `old` and is `time` now: sees to it that the earliest is known. O(n) if it was that one. */
-  timeChanged(old: number, time: number): void {
+  /**
+   * A time in the block was `old` and is `time` now (NO_EXPIRE: none, or its field is gone): sees to it that the earliest
+   * is known. O(n) if it was that one. The cursor is used.
+   */
+  timeChanged(old: number, time: number, cursor: PackedCursor): void {
     if (time !== NO_EXPIRE && (this.next === NO_EXPIRE || time <= this.next)) this.next = time
-    else if (old !== NO_EXPIRE && old === this.next) this.findNext()
+    else if (old !== NO_EXPIRE && old === this.next) this.next = earliestTime(cursor, this.ref)
   }
 
   /** A copy with a block of its own. */
   clone(): PackedTimedHash {
     const { arena, ref } = this
-    return new PackedTimedHash(arena, arena.store(arena.segment(ref), arena.offset(ref), arena.length(ref)))
+    const copy = arena.store(arena.segment(ref), arena.offset(ref), arena.length(ref))
+    return new PackedTimedHash(arena, copy, this.next)
   }
 
   free(): void {
@@ -96,18 +102,18 @@ export class PackedTimedHash implements Collection, TimedHash {
   freeSteps(): number {
     return 1
   }
+}
 
-  private findNext(): void {
-    const cursor = new PackedCursor(this.arena)
-    cursor.open(this.ref)
-    let next: number = NO_EXPIRE
-    while (cursor.advance()) {
-      cursor.advance()
-      const time = readTime(cursor)
-      if (time !== NO_EXPIRE && (next === NO_EXPIRE || time < next)) next = time
-    }
-    this.next = next
+/** The earliest time in a block of threes; NO_EXPIRE when there is none. O(n) */
+export function earliestTime(cursor: PackedCursor, ref: Ref): number {
+  let earliest: number = NO_EXPIRE
+  cursor.open(ref)
+  while (cursor.advance()) {
+    cursor.advance()
+    const time = readTime(cursor)
+    if (time !== NO_EXPIRE && (earliest === NO_EXPIRE || time < earliest)) earliest = time
   }
+  return earliest
 }
 
 /** The time behind the value on which the cursor stands; NO_EXPIRE when there is none. The cursor stands on it then. */

@@ -51,8 +51,8 @@ function hrandfieldHandler(ctx: CommandContext, args: Args, reply: ReplySink): v
   if (args.count === 2) {
     const hash = readLiveHash(ctx, args)
     const shown = shownFields(hash)
-    if (shown.size === 0) reply.nil()
-    else replyPair(hash, shown.index(randomIndex(shown.size, ctx.random)), Shape.Fields, reply)
+    if (shown === 0) reply.nil()
+    else replyPair(hash, placeOf(hash, randomIndex(shown, ctx.random)), Shape.Fields, reply)
     return
   }
   const count = randomCount(args, 2)
@@ -62,7 +62,7 @@ function hrandfieldHandler(ctx: CommandContext, args: Args, reply: ReplySink): v
   const shape = !withValues ? Shape.Fields : reply.version >= 3 ? Shape.Pairs : Shape.Flat
   const hash = readLiveHash(ctx, args)
   const shown = shownFields(hash)
-  if (shown.size === 0 || count === 0) reply.array(0)
+  if (shown === 0 || count === 0) reply.array(0)
   else if (count < 0) replyRepeated(ctx, hash, shown, repetitions(count, reply), shape, reply)
   else replyDistinct(ctx, hash, shown, count, shape, reply)
 }
@@ -73,25 +73,27 @@ function readLiveHash(ctx: CommandContext, args: Args): HashView {
   return hash
 }
 
-/** Fields that may be chosen. */
-interface ShownFields {
-  readonly size: number
-  /** The field's place in the hash. */
-  index(choice: number): number
+/** Places of the fields that may be chosen, where not all may; reused by every call. */
+const places: number[] = []
+
+/** How many fields may be chosen. Where some are hidden, `places` has the others. */
+function shownFields(hash: HashView): number {
+  if (!hash.hidesFields) return hash.size()
+  places.length = 0
+  const cursor = hash.walk()
+  while (cursor.advance(field, value)) places.push(cursor.index - 1)
+  return places.length
 }
 
-function shownFields(hash: HashView): ShownFields {
-  if (!hash.hidesFields) return { size: hash.size(), index: (choice) => choice }
-  const indices: number[] = []
-  const cursor = hash.walk()
-  while (cursor.advance(field, value)) indices.push(cursor.index - 1)
-  return { size: indices.length, index: (choice) => indices[choice]! }
+/** The place in the hash of a choice out of `shownFields`. */
+function placeOf(hash: HashView, choice: number): number {
+  return hash.hidesFields ? places[choice]! : choice
 }
 
 function replyRepeated(
   ctx: CommandContext,
   hash: HashView,
-  shown: ShownFields,
+  shown: number,
   count: number,
   shape: number,
   reply: ReplySink,
@@ -100,7 +102,7 @@ function replyRepeated(
   const cursor = hash.walk()
   cursor.prepareRandomAccess()
   for (let i = 0; i < count; i++) {
-    cursor.moveTo(shown.index(randomIndex(shown.size, ctx.random)))
+    cursor.moveTo(placeOf(hash, randomIndex(shown, ctx.random)))
     cursor.advance(field, value)
     replyShape(shape, reply)
   }
@@ -109,21 +111,21 @@ function replyRepeated(
 function replyDistinct(
   ctx: CommandContext,
   hash: HashView,
-  shown: ShownFields,
+  shown: number,
   count: number,
   shape: number,
   reply: ReplySink,
 ): void {
-  const chosen = Math.min(count, shown.size)
+  const chosen = Math.min(count, shown)
   reply.array(shape === Shape.Flat ? chosen * 2 : chosen)
   const cursor = hash.walk()
-  if (chosen === shown.size) {
+  if (chosen === shown) {
     while (cursor.advance(field, value)) replyShape(shape, reply)
     return
   }
-  const sample = sampleDistinct(shown.size, chosen, ctx.random)
+  const sample = sampleDistinct(shown, chosen, ctx.random)
   for (let i = 0; i < chosen; i++) {
-    cursor.moveTo(shown.index(sample[i]!))
+    cursor.moveTo(placeOf(hash, sample[i]!))
     cursor.advance(field, value)
     replyShape(shape, reply)
   }
