@@ -47,6 +47,8 @@ export interface InputHost {
   /** Runs the commands of clients that wait for keys which are ready now. */
   serveReady(outer: Client | null): void
   closeClient(client: Client): void
+  /** Counts what the client holds in memory, and evicts clients when that is too much (`maxmemory-clients`). */
+  weigh(client: Client): void
 }
 
 export class ClientInput {
@@ -67,21 +69,29 @@ export class ClientInput {
     }
     if (client.inputLength > 0 || isStalled(client)) {
       client.keepInput(buffer, start, end)
-      if (this.takeMore(client)) this.readKept(client)
+      if (this.isWithinLimit(client) && !isStalled(client)) this.readKept(client)
+      this.goOn(client)
       return
     }
     const at = this.process(client, this.decoder, buffer, start, end)
     if (at < end && (client.flags & ClientFlag.Closed) === 0) {
       this.keepPartial(client, buffer, at, end)
-      if (this.takeMore(client) && client.decoder !== null) this.readKept(client)
+      if (this.isWithinLimit(client)) this.goOn(client)
     }
   }
 
-  /** After input was kept: more of a long request may be there. Returns whether the client's input may be executed. */
-  private takeMore(client: Client): boolean {
-    const mayGoOn = !isStalled(client)
-    if (mayGoOn && client.decoder !== null) this.readAhead(client, client.decoder.neededBytes)
-    if (client.inputLength <= this.limitOf(client)) return mayGoOn
+  /** When a long request is left that is not whole: more of it may be there. */
+  private goOn(client: Client): void {
+    if (client.decoder === null || isStalled(client)) return
+    this.readAhead(client, client.decoder.neededBytes)
+    // Before it is executed: then nothing of it is held any more.
+    this.host.weigh(client)
+    if (this.isWithinLimit(client) && !isStalled(client)) this.readKept(client)
+  }
+
+  /** Closes a client that has sent too much, and returns false. */
+  private isWithinLimit(client: Client): boolean {
+    if (client.inputLength <= this.limitOf(client)) return true
     this.limitReached(client)
     return false
   }

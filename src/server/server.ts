@@ -397,6 +397,10 @@ export class Server
     client.lastCommandMs = this.keyspace.now
     if ((client.flags & ClientFlag.Primary) === 0) this.input.receive(client, buffer, start, end)
     else this.receiveFromPrimary(client, buffer, start, end)
+    this.weigh(client)
+  }
+
+  weigh(client: Client): void {
     this.clientMemory.note(client)
     if (this.clientMemory.isOver) this.clientMemory.evict()
   }
