@@ -3,6 +3,7 @@
  * `next`.
  *
  *     Recency     time of the last access, in eighths of a second; wraps after 194 days
+ *     Change      the same of the last change: being read leaves it (volatile-lrm, allkeys-lrm of Redis 8.6)
  *     Frequency   minutes of the last decay: 16 bits | logarithmic counter: 8 bits
  *
  * Redis keeps whole seconds in 24 bits. Finer ones tell which of two keys is older also where a cache turns over within
@@ -13,7 +14,7 @@
  * Source: Valkey src/evict.c LFULogIncr, LFUDecrAndReturn, estimateObjectIdleTime.
  */
 
-export const AccessKind = { Recency: 0, Frequency: 1 } as const
+export const AccessKind = { Recency: 0, Frequency: 1, Change: 2 } as const
 export type AccessKind = (typeof AccessKind)[keyof typeof AccessKind]
 
 /** Bits of what is remembered. */
@@ -42,13 +43,19 @@ export class AccessClock {
 
   /** Of a key that is added now. */
   first(nowMs: number): number {
-    if (this.kind === AccessKind.Recency) return ticks(nowMs)
+    if (this.kind !== AccessKind.Frequency) return ticks(nowMs)
     return (minutes(nowMs) << COUNTER_BITS) | FREQUENCY_FIRST
+  }
+
+  /** Of a key that is changed now (Change). */
+  changed(nowMs: number): number {
+    return ticks(nowMs)
   }
 
   /** Of a key that is used now. */
   next(access: number, nowMs: number): number {
     if (this.kind === AccessKind.Recency) return ticks(nowMs)
+    if (this.kind === AccessKind.Change) return access
     let counter = this.frequency(access, nowMs)
     if (counter < FREQUENCY_MAX) {
       const above = counter > FREQUENCY_FIRST ? counter - FREQUENCY_FIRST : 0
@@ -59,7 +66,7 @@ export class AccessClock {
 
   /** Whether the key was added while there was no time. */
   isUnset(access: number): boolean {
-    return this.kind === AccessKind.Recency ? access === 0 : access >>> COUNTER_BITS === 0
+    return this.kind === AccessKind.Frequency ? access >>> COUNTER_BITS === 0 : access === 0
   }
 
   /** Whole seconds since the last access (Recency). */
@@ -90,7 +97,7 @@ export class AccessClock {
    * the time of the last access, negative; of keys with one counter the older one goes first.
    */
   evictionScore(access: number, nowMs: number): number {
-    if (this.kind === AccessKind.Recency) return this.idleTicks(access, nowMs) - Math.floor(nowMs / TICK_MS)
+    if (this.kind !== AccessKind.Frequency) return this.idleTicks(access, nowMs) - Math.floor(nowMs / TICK_MS)
     return (FREQUENCY_MAX - this.frequency(access, nowMs)) * (MINUTES_MASK + 1) + minutesSince(access, nowMs)
   }
 

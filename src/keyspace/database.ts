@@ -314,6 +314,12 @@ export class Database {
     if (this.keyspace.renewsAccess) this.touch(row)
   }
 
+  /** Notes that a key was changed, if it is still there (AccessKind.Change). */
+  noteChange(source: Buffer, start: number, length: number): void {
+    const row = this.keys.find(source, start, length)
+    if (row !== NO_ROW) this.setAccess(row, this.keyspace.access.changed(this.keyspace.now))
+  }
+
   /** For a row that has been added while no clock was running (a log is loaded): as if it were added now. */
   touchUntouched(row: number): void {
     const { access, now } = this.keyspace

@@ -50,9 +50,8 @@ export class Eviction {
     const order = policy.slice(policy.indexOf('-') + 1)
     this.isVolatile = policy.startsWith('volatile-')
     this.choice = CHOICES.get(order) ?? Choice.None
-    const kind = order === 'lfu' ? AccessKind.Frequency : AccessKind.Recency
     access.isKept = this.choice === Choice.Access
-    access.kind = kind
+    access.kind = KINDS.get(order) ?? AccessKind.Recency
     this.poolCount = 0
   }
 
@@ -175,6 +174,13 @@ export class Eviction {
 const CHOICES: ReadonlyMap<string, Choice> = new Map<string, Choice>([
   ['lru', Choice.Access],
   ['lfu', Choice.Access],
+  ['lrm', Choice.Access],
   ['ttl', Choice.Ttl],
   ['random', Choice.Random],
+])
+
+/** What a key remembers under the policies that look at it, if not when it was used last. */
+const KINDS: ReadonlyMap<string, AccessKind> = new Map<string, AccessKind>([
+  ['lfu', AccessKind.Frequency],
+  ['lrm', AccessKind.Change],
 ])

@@ -6,7 +6,7 @@
  */
 import { Arena, NO_REF } from '../storage/arena.ts'
 import { type Collection, isObjectKind, Kind } from '../structures/kind.ts'
-import { AccessClock } from './access.ts'
+import { AccessClock, AccessKind } from './access.ts'
 import { Database } from './database.ts'
 import { LazyFree } from './lazy-free.ts'
 import { Limits } from './limits.ts'
@@ -157,6 +157,7 @@ export class Keyspace {
   /** Announces that a key changed: watchers become dirty, clients blocked on it are looked at after the command. */
   touched(db: Database, source: Buffer, start: number, length: number): void {
     this.stats.changes++
+    if (this.access.kind === AccessKind.Change) db.noteChange(source, start, length)
     if (this.changeListener !== null) this.changeListener.keyChanged(source, start, length)
     if (db.watchers.size === 0 && db.blocked.size === 0) return
     this.touchedSlow(db, source.latin1Slice(start, start + length))
@@ -165,6 +166,7 @@ export class Keyspace {
   /** As `touched`, for a key given as a byte string. */
   touchedText(db: Database, key: string): void {
     this.stats.changes++
+    if (this.access.kind === AccessKind.Change) db.noteChange(Buffer.from(key, 'latin1'), 0, key.length)
     if (this.changeListener !== null) this.changeListener.keyChanged(Buffer.from(key, 'latin1'), 0, key.length)
     this.touchedSlow(db, key)
   }

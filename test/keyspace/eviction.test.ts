@@ -148,3 +148,25 @@ test('candidates of a database that was emptied or exchanged are checked before 
   expect(setup.evict(100)).toBe(10)
   expect(setup.db(1).size).toBe(0)
 })
+
+test('by change what was not written for longest goes first, however often it was read', () => {
+  const setup = new Setup('allkeys-lrm')
+  const { keyspace } = setup
+  const db = setup.db(0)
+  for (const key of ['read', 'written', 'new']) setup.add(0, key)
+  keyspace.now += 10_000
+  keyspace.touchedText(db, 'written')
+  keyspace.now += 10_000
+  keyspace.touchedText(db, 'new')
+  const bytes = Buffer.from('written')
+  for (const key of ['read', 'new', 'written']) {
+    const row = db.findText(key)
+    db.renewAccess(row)
+    db.touch(row)
+  }
+  expect(setup.evict(1)).toBe(1)
+  keyspace.now += 10_000
+  keyspace.touched(db, bytes, 0, bytes.length)
+  expect(setup.evict(2)).toBe(2)
+  expect(setup.evicted).toEqual(['0:read', '0:new', '0:written'])
+})

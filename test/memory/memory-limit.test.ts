@@ -244,3 +244,32 @@ test('tables grow in small steps when memory is short, so that no key goes for r
   ])
   expect(await a.call('DBSIZE')).toBe(4098)
 })
+
+test('with allkeys-lrm reading does not keep a key, and OBJECT IDLETIME tells when it was changed', async () => {
+  const clock = new TestClock()
+  const lrm = await TestBroker.start({ 'maxmemory-policy': 'allkeys-lrm' }, clock)
+  const client = await lrm.connect()
+  await client.call('SET', 'k', 'v')
+  await client.call('XADD', 's', '1-1', 'f', 'v')
+  clock.pass(20_000)
+  for (const command of [
+    ['GET', 'k'],
+    ['TOUCH', 'k'],
+    ['XRANGE', 's', '-', '+'],
+    ['SADD', 'other', 'm'],
+  ]) {
+    await client.call(...command)
+  }
+  expect(await client.call('OBJECT', 'IDLETIME', 'k')).toBe(20)
+  expect(await client.call('OBJECT', 'IDLETIME', 's')).toBe(20)
+  await client.call('APPEND', 'k', 'w')
+  await client.call('XADD', 's', '2-1', 'f', 'v')
+  expect(await client.call('OBJECT', 'IDLETIME', 'k')).toBe(0)
+  expect(await client.call('OBJECT', 'IDLETIME', 's')).toBe(0)
+  clock.pass(5000)
+  await client.call('SET', 'k', 'v')
+  await client.call('SADD', 'other', 'm')
+  expect(await client.call('OBJECT', 'IDLETIME', 'k')).toBe(0)
+  expect(await client.call('OBJECT', 'IDLETIME', 'other')).toBe(5)
+  await lrm.stop()
+})
