@@ -154,6 +154,9 @@ const VALUES: readonly string[] = [
   ...['save', 'save force', 'save nosave', 'SAVE now', 'default save', '50 99.9', '101 1', 'a/b', 'a\\b', 'a b', 'a_b'],
 ]
 
+/** What texts list that the reference does not have yet. */
+const LATER_VALUES = /(volatile|allkeys)-lrm, /g
+
 describe.skipIf(!hasReference)('directives beside the reference server', () => {
   let server: ReferenceServer
   beforeAll(async () => {
@@ -198,7 +201,8 @@ describe.skipIf(!hasReference)('directives beside the reference server', () => {
         const shown = (await server.command('config', 'get', entryName)) as string[]
         const ours = setAndGet(config, entryName, value)
         const expected = { reply, value: shown[1] }
-        if (ours.reply !== expected.reply || ours.value !== expected.value) {
+        const shownReply = ours.reply.replace(LATER_VALUES, '')
+        if (shownReply !== expected.reply || ours.value !== expected.value) {
           differences.push({ entryName, value, ours, expected })
         }
       }

@@ -31,7 +31,6 @@ export const memoryDirectives = {
     ],
     'noeviction',
     'Which keys go when memory is full: those that were not used (`lru`), changed (`lrm`) for longest, or used least (`lfu`), any, or those whose time is over first.',
-    { differsFromRedis: '`volatile-lrm` and `allkeys-lrm` came with 8.6' },
   ),
   'maxmemory-samples': int(5, 1n, INT_MAX, 'Keys that are looked at to find the one to evict.'),
   'maxmemory-eviction-tenacity': int(10, 0n, 100n, 'How long eviction may hold up clients.'),
