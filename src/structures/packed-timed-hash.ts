@@ -24,7 +24,7 @@ import type { CollectionWalk } from './walk.ts'
 /** Entries of a field. */
 export const TIMED_ENTRIES = 3
 /** Estimated bytes of the object itself. */
-const OBJECT_BYTES = 64
+const OBJECT_BYTES = 80
 /** What stands in the block for no expire time. */
 const NO_PACKED_TIME = 0
 
