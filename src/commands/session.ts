@@ -46,6 +46,10 @@ export const ClientFlag = {
   Replica: 1 << 18,
   /** The primary that this server replicates from: its commands pass no gate and get no reply. */
   Primary: 1 << 19,
+  /** Input that it has sent is executed in the next turn. */
+  Postponed: 1 << 20,
+  /** It has sent its last byte, while input of it was postponed. */
+  EndPostponed: 1 << 21,
 } as const
 
 /** Commands queued by MULTI. */

@@ -50,6 +50,11 @@ export class CommandTimer {
     this.stalls = stalls
   }
 
+  /** The last reading of the clock, in ms. */
+  get lastMs(): number {
+    return this.last
+  }
+
   /** Begins a batch: what passed since the last reading belongs to no command. */
   begin(): void {
     this.last = performance.now()

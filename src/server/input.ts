@@ -4,6 +4,10 @@
  *
  * Input of a client that waits, and the beginning of a request that is not whole yet, is kept with the client and read
  * again later. A long request has a decoder of its own, which goes on where it stopped.
+ *
+ * A turn has an end for everybody: when its commands have taken long or made much output, what else the clients have sent
+ * is kept, and executed a turn later, when those were served that have sent little. So one that sends a million requests
+ * at once, and reads no reply, holds up the others by no more than a part of them.
  */
 import { ClientFlag } from '../commands/session.ts'
 import type { Log } from '../observe/log.ts'
@@ -24,7 +28,12 @@ const TURN_OUTPUT_MAX_BYTES = 4 * 1024 * 1024
 
 /** Most of a long request that is read at once, so that others have their turn, in bytes. */
 const READ_AHEAD_BYTES_MAX = 4 * 1024 * 1024
-
+/** After so much output in a turn no more is executed in it, in bytes; */
+const TURN_OUTPUT_BYTES = 16 * 1024 * 1024
+/** nor after so long, in ms. */
+const TURN_MS = 50
+/** So much of a client's kept input is executed in one go, in bytes: it may be far more than a socket delivers at once. */
+const KEPT_SLICE_BYTES = 256 * 1024
 /** Input that can be kept: offsets of arguments have 31 bits, in bytes. */
 const PRIMARY_BYTES_MAX = 0x7fffffff
 
@@ -46,6 +55,8 @@ export interface InputHost {
   mustWait(client: Client, args: Args): boolean
   /** Runs the commands of clients that wait for keys which are ready now. */
   serveReady(outer: Client | null): void
+  /** Sees to it that the client's kept input is executed in the next turn. */
+  postpone(client: Client): void
   closeClient(client: Client): void
   /** Counts what the client holds in memory, and evicts clients when that is too much (`maxmemory-clients`). */
   weigh(client: Client): void
@@ -54,6 +65,9 @@ export interface InputHost {
 export class ClientInput {
   private readonly host: InputHost
   private readonly decoder: Decoder
+  /** When the turn began, in ms of the monotonic clock; 0: nothing was executed yet. And the output so far. */
+  private turnStartMs = 0
+  private turnOutputBytes = 0
 
   constructor(host: InputHost) {
     this.host = host
@@ -67,8 +81,12 @@ export class ClientInput {
       this.limitReached(client)
       return
     }
-    if (client.inputLength > 0 || isStalled(client)) {
+    if (client.inputLength > 0 || isStalled(client) || this.isTurnOver(client)) {
       client.keepInput(buffer, start, end)
+      if (this.isTurnOver(client)) {
+        if (this.isWithinLimit(client) && !isStalled(client)) this.host.postpone(client)
+        return
+      }
       if (this.isWithinLimit(client) && !isStalled(client)) this.readKept(client)
       this.goOn(client)
       return
@@ -82,7 +100,7 @@ export class ClientInput {
 
   /** When a long request is left that is not whole: more of it may be there. */
   private goOn(client: Client): void {
-    if (client.decoder === null || isStalled(client)) return
+    if (client.decoder === null || isStalled(client) || (client.flags & ClientFlag.Postponed) !== 0) return
     this.readAhead(client, client.decoder.neededBytes)
     // Before it is executed: then nothing of it is held any more.
     this.host.weigh(client)
@@ -109,6 +127,18 @@ export class ClientInput {
       this.host.stats.bytesIn += bytes
       client.bytesIn += bytes
     }
+  }
+
+  /** Time and output are there anew: a turn begins, or what was postponed has its share of this one. */
+  beginTurn(): void {
+    this.turnStartMs = 0
+    this.turnOutputBytes = 0
+  }
+
+  /** What the primary has sent is never postponed. */
+  private isTurnOver(client: Client): boolean {
+    if (this.turnStartMs === 0 || (client.flags & ClientFlag.Primary) !== 0) return false
+    return this.turnOutputBytes > TURN_OUTPUT_BYTES || this.host.pipeline.timer.lastMs - this.turnStartMs > TURN_MS
   }
 
   /** Keeps bytes for later. Returns false when that was too much and the client was closed. */
@@ -174,7 +204,9 @@ export class ClientInput {
     const sink = output.sink
     let continuing = decoder === client.decoder
     client.batchBytes = end - at
+    const sliceEnd = buffer === client.input ? at + KEPT_SLICE_BYTES : end
     pipeline.timer.begin()
+    if (this.turnStartMs === 0) this.turnStartMs = pipeline.timer.lastMs
     output.openSegment(client)
     while (at < end) {
       if (!continuing) decoder.begin(at)
@@ -203,9 +235,17 @@ export class ClientInput {
         decoder = this.decoder
       }
       if (isStalled(client)) break
-      if (sink.at > TURN_OUTPUT_MAX_BYTES || host.channels.pendingBytes > TURN_OUTPUT_MAX_BYTES)
+      if (sink.at > TURN_OUTPUT_MAX_BYTES || host.channels.pendingBytes > TURN_OUTPUT_MAX_BYTES) {
+        this.turnOutputBytes += sink.at
         output.flushMidTurn(client)
+      }
       if ((client.flags & ClientFlag.Closed) !== 0) break
+      if (at < end && (at >= sliceEnd || this.isTurnOver(client))) {
+        // Nothing of the next request is read yet.
+        decoder.begin(at)
+        host.postpone(client)
+        break
+      }
     }
     output.closeSegment(client)
     pipeline.timer.end()

@@ -197,7 +197,9 @@ export class Server
   private overdueSyncWaiters: Client[] = []
   /** Whether some of them may go on, at the end of the turn. */
   private hasLogProgressed: boolean = false
-  private readonly resumable: Client[] = []
+  private resumable: Client[] = []
+  /** Those whose input had to wait for the end of the turn in which they would have had their turn. */
+  private postponed: Client[] = []
   private cronTimer: NodeJS.Timeout | null = null
   private cronRuns = 0
   private requestedShutdown: ShutdownRequest | null = null
@@ -448,6 +450,10 @@ export class Server
    * at once, so that it takes no element which nobody reads.
    */
   clientEnded(client: Client): void {
+    if ((client.flags & ClientFlag.Postponed) !== 0) {
+      client.flags |= ClientFlag.EndPostponed
+      return
+    }
     const closing = ClientFlag.Blocked | ClientFlag.Paused | ClientFlag.Replica | ClientFlag.Primary
     if ((client.flags & closing) !== 0) {
       this.closeClient(client)
@@ -834,6 +840,13 @@ export class Server
     this.scheduleTurn()
   }
 
+  postpone(client: Client): void {
+    if ((client.flags & ClientFlag.Postponed) !== 0) return
+    client.flags |= ClientFlag.Postponed
+    this.postponed.push(client)
+    this.scheduleTurn()
+  }
+
   unpause(): void {
     this.pauses.end()
   }
@@ -878,14 +891,20 @@ export class Server
 
   private readonly endTurn = (): void => {
     this.timers.expireSlice()
+    this.input.beginTurn()
     for (let i = 0; i < this.resumable.length; i++) {
       const client = this.resumable[i]!
+      client.flags &= ~ClientFlag.Postponed
       if (isStalled(client) || client.inputLength === 0) continue
       if ((client.flags & ClientFlag.Primary) === 0) this.input.readKept(client)
       else this.readKeptOfPrimary(client)
       this.clientMemory.note(client)
+      if ((client.flags & (ClientFlag.EndPostponed | ClientFlag.Postponed)) === ClientFlag.EndPostponed)
+        this.clientEnded(client)
     }
-    this.resumable.length = 0
+    this.resumable = this.postponed
+    this.postponed = []
+    this.input.beginTurn()
     if (this.hasLogProgressed) this.serveSyncWaiters()
     this.tracking.endTurn()
     this.stats.turns++
@@ -917,7 +936,7 @@ export class Server
       this.stalls.took(StallCause.LazyFree, startMs)
     }
     if (readyKeys.length > 0) this.serveReady(null)
-    if (tracking.hasWork || memoryLimit.hasWork || lazyFree.isPending) this.scheduleTurn()
+    if (tracking.hasWork || memoryLimit.hasWork || lazyFree.isPending || this.resumable.length > 0) this.scheduleTurn()
   }
 
   get mayEvict(): boolean {

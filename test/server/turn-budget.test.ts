@@ -1,0 +1,51 @@
+/** A turn has an end: who sends very much at once is served in parts, and others in between. */
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { TestBroker } from '../support/broker.ts'
+import { RawConnection } from '../support/raw-connection.ts'
+import type { RespClient } from '../support/resp-client.ts'
+
+const OK = { status: 'OK' }
+
+let broker: TestBroker
+let a: RespClient
+
+beforeEach(async () => {
+  broker = await TestBroker.start()
+  a = await broker.connect()
+})
+
+afterEach(() => broker.stop())
+
+test('requests behind one that waits are executed in parts, in their order, others between them', async () => {
+  const waiting = await RawConnection.connect(broker.port)
+  // 1.3 MB, of which 256 KiB are executed in a turn.
+  const count = 40_000
+  waiting.send(`BLPOP list 0\r\n${'*3\r\n$5\r\nRPUSH\r\n$1\r\nq\r\n$1\r\nx\r\n'.repeat(count)}`)
+  const sessions = (): number => [...broker.server.sessions()].reduce((sum, s) => sum + s.pendingInputBytes, 0)
+  while (sessions() < count * 29) await a.call('PING')
+  const lengths = new Set<number>()
+  const turns = broker.server.stats.turns
+  await a.call('RPUSH', 'list', 'x')
+  for (let length = 0; length < count; ) {
+    length = Number(await a.call('LLEN', 'q'))
+    lengths.add(length)
+  }
+  expect(broker.server.stats.turns - turns).toBeGreaterThanOrEqual(5)
+  // A whole number of requests has been executed each time.
+  expect(lengths.size).toBeGreaterThanOrEqual(3)
+  while (waiting.text.split('\r\n').length < count + 6) await a.call('PING')
+  const replies = waiting.text.split('\r\n').slice(5, -1)
+  expect(replies).toEqual(Array.from({ length: count }, (_, i) => `:${i + 1}`))
+  waiting.close()
+})
+
+test('output of a turn is bounded: who asks for much gets the rest in the next turns', async () => {
+  expect(await a.call('SET', 'value', 'x'.repeat(1_000_000))).toEqual(OK)
+  const greedy = await RawConnection.connect(broker.port)
+  const turns = broker.server.stats.turns
+  greedy.sendLast('GET value\r\n'.repeat(60))
+  while (!greedy.isEnded) await a.call('PING')
+  // 16 MiB in a turn; the last byte that was sent does not end the client before it has got everything.
+  expect(greedy.text.length).toBe(60 * (1_000_000 + '$1000000\r\n\r\n'.length))
+  expect(broker.server.stats.turns - turns).toBeGreaterThanOrEqual(4)
+})
