@@ -10,7 +10,7 @@ import { type BenchServer, rssBytes, startMillrace, startRedis } from './servers
 import { Probe } from './stall-probe.ts'
 
 /** So much of what came is kept. */
-const TAIL_BYTES = 256
+const TAIL_BYTES = 1024
 const MB = 1024 * 1024
 const FLOOD_CONNECTIONS = 10_000
 const FLOOD_AT_ONCE = 500
