@@ -1,13 +1,12 @@
 /**
- * Bad input and too much of it, on both transports and beside redis-server: what other clients wait for meanwhile
- * (stall-probe.ts), and what memory is left afterwards. Each case also checks what comes of it.
- *
- * `node bench/bad-input.ts [--only=<part of a name>]`
+ * Bad input and too much of it, on both transports and beside redis-server: how long others wait meanwhile
+ * (support/stall-probe.ts), and what memory is taken afterwards. Each case also checks what comes of it.
  */
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
-import { type BenchServer, rssBytes, startMillrace, startRedis } from './servers.ts'
-import { Probe } from './stall-probe.ts'
+import { type Bench, column, isWanted, table } from './support/report.ts'
+import { type BenchServer, pause, rssBytes, startMillrace, startRedis } from './support/servers.ts'
+import { Probe } from './support/stall-probe.ts'
 
 /** So much of what came is kept. */
 const TAIL_BYTES = 1024
@@ -64,13 +63,11 @@ class Peer {
   }
 }
 
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
-
 async function until(isSo: () => boolean): Promise<void> {
   const end = performance.now() + WAIT_MS
   while (!isSo()) {
     if (performance.now() > end) throw new Error('Waited in vain')
-    await sleep(2)
+    await pause(2)
   }
 }
 
@@ -127,7 +124,7 @@ const CASES: readonly Case[] = [
       for (const { socket } of peers) socket.write(`*3\r\n$3\r\nSET\r\n$3\r\nkey\r\n$${SLOW_WRITE_BYTES}\r\n`)
       for (let round = 0; round < 40; round++) {
         for (const { socket } of peers) socket.write('x'.repeat(round % 4 === 0 ? 30_000 : 1))
-        await sleep(25)
+        await pause(25)
       }
       for (const { socket } of peers) socket.destroy()
     },
@@ -159,9 +156,9 @@ const CASES: readonly Case[] = [
     run: async (port, admin) => {
       const peer = await Peer.open(port)
       peer.socket.write('BLPOP list 0\r\n')
-      await sleep(20)
+      await pause(20)
       peer.socket.write(request(['SET', 'key', 'value']).repeat(PIPELINE))
-      await sleep(1000)
+      await pause(1000)
       await admin.ask('RPUSH list x\r\n', ':1\r\n')
       await until(() => peer.bytes >= 5 * PIPELINE)
       peer.socket.destroy()
@@ -202,7 +199,7 @@ const CASES: readonly Case[] = [
       // Announced, but never sent.
       const peers = await Promise.all(Array.from({ length: SLOW_WRITERS }, () => Peer.open(port)))
       for (const { socket } of peers) socket.write('*1000000\r\n$3\r\nDEL\r\n$536870912\r\nx')
-      await sleep(200)
+      await pause(200)
       for (const { socket } of peers) socket.destroy()
     },
   },
@@ -234,35 +231,67 @@ function countClients(admin: Peer): number {
   return clients
 }
 
-async function measure(name: string, server: BenchServer, cases: readonly Case[]): Promise<void> {
+/** By the name of the case. */
+type Results = Map<string, { readonly stallMs: number; readonly rss: number }>
+
+async function measure(server: BenchServer, cases: readonly Case[]): Promise<Results> {
+  const results: Results = new Map()
   const admin = await Peer.open(server.port)
   const thread = new Probe(server)
   await thread.ask('reset')
-  for (const { name: caseName, run } of cases) {
-    const before = rssBytes(server.pid)
+  for (const { name, run } of cases) {
     await thread.ask('reset')
     await run(server.port, admin)
-    const stall = await thread.ask('read')
-    await sleep(SETTLE_MS)
-    const [from, to] = [before, rssBytes(server.pid)].map((bytes) => (bytes / MB).toFixed(0))
-    console.log(`| ${caseName} | ${name} | ${stall.toFixed(1)} | ${from} → ${to} |`)
+    const stallMs = await thread.ask('read')
+    await pause(SETTLE_MS)
+    results.set(name, { stallMs, rss: rssBytes(server.pid) })
+    process.stderr.write(`  ${server.name}  ${name}  ${stallMs.toFixed(1)} ms\n`)
   }
   await thread.stop()
   admin.socket.destroy()
+  return results
 }
 
-const only = process.argv.find((argument) => argument.startsWith('--only='))?.slice('--only='.length) ?? ''
-const cases = CASES.filter(({ name }) => name.includes(only))
-console.log('| | | longest stall, ms | RSS before and after, MB |\n|---|---|---|---|')
-for (const [name, start] of [
-  ['native', () => startMillrace(['--appendonly', 'no', '--transport', 'native'])],
-  ['node', () => startMillrace(['--appendonly', 'no', '--transport', 'node'])],
-  ['redis', () => startRedis(['--appendonly', 'no'])],
-] as const) {
-  const server = await start()
-  try {
-    await measure(name, server, cases)
-  } finally {
-    await server.stop()
-  }
+export const badInput: Bench = {
+  name: 'bad-input',
+  summary: 'floods, slow clients, huge requests: how long others wait, and memory afterwards; 5 minutes',
+  programs: ['redis-server'],
+  run: async (options) => {
+    const cases = CASES.filter(({ name }) => isWanted(name, options))
+    const all: Results[] = []
+    for (const start of [
+      () => startRedis({ args: ['--appendonly', 'no'] }),
+      () => startMillrace({ args: ['--appendonly', 'no', '--transport', 'native'] }),
+      () => startMillrace({ args: ['--appendonly', 'no', '--transport', 'node'] }),
+    ]) {
+      const server = await start()
+      try {
+        all.push(await measure(server, cases))
+      } finally {
+        await server.stop()
+      }
+    }
+    const names = ['Redis', 'native', 'node']
+    return {
+      method:
+        "The longest time in ms that the server's thread ran while another connection waited for a PING; and the resident memory 1.5 s afterwards, in MB. Millrace with either transport; the cases follow each other.",
+      tables: [
+        table(
+          'Bad input',
+          [
+            column('what', 0),
+            ...names.map((name) => column(`${name} ms`, 1)),
+            ...names.map((name) => column(`${name} MB`, 0)),
+          ],
+          cases.map(({ name }) => [
+            name,
+            ...all.map((results) => results.get(name)!.stallMs),
+            ...all.map((results) => results.get(name)!.rss / MB),
+          ]),
+        ),
+      ],
+      goals: [],
+      plots: [],
+    }
+  },
 }

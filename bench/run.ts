@@ -30,6 +30,8 @@ const BENCHES: Readonly<Record<string, (name: string) => Promise<Bench>>> = {
   memory: async () => (await import('./memory.ts')).memory,
   pauses: async () => (await import('./pauses.ts')).pauses,
   stalls: async () => (await import('./stalls.ts')).stalls,
+  'bad-input': async () => (await import('./bad-input.ts')).badInput,
+  soak: async () => (await import('./soak.ts')).soak,
   start: async () => (await import('./start.ts')).start,
   load: async () => (await import('./load.ts')).load,
   scripting: async () => (await import('./scripting.ts')).scripting,

@@ -7,6 +7,9 @@
 
 /** The resident size is asked of the system at most this often, in ms. */
 const FRESH_MS = 100
+/** So much that was given up is worth to be returned to the system, in bytes; and how often at most, in ms. */
+const RETURN_MIN_BYTES = 64 * 1024 * 1024
+const RETURN_INTERVAL_MS = 10_000
 
 /** What can tell how much it holds. */
 export interface MemorySource {
@@ -25,6 +28,9 @@ export class MemoryProbe {
   reservedBytes = 0
   rssBytes = 0
   peakBytes = 0
+  /** Most that was taken from the system since memory was last returned to it, and when that was. */
+  private highBytes = 0
+  private returnedAtMs = Number.NEGATIVE_INFINITY
 
   constructor(source: MemorySource) {
     this.source = source
@@ -47,6 +53,19 @@ export class MemoryProbe {
     this.usedBytes = usedBytes + buffersBytes
     this.reservedBytes = reservedBytes + outsideBytes + buffersBytes
     if (this.usedBytes > this.peakBytes) this.peakBytes = this.usedBytes
+    if (this.reservedBytes > this.highBytes) this.highBytes = this.reservedBytes
+  }
+
+  /**
+   * Whether much was given up that only the garbage collector returns to the system; it may be long until it runs by itself,
+   * as it does not count that memory (storage/outside.ts). True once for each time. `nowMs` of a monotonic clock.
+   */
+  mustReturn(nowMs: number): boolean {
+    if (this.highBytes - this.reservedBytes < RETURN_MIN_BYTES) return false
+    if (nowMs - this.returnedAtMs < RETURN_INTERVAL_MS) return false
+    this.highBytes = this.reservedBytes
+    this.returnedAtMs = nowMs
+    return true
   }
 
   /** Forgets the peak (CONFIG RESETSTAT). */

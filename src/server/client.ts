@@ -39,6 +39,8 @@ const EMPTY = Buffer.alloc(0)
 /** There is room for so much at least when more of a long request is read, in bytes. */
 const READ_BYTES_MIN = 64 * 1024
 /** Kept input up to this length moves to the front when something before it is done; more stays where it is, in bytes. */
+/** After so much of an argument its announced size is believed, in bytes. */
+const BELIEVED_BYTES = 1024 * 1024
 const MOVE_BYTES_MAX = 4096
 /** A client's own objects, with its socket, in bytes: measured over 10,000 idle connections, rounded. */
 const OBJECT_BYTES = 4096
@@ -190,7 +192,7 @@ export class Client implements Session, Receiver {
       // No more than announced if that is known: what comes behind it is another request.
       const size =
         announced > needed
-          ? Math.max(1024, Math.min(announced, Math.max(needed * 4, this.input.length * 2)))
+          ? Math.max(1024, Math.min(announced, roomFor(needed, this.input.length)))
           : Math.max(1024, needed, this.input.length * 2)
       const grown = Buffer.allocUnsafeSlow(size)
       this.input.copy(grown, 0, 0, this.inputLength)
@@ -288,4 +290,13 @@ export class Client implements Session, Receiver {
     const stream = this.replica === null ? 0 : this.replica.pendingBytes
     return this.outputLength + messages + this.heldBytes + this.connection.queuedBytes + stream
   }
+}
+
+/**
+ * How much room to make for a long argument of which so many bytes are there. Room is only taken from the system as it is
+ * filled; but a megabyte must have come before the size that was announced is believed, or nothing but headers would do to
+ * have much of the address space, and what has come is copied no more after that.
+ */
+function roomFor(needed: number, room: number): number {
+  return needed >= BELIEVED_BYTES ? Number.POSITIVE_INFINITY : Math.max(needed * 4, room * 2)
 }

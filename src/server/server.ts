@@ -169,6 +169,8 @@ export class Server
   onShutdownNow: (() => void) | null = null
   /** Ends the process by DEBUG SEGFAULT; set by whoever runs it. */
   onCrash: ((stack: string) => void) | null = null
+  /** Much memory was given up that only the garbage collector returns to the system; set by whoever runs the process. */
+  onMemoryGivenUp: (() => void) | null = null
   /** Loads the data from the log again; set by whoever opened it. */
   onReloadLog: (() => boolean) | null = null
   /** Loads the snapshot in `dir`; set by whoever runs the server. */
@@ -1078,8 +1080,10 @@ export class Server
     this.farewell.tick()
     this.cronRuns++
     const now = this.keyspace.now
-    this.stats.sample(performance.now())
+    const nowMs = performance.now()
+    this.stats.sample(nowMs)
     this.memory.notePeak()
+    if (this.onMemoryGivenUp !== null && this.memory.mustReturn(nowMs)) this.onMemoryGivenUp()
     if (this.cronRuns % 10 === 0) {
       for (const client of this.clients.values()) {
         if (this.idleTimeoutMs > 0 && this.isIdle(client, now)) this.closeClient(client)

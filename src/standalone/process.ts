@@ -131,6 +131,7 @@ async function runBroker(loaded: LoadedConfig): Promise<void> {
     abandon: () => server.saving.discardFinal(),
   })
   reportCrashes(server, log)
+  server.onMemoryGivenUp = () => collectGarbage({ type: 'major' })
   process.on('SIGHUP', () => log.reopen())
   allowInlining()
   // With a gateway, whose modules leave as much as all else, once is enough: when they are loaded.
@@ -290,7 +291,11 @@ function inDirectory(config: Config, path: string): string {
  * (`last-resort`): with the gateway's modules that is a third of the process.
  */
 function collectStartupGarbage(): void {
+  collectGarbage({ type: 'major', flavor: 'last-resort' })
+}
+
+function collectGarbage(options: Readonly<Record<string, string>>): void {
   setFlagsFromString('--expose-gc')
   const collect: unknown = runInNewContext('gc')
-  if (typeof collect === 'function') collect({ type: 'major', flavor: 'last-resort' })
+  if (typeof collect === 'function') collect(options)
 }

@@ -31,6 +31,8 @@ interface Epoll {
 }
 
 const INPUT_BYTES = 1024 * 1024
+/** Output is handed over in pieces of so many bytes: what the system does not take of a piece is copied. */
+const PIECE_BYTES = 1024 * 1024
 /** Records of one call at most. */
 const RECORDS_MAX = 2048
 const RECORD_INTS = 3
@@ -217,6 +219,13 @@ class Sockets {
   }
 }
 
+/** Output that is not handed over yet: `buffer[start, end)`. */
+interface Rest {
+  readonly buffer: Buffer
+  start: number
+  readonly end: number
+}
+
 class NativeConnection implements Connection {
   readonly id: number
   readonly isUnixSocket: boolean
@@ -230,6 +239,10 @@ class NativeConnection implements Connection {
   private isPaused: boolean = false
   private isEnding: boolean = false
   private hasQueue: boolean = false
+  /** What follows the piece that the system has not taken yet, from `restAt` on. */
+  private rest: Rest[] = []
+  private restAt = 0
+  private restBytes = 0
   /** Input that came while delivery was stopped, and whether the peer's end did. */
   private kept: Buffer[] = []
   private hasEndKept: boolean = false
@@ -246,12 +259,37 @@ class NativeConnection implements Connection {
   }
 
   get queuedBytes(): number {
-    return this.hasQueue && this.isOpen ? this.epoll.queuedBytes(this.id) : 0
+    return this.hasQueue && this.isOpen ? this.epoll.queuedBytes(this.id) + this.restBytes : 0
   }
 
   send(buffer: Buffer, start: number, end: number): boolean {
     if (!this.isOpen || this.isEnding) return true
-    this.hasQueue = this.epoll.send(this.id, buffer, start, end) > 0
+    if (this.rest.length === 0 && end - start <= PIECE_BYTES) {
+      this.hasQueue = this.epoll.send(this.id, buffer, start, end) > 0
+      return !this.hasQueue
+    }
+    // A little behind much is copied, so that it does not keep the whole buffer.
+    const isLittle = this.rest.length > 0 && end - start <= PIECE_BYTES
+    const bytes = isLittle ? Buffer.from(buffer.subarray(start, end)) : buffer.subarray(start, end)
+    this.rest.push({ buffer: bytes, start: 0, end: bytes.length })
+    this.restBytes += bytes.length
+    return this.rest.length === 1 && this.sendRest()
+  }
+
+  /** Hands over pieces until the system takes no more. Returns whether it has taken all. */
+  private sendRest(): boolean {
+    while (this.restAt < this.rest.length) {
+      const next = this.rest[this.restAt]!
+      const end = Math.min(next.end, next.start + PIECE_BYTES)
+      this.hasQueue = this.epoll.send(this.id, next.buffer, next.start, end) > 0
+      this.restBytes -= end - next.start
+      next.start = end
+      if (end === next.end) this.restAt++
+      if (this.hasQueue) break
+    }
+    if (this.restAt < this.rest.length) return false
+    this.rest = []
+    this.restAt = 0
     return !this.hasQueue
   }
 
@@ -287,6 +325,10 @@ class NativeConnection implements Connection {
   end(): void {
     if (!this.isOpen || this.isEnding) return
     this.isEnding = true
+    if (this.rest.length === 0) this.endNow()
+  }
+
+  private endNow(): void {
     if (!this.epoll.end(this.id)) return
     this.isOpen = false
     this.sockets.forget(this)
@@ -309,6 +351,14 @@ class NativeConnection implements Connection {
   drained(): void {
     // A receiver that had its turn before has sent more: that will be told when it has gone out.
     if (this.epoll.queuedBytes(this.id) > 0) return
+    if (this.rest.length > 0) {
+      const isAll = this.sendRest()
+      if (this.isEnding && this.rest.length === 0) {
+        this.endNow()
+        return
+      }
+      if (!isAll) return
+    }
     this.hasQueue = false
     this.receiver?.drained()
   }
@@ -321,6 +371,8 @@ class NativeConnection implements Connection {
   lost(): void {
     this.isOpen = false
     this.hasQueue = false
+    this.rest = []
+    this.restBytes = 0
     this.kept = []
     const { receiver } = this
     this.receiver = null

@@ -249,6 +249,35 @@ describe.each(
     await until(() => caller.bytes === sent + 1001)
   })
 
+  test('keeps the order of much and little, to a slow reader too', async () => {
+    const { port } = await listen(transport)
+    const { caller, one } = await call({ port, host: '127.0.0.1' })
+    const parts: Buffer[] = []
+    caller.socket.on('data', (data) => parts.push(Buffer.from(data)))
+    caller.socket.pause()
+    const sent: Buffer[] = []
+    for (let i = 0; i < 6; i++) {
+      const much = Buffer.alloc(3 * 1024 * 1024 + i, 65 + i)
+      const little = Buffer.from(`little ${i}`)
+      for (const bytes of [much, little]) {
+        one.connection.send(bytes, 0, bytes.length)
+        sent.push(Buffer.from(bytes))
+      }
+    }
+    const total = sent.reduce((sum, { length }) => sum + length, 0)
+    const left = one.connection.queuedBytes
+    expect(left).toBeGreaterThan(0)
+    expect(left).toBeLessThanOrEqual(total)
+    expect(one.drains).toBe(0)
+    caller.socket.resume()
+    await until(() => caller.bytes === total)
+    expect(Buffer.concat(parts).equals(Buffer.concat(sent))).toBe(true)
+    await until(() => one.drains === 1)
+    expect(one.connection.queuedBytes).toBe(0)
+    expect(one.send('z')).toBe(true)
+    await until(() => caller.bytes === total + 1)
+  })
+
   test('ends after everything has gone out, to a slow reader too', async () => {
     const { port } = await listen(transport)
     const { caller, one } = await call({ port, host: '127.0.0.1' })
