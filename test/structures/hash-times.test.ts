@@ -90,7 +90,7 @@ function expire(hash: HashView, model: Model, now: number, limit: number): void 
 test('fields live as long as they are told, in all forms and over all conversions', () => {
   const kinds = new Set<string>()
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 120 }), (steps) => {
+    fc.property(fc.array(step, { maxLength: 120, size: 'max' }), (steps) => {
       const arena = new Arena()
       const hash = new HashView(arena, 4321)
       hash.create()
@@ -140,7 +140,7 @@ test('fields live as long as they are told, in all forms and over all conversion
       hash.free()
       expect([arena.liveBytes, arena.liveBlocks, arena.outsideBytes]).toEqual([0, 0, 0])
     }),
-    { numRuns: 200 },
+    { numRuns: 60 },
   )
   const forms = [Kind.HashPacked, Kind.HashDict, Kind.HashWide].map((kind) => `${kind} without times`)
   for (const kind of [Kind.HashTimed, Kind.HashDict]) forms.push(`${kind} with times`)
