@@ -304,6 +304,18 @@ describe.each(ENCODINGS)('in the encoding %s', (encoding, entriesMax) => {
     expect(held).toEqual(accounted)
   })
 
+  test('a hash whose place in the index has moved expires like any other', () => {
+    call('HSET moves x 1')
+    call('HPEXPIRE moves 5 FIELDS 1 x')
+    // The last row takes the place of the one that goes.
+    call('DEL h')
+    const db = bench.keyspace.databases[0]!
+    expect(db.fieldExpires.firstRow()).toBe(0)
+    bench.pass(5)
+    expect(expireDue(db, bench.ctx.hash, 10)).toBe(1)
+    expect([db.size, db.fieldExpires.size]).toEqual([0, 0])
+  })
+
   test('the active cycle removes what is due in slices, the earliest first', () => {
     call('HPEXPIRE h 10 FIELDS 2 a b')
     call('HSET g x 1')
