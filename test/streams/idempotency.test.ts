@@ -224,4 +224,25 @@ describe('idempotent adding', () => {
     call('DEL s')
     expect([bench.keyspace.arena.liveBytes, bench.keyspace.arena.liveBlocks]).toEqual([0, 0])
   })
+
+  test('a payload with any byte changed is an error or a value, and nothing is left behind', () => {
+    call('XADD s IDMP p a * f v')
+    call('XADD s IDMP producer b * f v')
+    call('XGROUP CREATE s g 0')
+    call('XREADGROUP GROUP g c STREAMS s >')
+    call(`XNACK s g FAIL IDS 1 ${NOW}-0`)
+    const payload = Buffer.from(call('DUMP s') as string, 'latin1')
+    call('DEL s')
+    const { keyspace } = bench
+    for (let at = 0; at < payload.length - FOOTER_BYTES; at++) {
+      for (const bits of [0x01, 0x80, 0xff]) {
+        const changed = Buffer.from(payload)
+        changed[at]! ^= bits
+        const restored = restoreValue(keyspace, changed, 0, changed.length)
+        if (!(restored instanceof RdbError)) keyspace.freeDetached(restored.kind, restored.value)
+        const left = [keyspace.arena.liveBytes, keyspace.arena.liveBlocks]
+        expect(left, `byte ${at}, bits ${bits}`).toEqual([0, 0])
+      }
+    }
+  })
 })
