@@ -50,9 +50,10 @@ const value = new Element()
 function hrandfieldHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
   if (args.count === 2) {
     const hash = readLiveHash(ctx, args)
-    const shown = shownFields(hash)
-    if (shown === 0) reply.nil()
-    else replyPair(hash, placeOf(hash, randomIndex(shown, ctx.random)), Shape.Fields, reply)
+    const places = shownPlaces(hash)
+    const size = choiceCount(hash, places)
+    if (size === 0) reply.nil()
+    else replyPair(hash, placeOf(places, randomIndex(size, ctx.random)), Shape.Fields, reply)
     return
   }
   const count = randomCount(args, 2)
@@ -61,10 +62,11 @@ function hrandfieldHandler(ctx: CommandContext, args: Args, reply: ReplySink): v
   if (withValues && Math.abs(count) >= COUNT_MAX_WITH_VALUES) throw OUT_OF_RANGE
   const shape = !withValues ? Shape.Fields : reply.version >= 3 ? Shape.Pairs : Shape.Flat
   const hash = readLiveHash(ctx, args)
-  const shown = shownFields(hash)
-  if (shown === 0 || count === 0) reply.array(0)
-  else if (count < 0) replyRepeated(ctx, hash, shown, repetitions(count, reply), shape, reply)
-  else replyDistinct(ctx, hash, shown, count, shape, reply)
+  const places = shownPlaces(hash)
+  const size = choiceCount(hash, places)
+  if (size === 0 || count === 0) reply.array(0)
+  else if (count < 0) replyRepeated(ctx, hash, places, repetitions(count, reply), shape, reply)
+  else replyDistinct(ctx, hash, places, count, shape, reply)
 }
 
 function readLiveHash(ctx: CommandContext, args: Args): HashView {
@@ -73,36 +75,39 @@ function readLiveHash(ctx: CommandContext, args: Args): HashView {
   return hash
 }
 
-/** Places of the fields that may be chosen, where not all may; reused by every call. */
-const places: number[] = []
-
-/** How many fields may be chosen. Where some are hidden, `places` has the others. */
-function shownFields(hash: HashView): number {
-  if (!hash.hidesFields) return hash.size()
-  places.length = 0
+/** Places in the hash of the fields that may be chosen; null where all may. */
+function shownPlaces(hash: HashView): number[] | null {
+  if (!hash.hidesFields) return null
+  const places: number[] = []
   const cursor = hash.walk()
   while (cursor.advance(field, value)) places.push(cursor.index - 1)
-  return places.length
+  return places
 }
 
-/** The place in the hash of a choice out of `shownFields`. */
-function placeOf(hash: HashView, choice: number): number {
-  return hash.hidesFields ? places[choice]! : choice
+/** Among how many fields is chosen. */
+function choiceCount(hash: HashView, places: number[] | null): number {
+  return places === null ? hash.size() : places.length
+}
+
+/** The place in the hash of a choice out of those that may be made. */
+function placeOf(places: number[] | null, choice: number): number {
+  return places === null ? choice : places[choice]!
 }
 
 function replyRepeated(
   ctx: CommandContext,
   hash: HashView,
-  shown: number,
+  places: number[] | null,
   count: number,
   shape: number,
   reply: ReplySink,
 ): void {
+  const size = choiceCount(hash, places)
   reply.array(shape === Shape.Flat ? count * 2 : count)
   const cursor = hash.walk()
   cursor.prepareRandomAccess()
   for (let i = 0; i < count; i++) {
-    cursor.moveTo(placeOf(hash, randomIndex(shown, ctx.random)))
+    cursor.moveTo(placeOf(places, randomIndex(size, ctx.random)))
     cursor.advance(field, value)
     replyShape(shape, reply)
   }
@@ -111,21 +116,22 @@ function replyRepeated(
 function replyDistinct(
   ctx: CommandContext,
   hash: HashView,
-  shown: number,
+  places: number[] | null,
   count: number,
   shape: number,
   reply: ReplySink,
 ): void {
-  const chosen = Math.min(count, shown)
+  const size = choiceCount(hash, places)
+  const chosen = Math.min(count, size)
   reply.array(shape === Shape.Flat ? chosen * 2 : chosen)
   const cursor = hash.walk()
-  if (chosen === shown) {
+  if (chosen === size) {
     while (cursor.advance(field, value)) replyShape(shape, reply)
     return
   }
-  const sample = sampleDistinct(shown, chosen, ctx.random)
+  const sample = sampleDistinct(size, chosen, ctx.random)
   for (let i = 0; i < chosen; i++) {
-    cursor.moveTo(placeOf(hash, sample[i]!))
+    cursor.moveTo(placeOf(places, sample[i]!))
     cursor.advance(field, value)
     replyShape(shape, reply)
   }
