@@ -6,7 +6,6 @@ import { valueBytes } from '../commands/server/memory.ts'
 import { Keyspace } from '../keyspace/keyspace.ts'
 import { RdbItem, RdbReader } from '../persistence/rdb/rdb-reader.ts'
 import { FileSource } from '../persistence/rdb/rdb-source.ts'
-import { isObjectKind, Kind } from '../structures/kind.ts'
 import type { DataFile } from './data-file.ts'
 
 /** Nothing is ever looked up in this keyspace, so nobody can make its hash tables slow. */
@@ -34,7 +33,7 @@ export class RdbScan {
         const item = reader.next()
         if (item === RdbItem.BigInProgress) continue
         this.visit(item, reader, keyspace)
-        if (item === RdbItem.Key) freeValue(keyspace, reader.kind, reader.value)
+        if (item === RdbItem.Key) keyspace.freeDetached(reader.kind, reader.value)
         if (item === RdbItem.End) return reader.bytesRead
       }
     } finally {
@@ -46,12 +45,4 @@ export class RdbScan {
 /** Bytes that the value of the key just read takes in memory. */
 export function valueMemory(reader: RdbReader, keyspace: Keyspace): number {
   return valueBytes(keyspace, reader.kind, reader.value)
-}
-
-function freeValue(keyspace: Keyspace, kind: number, value: number): void {
-  if (isObjectKind(kind)) {
-    const object = keyspace.object(value)
-    keyspace.dropObject(value)
-    object.free()
-  } else if (kind !== Kind.StringInteger) keyspace.arena.free(value)
 }
