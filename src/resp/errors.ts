@@ -225,10 +225,11 @@ export const XNACK_NUMIDS_MISMATCH = new ReplyError("ERR number of IDs doesn't m
 export const XNACK_RETRYCOUNT = new ReplyError('ERR Invalid RETRYCOUNT value, must be >= 0')
 export const XAUTOCLAIM_MIN_IDLE = new ReplyError('ERR Invalid min-idle-time argument for XAUTOCLAIM')
 
-/** XREAD and XREADGROUP: keys and IDs do not pair up; `symbol` is what stands for new entries, `$` or `>`. */
-export function unbalancedStreams(fullName: string, symbol: string): ReplyError {
+/** XREAD and XREADGROUP: keys and IDs do not pair up; `symbol` is what stands for new entries, `$` or `>`. 7.0 has one text. */
+export function unbalancedStreams(fullName: string, symbol: string, release: Release): ReplyError {
+  const [name, sign] = release === '7.0' ? ['XREAD', '$'] : [`'${fullName}'`, symbol]
   return new ReplyError(
-    `ERR Unbalanced '${fullName}' list of streams: for each stream key an ID or '${symbol}' must be specified.`,
+    `ERR Unbalanced ${name} list of streams: for each stream key an ID or '${sign}' must be specified.`,
   )
 }
 

@@ -134,3 +134,14 @@ test.each([
   ])
   expect(await client.call('XINFO', 'CONSUMERS', 's', 'g')).toHaveLength(count + 1)
 })
+
+test.each([
+  ['7.2', "'xreadgroup' list of streams: for each stream key an ID or '>'"],
+  ['7.0', "XREAD list of streams: for each stream key an ID or '$'"],
+])('%s tells of a missing ID of XREADGROUP in its words', async (release, words) => {
+  broker = await TestBroker.start({ 'redis-compatibility': release })
+  const client = await broker.connect()
+  expect(await client.call('XREADGROUP', 'GROUP', 'g', 'c', 'STREAMS', 's', 't', '>')).toEqual({
+    error: `ERR Unbalanced ${words} must be specified.`,
+  })
+})

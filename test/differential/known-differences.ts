@@ -13,10 +13,6 @@ export interface KnownDifference {
 
 export const knownDifferences: readonly KnownDifference[] = [
   {
-    title: 'Text of the error for an unbalanced list of streams',
-    applies: (_command, ours, theirs) => hasError(ours, "Unbalanced 'xread") && hasError(theirs, 'Unbalanced XREAD'),
-  },
-  {
     title: 'ZRANK and ZREVRANK take WITHSCORE',
     applies: (command, _ours, theirs) =>
       command.some((word) => /^z(rev)?rank$/i.test(word)) &&

@@ -99,10 +99,10 @@ describe('XREADGROUP', () => {
       error: "ERR wrong number of arguments for 'xreadgroup' command",
     })
     expect(await call('XREADGROUP GROUP g a STREAMS s t >')).toEqual({
-      error: "ERR Unbalanced 'xreadgroup' list of streams: for each stream key an ID or '>' must be specified.",
+      error: "ERR Unbalanced XREAD list of streams: for each stream key an ID or '$' must be specified.",
     })
     expect(await call('XREAD STREAMS s t $')).toEqual({
-      error: "ERR Unbalanced 'xread' list of streams: for each stream key an ID or '$' must be specified.",
+      error: "ERR Unbalanced XREAD list of streams: for each stream key an ID or '$' must be specified.",
     })
     expect(await call('XREADGROUP COUNT 1 NOACK STREAMS s >')).toEqual({
       error: 'ERR Missing GROUP option for XREADGROUP',

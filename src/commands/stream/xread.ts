@@ -185,7 +185,8 @@ function parseOptions(ctx: CommandContext, args: Args, reader: number): void {
       if (options.claimMs < 0) throw MIN_IDLE_NEGATIVE
     } else if (more > 0 && args.is(i, 'STREAMS')) {
       if (more % 2 !== 0) {
-        throw reader === Reader.Group ? unbalancedStreams('xreadgroup', '>') : unbalancedStreams('xread', '$')
+        const [name, symbol] = reader === Reader.Group ? ['xreadgroup', '>'] : ['xread', '$']
+        throw unbalancedStreams(name!, symbol!, ctx.release)
       }
       options.keys = i + 1
       options.streamCount = more / 2
