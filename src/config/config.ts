@@ -366,6 +366,8 @@ export class Config {
     if (this.configFile === null) return NO_CONFIG_FILE_REPLY
     const options = directiveEntries
       .filter((entry) => entry.entryName === entry.name)
+      // Written down it would count as wished for, and another server at the default port would end the next start.
+      .filter(({ name }) => name !== 'http-port' || this.isGiven(name))
       .map(({ name, directive }) => {
         const lines = directive.rewrite(this.#values.get(name))
         return { name, lines: scope === RewriteScope.All ? lines.map(({ text }) => ({ text, isForced: true })) : lines }

@@ -97,11 +97,11 @@ export class Broker {
     this.loading.begin()
     this.chooseTransport()
     await this.listenOnPorts()
-    // Tests of Redis wait for these words, in this order, before they connect: from here on clients are answered.
-    this.log.notice(`Process has PID: ${process.pid}. Server initialized`)
     const hasLog = this.config.bool('appendonly')
     if (hasLog) this.server.appendOnly.lock()
     await this.listenOnSocket()
+    // Tests of Redis wait for these words, in this order, before they connect: from here on clients are answered.
+    this.log.notice(`Process has PID: ${process.pid}. Server initialized`)
     // Whoever closed the broker meanwhile has not seen all endpoints.
     if (this.isClosed) await this.closeEndpoints()
     for (const endpoint of [...this.tcp.endpoints, ...this.endpoints]) warnOfRefused(endpoint, this.log)

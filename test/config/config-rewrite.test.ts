@@ -37,6 +37,8 @@ describe('CONFIG REWRITE', () => {
     const before = config.get(['*'])
     expect(config.rewrite([], RewriteScope.All)).toBeNull()
     expect(readFileSync(configFile, 'latin1')).toContain('\nmaxclients 10000\n')
+    // Who has not named the port of HTTP may share its default with others.
+    expect(readFileSync(configFile, 'latin1')).not.toContain('http-port')
     expect(loadConfig({ configFile, stdin: null, options: '' }).config.get(['*'])).toEqual(before)
   })
 
