@@ -10,6 +10,7 @@ import { first, limitReached, restoreHostCalls } from './lua/call.ts'
 import { type CompiledChunk, compile } from './lua/compile.ts'
 import { toText } from './lua/lib-base.ts'
 import { allowance, scriptMemory } from './lua/memory.ts'
+import { LINE_OF_C } from './lua/position.ts'
 import { hooks } from './lua/runtime.ts'
 import { createGlobals, sealGlobals } from './lua/sandbox.ts'
 import { LuaTable } from './lua/table.ts'
@@ -187,7 +188,7 @@ export function libraryTable(globals: LuaTable, name: string): LuaTable {
 export function failureText(error: unknown, name: string, chunkName: string): string {
   const text = raisedText(error)
   const line = error instanceof LuaError || error instanceof ScriptAborted ? error.line : 0
-  const place = line > 0 ? `, on @${chunkName}:${line}.` : ''
+  const place = line > 0 ? `, on @${chunkName}:${line}.` : line === LINE_OF_C ? `, on =[C]:${line}.` : ''
   return `${text} script: ${name}${place}`
 }
 

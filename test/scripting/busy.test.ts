@@ -83,6 +83,7 @@ describe('SCRIPT KILL', () => {
     ['pcall around commands', "local f = function() while 1 do redis.call('ping') end end while 1 do pcall(f) end"],
     ['pcall around steps', 'local f = function() while 1 do end end while 1 do pcall(f) end'],
     ['slow commands', "redis.call('keys', '*') while 1 do redis.call('keys', '*') end"],
+    ['a pattern', "local s = string.rep('a', 30000) while 1 do s:find('a-a-a-b') end"],
     ['a recursion in coroutines', 'while 1 do coroutine.wrap(function() while 1 do end end)() end'],
   ])('ends %s', async (_name, script) => {
     await start()

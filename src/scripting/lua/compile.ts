@@ -8,7 +8,7 @@ import { type GeneratedCode, generate } from './generator.ts'
 import { LuaCompileError } from './lexer.ts'
 import { NO_MEMORY } from './memory.ts'
 import { parseChunk } from './parser.ts'
-import { SOURCE_PREFIX } from './position.ts'
+import { rememberChunk, SOURCE_PREFIX } from './position.ts'
 import { HELPERS } from './runtime.ts'
 import type { LuaTable } from './table.ts'
 import { type LuaFunction, type LuaResult, type LuaValue, ScriptAborted } from './value.ts'
@@ -111,5 +111,7 @@ function sharedRun(code: GeneratedCode, chunkName: string): Run {
 function makeRun(params: string, body: string, chunkName: string): Run {
   const url = `${SOURCE_PREFIX}${++serial}:${sourceName(chunkName)}`
   // The one place where text becomes code; the generator lets no script text through but escaped literals.
-  return new Function(params, `${body}\n//# sourceURL=${url}`) as Run
+  const run = new Function(params, `${body}\n//# sourceURL=${url}`) as Run
+  rememberChunk(serial, run)
+  return run
 }

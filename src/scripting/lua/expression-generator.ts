@@ -216,6 +216,7 @@ export abstract class ExpressionGenerator {
         if (e.args.length === 1 && !isMulti(first!)) {
           const operand = this.operand(first!)
           if (operand.isNumber) return `${line}Math.floor(${operand.code})`
+          if (this.line > e.line) return `${line}${this.constantName(builtin)}(${operand.code})`
           const t = this.temp()
           this.release()
           const name = this.constantName(builtin)
@@ -244,7 +245,9 @@ export abstract class ExpressionGenerator {
       const special = info.specialize(first.value)
       if (special !== null) return `${line}${this.constantName(special)}(${this.list(e.args.slice(1))})`
     }
-    return `${line}${this.constantName(builtin)}(${this.list(e.args)})`
+    // Errors of arguments look here for the name of the call, when it is not that of the function (see `position.ts`).
+    const alias = e.callee.kind === 'variable' ? `/*${operandName(e.callee)}*/` : ''
+    return `${line}${alias}${this.constantName(builtin)}(${this.list(e.args)})`
   }
 
   /** Whether a call of `error` has one argument, whose line is known. */

@@ -281,7 +281,9 @@ function chunkId(name: string, size: number): string {
   return `[string "${line}"]`
 }
 
-function loadText(load: ChunkLoader, source: string, name: string): LuaResult {
+function loadText(load: ChunkLoader, source: string, fullName: string): LuaResult {
+  // A C string.
+  const name = fullName.split('\0', 1)[0]!
   // Bytecode is refused without a word.
   if (source.startsWith('\x1b')) return [undefined, 'attempt to load chunk with wrong mode']
   const shortName = chunkId(name, CHUNK_ID_SIZE)

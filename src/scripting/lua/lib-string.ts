@@ -213,7 +213,8 @@ const gmatch: Implementation = (args, name) => {
   return step
 }
 
-type Replacer = (found: Match) => string
+/** What a match is replaced by: a text, or false or nil for itself. */
+type Replacer = (found: Match) => LuaValue
 
 const gsub: Implementation = (args, name) => {
   const s = stringArg(args, 0, name)
@@ -235,7 +236,7 @@ function substitute(s: string, pattern: LuaPattern, replace: Replacer, max: numb
     const { start, end } = found
     count++
     spend(MATCH_STEPS)
-    const text = replace(found)
+    const text = replacementText(replace(found), found.whole)
     if (start > copied) out.add(s.substring(copied, start))
     out.add(text)
     copied = end
@@ -260,20 +261,20 @@ function replacer(args: readonly LuaValue[], name: string): Replacer {
       return templateReplacer(numberToString(replacement))
     case 'function':
       return (found) => {
-        const { whole } = found
         const captures = found.captures()
-        const result = captures.length === 0 ? replacement(whole) : replacement(...captures)
-        return replacementText(first(result), whole)
+        return luaCallback(replacement, captures.length === 0 ? [found.whole] : captures)
       }
     default:
       if (replacement instanceof LuaTable) {
-        return (found) => {
-          const { whole } = found
-          return replacementText(index(replacement, found.capture(0) ?? whole), whole)
-        }
+        return (found) => index(replacement, found.capture(0) ?? found.whole)
       }
       throw argumentError(3, name, 'string/function/table expected')
   }
+}
+
+/** What this calls has no Lua caller (see `position.ts`). */
+function luaCallback(fn: LuaFunction, args: readonly LuaValue[]): LuaValue {
+  return first(fn(...args))
 }
 
 function replacementText(value: LuaValue, whole: string): string {

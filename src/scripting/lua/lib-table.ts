@@ -179,7 +179,9 @@ const sort: LuaFunction = (...args) => {
   const values = table.arr
   if (args[1] !== undefined) {
     const fn = functionArg(args, 1, 'sort')
-    sortWith(table, (a, b) => isTrue(fn(a, b)))
+    sortWith(table, function luaCallback(a, b) {
+      return isTrue(fn(a, b))
+    })
   } else if (values.every((value) => typeof value === 'string')) {
     if (table.readonly) throw hostError('Attempt to modify a readonly table')
     values.sort()

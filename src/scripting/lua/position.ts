@@ -14,27 +14,64 @@ export const LINE_OFFSET = 2
 /** Frames looked at first; a library that recurses deeper than this is searched again without limit. */
 const FRAMES_USUAL = 40
 
+/** The line of what is no Lua code, as Lua has it. */
+export const LINE_OF_C = -1
+
 export interface ScriptPosition {
   /** `user_script:3: `, or empty when the raising function was not called by Lua code. */
   readonly prefix: string
-  /** The script line, or 0 when unknown. */
+  /** The script line, 0 when unknown, or `LINE_OF_C` when another library function is the caller. */
   readonly line: number
-  /** Whether a protected call stands between the library function and the Lua code. */
+  /** The script line, or 0 when unknown. */
+  readonly scriptLine: number
+  /** Whether another library function stands between the library function and the Lua code. */
   readonly isHidden: boolean
+  /** How the Lua code calls the library function, as `operandName` writes it; null: by the name that it has. */
+  calledAs(): string | null
 }
 
-const NOWHERE: ScriptPosition = { prefix: '', line: 0, isHidden: false }
+const NOWHERE: ScriptPosition = { prefix: '', line: 0, scriptLine: 0, isHidden: false, calledAs: () => null }
 
 /** The chunk that is walked, and its line: where `WALKER` is on the stack, that is the frame of the chunk (see `walk.ts`). */
-export const walking = { chunkName: '', line: 0 }
+export const walking = { chunkName: '', line: 0, called: '' }
 const WALKER = 'walkScript'
 
-/** Host functions that call Lua functions in protected mode: a library function below them has no Lua caller. */
-const PROTECTED_CALLERS = new Set(['luaPcall', 'luaXpcall'])
+/** Functions that library functions call others through: what these call has no Lua caller. */
+const HOST_CALLERS = new Set(['callValue', 'luaCallback'])
+/** Lua code that calls a metamethod does so without a name. */
+const METAMETHOD_CALLER = 'callMetamethod'
+const ITERATOR_CALLER = '$it'
+
+/** Compiled chunks by the number in their source URL, as long as they are there. */
+const chunks = new Map<number, WeakRef<object>>()
+const forgetter = new FinalizationRegistry<number>((serial) => chunks.delete(serial))
+
+/** Notes a compiled chunk, whose text tells how it calls a library function when that raises an error. */
+export function rememberChunk(serial: number, run: object): void {
+  chunks.set(serial, new WeakRef(run))
+  forgetter.register(run, serial)
+}
+
+// How calls stand in the text: `/*lalias*/$c0(…)`, `(…$mt(v0,"method",…))(…)`, `(…$cl(v0,"lname"))(…)`.
+const ALIAS = /\/\*(\w+)\*\/$/
+const METHOD = /\$mt\([^,]+,"(\w+)","[^"]*"\)\)?$/
+const OTHER = /\$cl\([^,]+,"((?:[^"\\]|\\.)*)"\)\)$/
+
+function describeCall(site: NodeJS.CallSite, url: string): string | null {
+  const serial = Number(url.slice(SOURCE_PREFIX.length, url.indexOf(':', SOURCE_PREFIX.length)))
+  const text = String(chunks.get(serial)?.deref() ?? '')
+  let lineStart = 0
+  for (let line = site.getLineNumber() ?? 1; line > 1; line--) lineStart = text.indexOf('\n', lineStart) + 1
+  const at = lineStart + (site.getColumnNumber() ?? 1) - 1
+  const before = text.slice(0, at).trimEnd()
+  if (text[at] !== '(') return ALIAS.exec(before)?.[1] ?? null
+  const method = METHOD.exec(before)
+  return method === null ? (OTHER.exec(before)?.[1] ?? null) : `m${method[1]}`
+}
 
 /**
- * The position of the Lua frame `level` calls up (1 = the innermost). The prefix is empty when a protected call stands
- * between it and the caller, as `luaL_where` finds a C function there.
+ * The position of the Lua frame `level` calls up (1 = the innermost). The prefix is empty when a library function
+ * stands between it and the caller, as `luaL_where` finds a C function there.
  */
 export function positionPrefix(level = 1): ScriptPosition {
   return (
@@ -47,6 +84,7 @@ export function positionPrefix(level = 1): ScriptPosition {
 function findPosition(sites: readonly NodeJS.CallSite[], level: number): ScriptPosition | null {
   let remaining = level
   let isHidden = false
+  let called: string | null = null
   for (const site of sites) {
     const name = site.getFunctionName() ?? ''
     const source = site.getScriptNameOrSourceURL()
@@ -60,10 +98,14 @@ function findPosition(sites: readonly NodeJS.CallSite[], level: number): ScriptP
       const chunkName = isCompiled
         ? decodeURIComponent(source.slice(source.indexOf(':', SOURCE_PREFIX.length) + 1))
         : walking.chunkName
-      return { prefix: isHidden ? '' : `${chunkName}:${line}: `, line, isHidden }
+      const calledAs = (): string | null => called ?? (isCompiled ? describeCall(site, source) : walking.called)
+      if (isHidden) return { prefix: '', line: LINE_OF_C, scriptLine: line, isHidden, calledAs }
+      return { prefix: `${chunkName}:${line}: `, line, scriptLine: line, isHidden, calledAs }
     }
-    if (PROTECTED_CALLERS.has(name)) {
-      // For deeper levels the protected caller itself is a level, and it has no position.
+    if (name === METAMETHOD_CALLER) called = ''
+    else if (name === ITERATOR_CALLER) called = 'l(for generator)'
+    if (HOST_CALLERS.has(name)) {
+      // For deeper levels the library function itself is a level, and it has no position.
       if (remaining === level) isHidden = true
       else if (--remaining <= 0) return NOWHERE
     }

@@ -135,10 +135,12 @@ export function setIndex(object: LuaValue, key: LuaValue, value: LuaValue, descr
   let current = object
   for (let i = 0; i < META_CHAIN_MAX; i++) {
     if (!(current instanceof LuaTable)) throw typeError('index', current, i === 0 ? description : '')
+    // Lua makes room for the key before it looks for a handler.
+    checkSet(current, key)
     const handler: LuaValue =
       current.meta === null || current.get(key) !== undefined ? undefined : current.meta.getString('__newindex')
     if (handler === undefined) {
-      rawSet(current, key, value)
+      current.set(key, value)
       return
     }
     if (typeof handler === 'function') {
@@ -152,10 +154,14 @@ export function setIndex(object: LuaValue, key: LuaValue, value: LuaValue, descr
 
 /** Sets a field without metamethods, but refuses read-only tables and impossible keys. */
 export function rawSet(table: LuaTable, key: LuaValue, value: LuaValue): void {
+  checkSet(table, key)
+  table.set(key, value)
+}
+
+function checkSet(table: LuaTable, key: LuaValue): void {
   if (table.readonly) throw libError('Attempt to modify a readonly table')
   if (key === undefined) throw libError('table index is nil')
   if (typeof key === 'number' && Number.isNaN(key)) throw libError('table index is NaN')
-  table.set(key, value)
 }
 
 /** As `rawSet`, for library functions: interpreter errors in C functions carry no position. */

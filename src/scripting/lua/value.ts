@@ -75,7 +75,7 @@ export class ScriptAborted {
 
   constructor(message: string) {
     this.message = message
-    this.line = positionPrefix().line
+    this.line = positionPrefix().scriptLine
   }
 }
 
@@ -103,7 +103,12 @@ export function argumentError(index: number, functionName: string, problem: stri
     if (index === 1) return libError(`calling '${name}' on bad self (${problem})`)
     return libError(`bad argument #${index - 1} to '${name}' (${problem})`)
   }
-  return libError(`bad argument #${index} to '${functionName}' (${problem})`)
+  const called = where.calledAs() ?? `f${functionName}`
+  const name = called === '' ? '?' : called.slice(1).split('\0', 1)[0]!
+  if (!called.startsWith('m'))
+    return new LuaError(`${where.prefix}bad argument #${index} to '${name}' (${problem})`, where.line)
+  if (index === 1) return libError(`calling '${name}' on bad self (${problem})`)
+  return libError(`bad argument #${index - 1} to '${name}' (${problem})`)
 }
 
 /** The Lua type name of a value, as `type()` answers it. */

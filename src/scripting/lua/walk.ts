@@ -153,6 +153,7 @@ class Walker {
     const callee = this.value(e.callee)
     const args = this.list(e.args)
     walking.line = e.line
+    walking.called = operandName(e.callee)
     return (typeof callee === 'function' ? callee : HELPERS.$cl(callee, operandName(e.callee)))(...args)
   }
 
@@ -162,6 +163,7 @@ class Walker {
     const method = this.method(object, e)
     const args = this.list(e.args)
     walking.line = e.line
+    walking.called = `m${e.name}`
     return method(object, ...args)
   }
 

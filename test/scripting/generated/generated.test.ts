@@ -17,8 +17,6 @@ import { RawConnection } from './raw-replies.ts'
 const COUNT = Number(process.env.MILLRACE_DIFF ?? 5000)
 /** The same programs each time, so that a change is judged by itself; other seeds are for runs by hand. */
 const SEED = Number(process.env.MILLRACE_SEED ?? 20_261)
-/** Of so many scripts one may differ in a way that is not known: long runs by hand still find some, few and harmless. */
-const UNKNOWN_RATE = 1 / 500
 /** Scripts sent at once. */
 const BATCH = 50
 
@@ -57,7 +55,7 @@ describe.skipIf(!hasRedisServer)(`beside redis-server, seed ${SEED}`, () => {
       )
       found.push(...(await differences(commands)))
     }
-    return found.length <= count * UNKNOWN_RATE ? [] : found.slice(0, 5)
+    return found.slice(0, 5)
   }
 
   for (const version of ['2', '3'] as const) {
@@ -73,15 +71,15 @@ describe.skipIf(!hasRedisServer)(`beside redis-server, seed ${SEED}`, () => {
     )
   }
 
+  const plainCount = Math.floor(COUNT / 2)
   test(
-    `${COUNT} scripts that run from top to bottom have the same replies, also the second time`,
+    `${plainCount} scripts that run from top to bottom have the same replies, also the second time`,
     async () => {
       await Promise.all([ours, theirs].map((connection) => connection.replies([['HELLO', '2']])))
       // The first time they are walked, the second time they are compiled.
-      for (const from of [0, COUNT]) {
+      for (let run = 0; run < 2; run++) {
         await Promise.all([ours, theirs].map((connection) => connection.replies([['FLUSHALL']])))
-        if (from === 0) await ours.replies([['SCRIPT', 'FLUSH']])
-        expect(await compare(COUNT, (random) => ['EVAL', generatePlainProgram(random).text, '0'])).toEqual([])
+        expect(await compare(plainCount, (random) => ['EVAL', generatePlainProgram(random).text, '0'])).toEqual([])
       }
     },
     COUNT * 20 + 30_000,

@@ -27,13 +27,6 @@ export const knownDifferences: readonly KnownDifference[] = [
       }),
   },
   {
-    reason: 'An error of an argument names the function as the library does; Lua names it as the call did',
-    without: (reply) =>
-      reply
-        .replace(/(?:user_script:\d+: )?bad argument #\d+ to '[^']*'|calling '[^']*' on bad self/g, 'bad argument')
-        .replace(/on (?:=\[C\]:-1|@user_script:\d+)\./g, 'on'),
-  },
-  {
     reason: 'Whether a message names the operand depends on which register Lua has it in',
     without: (reply) => reply.replace(/(?:local|global|upvalue|field|method) '[^']*' \(a (\w+) value\)/g, 'a $1 value'),
   },
