@@ -211,15 +211,17 @@ export abstract class ExpressionGenerator {
   protected builtinCall(e: CallExpression, builtin: LuaFunction, info: BuiltinInfo): string {
     const line = this.newline(e.line)
     const first = e.args[0]
+    // Errors of arguments look here for the name of the call, when it is not that of the function (see `position.ts`).
+    const alias = e.callee.kind === 'variable' ? `/*${operandName(e.callee)}*/` : ''
     switch (info.inline) {
       case 'floor':
         if (e.args.length === 1 && !isMulti(first!)) {
           const operand = this.operand(first!)
           if (operand.isNumber) return `${line}Math.floor(${operand.code})`
-          if (this.line > e.line) return `${line}${this.constantName(builtin)}(${operand.code})`
+          if (this.line > e.line) return `${line}${alias}${this.constantName(builtin)}(${operand.code})`
           const t = this.temp()
           this.release()
-          const name = this.constantName(builtin)
+          const name = `${alias}${this.constantName(builtin)}`
           return `${line}(typeof(${t}=${operand.code})==='number'?Math.floor(${t}):${name}(${t}))`
         }
         break
@@ -245,8 +247,6 @@ export abstract class ExpressionGenerator {
       const special = info.specialize(first.value)
       if (special !== null) return `${line}${this.constantName(special)}(${this.list(e.args.slice(1))})`
     }
-    // Errors of arguments look here for the name of the call, when it is not that of the function (see `position.ts`).
-    const alias = e.callee.kind === 'variable' ? `/*${operandName(e.callee)}*/` : ''
     return `${line}${alias}${this.constantName(builtin)}(${this.list(e.args)})`
   }
 

@@ -369,6 +369,8 @@ export abstract class ExpressionWriter {
     const item = (level: number): string => {
       if (level > 0 && this.random.chance(30)) return `{${this.random.some(0, 3, () => item(level - 1)).join(', ')}}`
       if (level > 0 && this.random.chance(15)) return `{${this.random.pick(FIELDS)} = ${item(level - 1)}}`
+      // A variable of a plain program may hold a table of several fields by now.
+      if (this.isPlain) return this.random.chance(50) ? numberLiteral(this.random) : stringLiteral(this.random)
       return this.expression(this.random.pick(['number', 'string', 'boolean'] as const), Math.min(1, depth - 1))
     }
     return item(3)
