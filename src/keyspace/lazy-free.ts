@@ -46,9 +46,15 @@ export class LazyFree {
 
   /** Frees a collection now or later. */
   free(object: Collection, reason: FreeReason): void {
-    const stepsMax = this.isLazy[reason] === true ? AT_ONCE_STEPS : NOT_LAZY_STEPS_MAX
-    if (object.freeSteps() > stepsMax) this.collections.push(object)
+    if (object.freeSteps() > this.stepsAtOnce(reason)) this.collections.push(object)
     else object.free()
+  }
+
+  private stepsAtOnce(reason: FreeReason): number {
+    if (this.isLazy[reason] === true) return AT_ONCE_STEPS
+    // What expires is freed at once, if so is wanted, however big: it holds up nobody's command, and LATENCY is expected to
+    // tell of it (`expire-cycle`; tests/unit/latency-monitor.tcl of Redis).
+    return reason === FreeReason.Expire ? Number.POSITIVE_INFINITY : NOT_LAZY_STEPS_MAX
   }
 
   /** Takes over a database that nobody uses any more. */
