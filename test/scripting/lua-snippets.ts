@@ -353,6 +353,8 @@ export const snippets: Readonly<Record<string, readonly string[]>> = {
     'local t = setmetatable({}, {__index=function(t,k) return t[k+1] end}) return pcall(function() return t[1] end) == false',
   ],
   errors: [
+    'return tostring(math.ldexp(0, 2147483647))',
+    'local f = math.floor return f({})',
     'local f = string.rep return f()',
     'local f = string.rep local function g() return f() end return g()',
     'local function g(h) return h() end return g(string.rep)',

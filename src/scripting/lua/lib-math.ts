@@ -85,6 +85,7 @@ const frexp: LuaFunction = (...args) => {
 const ldexp: LuaFunction = (...args) => {
   const exponent = intArg(args, 1, 'ldexp')
   const x = numberArg(args, 0, 'ldexp')
+  if (x === 0) return x
   // In two steps, so that the power itself neither overflows nor vanishes.
   const half = Math.trunc(Math.max(-2200, Math.min(2200, exponent)) / 2)
   return x * 2 ** half * 2 ** (Math.max(-2200, Math.min(2200, exponent)) - half)
