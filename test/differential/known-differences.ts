@@ -46,8 +46,7 @@ export const knownDifferences: readonly KnownDifference[] = [
   },
   {
     title: 'SORT leaves a sorted set as it is',
-    applies: (command, ours, theirs) =>
-      /^object$/i.test(command[0]!) && ours === 'listpack' && theirs === 'skiplist' && command[2]!.startsWith('z:'),
+    applies: (command, ours, theirs) => /^object$/i.test(command[0]!) && ours === 'listpack' && theirs === 'skiplist',
   },
   {
     title: 'LPOS refuses the smallest RANK',

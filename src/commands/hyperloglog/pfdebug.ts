@@ -36,6 +36,8 @@ function pfdebugHandler(ctx: CommandContext, args: Args, reply: ReplySink): void
   if (row === NO_ROW) throw SPECIFIED_KEY_MISSING
   const hll = new HyperLogLog(ctx.arena)
   openHyperLogLog(ctx, row, hll)
+  // As if it were about to be changed, whatever is asked.
+  ctx.db.markRaw(row)
   if (args.is(1, 'GETREG')) {
     makeDense(ctx, row, hll)
     reply.array(REGISTERS)
