@@ -50,6 +50,12 @@ export function sameReply(command: readonly string[], a: Reply, b: Reply): boole
   return TIMED.has(commandName(command)) && closeNumbers(a, b)
 }
 
+/** Whether they do when a score of minus zero is one of zero. */
+export function sameScores(command: readonly string[], ours: Reply, theirs: Reply): boolean {
+  const unsigned = JSON.parse(JSON.stringify(theirs).replaceAll('"-0"', '"0"')) as Reply
+  return sameReply(command, ours, unsigned)
+}
+
 /** The command that decides how replies compare: for a script, the one it calls. */
 function commandName(command: readonly string[]): string {
   const name = command[0]!.toLowerCase()

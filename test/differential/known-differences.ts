@@ -4,6 +4,7 @@
  */
 import { inspect } from 'node:util'
 import type { Reply } from '../support/resp-client.ts'
+import { sameScores } from './compare.ts'
 
 export interface KnownDifference {
   /** The words that docs/COMPATIBILITY.md uses for it. */
@@ -47,6 +48,13 @@ export const knownDifferences: readonly KnownDifference[] = [
   {
     title: 'SORT leaves a sorted set as it is',
     applies: (command, ours, theirs) => /^object$/i.test(command[0]!) && ours === 'listpack' && theirs === 'skiplist',
+  },
+  {
+    title: 'A score of minus zero is zero',
+    applies: (command, ours, theirs) =>
+      command.some((word) => /^z/i.test(word)) &&
+      inspect(theirs, { depth: 9, maxArrayLength: null }).includes("'-0'") &&
+      sameScores(command, ours, theirs),
   },
   {
     title: 'LPOS refuses the smallest RANK',

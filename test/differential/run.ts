@@ -1,6 +1,6 @@
 /** Runs the same random commands on two servers and collects the replies that differ. */
 import type { Reply, RespClient } from '../support/resp-client.ts'
-import { sameReply } from './compare.ts'
+import { sameReply, sameScores } from './compare.ts'
 import { nextCommands } from './generator.ts'
 import { knownDifferences } from './known-differences.ts'
 import { Random } from './random.ts'
@@ -98,5 +98,6 @@ function sameContent(a: string | undefined, b: string | undefined): boolean {
   ]
   const [aType, aValue] = split(a)
   const [bType, bValue] = split(b)
-  return aType === bType && sameReply(['content'], aValue, bValue)
+  const same = aType === 'zset' ? sameScores : sameReply
+  return aType === bType && same(['content'], aValue, bValue)
 }
