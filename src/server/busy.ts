@@ -132,7 +132,9 @@ export class BusyMode {
     const bytes = client.connection.readNow(this.input)
     // A replica that has gone must not count any more: the script may look.
     if (bytes === INPUT_ENDED) host.clientEnded(client)
-    if (bytes <= 0 || !host.keepInput(client, this.input, bytes)) return
+    if (bytes > 0 && !host.keepInput(client, this.input, bytes)) return
+    // What came before the script began, and was left for the next turn, may be SCRIPT KILL.
+    if (bytes <= 0 && (client.inputLength === 0 || (client.flags & ClientFlag.Postponed) === 0)) return
     if (client.decoder !== null && client.inputLength < client.decoder.neededBytes) return
     this.sink ??= new RespSink(host.ctx.arena, doubleFormat(host.ctx.release))
     const sink = this.sink

@@ -66,6 +66,28 @@ afterEach(async () => {
 })
 
 describe('SCRIPT KILL', () => {
+  test('is also seen in what was left for the next turn when the script began', async () => {
+    await start()
+    const [killer, runner] = [await RawConnection.connect(server.port), await RawConnection.connect(server.port)]
+    const other = await connect()
+    const pings = 50_000
+    killer.send(`BLPOP killer 0\r\n${'PING\r\n'.repeat(pings)}SCRIPT KILL\r\n`)
+    runner.send(`BLPOP runner 0\r\nEVAL "${ENDLESS}" 0\r\n`)
+    await until('the killer waits', async () =>
+      String(await other.call('CLIENT', 'LIST')).includes(` qbuf=${pings * 6 + 13} `),
+    )
+    await until('both wait', async () => String(await other.call('INFO', 'clients')).includes('blocked_clients:2'))
+    // The killer comes first, with a part of what it has sent; then the script begins.
+    await other.pipeline([
+      ['RPUSH', 'killer', 'x'],
+      ['RPUSH', 'runner', 'x'],
+    ])
+    await until('the script is killed', () => runner.text.includes('Script killed by user'))
+    expect(killer.text.endsWith('+OK\r\n')).toBe(true)
+    killer.close()
+    runner.close()
+  })
+
   test('ends a script that has not written', async () => {
     await start()
     const client = await connect()
