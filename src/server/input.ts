@@ -83,12 +83,11 @@ export class ClientInput {
     }
     if (client.inputLength > 0 || isStalled(client) || this.isTurnOver(client)) {
       client.keepInput(buffer, start, end)
-      if (this.isTurnOver(client)) {
-        if (this.isWithinLimit(client) && !isStalled(client)) this.host.postpone(client)
-        return
-      }
-      if (this.isWithinLimit(client) && !isStalled(client)) this.readKept(client)
+      if (!this.isWithinLimit(client) || isStalled(client)) return
+      if (this.isTurnOver(client)) this.host.postpone(client)
+      else this.readKept(client)
       this.goOn(client)
+      if (!this.mayRead(client)) client.connection.pause()
       return
     }
     const at = this.process(client, this.decoder, buffer, start, end)
@@ -133,6 +132,15 @@ export class ClientInput {
   beginTurn(): void {
     this.turnStartMs = 0
     this.turnOutputBytes = 0
+  }
+
+  /**
+   * Whether more is read of what the client sends: not while there is more of it than a part to be executed, or who sends
+   * without end faster than it is executed would fill the memory.
+   */
+  mayRead(client: Client): boolean {
+    const { Postponed, Primary } = ClientFlag
+    return (client.flags & (Postponed | Primary)) !== Postponed || client.inputLength <= KEPT_SLICE_BYTES
   }
 
   /** What the primary has sent is never postponed. */

@@ -895,14 +895,7 @@ export class Server
     this.timers.expireSlice()
     this.input.beginTurn()
     for (let i = 0; i < this.resumable.length; i++) {
-      const client = this.resumable[i]!
-      client.flags &= ~ClientFlag.Postponed
-      if (isStalled(client) || client.inputLength === 0) continue
-      if ((client.flags & ClientFlag.Primary) === 0) this.input.readKept(client)
-      else this.readKeptOfPrimary(client)
-      this.clientMemory.note(client)
-      if ((client.flags & (ClientFlag.EndPostponed | ClientFlag.Postponed)) === ClientFlag.EndPostponed)
-        this.clientEnded(client)
+      this.executeKept(this.resumable[i]!)
     }
     this.resumable = this.postponed
     this.postponed = []
@@ -917,6 +910,22 @@ export class Server
     this.timers.scheduleNext()
     this.stalls.endTurn(this.pipeline.timer.takeBusyMs())
     if (this.isTurnScheduled) this.stalls.beginTurn()
+  }
+
+  /** Executes input that a client had to keep. */
+  private executeKept(client: Client): void {
+    const wasPostponed = (client.flags & ClientFlag.Postponed) !== 0
+    client.flags &= ~ClientFlag.Postponed
+    if (!isStalled(client) && client.inputLength > 0) {
+      if ((client.flags & ClientFlag.Primary) === 0) this.input.readKept(client)
+      else this.readKeptOfPrimary(client)
+      this.clientMemory.note(client)
+    }
+    if (!wasPostponed || (client.flags & ClientFlag.Closed) !== 0) return
+    if (this.input.mayRead(client)) client.connection.resume()
+    // Also of one that waits by now, of what it has sent in the meantime: nobody would see again that it has gone.
+    if ((client.flags & (ClientFlag.EndPostponed | ClientFlag.Postponed)) === ClientFlag.EndPostponed)
+      this.clientEnded(client)
   }
 
   private flushReplicas(): void {

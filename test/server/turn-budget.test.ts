@@ -1,10 +1,59 @@
 /** A turn has an end: who sends very much at once is served in parts, and others in between. */
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import type { Accept, Connection, Receiver } from '../../src/transport/contract.ts'
 import { TestBroker } from '../support/broker.ts'
 import { RawConnection } from '../support/raw-connection.ts'
 import type { RespClient } from '../support/resp-client.ts'
 
 const OK = { status: 'OK' }
+
+/** A connection whose input comes when a test says so. */
+class HandConnection implements Connection {
+  readonly address = '127.0.0.1:1'
+  readonly localAddress = '127.0.0.1:2'
+  readonly isUnixSocket = false
+  readonly isLocal = true
+  readonly queuedBytes = 0
+  isReading: boolean = true
+  isGone: boolean = false
+  private readonly receiver: Receiver
+
+  constructor(accept: Accept) {
+    this.receiver = accept(this)!
+  }
+
+  receive(text: string): void {
+    const bytes = Buffer.from(text, 'latin1')
+    this.receiver.received(bytes, 0, bytes.length)
+  }
+
+  receiveEnd(): void {
+    this.receiver.ended()
+  }
+
+  pause(): void {
+    this.isReading = false
+  }
+
+  resume(): void {
+    this.isReading = true
+  }
+
+  end(): void {
+    this.isGone = true
+  }
+
+  destroy(): void {
+    this.isGone = true
+  }
+
+  send = (): boolean => true
+  readNow = (): number => 0
+  setKeepAlive = (): void => {}
+  delaySmallPackets = (): void => {}
+}
+
+const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
 let broker: TestBroker
 let a: RespClient
@@ -48,4 +97,36 @@ test('output of a turn is bounded: who asks for much gets the rest in the next t
   // 16 MiB in a turn; the last byte that was sent does not end the client before it has got everything.
   expect(greedy.text.length).toBe(60 * (1_000_000 + '$1000000\r\n\r\n'.length))
   expect(broker.server.stats.turns - turns).toBeGreaterThanOrEqual(4)
+})
+
+test('who has more to be executed than a part is read on when it is executed', async () => {
+  const sender = new HandConnection(broker.server.accept)
+  const piece = 'PING\r\n'.repeat(10_000)
+  sender.receive('BLPOP list 0\r\n')
+  for (let i = 0; i < 15; i++) sender.receive(piece)
+  // One that waits is read on all the same: it may be gone.
+  expect(sender.isReading).toBe(true)
+  new HandConnection(broker.server.accept).receive('RPUSH list x\r\n')
+  await nextTurn()
+  sender.receive(piece)
+  expect(sender.isReading).toBe(false)
+  while (!sender.isReading) await nextTurn()
+  const [session] = [...broker.server.sessions()].filter((one) => one.address === sender.address)
+  expect(session!.pendingInputBytes).toBeLessThanOrEqual(256 * 1024)
+  while (session!.pendingInputBytes > 0) await nextTurn()
+  expect(sender.isReading).toBe(true)
+})
+
+test('who sends its last byte and waits, while something was left for the next turn, is closed', async () => {
+  const sender = new HandConnection(broker.server.accept)
+  sender.receive('BLPOP list 0\r\n')
+  sender.receive('PING\r\n'.repeat(50_000))
+  new HandConnection(broker.server.accept).receive('RPUSH list x\r\n')
+  // A part is executed, and the rest with what comes now.
+  await nextTurn()
+  sender.receive('BLPOP list 0\r\n')
+  sender.receiveEnd()
+  await nextTurn()
+  expect(sender.isGone).toBe(true)
+  expect(await a.call('RPUSH', 'list', 'y')).toBe(1)
 })
