@@ -8,6 +8,7 @@ import { until } from '../support/redis-servers.ts'
 import type { Reply, RespClient } from '../support/resp-client.ts'
 import { temporaryDirectory } from '../support/server-process.ts'
 import { run } from '../tools/run-tool.ts'
+import { int64, length, payload, string } from './rdb/reader-files.ts'
 
 // Servers start, load and connect again, and share the machine with other tests.
 vi.setConfig({ testTimeout: 30_000 })
@@ -196,6 +197,28 @@ describe('the log', () => {
     await stopAll()
     client = await start(options)
     expect(await contentOf(client)).toEqual(before)
+  })
+
+  test('rewritten as commands keeps a time that is later than a client may give, and that a payload may say', async () => {
+    const options: ConfigOptions = { appendonly: 'yes', 'aof-use-rdb-preamble': 'no' }
+    let client = await start(options)
+    const time = 2 ** 48 - 2
+    const value = Buffer.concat([int64(BigInt(time)), length(1), length(1), string('f'), string('1')])
+    expect(await client.call('RESTORE', 'h', '0', payload(24, value, 12).latin1Slice())).toEqual(OK)
+    expect(await client.call('HPEXPIREAT', 'h', String(time), 'FIELDS', '1', 'f')).toEqual({
+      error: "ERR invalid expire time in 'hpexpireat' command",
+    })
+    await client.call('HINCRBYFLOAT', 'h', 'f', '0.5')
+    for (const isRewritten of [false, true]) {
+      if (isRewritten) {
+        await client.call('BGREWRITEAOF')
+        await untilRewritten(client)
+      }
+      await stopAll()
+      client = await start(options)
+      expect(await client.call('HGET', 'h', 'f')).toBe('1.5')
+      expect(await client.call('HPEXPIRETIME', 'h', 'FIELDS', '1', 'f')).toEqual([time])
+    }
   })
 
   test('a command that removed an expired field is loaded as it was executed', async () => {

@@ -4,6 +4,7 @@
  * The texts of errors differ between commands as they do in Redis. Source: Valkey src/t_hash.c (Redis 7.4)
  * `hexpireGenericCommand`, `httlGenericCommand`, `hpersistCommand`; redis.io/commands/hsetex.
  */
+import { FIELD_TIME_MAX } from '../../persistence/rdb/read-collections.ts'
 import type { Args } from '../../resp/args.ts'
 import {
   EXPIRE_TIME_NEGATIVE,
@@ -17,8 +18,8 @@ import { TimeUnit } from '../expire-time.ts'
 import { recordTime } from '../record-expire-time.ts'
 import { ExpireOption, isPointInTime } from '../string/expire-option.ts'
 
-/** The latest expire time of a field, in ms: what Redis has bits for. */
-const FIELD_TIME_MAX = 2 ** 46 - 1
+/** The latest expire time that clients may give a field, in ms. */
+const GIVEN_TIME_MAX = 2 ** 46 - 1
 
 /**
  * Reads `FIELDS numfields` at argument `at`, behind which nothing but fields may come. Returns where they begin.
@@ -35,27 +36,41 @@ export function fieldsAt(args: Args, at: number, countError: ReplyError): number
 }
 
 /**
- * Argument `i` as an expire time of fields, in ms since 1970; it may lie in the past.
+ * Argument `i` as an expire time of fields, in ms since 1970; it may lie in the past. What is replayed may be as late as
+ * a file or a payload may say, from which the field may have it.
  *
  * @param unitMs one of TimeUnit
  * @param baseMs what the argument counts from
  * @param name of the command, for the error
  * @throws NOT_AN_INTEGER, EXPIRE_TIME_NEGATIVE, invalid expire time
  */
-export function fieldExpireTime(args: Args, i: number, unitMs: number, baseMs: number, name: string): number {
+export function fieldExpireTime(
+  ctx: CommandContext,
+  args: Args,
+  i: number,
+  unitMs: number,
+  baseMs: number,
+  name: string,
+): number {
   const value = args.safeInteger(i)
   // Beyond 53 bits: too late or too early in any unit.
   const given = Number.isNaN(value) ? Number(args.int64(i)) : value
   if (given < 0) throw EXPIRE_TIME_NEGATIVE
   const time = given * unitMs + baseMs
-  if (time > FIELD_TIME_MAX) throw invalidExpireTime(name)
+  if (time > (ctx.session.isReplay ? FIELD_TIME_MAX : GIVEN_TIME_MAX)) throw invalidExpireTime(name)
   return time
 }
 
 /** As `fieldExpireTime`, for the time behind EX, PX, EXAT or PXAT. */
-export function fieldTimeOfOption(args: Args, i: number, option: ExpireOption, now: number, name: string): number {
+export function fieldTimeOfOption(
+  ctx: CommandContext,
+  args: Args,
+  i: number,
+  option: ExpireOption,
+  name: string,
+): number {
   const unitMs = option === ExpireOption.Ex || option === ExpireOption.ExAt ? TimeUnit.Seconds : TimeUnit.Milliseconds
-  return fieldExpireTime(args, i, unitMs, isPointInTime(option) ? 0 : now, name)
+  return fieldExpireTime(ctx, args, i, unitMs, isPointInTime(option) ? 0 : ctx.now, name)
 }
 
 /** Records that the fields in arguments `first` … `end - 1` of the key in argument 1 now expire at `timeMs`. */

@@ -80,7 +80,7 @@ function setTimes(
   name: string,
 ): void {
   const found = findHash(ctx, args, 1)
-  const time = fieldExpireTime(args, 2, unitMs, baseMs, name)
+  const time = fieldExpireTime(ctx, args, 2, unitMs, baseMs, name)
   const condition = conditionAt(args, 3)
   const first = fieldsAt(args, condition === Condition.None ? 3 : 4, NUMFIELDS_NOT_ABOVE_0)
   const row = removeNamedExpired(ctx, args, found, first, args.count, 1)

@@ -50,7 +50,7 @@ function hgetexHandler(ctx: CommandContext, args: Args, reply: ReplySink): void 
   const found = findHash(ctx, args, 1)
   const option = expireOptionAt(args, 2)
   const persists = args.is(2, 'PERSIST')
-  const time = option === ExpireOption.None ? NO_EXPIRE : fieldTimeOfOption(args, 3, option, ctx.now, 'hgetex')
+  const time = option === ExpireOption.None ? NO_EXPIRE : fieldTimeOfOption(ctx, args, 3, option, 'hgetex')
   const first = fieldsAt(args, option !== ExpireOption.None ? 4 : persists ? 3 : 2, NUMFIELDS_NOT_POSITIVE)
   let change: Change = persists ? Change.Persist : option === ExpireOption.None ? Change.None : Change.Set
   // While a log is replayed, the HDEL that follows in it says when a field went.

@@ -94,7 +94,7 @@ function parseOptions(ctx: CommandContext, args: Args): void {
       if (hasTime) throw HSETEX_TIMES
       if (i + 1 >= args.count) throw EXPIRE_TIME_MISSING
       options.timeOptionAt = i
-      options.time = fieldTimeOfOption(args, ++i, option, ctx.now, 'hsetex')
+      options.time = fieldTimeOfOption(ctx, args, ++i, option, 'hsetex')
     } else if (args.is(i, 'KEEPTTL')) {
       if (hasTime) throw HSETEX_TIMES
       options.keepsTimes = true
