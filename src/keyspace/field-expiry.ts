@@ -6,7 +6,8 @@
  *     expireSome      when a command looks at any of them (HRANDFIELD)
  *
  * Each removal is told to `onFieldExpired`, which records it as HDEL, so replicas and logs need no clock. A hash goes with
- * its last field. Where a primary decides, or nothing is to change (a pause), fields are hidden and stay.
+ * its last field. Where a primary decides, or nothing is to change (a pause), fields are hidden and stay, but for those that
+ * a command is about to change all the same.
  * Source: Valkey src/t_hash.c `hashTypeGetValue` (Redis 7.4), `hashTypeActiveExpire`.
  */
 import type { Args } from '../resp/args.ts'
@@ -33,11 +34,14 @@ export function expireDue(db: Database, hash: HashView, limit: number): number {
  * key is gone: the view looks at nothing then, and rows are invalid.
  */
 export function expireSome(db: Database, row: number, hash: HashView, limit: number): boolean {
-  if (!mayExpire(db, hash) || removeExpired(db, row, hash, limit) === 0) return false
+  if (!mayRemoveMet(db, hash) || removeExpired(db, row, hash, limit) === 0) return false
   return finish(db, row, hash)
 }
 
-/** As `expireSome`, for those of the fields in arguments `first`, `first + step` … before `end`. */
+/**
+ * Removes those of the fields in arguments `first`, `first + step` … before `end` whose time is over, whoever decides about
+ * the others: what changes a field is recorded as a change of one that is absent, so it has to be. Returns what `expireSome` does.
+ */
 export function expireNamed(
   db: Database,
   row: number,
@@ -47,7 +51,6 @@ export function expireNamed(
   end: number,
   step: number,
 ): boolean {
-  if (!mayExpire(db, hash)) return false
   const { keyspace } = db
   let removed = 0
   for (let i = first; i < end; i += step) {
@@ -63,7 +66,8 @@ export function expireNamed(
   return finish(db, row, hash)
 }
 
-function mayExpire({ keyspace }: Database, hash: HashView): boolean {
+/** Whether a command that only reads is to remove fields that it finds hidden. */
+export function mayRemoveMet({ keyspace }: Database, hash: HashView): boolean {
   return hash.hidesFields && keyspace.removesMetExpired && !keyspace.isFollowing
 }
 

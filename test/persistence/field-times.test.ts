@@ -204,7 +204,7 @@ describe('the log', () => {
     let client = await start(options)
     const time = 2 ** 48 - 2
     const value = Buffer.concat([int64(BigInt(time)), length(1), length(1), string('f'), string('1')])
-    expect(await client.call('RESTORE', 'h', '0', payload(24, value, 12).latin1Slice())).toEqual(OK)
+    expect(await client.call('RESTORE', 'h', '0', payload(24, value, 12).toString('latin1'))).toEqual(OK)
     expect(await client.call('HPEXPIREAT', 'h', String(time), 'FIELDS', '1', 'f')).toEqual({
       error: "ERR invalid expire time in 'hpexpireat' command",
     })
@@ -234,6 +234,45 @@ describe('the log', () => {
     client = await start(options)
     expect(await client.call('HGETALL', 'h')).toEqual(['y', '1', 'n', '1', 'x', 'new'])
     expect(await client.call('HTTL', 'h', 'FIELDS', '2', 'n', 'x')).toEqual([-1, -1])
+  })
+
+  test('changes of expired fields are loaded as they were executed also when a pause had begun', async () => {
+    const options: ConfigOptions = { appendonly: 'yes' }
+    let client = await start(options)
+    await client.call('DEBUG', 'SET-ACTIVE-EXPIRE', '0')
+    await client.call('HSET', 'h', 'n', '10', 'x', '1', 'y', '1', 'read', '1')
+    await client.call('HPEXPIRE', 'h', '10', 'FIELDS', '4', 'n', 'x', 'y', 'read')
+    clock.pass(10)
+    const replies = await client.pipeline([
+      ['MULTI'],
+      ['CLIENT', 'PAUSE', '1000', 'WRITE'],
+      ['HINCRBY', 'h', 'n', '1'],
+      ['HSETNX', 'h', 'x', 'new'],
+      ['HSETEX', 'h', 'FNX', 'FIELDS', '1', 'y', '3'],
+      ['HGET', 'h', 'read'],
+      ['HLEN', 'h'],
+      ['EXEC'],
+    ])
+    expect(replies.at(-1)).toEqual([OK, 1, 1, 1, null, 4])
+    await stopAll()
+    client = await start(options)
+    await client.call('DEBUG', 'SET-ACTIVE-EXPIRE', '0')
+    expect(await client.call('HMGET', 'h', 'n', 'x', 'y')).toEqual(['1', 'new', '3'])
+    expect(await client.call('HTTL', 'h', 'FIELDS', '3', 'n', 'x', 'y')).toEqual([-1, -1, -1])
+  })
+
+  test('HPERSIST of an expired field and another one does not bring the first back', async () => {
+    const options: ConfigOptions = { appendonly: 'yes' }
+    let client = await start(options)
+    await client.call('DEBUG', 'SET-ACTIVE-EXPIRE', '0')
+    await client.call('HSET', 'h', 'over', '1', 'lives', '1')
+    await client.call('HPEXPIRE', 'h', '10', 'FIELDS', '1', 'over')
+    await client.call('HPEXPIRE', 'h', '1000', 'FIELDS', '1', 'lives')
+    clock.pass(10)
+    expect(await client.call('HPERSIST', 'h', 'FIELDS', '2', 'over', 'lives')).toEqual([-2, 1])
+    await stopAll()
+    client = await start(options)
+    expect(await client.call('HGETALL', 'h')).toEqual(['lives', '1'])
   })
 })
 

@@ -5,7 +5,7 @@
  * have moved and the encoding may have changed.
  */
 import { KindMask } from '../../keyspace/database.ts'
-import { expireNamed } from '../../keyspace/field-expiry.ts'
+import { expireNamed, mayRemoveMet } from '../../keyspace/field-expiry.ts'
 import { openHash, storeHash } from '../../keyspace/hash-rows.ts'
 import { Notify } from '../../keyspace/notify.ts'
 import type { Args } from '../../resp/args.ts'
@@ -37,7 +37,7 @@ export function findHash(ctx: CommandContext, args: Args, i: number): number {
  */
 export function readFields(ctx: CommandContext, args: Args, i: number, first: number, end: number): HashView {
   const hash = readHash(ctx, args, i)
-  if (hash.hidesFields) expireNamed(ctx.db, ctx.db.find(args, i), hash, args, first, end, 1)
+  if (mayRemoveMet(ctx.db, hash)) expireNamed(ctx.db, ctx.db.find(args, i), hash, args, first, end, 1)
   return hash
 }
 

@@ -16,7 +16,7 @@ import { NO_EXPIRE } from '../../storage/expires.ts'
 import type { CommandContext } from '../context.ts'
 import { AclCategory, CommandFlag, defineCommand, keyAt } from '../define.ts'
 import { fieldsAt } from './field-arguments.ts'
-import { findHash } from './hash-access.ts'
+import { findHash, removeNamedExpired } from './hash-access.ts'
 
 export const hpersist = defineCommand({
   name: 'hpersist',
@@ -34,8 +34,10 @@ export const hpersist = defineCommand({
 const PERSISTED = 1
 
 function hpersistHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
-  const row = findHash(ctx, args, 1)
+  const found = findHash(ctx, args, 1)
   const first = fieldsAt(args, 2, NUMFIELDS_NOT_POSITIVE)
+  // Where the command is replayed, a field whose time is over has it on, and would live for ever.
+  const row = removeNamedExpired(ctx, args, found, first, args.count, 1)
   const { hash } = ctx
   let persisted = 0
   reply.array(args.count - first)
