@@ -10,6 +10,8 @@ const FRESH_MS = 100
 /** So much that was given up is worth to be returned to the system, in bytes; and how often at most, in ms. */
 const RETURN_MIN_BYTES = 64 * 1024 * 1024
 const RETURN_INTERVAL_MS = 10_000
+/** So much more in the resident size than at last is worth a look for what is free of it, in bytes. */
+const GROWTH_MIN_BYTES = 8 * 1024 * 1024
 
 /** What can tell how much it holds. */
 export interface MemorySource {
@@ -31,6 +33,8 @@ export class MemoryProbe {
   /** Most that was taken from the system since memory was last returned to it, and when that was. */
   private highBytes = 0
   private returnedAtMs = Number.NEGATIVE_INFINITY
+  /** Resident size after `hasGrown` was last true; 0: not read yet. At first anything is growth: the start leaves much. */
+  private grownFromBytes = Number.NEGATIVE_INFINITY
 
   constructor(source: MemorySource) {
     this.source = source
@@ -65,6 +69,18 @@ export class MemoryProbe {
     if (nowMs - this.returnedAtMs < RETURN_INTERVAL_MS) return false
     this.highBytes = this.reservedBytes
     this.returnedAtMs = nowMs
+    return true
+  }
+
+  /**
+   * Whether the process has grown so that some of that may be free: what native code takes and frees again, above all V8's
+   * compiler, shows in the resident size only. To be called every second; what is done for it shows at the next call.
+   */
+  hasGrown(nowMs: number): boolean {
+    this.refresh(nowMs)
+    if (this.grownFromBytes === 0 || this.rssBytes < this.grownFromBytes) this.grownFromBytes = this.rssBytes
+    if (this.rssBytes - this.grownFromBytes < GROWTH_MIN_BYTES) return false
+    this.grownFromBytes = 0
     return true
   }
 

@@ -171,6 +171,8 @@ export class Server
   onCrash: ((stack: string) => void) | null = null
   /** Much memory was given up that only the garbage collector returns to the system; set by whoever runs the process. */
   onMemoryGivenUp: (() => void) | null = null
+  /** Called when the process has grown: some of that may be free. */
+  onMemoryGrown: (() => void) | null = null
   /** Loads the data from the log again; set by whoever opened it. */
   onReloadLog: (() => boolean) | null = null
   /** Loads the snapshot in `dir`; set by whoever runs the server. */
@@ -1094,6 +1096,7 @@ export class Server
     this.memory.notePeak()
     if (this.onMemoryGivenUp !== null && this.memory.mustReturn(nowMs)) this.onMemoryGivenUp()
     if (this.cronRuns % 10 === 0) {
+      if (this.onMemoryGrown !== null && this.memory.hasGrown(nowMs)) this.onMemoryGrown()
       for (const client of this.clients.values()) {
         if (this.idleTimeoutMs > 0 && this.isIdle(client, now)) this.closeClient(client)
         else if (client.softLimitSinceMs > 0) this.output.checkOutputLimit(client)

@@ -27,6 +27,7 @@ import type { Server } from '../server/server.ts'
 import { ListenError } from '../server/tcp-ports.ts'
 import { TlsConfigError } from '../server/tls-settings.ts'
 import { reportCrashes } from './crash-report.ts'
+import { loadNativeHeap } from './native-heap.ts'
 
 /** Runs the server until a signal or SHUTDOWN ends it. */
 export async function runProcess(argv: readonly string[]): Promise<void> {
@@ -131,7 +132,7 @@ async function runBroker(loaded: LoadedConfig): Promise<void> {
     abandon: () => server.saving.discardFinal(),
   })
   reportCrashes(server, log)
-  server.onMemoryGivenUp = () => collectGarbage({ type: 'major' })
+  returnMemory(server)
   process.on('SIGHUP', () => log.reopen())
   allowInlining()
   // With a gateway, whose modules leave as much as all else, once is enough: when they are loaded.
@@ -283,6 +284,18 @@ function inDirectory(config: Config, path: string): string {
   if (path === '') return ''
   config.createDefaultDirectory()
   return config.resolvePath(path)
+}
+
+/** Sees to it that memory which is not needed any more goes back to the system while the server runs. */
+function returnMemory(server: Server): void {
+  const heap = loadNativeHeap()
+  server.onMemoryGivenUp = () => {
+    collectGarbage({ type: 'major' })
+    heap?.returnFree()
+  }
+  if (heap === null) return
+  heap.keepLittle()
+  server.onMemoryGrown = () => heap.returnFree()
 }
 
 /**

@@ -1,6 +1,7 @@
 /** Memory that is given up goes back to the system. */
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { MemoryProbe } from '../../src/observe/memory.ts'
+import { loadNativeHeap } from '../../src/standalone/native-heap.ts'
 
 const MB = 1024 * 1024
 
@@ -32,3 +33,39 @@ test('what was given up is returned once it is much, and not again and again', (
   hold(290 * MB)
   expect(probe.mustReturn(91_000)).toBe(true)
 })
+
+test('growth is told at first and from 8 MB on, counted from what is left afterwards', () => {
+  const rss = vi.spyOn(process.memoryUsage, 'rss')
+  const arena = { usedBytes: 0, reservedBytes: 0, outsideBytes: 0 }
+  const probe = new MemoryProbe({ arena, buffersBytes: () => 0 })
+  let nowMs = 0
+  const hasGrown = (mb: number): boolean => {
+    rss.mockReturnValue(mb * MB)
+    nowMs += 1000
+    return probe.hasGrown(nowMs)
+  }
+  // What the start has left; 90 is what remains of it.
+  expect(hasGrown(100)).toBe(true)
+  expect(hasGrown(90)).toBe(false)
+  expect(hasGrown(97)).toBe(false)
+  expect(hasGrown(98)).toBe(true)
+  expect(hasGrown(95)).toBe(false)
+  // It counts from the least that was seen.
+  expect(hasGrown(60)).toBe(false)
+  expect(hasGrown(67)).toBe(false)
+  expect(hasGrown(68)).toBe(true)
+  rss.mockRestore()
+})
+
+const heap = loadNativeHeap()
+
+test.runIf(heap !== null)(
+  'freed native memory is returned while the loop goes on, also when it is asked for twice',
+  async () => {
+    heap!.keepLittle()
+    heap!.returnFree()
+    heap!.returnFree()
+    await new Promise((resolve) => setImmediate(resolve))
+    heap!.returnFree()
+  },
+)

@@ -1,0 +1,30 @@
+/**
+ * Memory that native code has freed goes back to the system (transport/native/heap.cc). For a process of our own only: the
+ * settings are those of the whole process. Cold.
+ *
+ * The compiler of V8 leaves 25 to 30 MB in the hands of malloc while a server gets into its stride. Without the addon
+ * they stay there.
+ */
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+
+/** What native/heap.cc exports. */
+export interface NativeHeap {
+  /** From now on malloc keeps little of what is freed. */
+  keepLittle(): void
+  /** Returns what is free, on another thread. */
+  returnFree(): void
+}
+
+const ADDON = join(import.meta.dirname, '..', 'transport', 'native', 'build', 'Release', 'heap.node')
+
+/** Null where it was not built: on other systems, or at an installation without a compiler. */
+export function loadNativeHeap(): NativeHeap | null {
+  if (process.platform !== 'linux') return null
+  try {
+    return createRequire(import.meta.url)(ADDON) as NativeHeap
+  } catch {
+    // The server does not need it; that there is no compiler the log says for the sake of the transport.
+    return null
+  }
+}
