@@ -21,6 +21,7 @@ import { chooseTransport, type TransportName } from '../transport/choose.ts'
 import type { Endpoint, Transport } from '../transport/contract.ts'
 import { nodeTransport } from '../transport/node.ts'
 import { listenTls, type TlsEndpoint } from '../transport/tls.ts'
+import { keepStringsFast } from './compiler-flags.ts'
 import { DataLoading } from './loading.ts'
 import { type Clock, Server } from './server.ts'
 import { ListenError, openAddress, TcpPorts, warnOfRefused } from './tcp-ports.ts'
@@ -59,6 +60,7 @@ export class Broker {
   private transport: Transport = nodeTransport
 
   constructor(options: BrokerOptions) {
+    keepStringsFast()
     this.config = options.config
     this.log = options.log
     this.openAnnex = options.openAnnex ?? (async () => null)
@@ -119,6 +121,8 @@ export class Broker {
     else if (position !== null) this.server.following.resume(position)
     if (primary !== null) this.server.following.follow(primary)
     this.annex = await this.openAnnex(this.server)
+    // Modules of its own may have been loaded.
+    keepStringsFast()
     this.log.notice('Ready to accept connections')
   }
 
