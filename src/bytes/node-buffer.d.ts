@@ -3,5 +3,6 @@ interface Buffer {
   base64Slice(start: number, end: number): string
   latin1Slice(start: number, end: number): string
   latin1Write(text: string, offset: number, length: number): number
+  utf8Write(text: string, offset: number, length: number): number
   utf8Slice(start: number, end: number): string
 }

@@ -73,6 +73,11 @@ export class CommandTimer {
     this.busyMs += this.last - this.begunMs
   }
 
+  /** How long the batches of this turn took until now, in ms. */
+  get turnMs(): number {
+    return this.busyMs
+  }
+
   /** How long the batches since the last call took, in ms. */
   takeBusyMs(): number {
     const busyMs = this.busyMs

@@ -154,6 +154,8 @@ export class Args {
   }
 }
 
+/** Text up to this length is written by a loop, which beats the call into the runtime. */
+const LOOPED_CHARS_MAX = 12
 const SCRATCH_BYTES = 4096
 /** A scratch buffer that a huge request has grown is given back from this size on. */
 const SCRATCH_BYTES_KEPT = 1024 * 1024
@@ -190,8 +192,23 @@ export class ArgsBuilder {
 
   /** Adds text as UTF-8. */
   utf8(text: string): void {
-    this.room(text.length * 3)
-    this.done(this.args.buffer.write(text, this.at, 'utf8'))
+    const { length } = text
+    this.room(length * 3)
+    const { at } = this
+    const { buffer } = this.args
+    if (length <= LOOPED_CHARS_MAX) {
+      let i = 0
+      for (; i < length; i++) {
+        const code = text.charCodeAt(i)
+        if (code > 127) break
+        buffer[at + i] = code
+      }
+      if (i === length) {
+        this.done(length)
+        return
+      }
+    }
+    this.done(buffer.utf8Write(text, at, length * 3))
   }
 
   bytes(source: Uint8Array, start: number, length: number): void {

@@ -94,6 +94,13 @@ export class ValueSink extends ReplySink {
   /** The reply that was written, null when there is none (CLIENT REPLY OFF); the sink is empty then. */
   take(): ReplyValue {
     const { items } = this
+    const first = items[0]
+    // Most replies are one value; the list is used again then.
+    if (items.length === 1 && first !== undefined && !(first instanceof Header)) {
+      this.size = 0
+      items.pop()
+      return first
+    }
     const isWhole = this.size <= this.sizeMax || items.length === 1
     this.size = 0
     if (items.length === 0) return null

@@ -31,8 +31,8 @@ export interface Door {
   readonly sink: ReplySink
   /** The reply in the sink is complete. */
   replied(): void
-  /** The oldest complete reply may be handed out: what it stands for is as durable as it has to be. */
-  release(): void
+  /** The oldest `count` complete replies may be handed out: what they stand for is as durable as it has to be. */
+  release(count: number): void
 }
 
 const EMPTY = Buffer.alloc(0)

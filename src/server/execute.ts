@@ -136,10 +136,14 @@ export class Pipeline {
 
   /** Executes one request of a door. */
   execute(client: Client, args: Args, reply: ReplySink): void {
-    let mark = reply.position()
     const found = this.registry.find(args)
     // Nearly every command is one without subcommands.
-    const command = found !== null && found.subcommands === null ? found : this.resolve(args)
+    this.executeFound(client, found !== null && found.subcommands === null ? found : this.resolve(args), args, reply)
+  }
+
+  /** As `execute`, of a request that `resolve` has looked up. */
+  executeFound(client: Client, command: Command | ReplyError, args: Args, reply: ReplySink): void {
+    let mark = reply.position()
     if (command instanceof ReplyError) {
       if (client.door === null && isForeignProtocol(args)) {
         this.gates.foreignProtocol(client)

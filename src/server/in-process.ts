@@ -1,19 +1,21 @@
 /**
  * The in-process door: commands as JavaScript values, without a socket and without RESP in between.
  *
- * Calls wait in one queue and are executed in order, in a microtask: never from within a running command or while
+ * Calls wait in one queue and are executed in order, in a tick of their own: never from within a running command or while
  * replies are sent. They share one session, so `SELECT`, `MULTI` and `WATCH` mean all calls that follow. A command that
  * may block runs in a session of its own (in the same database), which others reuse when it is done; so it holds up
- * nobody. Replies are handed out at the end of the turn, when the data they stand for is as durable as configured.
+ * nobody. Replies are handed out when the data they stand for is as durable as configured: at the end of the turn, or
+ * behind the batch of calls if nothing was written and nothing else is to be sent.
  *
- *     call() ─▶ queue ─microtask─▶ session.execute ─▶ pipeline … ─▶ replied() ─end of turn─▶ release() ─▶ promise
- *                                       └─ blocks ─▶ … key is ready, or timeout ─▶ replied() …
+ *     call() ─▶ queue ─tick─▶ session.execute ─▶ pipeline … ─▶ replied() ─end of batch or turn─▶ release() ─▶ promise
+ *                                  └─ blocks ─▶ … key is ready, or timeout ─▶ replied() …
  */
 import type { User } from '../access/user.ts'
 import { CommandFlag } from '../commands/define.ts'
 import type { Command } from '../commands/registry.ts'
 import { ClientFlag } from '../commands/session.ts'
 import { type Args, ArgsBuilder } from '../resp/args.ts'
+import { ReplyError } from '../resp/errors.ts'
 import { doubleFormat, type ReplySink, RespSink } from '../resp/reply.ts'
 import { CommandError, type Decode, type ReplyValue, ValueSink } from '../resp/value-sink.ts'
 import type { Connection } from '../transport/contract.ts'
@@ -97,11 +99,6 @@ export interface InProcessOptions {
 /** For callers that may run what the user may. */
 export function refuseNothing(): null {
   return null
-}
-
-interface FinishedCall {
-  readonly call: Call
-  readonly reply: ReplyValue
 }
 
 export class InProcess {
@@ -237,20 +234,31 @@ export class InProcess {
   scheduleDrain(): void {
     if (this.isDrainScheduled) return
     this.isDrainScheduled = true
-    queueMicrotask(this.drain)
+    // Behind what was written to in-process connections before, which is delivered in ticks too.
+    process.nextTick(this.drain)
   }
 
   private readonly drain = (): void => {
     this.isDrainScheduled = false
-    for (let i = 0; i < CALLS_PER_TURN_MAX; i++) {
-      const call = this.waiting.first()
-      if (call === null) return
-      if (!this.execute(call)) return
-      this.waiting.shift()
-    }
+    // Of `close()`.
     if (this.waiting.size === 0) return
+    this.server.beginCalls()
+    const hasToWait = this.executeWaiting()
+    this.server.endCalls(this.main === null ? null : this.main.client)
+    if (hasToWait || this.waiting.size === 0) return
     this.isDrainScheduled = true
     setImmediate(this.drain)
+  }
+
+  /** Executes what waits, up to the limit of a turn; returns whether a call was met that has to wait. */
+  private executeWaiting(): boolean {
+    for (let i = 0; i < CALLS_PER_TURN_MAX; i++) {
+      const call = this.waiting.first()
+      if (call === null) return false
+      if (!this.execute(call)) return true
+      this.waiting.shift()
+    }
+    return false
   }
 
   /** Returns false when the call has to wait. */
@@ -262,7 +270,7 @@ export class InProcess {
     const args = this.encode(call)
     if (args === null) return true
     const command = this.server.pipeline.resolve(args)
-    const isKnown = 'handler' in command
+    const isKnown = !(command instanceof ReplyError)
     const refused = isKnown ? (call.refuse(command) ?? connectionError(command)) : null
     if (refused !== null) {
       call.failed(refused)
@@ -272,14 +280,14 @@ export class InProcess {
     const { main } = this
     if (main === null) return true
     if (!isKnown || (command.flags & CommandFlag.Blocking) === 0 || (main.client.flags & ClientFlag.Multi) !== 0) {
-      return main.execute(call, args)
+      return main.execute(call, command, args)
     }
     const session = this.idle.pop() ?? this.open(call)
     if (session === null) return true
     session.client.db = main.client.db
     this.blocking.set(call, session)
     // When it has to wait (CLIENT PAUSE) the session keeps the call.
-    if (!session.execute(call, args)) session.keep(call)
+    if (!session.execute(call, command, args)) session.keep(call)
     return true
   }
 
@@ -331,7 +339,9 @@ class InProcessSession implements Connection, Door {
   private current: Call | null = null
   /** Waits for the end of CLIENT PAUSE. */
   private kept: Call | null = null
-  private readonly finished = new Fifo<FinishedCall>()
+  /** Complete replies that are not handed out yet, and their calls. */
+  private readonly finished = new Fifo<Call>()
+  private readonly replies = new Fifo<ReplyValue>()
   private refusalText = ''
 
   constructor(server: Server, owner: InProcess) {
@@ -355,14 +365,14 @@ class InProcessSession implements Connection, Door {
   }
 
   /** Executes a call; false when the session has to wait first. */
-  execute(call: Call, args: Args): boolean {
+  execute(call: Call, found: Command | ReplyError, args: Args): boolean {
     this.current = call
     if (call.decode === RAW_RESP) this.sink = this.raw
     else {
       this.sink = this.values
       this.values.decode = call.decode
     }
-    if (this.server.clientCalls(this.client, this, args)) return true
+    if (this.server.clientCalls(this.client, this, found, args)) return true
     this.current = null
     return false
   }
@@ -390,7 +400,8 @@ class InProcessSession implements Connection, Door {
     this.current = null
     this.owner.settled(call)
     this.owner.repliedSize += this.sink === this.raw ? this.raw.at : this.values.size
-    this.finished.push({ call, reply: this.sink === this.raw ? this.takeRaw() : this.values.take() })
+    this.finished.push(call)
+    this.replies.push(this.sink === this.raw ? this.takeRaw() : this.values.take())
   }
 
   private takeRaw(): Buffer {
@@ -400,12 +411,15 @@ class InProcessSession implements Connection, Door {
     return bytes
   }
 
-  release(): void {
-    const finished = this.finished.shift()
-    if (finished === null) return
-    const { call, reply } = finished
-    if (reply instanceof CommandError) call.failed(reply)
-    else call.done(reply)
+  release(count: number): void {
+    for (let i = 0; i < count; i++) {
+      const call = this.finished.shift()
+      // The session is closed.
+      if (call === null) return
+      const reply = this.replies.shift()
+      if (reply instanceof CommandError) call.failed(reply)
+      else call.done(reply)
+    }
     if (this.finished.size === 0 && this.current === null) this.owner.sessionIdle(this)
   }
 
@@ -433,7 +447,10 @@ class InProcessSession implements Connection, Door {
     }
     queueMicrotask(() => {
       const args = this.kept === kept ? this.owner.encode(kept) : null
-      if (args !== null && this.execute(kept, args)) this.kept = null
+      if (args === null) return
+      this.server.beginCalls()
+      if (this.execute(kept, this.server.pipeline.resolve(args), args)) this.kept = null
+      this.server.endCalls(this.client)
     })
   }
 
@@ -459,8 +476,10 @@ class InProcessSession implements Connection, Door {
     if (kept !== null) this.owner.settled(kept)
     current?.failed(error)
     kept?.failed(error)
-    for (let finished = this.finished.shift(); finished !== null; finished = this.finished.shift())
-      finished.call.failed(error)
+    for (let call = this.finished.shift(); call !== null; call = this.finished.shift()) {
+      this.replies.shift()
+      call.failed(error)
+    }
     this.owner.sessionClosed(this)
   }
 }

@@ -50,6 +50,8 @@ interface Held {
   readonly end: number
   /** Bytes of the log that must be durable, or written, first. */
   readonly after: number
+  /** Replies of a client with a door. */
+  readonly replies: number
 }
 
 export class TurnOutput {
@@ -59,8 +61,9 @@ export class TurnOutput {
   readonly ownPushes: RespSink
   /** The client whose commands are being executed. */
   running: Client | null = null
-  /** Clients with doors whose replies are complete, one mention for each reply. */
-  finished: Client[] = []
+  /** Clients with doors whose replies are complete, and how many of each, in the order of the replies. */
+  private finished: Client[] = []
+  private readonly finishedCounts: number[] = []
   private readonly host: OutputHost
   // Segments of the turn, as parallel arrays that are reused.
   private readonly segmentClients: Client[] = []
@@ -131,6 +134,31 @@ export class TurnOutput {
   hasOutputFor(client: Client): boolean {
     if (client === this.running && this.sink.at > this.segmentStart) return true
     return client.pendingOutputBytes > 0 || this.segmentClients.includes(client)
+  }
+
+  /** Takes note that a reply of a client with a door is complete. */
+  replied(client: Client): void {
+    const { finished } = this
+    const last = finished.length - 1
+    if (last >= 0 && finished[last] === client) this.finishedCounts[last]!++
+    else {
+      finished.push(client)
+      this.finishedCounts.push(1)
+    }
+  }
+
+  /**
+   * Hands out the replies of a client with a door before the turn is over, if they stand for nothing that has to be
+   * written first, and nothing that others get in this turn comes before them.
+   */
+  releaseEarly(client: Client): void {
+    const { finished, host } = this
+    const { aof, journal } = host
+    const isOnly = finished.length === 1 && finished[0] === client
+    if (!isOnly || this.segmentCount > 0 || this.outputListed.length > 0 || this.held.size > 0) return
+    if (journal.pendingBytes > 0) return
+    if (aof !== null && (aof.error !== null || aof.releasedBytes < aof.acceptedBytes)) return
+    this.releaseFinished(0)
   }
 
   /** What was pushed to the running client follows its reply. */
@@ -231,11 +259,11 @@ export class TurnOutput {
   readonly releaseHeld = (): void => {
     const released = this.host.aof === null ? Number.POSITIVE_INFINITY : this.host.aof.releasedBytes
     for (let next = this.held.first(); next !== null && next.after <= released; next = this.held.first()) {
-      const { client, buffer, start, end } = next
+      const { client, buffer, start, end, replies } = next
       this.held.shift()
       client.heldCount--
       client.heldBytes -= end - start
-      if (client.door !== null) client.door.release()
+      if (replies > 0) client.door?.release(replies)
       if ((client.flags & ClientFlag.Closed) !== 0) continue
       // Also when the socket is busy: what is queued with the client came later.
       if (!client.connection.send(buffer, start, end)) this.checkOutputLimit(client)
@@ -300,7 +328,7 @@ export class TurnOutput {
       if (this.mustHold(client, after)) {
         // One copy for all of the turn.
         kept ??= Buffer.from(buffer.subarray(0, this.segmentEnds[this.segmentCount - 1]!))
-        this.hold(client, kept, start, end, after)
+        this.hold(client, kept, start, end, after, 0)
       } else if (!client.connection.send(buffer, start, end)) {
         isKept = true
         this.checkOutputLimit(client)
@@ -316,10 +344,14 @@ export class TurnOutput {
   private releaseFinished(after: number): void {
     const { finished } = this
     if (finished.length === 0) return
+    // Whoever gets a reply may make others complete.
     this.finished = []
-    for (const client of finished) {
-      if (this.mustHold(client, after)) this.hold(client, EMPTY, 0, 0, after)
-      else client.door?.release()
+    const counts = this.finishedCounts.splice(0)
+    for (let i = 0; i < finished.length; i++) {
+      const client = finished[i]!
+      const count = counts[i]!
+      if (this.mustHold(client, after)) this.hold(client, EMPTY, 0, 0, after, count)
+      else client.door?.release(count)
     }
   }
 
@@ -336,7 +368,7 @@ export class TurnOutput {
         this.host.stats.writes++
         this.host.stats.bytesOut += bytes.length
         client.bytesOut += bytes.length
-        if (isHeld) this.hold(client, bytes, 0, bytes.length, after)
+        if (isHeld) this.hold(client, bytes, 0, bytes.length, after, 0)
         else client.connection.send(bytes, 0, bytes.length)
       }
       this.host.clientMemory.note(client)
@@ -356,10 +388,10 @@ export class TurnOutput {
     this.checkOutputLimit(client)
   }
 
-  private hold(client: Client, buffer: Buffer, start: number, end: number, after: number): void {
+  private hold(client: Client, buffer: Buffer, start: number, end: number, after: number, replies: number): void {
     client.heldCount++
     client.heldBytes += end - start
-    this.held.push({ client, buffer, start, end, after })
+    this.held.push({ client, buffer, start, end, after, replies })
     this.host.clientMemory.note(client)
     this.checkOutputLimit(client)
   }

@@ -78,6 +78,8 @@ import { Saving } from './saving.ts'
 import { applySettings } from './settings.ts'
 import { Timers, type TimersHost } from './timers.ts'
 
+/** Calls in the process get their replies at once until the commands of the turn have taken so long, in ms. */
+const EARLY_MS = 1
 /** Housekeeping (timeouts, limits, statistics) runs this often, in ms. */
 const CRON_MS = 100
 /** Commands of a log that fail are named up to this number; the others are counted. */
@@ -411,21 +413,34 @@ export class Server
     if (this.clientMemory.isOver) this.clientMemory.evict()
   }
 
-  /**
-   * Executes a request of a client with a door; its reply comes through the door. Returns false when the client has to
-   * wait first (CLIENT PAUSE, or it is blocked): `connection.resume` says when to try again.
-   */
-  clientCalls(client: Client, door: Door, args: Args): boolean {
+  /** Begins a batch of `clientCalls`. */
+  beginCalls(): void {
     this.beginTurn()
+    this.pipeline.timer.begin()
+  }
+
+  /** Ends a batch of `clientCalls`. The replies of `client` need not wait for the end of the turn if it is a short one. */
+  endCalls(client: Client | null): void {
+    const { timer } = this.pipeline
+    timer.end()
+    // Others get their turn however fast a caller that awaits each reply calls again.
+    if (client !== null && timer.turnMs < EARLY_MS) this.output.releaseEarly(client)
+  }
+
+  /**
+   * Executes a request of a client with a door, within a batch; its reply comes through the door. Returns false when the
+   * client has to wait first (CLIENT PAUSE, or it is blocked): `connection.resume` says when to try again.
+   *
+   * @param found what the pipeline has resolved the request to
+   */
+  clientCalls(client: Client, door: Door, found: Command | ReplyError, args: Args): boolean {
     if (isStalled(client)) return false
     if (this.mayPause && this.mustWait(client, args)) return false
     this.output.running = client
     door.sink.version = client.respVersion
     client.lastCommandMs = this.keyspace.now
     client.commandCount++
-    this.pipeline.timer.begin()
-    this.pipeline.execute(client, args, door.sink)
-    this.pipeline.timer.end()
+    this.pipeline.executeFound(client, found, args, door.sink)
     this.output.running = null
     if ((client.flags & ClientFlag.Blocked) === 0) this.finish(client, door)
     if (this.keyspace.readyKeys.length > 0) this.serveReady(null)
@@ -435,7 +450,7 @@ export class Server
   /** The reply of a client with a door is complete: it is handed out at the end of the turn. */
   private finish(client: Client, door: Door): void {
     door.replied()
-    this.output.finished.push(client)
+    this.output.replied(client)
     // Messages are for connections: a door has none.
     this.output.ownPushes.reset()
     if ((client.flags & ClientFlag.CloseAfterReply) !== 0) this.output.listOutput(client)

@@ -93,3 +93,70 @@ test('with appendfsync always a call resolves when its change is synced, not bef
   await durable.close()
   rmSync(dir, { recursive: true })
 })
+
+test('a call resolves before the turn ends when nothing was written, a write with a log when the turn ends', async () => {
+  const dir = temporaryDirectory()
+  const config = configFromOptions({ port: 0, save: '', dir, appendonly: 'yes', appendfsync: 'no' })
+  const logged = new Broker({ config, log: new TestLog() })
+  await logged.start()
+  const door = new InProcess(logged.server)
+  await call(door, 'SET', 'k', 'v')
+  let hasTurnEnded = false
+  const turn = (): void => {
+    hasTurnEnded = false
+    setImmediate(() => {
+      hasTurnEnded = true
+    })
+  }
+  await new Promise((resolve) => setImmediate(resolve))
+  turn()
+  expect(await Promise.all([call(door, 'GET', 'k'), call(door, 'STRLEN', 'k')])).toEqual(['v', 1])
+  expect(hasTurnEnded).toBe(false)
+  turn()
+  await Promise.all([call(door, 'GET', 'k'), call(door, 'SET', 'k', 'w')])
+  expect(hasTurnEnded).toBe(true)
+  await logged.close()
+  rmSync(dir, { recursive: true })
+})
+
+test('a caller that awaits each of its calls leaves others their turn', async () => {
+  broker = await TestBroker.start()
+  const door = new InProcess(broker.server)
+  let hasTurnEnded = false
+  setImmediate(() => {
+    hasTurnEnded = true
+  })
+  let calls = 0
+  while (!hasTurnEnded && calls < 1_000_000) {
+    await call(door, 'INCR', 'n')
+    calls++
+  }
+  expect(hasTurnEnded).toBe(true)
+  expect(await call(door, 'GET', 'n')).toBe(String(calls))
+})
+
+test('replies come in the order of the calls, also when some of them have to wait for the end of the turn', async () => {
+  broker = await TestBroker.start()
+  const door = new InProcess(broker.server)
+  const settled: string[] = []
+  const noted = (name: string, ...args: string[]): Promise<unknown> =>
+    call(door, ...args).then(() => settled.push(name))
+  const blocked = noted('blocked', 'BLPOP', 'l', '0')
+  await call(door, 'PING')
+  await Promise.all([blocked, noted('push', 'RPUSH', 'l', 'x'), noted('get', 'GET', 'k')])
+  expect(settled).toEqual(['push', 'blocked', 'get'])
+})
+
+test('text of every length comes back as it was', async () => {
+  broker = await TestBroker.start()
+  const door = new InProcess(broker.server)
+  for (const char of ['x', 'é', '€', '😀']) {
+    for (let length = 0; length <= 40; length++) {
+      for (const text of [char.repeat(length), `${'x'.repeat(length)}${char}`, `${char}${'x'.repeat(length)}`]) {
+        expect(await call(door, 'ECHO', text)).toBe(text)
+      }
+    }
+  }
+  // Half of a pair is no character: as UTF-8 it is the replacement character.
+  expect(await call(door, 'ECHO', 'a\ud83d')).toBe('a\ufffd')
+})
