@@ -148,6 +148,7 @@ async function listen(realtime: Realtime, request: FastifyRequest, reply: Fastif
       await subscription.open((isStream ? positions?.[streamAt++] : undefined) ?? query.from ?? '$')
     }
     reply.hijack()
+    if (connection.session.isClosed) return reply
     reply.raw.writeHead(200, {
       ...(reply.getHeaders() as Record<string, string>),
       'content-type': 'text/event-stream; charset=utf-8',

@@ -64,6 +64,9 @@ export class SseConnection implements Outlet {
   private readonly response: ServerResponse
   /** In the order of the request. */
   private readonly streams: StreamSubscription[] = []
+  /** What came before the head was written, which it would have gone out without; null when that is. */
+  private early: Buffer[] | null = []
+  private earlyBytes = 0
   private writtenAtBeat = 0
   private writtenBytes = 0
 
@@ -81,7 +84,7 @@ export class SseConnection implements Outlet {
   }
 
   get queuedBytes(): number {
-    return this.response.writableLength
+    return this.response.writableLength + this.earlyBytes
   }
 
   get isFull(): boolean {
@@ -98,11 +101,15 @@ export class SseConnection implements Outlet {
     return subscriptions
   }
 
-  /** Says that all subscriptions are in force; entries come from now on. */
+  /** Says that all subscriptions are in force; entries come from now on. The head must have been written. */
   begin(subscriptions: readonly Subscription[]): void {
+    const early = this.early ?? []
+    this.early = null
+    this.earlyBytes = 0
     const eventId = this.streams.length === 0 ? '' : `id: ${this.eventId}\n`
     const names = JSON.stringify({ type: 'open', subscriptions: subscriptions.map(({ selector }) => selector) })
     this.write(Buffer.from(`event: open\n${eventId}data: ${names}\n\n`))
+    for (const bytes of early) this.write(bytes)
     for (const subscription of subscriptions) subscription.start()
   }
 
@@ -119,6 +126,7 @@ export class SseConnection implements Outlet {
   }
 
   beat(): boolean {
+    if (this.early !== null) return true
     // Nothing of what waits was taken since the last time.
     const isStuck = this.queuedBytes > 0 && this.writtenAtBeat === this.takenBytes
     if (isStuck) return false
@@ -138,6 +146,11 @@ export class SseConnection implements Outlet {
   close(code: CloseCode, reason: string): void {
     if (this.session.isClosed) return
     const { response } = this
+    // There is no head yet, and will be none.
+    if (this.early !== null) {
+      this.terminate()
+      return
+    }
     this.write(new Batch('close', [JSON.stringify({ type: 'close', code, reason })]).sse)
     this.session.close()
     response.end()
@@ -160,7 +173,12 @@ export class SseConnection implements Outlet {
 
   private write(bytes: Buffer): void {
     if (this.session.isClosed) return
-    this.writtenBytes += bytes.length
-    this.response.write(bytes)
+    if (this.early === null) {
+      this.writtenBytes += bytes.length
+      this.response.write(bytes)
+    } else {
+      this.early.push(bytes)
+      this.earlyBytes += bytes.length
+    }
   }
 }

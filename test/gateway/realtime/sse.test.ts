@@ -1,5 +1,6 @@
 /** Server-Sent Events, and the client for browsers as a file. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { REALTIME_LIMITS } from '../../../src/gateway/realtime/limits.ts'
 import { TestGateway } from '../../support/gateway.ts'
 
 let gateway: TestGateway
@@ -99,6 +100,13 @@ describe('SSE', () => {
     expect(entries.get('b')).toEqual([['6-0', ['n', '6']]])
     expect(second?.id).toBe('2-0,6-0')
     await after.close()
+  })
+
+  test('begins with its head, whatever there is to say before', async () => {
+    await gateway.close()
+    gateway = await TestGateway.start({}, { realtime: { ...REALTIME_LIMITS, heartbeatMs: 2 } })
+    const streams = Array.from({ length: 20 }, (_, n) => `stream=s${n}`).join('&')
+    for (let n = 0; n < 30; n++) await (await listen(`${streams}&channel=c`)).close()
   })
 
   test('starts streams where from says, and takes the position from the query too', async () => {
