@@ -227,7 +227,11 @@ export class ClientInput {
         break
       }
       if (outcome === Decoded.Request) {
-        if (host.mayPause && host.mustWait(client, decoder.args)) break
+        if (host.mayPause && host.mustWait(client, decoder.args)) {
+          // It is read again from its start, the decoder of a long one is done with it.
+          client.decoder = null
+          break
+        }
         sink.version = client.respVersion
         client.lastCommandMs = keyspace.now
         client.commandCount++
