@@ -218,6 +218,11 @@ export class HashView {
     return isHidden(time, this.hiddenUntil) ? NO_FIELD : time
   }
 
+  /** Whether the field in a row of a HashDict is not hidden. */
+  showsRow(row: number): boolean {
+    return !isHidden(this.dict!.timeOf(row), this.hiddenUntil)
+  }
+
   /** Gives a field that is there an expire time in ms, or with NO_EXPIRE none. */
   setTime(field: Uint8Array, start: number, length: number, time: number): void {
     if (time !== NO_EXPIRE) this.makeTimed()

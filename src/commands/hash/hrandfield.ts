@@ -44,16 +44,25 @@ const Shape = { Fields: 0, Flat: 1, Pairs: 2 } as const
 /** Fields removed at once because their time is over. */
 const EXPIRE_MAX = 1000
 
+/** Draws for a field that is not hidden before all fields are looked at. */
+const DRAWS_MAX = 32
+/** The same for each of several different ones. */
+const DRAWS_PER_FIELD = 8
+/** From one part in so many on, different fields are not drawn until enough are different. */
+const DRAWN_FRACTION = 3
+const NO_PLACE = -1
+
 const field = new Element()
 const value = new Element()
+/** The places of all fields that are not hidden, if the call that is executed needs them. */
+let listed: number[] | null = null
 
 function hrandfieldHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
   if (args.count === 2) {
     const hash = readLiveHash(ctx, args)
-    const places = shownPlaces(hash)
-    const size = choiceCount(hash, places)
-    if (size === 0) reply.nil()
-    else replyPair(hash, placeOf(places, randomIndex(size, ctx.random)), Shape.Fields, reply)
+    const place = drawPlace(ctx, hash)
+    if (place === NO_PLACE) reply.nil()
+    else replyPair(hash, place, Shape.Fields, reply)
     return
   }
   const count = randomCount(args, 2)
@@ -62,76 +71,84 @@ function hrandfieldHandler(ctx: CommandContext, args: Args, reply: ReplySink): v
   if (withValues && Math.abs(count) >= COUNT_MAX_WITH_VALUES) throw OUT_OF_RANGE
   const shape = !withValues ? Shape.Fields : reply.version >= 3 ? Shape.Pairs : Shape.Flat
   const hash = readLiveHash(ctx, args)
-  const places = shownPlaces(hash)
-  const size = choiceCount(hash, places)
-  if (size === 0 || count === 0) reply.array(0)
-  else if (count < 0) replyRepeated(ctx, hash, places, repetitions(count, reply), shape, reply)
-  else replyDistinct(ctx, hash, places, count, shape, reply)
+  if (hash.size() === 0 || count === 0) reply.array(0)
+  else if (count < 0) replyRepeated(ctx, hash, repetitions(count, reply), shape, reply)
+  else replyDistinct(ctx, hash, count, shape, reply)
 }
 
 function readLiveHash(ctx: CommandContext, args: Args): HashView {
   const hash = readHash(ctx, args, 1)
   if (hash.hidesFields) expireSome(ctx.db, ctx.db.find(args, 1), hash, EXPIRE_MAX)
+  listed = null
   return hash
 }
 
-/** Places in the hash of the fields that may be chosen; null where all may. */
-function shownPlaces(hash: HashView): number[] | null {
-  if (!hash.hidesFields) return null
+/** The place in the hash of a random field that is not hidden; NO_PLACE when there is none. */
+function drawPlace(ctx: CommandContext, hash: HashView): number {
+  const size = hash.size()
+  if (!hash.hidesFields) return size === 0 ? NO_PLACE : randomIndex(size, ctx.random)
+  // A list takes a walk over the whole hash, so it is made when few are left to be drawn.
+  for (let draws = 0; listed === null && hash.dict !== null && draws < DRAWS_MAX; draws++) {
+    const place = randomIndex(size, ctx.random)
+    if (hash.showsRow(place)) return place
+  }
+  listed ??= shownPlaces(hash)
+  return listed.length === 0 ? NO_PLACE : listed[randomIndex(listed.length, ctx.random)]!
+}
+
+/** The places of all fields that are not hidden. */
+function shownPlaces(hash: HashView): number[] {
   const places: number[] = []
   const cursor = hash.walk()
   while (cursor.advance(field, value)) places.push(cursor.index - 1)
   return places
 }
 
-/** Among how many fields is chosen. */
-function choiceCount(hash: HashView, places: number[] | null): number {
-  return places === null ? hash.size() : places.length
+/** Places of `count` different fields that are not hidden; null for all of them. */
+function drawDistinct(ctx: CommandContext, hash: HashView, count: number): Iterable<number> | null {
+  const size = hash.size()
+  if (!hash.hidesFields) return count >= size ? null : sampleDistinct(size, count, ctx.random)
+  if (hash.dict !== null && count <= size / DRAWN_FRACTION) {
+    const drawn = new Set<number>()
+    for (let draws = DRAWS_MAX + count * DRAWS_PER_FIELD; draws > 0 && drawn.size < count; draws--) {
+      const place = randomIndex(size, ctx.random)
+      if (hash.showsRow(place)) drawn.add(place)
+    }
+    if (drawn.size === count) return drawn
+  }
+  const places = shownPlaces(hash)
+  if (count >= places.length) return null
+  return Array.from(sampleDistinct(places.length, count, ctx.random), (index) => places[index]!)
 }
 
-/** The place in the hash of a choice out of those that may be made. */
-function placeOf(places: number[] | null, choice: number): number {
-  return places === null ? choice : places[choice]!
-}
-
-function replyRepeated(
-  ctx: CommandContext,
-  hash: HashView,
-  places: number[] | null,
-  count: number,
-  shape: number,
-  reply: ReplySink,
-): void {
-  const size = choiceCount(hash, places)
+function replyRepeated(ctx: CommandContext, hash: HashView, count: number, shape: number, reply: ReplySink): void {
+  let place = drawPlace(ctx, hash)
+  if (place === NO_PLACE) {
+    reply.array(0)
+    return
+  }
   reply.array(shape === Shape.Flat ? count * 2 : count)
   const cursor = hash.walk()
   cursor.prepareRandomAccess()
-  for (let i = 0; i < count; i++) {
-    cursor.moveTo(placeOf(places, randomIndex(size, ctx.random)))
+  for (let left = count; left > 0; left--) {
+    cursor.moveTo(place)
     cursor.advance(field, value)
     replyShape(shape, reply)
+    if (left > 1) place = drawPlace(ctx, hash)
   }
 }
 
-function replyDistinct(
-  ctx: CommandContext,
-  hash: HashView,
-  places: number[] | null,
-  count: number,
-  shape: number,
-  reply: ReplySink,
-): void {
-  const size = choiceCount(hash, places)
-  const chosen = Math.min(count, size)
+function replyDistinct(ctx: CommandContext, hash: HashView, count: number, shape: number, reply: ReplySink): void {
+  const places = drawDistinct(ctx, hash, count)
+  const chosen = places === null ? hash.visibleSize() : count
   reply.array(shape === Shape.Flat ? chosen * 2 : chosen)
   const cursor = hash.walk()
-  if (chosen === size) {
+  if (places === null) {
     while (cursor.advance(field, value)) replyShape(shape, reply)
     return
   }
-  const sample = sampleDistinct(size, chosen, ctx.random)
-  for (let i = 0; i < chosen; i++) {
-    cursor.moveTo(placeOf(places, sample[i]!))
+  for (const place of places) {
+    cursor.moveTo(place)
     cursor.advance(field, value)
     replyShape(shape, reply)
   }

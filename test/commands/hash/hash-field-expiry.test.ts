@@ -439,3 +439,32 @@ test('a packed hash with times becomes a table above the thresholds, and keeps t
   const [held, accounted] = bench.accounts()
   expect(held).toEqual(accounted)
 })
+
+test.each([
+  ['a few', 20],
+  ['nearly all', 995],
+  ['all', 1000],
+])('HRANDFIELD chooses among the others where %s fields of a table are hidden', (_part, hidden) => {
+  const names = Array.from({ length: 1000 }, (_, n) => `f${n}`)
+  bench.call('HSET', 'h', ...names.flatMap((name) => [name, `v${name}`]))
+  bench.call('HPEXPIRE', 'h', '10', 'FIELDS', String(hidden), ...names.slice(0, hidden))
+  bench.pass(10)
+  // On a replica they stay.
+  bench.keyspace.isFollowing = true
+  const shown = new Set(names.slice(hidden))
+  expect(call('HLEN h')).toBe(1000)
+  for (const count of [1, 3, 300, 900, 2000]) {
+    const different = bench.call('HRANDFIELD', 'h', String(count)) as string[]
+    expect(different.length).toBe(Math.min(count, shown.size))
+    expect(new Set(different).size).toBe(different.length)
+    const repeated = bench.call('HRANDFIELD', 'h', String(-count)) as string[]
+    expect(repeated.length).toBe(shown.size === 0 ? 0 : count)
+    for (const name of [...different, ...repeated]) expect(shown.has(name)).toBe(true)
+    const pairs = bench.call('HRANDFIELD', 'h', String(count), 'WITHVALUES') as string[]
+    for (let i = 0; i < pairs.length; i += 2) expect(pairs[i + 1]).toBe(`v${pairs[i]}`)
+  }
+  for (let i = 0; i < 50; i++) {
+    const name = call('HRANDFIELD h')
+    expect(name === null ? shown.size === 0 : shown.has(String(name))).toBe(true)
+  }
+})
