@@ -60,7 +60,9 @@ export class Timers {
     }
     for (const db of keyspace.databases) {
       if (budget <= 0) break
-      if (db.fieldExpires.size > 0) budget -= expireDue(db, this.hash, budget)
+      if (db.fieldExpires.size === 0 || db.fieldExpires.firstTime() > keyspace.now) continue
+      if (startMs === 0) startMs = performance.now()
+      budget -= expireDue(db, this.hash, budget)
     }
     if (startMs > 0) this.host.stalls.took(StallCause.Expiry, startMs)
     if (keyspace.readyKeys.length > 0) this.host.serveReady(null)

@@ -3,6 +3,7 @@ import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { ConfigOptions } from '../../src/config/config.ts'
+import { StallCause } from '../../src/observe/stalls.ts'
 import { TestBroker, TestClock } from '../support/broker.ts'
 import { until } from '../support/redis-servers.ts'
 import type { Reply, RespClient } from '../support/resp-client.ts'
@@ -327,14 +328,16 @@ test('who watches or caches a hash is told when a field expires, and so are thos
   ])
 })
 
-test('many fields of one moment go in slices, each recorded as HDEL', async () => {
+test('many fields of one moment go in slices, each recorded as HDEL, and what that takes counts as expiry', async () => {
   const client = await start({ appendonly: 'yes' })
+  const took = vi.spyOn(brokers[0]!.server.stalls, 'took')
   const fields = Array.from({ length: 3000 }, (_, n) => `f${n}`)
   await client.call('HSET', 'h', ...fields.flatMap((name) => [name, '1']), 'stays', '1')
   await client.call('HPEXPIRE', 'h', '10', 'FIELDS', '3000', ...fields)
   clock.pass(10)
   expect(await client.call('HGETALL', 'h')).toEqual(['stays', '1'])
   await until('all are removed', async () => (await client.call('HLEN', 'h')) === 1)
+  expect(took.mock.calls.map(([cause]) => cause)).toContain(StallCause.Expiry)
   const { arena } = brokers[0]!.server.keyspace
   expect({ bytes: arena.liveBytes, blocks: arena.liveBlocks }).toEqual(brokers[0]!.server.keyspace.account())
   await stopAll()
