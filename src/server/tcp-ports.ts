@@ -20,6 +20,9 @@ export class ListenError extends Error {}
 export class TcpPorts {
   /** Those that are open. */
   endpoints: Endpoint[] = []
+  /** Where they are open. */
+  private port = 0
+  private addresses: readonly string[] = []
   private readonly config: Config
   private readonly log: Log
   private readonly accept: Accept
@@ -32,9 +35,10 @@ export class TcpPorts {
 
   /** Listens where the configuration says. @throws ListenError */
   async open(transport: Transport): Promise<void> {
-    const port = this.config.number('port')
+    this.note()
+    const { port } = this
     if (port === 0) return
-    for (const address of this.config.list('bind')) {
+    for (const address of this.addresses) {
       const endpoint = await openAddress(address, port, (host) =>
         transport.listenTcp(this.options(host, port), this.accept),
       )
@@ -45,25 +49,42 @@ export class TcpPorts {
   /** From here on CONFIG SET opens other ports and addresses, or refuses to. */
   follow(transport: Transport): void {
     const { listenTcpNow } = transport
-    const canMove = (): boolean => listenTcpNow !== null && this.config.number('tls-port') === 0
     this.config.onChange('tls-port', () => PORT_REFUSED)
-    this.config.onChange('port', (port) => {
-      if (listenTcpNow === null) return PORT_REFUSED
-      // The old port stays open until the new one is, so that nothing is lost when it is taken.
-      const opened = this.tryOpen(listenTcpNow, this.config.list('bind'), port)
-      if (opened === null) return PORT_REFUSED
-      this.replace(opened)
-      return null
+    this.config.onChange('port', () => {
+      const isMoved = this.isThere || (listenTcpNow !== null && this.move(listenTcpNow))
+      return isMoved ? null : PORT_REFUSED
     })
-    this.config.onChange('bind', (addresses, previous) => {
-      if (listenTcpNow === null || !canMove()) return ADDRESSES_REFUSED
-      // "All addresses" cannot be opened beside one of them on the same port: the old ones have to go first.
-      this.replace([])
-      const port = this.config.number('port')
-      const opened = this.tryOpen(listenTcpNow, addresses, port)
-      this.endpoints = opened ?? this.tryOpen(listenTcpNow, previous, port) ?? []
-      return opened === null ? ADDRESSES_REFUSED : null
+    this.config.onChange('bind', () => {
+      const canMove = listenTcpNow !== null && this.config.number('tls-port') === 0
+      return this.isThere || (canMove && this.move(listenTcpNow)) ? null : ADDRESSES_REFUSED
     })
+  }
+
+  /** Whether all is open where the configuration says: who changes port and addresses at once is told of both. */
+  private get isThere(): boolean {
+    return this.port === this.config.number('port') && String(this.addresses) === String(this.config.list('bind'))
+  }
+
+  private note(): void {
+    this.port = this.config.number('port')
+    this.addresses = this.config.list('bind')
+  }
+
+  /** Opens what the configuration says in place of what is open. Returns false when that cannot be done; then that stays. */
+  private move(listen: NonNullable<Transport['listenTcpNow']>): boolean {
+    const port = this.config.number('port')
+    // "All addresses" cannot be opened beside one of them on the same port: the old ones have to go first. Another port is
+    // opened before, so that nothing is lost when it is taken.
+    const mustGoFirst = port === this.port
+    if (mustGoFirst) this.replace([])
+    const opened = this.tryOpen(listen, this.config.list('bind'), port)
+    if (opened === null) {
+      if (mustGoFirst) this.endpoints = this.tryOpen(listen, this.addresses, port) ?? []
+      return false
+    }
+    this.replace(opened)
+    this.note()
+    return true
   }
 
   async close(): Promise<void> {

@@ -65,6 +65,26 @@ describe.skipIf(typeof loadNativeTransport() === 'string')('with the native tran
   })
 
   test.each([
+    ['bind', 'port'],
+    ['port', 'bind'],
+  ])('CONFIG SET changes both at once: %s, then %s', async (...names) => {
+    const [first, second] = [await freePort(), await freePort()]
+    broker = await TestBroker.start({ transport: 'native', port: first })
+    const client = await broker.connect()
+    const set = (port: number): Promise<unknown> => {
+      const values = { bind: '127.0.0.1', port: String(port) }
+      return client.call('CONFIG', 'SET', ...names.flatMap((name) => [name, values[name as 'bind' | 'port']]))
+    }
+    expect(await set(broker.port)).toMatchObject({ error: expect.stringContaining('CONFIG SET failed') })
+    expect(await client.call('CONFIG', 'GET', 'bind')).toEqual(['bind', '* -::*'])
+    expect(await ping(first)).toEqual({ status: 'PONG' })
+    expect(broker.log.warnings.join()).not.toContain('Cannot restore')
+    expect(await set(second)).toEqual(OK)
+    expect(await ping(second)).toEqual({ status: 'PONG' })
+    expect(await ping(first)).toBe('ECONNREFUSED')
+  })
+
+  test.each([
     '999.999.999.999',
     '127.0.0.1 192.0.2.1',
     'localhost',
