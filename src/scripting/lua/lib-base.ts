@@ -137,7 +137,22 @@ function luaXpcall(...args: LuaValue[]): LuaResult {
     return [true, ...listOf(result)]
   } catch (error) {
     restoreHostCalls(hostCalls)
-    return [false, first(callValue(args[1], caughtValue(error)))]
+    return [false, handled(args[1], caughtValue(error))]
+  }
+}
+
+/** What the handler of `xpcall` makes of an error. Where it raises one itself, or cannot be called, there is only this. */
+function handled(handler: LuaValue, value: LuaValue): LuaValue {
+  const hostCalls = currentHostCalls()
+  try {
+    const result = callValue(handler, value)
+    if (isReturnedError(result)) throw result
+    return first(result)
+  } catch (error) {
+    restoreHostCalls(hostCalls)
+    // What no script catches is thrown on.
+    caughtValue(error)
+    return 'error in error handling'
   }
 }
 

@@ -106,7 +106,7 @@ function findPosition(sites: readonly NodeJS.CallSite[], level: number): ScriptP
     else if (name === ITERATOR_CALLER) called = 'l(for generator)'
     if (HOST_CALLERS.has(name)) {
       // For deeper levels the library function itself is a level, and it has no position.
-      if (remaining === level) isHidden = true
+      if (level === 1) isHidden = true
       else if (--remaining <= 0) return NOWHERE
     }
   }
