@@ -54,7 +54,7 @@ test('two brokers of one process that save into one directory leave the whole fi
     for (let i = 0; i < 20_000; i++) client.send(['SET', `key:${i}`, values[n]!])
     expect(await client.call('CONFIG', 'SET', 'rdbcompression', 'no')).toEqual(OK)
   }
-  for (const client of clients) client.send(['BGSAVE'])
+  await Promise.all(clients.map((client) => client.call('BGSAVE')))
   await first.untilQuiet()
   await second.untilQuiet()
   expect([first.log.warnings, second.log.warnings]).toEqual([[], []])
