@@ -19,6 +19,7 @@ import type { Channels } from '../pubsub/channels.ts'
 import type { FanOut } from '../pubsub/fan-out.ts'
 import { type DoubleFormat, RespSink } from '../resp/reply.ts'
 import type { Arena } from '../storage/arena.ts'
+import type { Connection } from '../transport/contract.ts'
 import type { Client } from './client.ts'
 import type { ClientMemory } from './client-memory.ts'
 import { Fifo } from './fifo.ts'
@@ -266,7 +267,7 @@ export class TurnOutput {
       if (replies > 0) client.door?.release(replies)
       if ((client.flags & ClientFlag.Closed) !== 0) continue
       // Also when the socket is busy: what is queued with the client came later.
-      if (!client.connection.send(buffer, start, end)) this.checkOutputLimit(client)
+      if (!sendPart(client.connection, buffer, start, end)) this.checkOutputLimit(client)
       this.host.clientMemory.note(client)
       if ((client.flags & ClientFlag.CloseAfterReply) !== 0) this.listOutput(client)
     }
@@ -428,6 +429,12 @@ export class TurnOutput {
 }
 
 const EMPTY = Buffer.alloc(0)
+
+/** Sends a part of what was held of a turn. One that has to wait must not keep all the rest. */
+function sendPart(connection: Connection, buffer: Buffer, start: number, end: number): boolean {
+  if (connection.queuedBytes === 0 || end - start === buffer.length) return connection.send(buffer, start, end)
+  return connection.send(Buffer.from(buffer.subarray(start, end)), 0, end - start)
+}
 
 /** Grows with each write and each sync that succeeds. */
 function progressOf(aof: Aof): number {

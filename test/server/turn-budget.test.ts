@@ -1,57 +1,11 @@
 /** A turn has an end: who sends very much at once is served in parts, and others in between. */
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import type { Accept, Connection, Receiver } from '../../src/transport/contract.ts'
 import { TestBroker } from '../support/broker.ts'
+import { HandConnection } from '../support/hand-connection.ts'
 import { RawConnection } from '../support/raw-connection.ts'
 import type { RespClient } from '../support/resp-client.ts'
 
 const OK = { status: 'OK' }
-
-/** A connection whose input comes when a test says so. */
-class HandConnection implements Connection {
-  readonly address = '127.0.0.1:1'
-  readonly localAddress = '127.0.0.1:2'
-  readonly isUnixSocket = false
-  readonly isLocal = true
-  readonly queuedBytes = 0
-  isReading: boolean = true
-  isGone: boolean = false
-  private readonly receiver: Receiver
-
-  constructor(accept: Accept) {
-    this.receiver = accept(this)!
-  }
-
-  receive(text: string): void {
-    const bytes = Buffer.from(text, 'latin1')
-    this.receiver.received(bytes, 0, bytes.length)
-  }
-
-  receiveEnd(): void {
-    this.receiver.ended()
-  }
-
-  pause(): void {
-    this.isReading = false
-  }
-
-  resume(): void {
-    this.isReading = true
-  }
-
-  end(): void {
-    this.isGone = true
-  }
-
-  destroy(): void {
-    this.isGone = true
-  }
-
-  send = (): boolean => true
-  readNow = (): number => 0
-  setKeepAlive = (): void => {}
-  delaySmallPackets = (): void => {}
-}
 
 const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
