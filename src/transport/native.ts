@@ -33,6 +33,9 @@ interface Epoll {
 const INPUT_BYTES = 1024 * 1024
 /** Output is handed over in pieces of so many bytes: what the system does not take of a piece is copied. */
 const PIECE_BYTES = 1024 * 1024
+/** So many parts that are handed over stay in the list of those that are not, or half as many as it has. */
+const REST_KEPT_MAX = 64
+const NOTHING = Buffer.alloc(0)
 /** Records of one call at most. */
 const RECORDS_MAX = 2048
 const RECORD_INTS = 3
@@ -221,7 +224,8 @@ class Sockets {
 
 /** Output that is not handed over yet: `buffer[start, end)`. */
 interface Rest {
-  readonly buffer: Buffer
+  /** Nothing any more when all of it is handed over: a slow reader may never be rid of all that waits. */
+  buffer: Buffer
   start: number
   readonly end: number
 }
@@ -284,13 +288,21 @@ class NativeConnection implements Connection {
       this.hasQueue = this.epoll.send(this.id, next.buffer, next.start, end) > 0
       this.restBytes -= end - next.start
       next.start = end
-      if (end === next.end) this.restAt++
+      if (end === next.end) this.dropFirst(next)
       if (this.hasQueue) break
     }
     if (this.restAt < this.rest.length) return false
     this.rest = []
     this.restAt = 0
     return !this.hasQueue
+  }
+
+  private dropFirst(done: Rest): void {
+    done.buffer = NOTHING
+    this.restAt++
+    if (this.restAt < REST_KEPT_MAX || this.restAt * 2 < this.rest.length) return
+    this.rest.splice(0, this.restAt)
+    this.restAt = 0
   }
 
   readNow(buffer: Buffer): number {

@@ -3,6 +3,8 @@ import { once } from 'node:events'
 import { existsSync, readSync, statSync } from 'node:fs'
 import net from 'node:net'
 import { join } from 'node:path'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { Worker } from 'node:worker_threads'
 import { afterEach, describe, expect, test } from 'vitest'
 import { chooseTransport } from '../../src/transport/choose.ts'
@@ -247,6 +249,25 @@ describe.each(
     expect(one.connection.queuedBytes).toBe(0)
     expect(one.send('z')).toBe(true)
     await until(() => caller.bytes === sent + 1001)
+  })
+
+  test('gives back what has gone out while more waits without end', async () => {
+    const { port } = await listen(transport)
+    const { caller, one } = await call({ port, host: '127.0.0.1' })
+    caller.socket.pause()
+    const [blockBytes, waitingBytes, count] = [4 * 1024 * 1024, 32 * 1024 * 1024, 60]
+    const before = process.memoryUsage().arrayBuffers
+    for (let i = 0; i < count; i++) {
+      one.connection.send(Buffer.alloc(blockBytes, 'x'), 0, blockBytes)
+      await until(() => {
+        if (one.connection.queuedBytes > waitingBytes) readAll(caller.socket)
+        return one.connection.queuedBytes <= waitingBytes
+      })
+    }
+    setFlagsFromString('--expose-gc')
+    const collect: unknown = runInNewContext('gc')
+    if (typeof collect === 'function') collect()
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan((count * blockBytes) / 2)
   })
 
   test('keeps the order of much and little, to a slow reader too', async () => {
