@@ -123,10 +123,16 @@ function valueCondition(ctx: CommandContext, args: Args, name: string, i: number
 }
 
 function flagsCondition(letters: string): Condition {
-  if ([...letters].some((letter) => !FLAG_ALPHABET.includes(letter))) throw unknownClientFlags(letters)
+  // A letter may be repeated as often as an argument is long: what is kept is each one once.
+  const wanted = new Set<string>()
+  for (const letter of letters) {
+    if (!FLAG_ALPHABET.includes(letter)) throw unknownClientFlags(letters)
+    wanted.add(letter)
+  }
   return (session) => {
     const own = flagLetters(session)
-    return [...letters].every((letter) => own.includes(letter))
+    for (const letter of wanted) if (!own.includes(letter)) return false
+    return true
   }
 }
 

@@ -210,6 +210,7 @@ test('CLIENT LIST and CLIENT KILL take filters, all of which must match', async 
   expect(await listed('LIB-NAME', 'lib', 'LIB-VER', '1.3')).toEqual([])
   expect(await listed('NOT-DB', '0', 'NOT-FLAGS', 'x')).toEqual([])
   expect(await listed('FLAGS', 'N')).toEqual([2, 3])
+  expect(await listed('FLAGS', 'N'.repeat(100_000))).toEqual([2, 3])
   expect(await listed('IDLE', '10')).toEqual([1])
   expect(await listed('IDLE', '11')).toEqual([])
   expect(await listed('MAXAGE', '10', 'SKIPME', 'yes')).toEqual([1])
