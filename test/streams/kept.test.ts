@@ -112,6 +112,23 @@ describe('what streams remember is kept', () => {
     await probe(client)
   })
 
+  test('in a log also when the stream has gone back behind what was added', async () => {
+    const { client } = await start({ appendonly: 'yes' })
+    const replies: Reply[] = []
+    for (const line of [
+      'XADD back IDMP p a * f v',
+      'XTRIM back MAXLEN 0',
+      'XSETID back 1-1',
+      'XADD back IDMP p a * f v',
+    ]) {
+      replies.push(await call(client, line))
+    }
+    expect(replies.slice(1, 3)).toEqual([1, OK])
+    const before = await call(client, 'XINFO STREAM back FULL')
+    expect(await client.call('DEBUG', 'LOADAOF')).toEqual(OK)
+    expect(await call(client, 'XINFO STREAM back FULL')).toEqual(before)
+  })
+
   test('on a replica, which gets some of it in the snapshot and some in the stream', async () => {
     const primary = await start({ 'repl-ping-replica-period': 3600 })
     await fill(primary.client)

@@ -104,9 +104,10 @@ function xaddHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
 
 /** Whether the entry was added before; puts its ID into `id`. */
 function isDuplicate(ctx: CommandContext, stream: Stream): boolean {
-  if (!ctx.session.isReplay) return stream.idempotentIds?.find(key, ctx.now, id) ?? false
-  // Where the call was made it was found out which it is: a duplicate was recorded with the ID of the first.
-  id.copy(options.id)
+  // Where the call was made it was found out which it is: a duplicate was recorded with the ID of the first. So that this
+  // can be told, what was added before XSETID has set the stream back behind it is none there either.
+  if (ctx.session.isReplay) id.copy(options.id)
+  else if (stream.idempotentIds === null || !stream.idempotentIds.find(key, ctx.now, id)) return false
   return id.compare(stream.lastId) <= 0
 }
 
