@@ -34,6 +34,10 @@ const SCRATCH_BYTES_MAX = 65536
 const MS_PER_SECOND = 1000
 const TWO_32 = 4294967296
 
+/** What XCFGSET takes at most: how long idempotent IDs are remembered, and how many of one producer. */
+export const DURATION_SECONDS_MAX = 86400
+export const MAXSIZE_MAX = 10000
+
 /** A producer and one of its idempotent IDs, as byte ranges. */
 export class IdempotencyKey {
   producerBuffer: Uint8Array = Buffer.alloc(0)

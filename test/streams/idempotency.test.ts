@@ -5,7 +5,10 @@ import { streamCommands } from '../../src/commands/stream/index.ts'
 import { stringCommands } from '../../src/commands/string/index.ts'
 import { RdbError } from '../../src/persistence/rdb/rdb-error.ts'
 import { restoreValue } from '../../src/persistence/rdb/restore-value.ts'
+import { readStreamExtras } from '../../src/persistence/rdb/stream-extras.ts'
+import { Stream } from '../../src/structures/stream.ts'
 import { CommandBench } from '../commands/command-bench.ts'
+import { bytes, int64, u32 } from '../persistence/rdb/reader-files.ts'
 import { mapOf } from './stream-replies.ts'
 
 const NOW = '1700000000000'
@@ -223,6 +226,24 @@ describe('idempotent adding', () => {
     expect(restoreValue(bench.keyspace, cut, 0, cut.length)).toBeInstanceOf(RdbError)
     call('DEL s')
     expect([bench.keyspace.arena.liveBytes, bench.keyspace.arena.liveBlocks]).toEqual([0, 0])
+  })
+
+  test.each([
+    ['all that commands take', 86400, 10000, 'p', 'a', null],
+    ['a duration that XCFGSET refuses', 86401, 10000, 'p', 'a', /Expected what a stream has/],
+    ['a size that XCFGSET refuses', 86400, 10001, 'p', 'a', /Expected what a stream has/],
+    ['a producer without a name', 1, 1, '', 'a', /Expected what a stream has/],
+    ['an empty idempotent ID', 1, 1, 'p', '', /Expected what a stream has/],
+  ])('of a file or payload with %s is told what is wrong', (_what, duration, size, producer, name, problem) => {
+    const content = Buffer.concat([
+      bytes(1, u32(duration), u32(size), int64(0n), int64(0n), u32(1)),
+      bytes(u32(producer.length), producer, u32(name.length), name, int64(0n), int64(0n)),
+    ])
+    const stream = new Stream(bench.keyspace.arena)
+    const found = readStreamExtras(stream, content, 1)
+    if (problem === null) expect(found).toBe(null)
+    else expect(found).toMatch(problem)
+    stream.free()
   })
 
   test('a payload with any byte changed is an error or a value, and nothing is left behind', () => {

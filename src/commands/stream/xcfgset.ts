@@ -24,15 +24,13 @@ import {
   XCFGSET_NOTHING,
 } from '../../resp/errors.ts'
 import type { ReplySink } from '../../resp/reply.ts'
-import { IdempotencyKey } from '../../structures/idempotent-ids.ts'
+import { DURATION_SECONDS_MAX, IdempotencyKey, MAXSIZE_MAX } from '../../structures/idempotent-ids.ts'
 import type { Stream } from '../../structures/stream.ts'
 import { StreamId } from '../../structures/stream-id.ts'
 import type { CommandContext } from '../context.ts'
 import { AclCategory, CommandFlag, defineCommand, keyAt } from '../define.ts'
 import { findStream, idempotentIdsOf, parseId } from './stream-access.ts'
 
-const DURATION_SECONDS_MAX = 86400
-const MAXSIZE_MAX = 10000
 const NOT_GIVEN = 0
 
 const given = { duration: NOT_GIVEN as number, maxSize: NOT_GIVEN as number }

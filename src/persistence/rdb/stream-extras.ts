@@ -13,7 +13,7 @@
  */
 import type { ConsumerGroup } from '../../structures/consumer-group.ts'
 import { NO_POSITION } from '../../structures/id-table.ts'
-import { IdempotencyKey, IdempotentIds } from '../../structures/idempotent-ids.ts'
+import { DURATION_SECONDS_MAX, IdempotencyKey, IdempotentIds, MAXSIZE_MAX } from '../../structures/idempotent-ids.ts'
 import type { Stream } from '../../structures/stream.ts'
 import { StreamId } from '../../structures/stream-id.ts'
 import { AUX_STREAM_EXTRAS, RdbOpcode } from './format.ts'
@@ -84,7 +84,8 @@ function writeText(out: RecordBuffer, text: string): void {
 function readIdempotentIds(reader: ExtrasReader, stream: Stream, seed: number): boolean {
   const duration = reader.uint32()
   const maxSize = reader.uint32()
-  if (duration < 1 || maxSize < 1) return false
+  // What the commands refuse must not get in here: a log that is rewritten as commands could not be loaded.
+  if (duration < 1 || duration > DURATION_SECONDS_MAX || maxSize < 1 || maxSize > MAXSIZE_MAX) return false
   const ids = new IdempotentIds(stream.arena, seed, duration, maxSize)
   stream.idempotentIds = ids
   ids.added = reader.counter()
@@ -96,6 +97,7 @@ function readIdempotentIds(reader: ExtrasReader, stream: Stream, seed: number): 
     const idempotentId = reader.bytes(reader.uint32())
     reader.id(id)
     if (!reader.isWhole) break
+    if (producer.length === 0 || idempotentId.length === 0) return false
     key.setProducer(producer, 0, producer.length)
     key.setId(idempotentId, 0, idempotentId.length)
     // Those whose time is over go when others come, as they would have without the file.
