@@ -415,7 +415,9 @@ export class Server
 
   /** Begins a batch of `clientCalls`. */
   beginCalls(): void {
-    this.beginTurn()
+    // A caller that was answered early calls again within the turn, and time has gone by for it.
+    if (this.isTurnScheduled) this.readClock()
+    else this.beginTurn()
     this.pipeline.timer.begin()
   }
 

@@ -386,7 +386,7 @@ describe('The log', () => {
     await gateway.close()
     const written = lines.join('\n')
     expect(written).toContain('defect')
-    for (const secret of ['s3cret', token, token.split('_')[2] ?? '', basic]) expect(written).not.toContain(secret)
+    for (const secret of ['s3cret', token, token.slice(-20), basic]) expect(written).not.toContain(secret)
     for (const answer of answers) expect(answer).not.toContain('s3cret')
   })
 })

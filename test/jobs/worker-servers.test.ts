@@ -51,6 +51,7 @@ async function exerciseFailover(url: string, primaryNow: () => Promise<ServerPro
   await until('all jobs are completed', async () => (await queue.getCompletedCount()) === 24)
   const counts = await queue.getJobCounts('waiting', 'active', 'delayed', 'failed')
   expect(counts).toEqual({ waiting: 0, active: 0, delayed: 0, failed: 0 })
+  await worker.logged('Job completed', 24)
   const processed = new Set(worker.lines('Job completed').map(({ job }) => job))
   expect([...before, ...during, ...after].filter((id) => !processed.has(id))).toEqual([])
   worker.signal('SIGTERM')

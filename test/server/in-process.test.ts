@@ -109,9 +109,15 @@ test('a call resolves before the turn ends when nothing was written, a write wit
     })
   }
   await new Promise((resolve) => setImmediate(resolve))
-  turn()
-  expect(await Promise.all([call(door, 'GET', 'k'), call(door, 'STRLEN', 'k')])).toEqual(['v', 1])
-  expect(hasTurnEnded).toBe(false)
+  // Only short turns answer early, and a busy machine makes any turn long.
+  let isEarly = false
+  for (let attempt = 0; !isEarly && attempt < 1000; attempt++) {
+    turn()
+    expect(await Promise.all([call(door, 'GET', 'k'), call(door, 'STRLEN', 'k')])).toEqual(['v', 1])
+    isEarly = !hasTurnEnded
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  expect(isEarly).toBe(true)
   turn()
   await Promise.all([call(door, 'GET', 'k'), call(door, 'SET', 'k', 'w')])
   expect(hasTurnEnded).toBe(true)

@@ -217,7 +217,7 @@ describe('OPTIN and OPTOUT', () => {
       ['CLIENT', 'CACHING', 'YES'],
       ['XREAD', 'BLOCK', '20', 'STREAMS', 's', '$'],
     ])
-    await new Promise((resolve) => setTimeout(resolve, 0))
+    while (broker.server.blockedCount === 0) await new Promise((resolve) => setImmediate(resolve))
     clock.pass(1000)
     expect(await read).toEqual([OK, null])
     await reader.call('GET', 'later')

@@ -82,7 +82,7 @@ describe.skipIf(!hasRedisServer)(`beside redis-server, seed ${SEED}`, () => {
       let keys = 0
       while (count < COUNT && differences.length < DIFFERENCES_MAX) {
         const commands = nextCommands(random)
-        // What is remembered of a script follows 7.2.
+        // Which keys of a script are remembered is the matter of other tests.
         if (commands.some(([name]) => /^eval/i.test(name!))) continue
         const read = `${random.pick(['s', 'l', 'h', 'e', 'z', 'x'])}:${random.below(3)}`
         const [left, right] = await Promise.all([a.run(commands, read), b.run(commands, read)])
