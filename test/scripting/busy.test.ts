@@ -83,7 +83,7 @@ describe('SCRIPT KILL', () => {
       ['RPUSH', 'runner', 'x'],
     ])
     await until('the script is killed', () => runner.text.includes('Script killed by user'))
-    expect(killer.text.endsWith('+OK\r\n')).toBe(true)
+    await until('the killer has its replies', () => killer.text.endsWith('+OK\r\n'))
     killer.close()
     runner.close()
   })
