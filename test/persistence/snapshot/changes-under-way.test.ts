@@ -47,16 +47,16 @@ async function start(own: Files | null = files): Promise<BrokerInProcess> {
 
 const keys = Array.from({ length: KEYS }, (_, i) => `key:${i}`)
 
-function fill(client: DirectClient): void {
+async function fill(client: DirectClient): Promise<void> {
   // Nothing that could be compressed.
-  for (const key of keys) client.send(['SET', key, `${key} ${'x'.repeat(VALUE_BYTES)}`])
+  await client.pipeline(keys.map((key) => ['SET', key, `${key} ${'x'.repeat(VALUE_BYTES)}`]))
 }
 
 test('it goes to the file at once, and does not gather until the snapshot goes on', async () => {
   const broker = await start()
   const client = broker.connect()
   await client.call('CONFIG', 'SET', 'rdbcompression', 'no')
-  fill(client)
+  await fill(client)
   client.send(['BGSAVE'])
   client.send(['DEL', ...keys])
   expect(files.writtenBytes).toBeGreaterThan(KEYS * VALUE_BYTES * 0.7)
@@ -67,8 +67,8 @@ test('it goes to the file at once, and does not gather until the snapshot goes o
 test('it stands behind the collection in whose midst the snapshot is, however much it is', async () => {
   const broker = await start()
   const client = broker.connect()
-  fill(client)
-  for (let i = 0; i < 5000; i++) client.send(['HSET', 'hash', `field ${i}`, 'x'.repeat(100)])
+  await fill(client)
+  await client.pipeline(Array.from({ length: 5000 }, (_, i) => ['HSET', 'hash', `field ${i}`, 'x'.repeat(100)]))
   await client.call('SELECT', '1')
   await client.call('SET', 'other', 'database')
   await client.call('SELECT', '0')
