@@ -114,6 +114,15 @@ test('events of the monitor are shown, drawn, explained and forgotten', async ()
   expect(await a.call('LATENCY', 'DOCTOR')).toMatch(/^The latency monitor is off/)
 })
 
+test('keys that expire at a time are an event', async () => {
+  await a.call('CONFIG', 'SET', 'latency-monitor-threshold', '1')
+  await a.call('EVAL', "for i = 1, 300000 do redis.call('SADD', 'big', 'member:' .. i) end", '0')
+  await a.call('PEXPIRE', 'big', '10')
+  clock.pass(20)
+  while ((await a.call('DBSIZE')) !== 0) clock.pass(1)
+  expect(((await a.call('LATENCY', 'LATEST')) as Reply[][]).map(([event]) => event)).toContain('expire-cycle')
+})
+
 test('big values that are evicted are an event', async () => {
   await a.call('CONFIG', 'SET', 'latency-monitor-threshold', '1')
   await a.call('EVAL', "for i = 1, 100000 do redis.call('SADD', 'big', 'member:' .. i) end", '0')
