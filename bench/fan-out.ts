@@ -5,10 +5,11 @@
 import { type ChildProcess, execFileSync, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { Redis } from 'ioredis'
+import { freePort } from '../test/support/server-process.ts'
 import { median } from './support/numbers.ts'
 import { type Bench, column, table } from './support/report.ts'
 import { withCpu } from './support/rounds.ts'
-import { type BenchServer, freePort, pause, rssBytes, startMillrace } from './support/servers.ts'
+import { type BenchServer, pause, rssBytes, startMillrace } from './support/servers.ts'
 import type { LoadOptions, LoadReport } from './web-socket-load.ts'
 
 interface Sizes {

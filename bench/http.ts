@@ -8,10 +8,11 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import autocannon from 'autocannon'
 import { RespClient } from '../test/support/resp-client.ts'
+import { freePort } from '../test/support/server-process.ts'
 import { median } from './support/numbers.ts'
 import { type Bench, type BenchOptions, column, isWanted, type Report, table } from './support/report.ts'
 import { alternate } from './support/rounds.ts'
-import { type BenchServer, cpuMs, freePort, startMillrace, startProcess, startRedis } from './support/servers.ts'
+import { type BenchServer, cpuMs, startMillrace, startProcess, startRedis } from './support/servers.ts'
 
 const ROUNDS = 3
 const SECONDS = 4

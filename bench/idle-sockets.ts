@@ -4,9 +4,10 @@
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { freePort } from '../test/support/server-process.ts'
 import { type Bench, column, table } from './support/report.ts'
 import { withCpu } from './support/rounds.ts'
-import { freePort, pause, rssBytes, startMillrace } from './support/servers.ts'
+import { pause, rssBytes, startMillrace } from './support/servers.ts'
 import type { LoadOptions, LoadReport } from './web-socket-load.ts'
 
 const SOCKETS = 10_000

@@ -1,9 +1,10 @@
 /** From the start of the process to the first PONG, on an empty directory, with the log on; with the gateway too. */
 import { type Reply, RespClient } from '../test/support/resp-client.ts'
+import { freePort } from '../test/support/server-process.ts'
 import { median } from './support/numbers.ts'
 import { type Bench, column, table } from './support/report.ts'
 import { alternate } from './support/rounds.ts'
-import { type BenchServer, freePort, pause, startMillrace, startRedis } from './support/servers.ts'
+import { type BenchServer, pause, startMillrace, startRedis } from './support/servers.ts'
 
 const ROUNDS = 9
 const LOADING_MS_MAX = 300_000
