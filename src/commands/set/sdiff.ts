@@ -26,6 +26,7 @@ import {
   parseCardinality,
   readOperands,
   storeResult,
+  upTo,
 } from './set-operands.ts'
 
 export const sdiff = defineCommand({
@@ -86,8 +87,7 @@ function sdiffstoreHandler(ctx: CommandContext, args: Args, reply: ReplySink): v
 function sdiffcardHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
   const { keyCount, limit } = parseCardinality(args, CardinalityForm.Exact)
   const result = subtract(ctx, readOperands(ctx, args, 2, keyCount), limit)
-  const size = result.size()
-  reply.integer(limit === NO_LIMIT ? size : Math.min(size, limit))
+  reply.integer(upTo(limit, result.size()))
   result.free()
 }
 

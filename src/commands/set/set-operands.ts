@@ -15,6 +15,11 @@ import { openSet, replaceBySet } from './set-access.ts'
 /** No limit for what is counted. */
 export const NO_LIMIT = 0
 
+/** A number of members as far as it is counted. */
+export function upTo(limit: number, count: number): number {
+  return limit === NO_LIMIT ? count : Math.min(count, limit)
+}
+
 /** What a command that counts members is asked for. */
 export interface CardinalityRequest {
   /** How many keys follow argument 1. */

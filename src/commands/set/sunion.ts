@@ -19,7 +19,15 @@ import type { CommandContext } from '../context.ts'
 import { AclCategory, CommandFlag, defineCommand, keyCountAt, keyRange } from '../define.ts'
 import { replyElement } from '../reply-element.ts'
 import { openSet } from './set-access.ts'
-import { CardinalityForm, NO_LIMIT, type Operand, parseCardinality, readOperands, storeResult } from './set-operands.ts'
+import {
+  CardinalityForm,
+  NO_LIMIT,
+  type Operand,
+  parseCardinality,
+  readOperands,
+  storeResult,
+  upTo,
+} from './set-operands.ts'
 
 export const sunion = defineCommand({
   name: 'sunion',
@@ -84,10 +92,9 @@ function sunioncardHandler(ctx: CommandContext, args: Args, reply: ReplySink): v
   const operands = readOperands(ctx, args, 2, keyCount).filter(({ size }) => size > 0)
   const only = operands[0]
   if (operands.length === 1 && only !== undefined) {
-    reply.integer(limit === NO_LIMIT ? only.size : Math.min(only.size, limit))
+    reply.integer(upTo(limit, only.size))
   } else if (isApproximate) {
-    const estimate = estimateUnion(ctx, operands)
-    reply.integer(limit === NO_LIMIT ? estimate : Math.min(estimate, limit))
+    reply.integer(upTo(limit, estimateUnion(ctx, operands)))
   } else {
     const result = unite(ctx, operands, limit)
     reply.integer(result.size())
