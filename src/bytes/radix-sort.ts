@@ -38,6 +38,11 @@ export function sortByText(order: Uint32Array, texts: readonly string[]): void {
   sortTexts(order, 0, order.length, texts, new Float64Array(texts.length), 0)
 }
 
+/** The order of two byte strings: negative, 0 or positive. */
+export function compareTexts(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}
+
 function sortTexts(
   order: Uint32Array,
   from: number,
@@ -46,12 +51,8 @@ function sortTexts(
   keys: Float64Array,
   depth: number,
 ): void {
-  const compare = (a: number, b: number): number => {
-    const [one, other] = [texts[a]!, texts[b]!]
-    return one < other ? -1 : one > other ? 1 : 0
-  }
   if (to - from < FEW_ITEMS || depth === KEYS_MAX) {
-    order.subarray(from, to).sort(compare)
+    order.subarray(from, to).sort((a, b) => compareTexts(texts[a]!, texts[b]!))
     return
   }
   for (let i = from; i < to; i++) keys[order[i]!] = keyOf(texts[order[i]!]!, depth * KEY_BYTES)

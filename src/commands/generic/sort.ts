@@ -10,7 +10,7 @@
  */
 import { KeyAccess } from '../../access/selector.ts'
 import { parseDouble } from '../../bytes/double.ts'
-import { orderOf, sortByNumber, sortByText } from '../../bytes/radix-sort.ts'
+import { compareTexts, orderOf, sortByNumber, sortByText } from '../../bytes/radix-sort.ts'
 import { Notify } from '../../keyspace/notify.ts'
 import type { Args } from '../../resp/args.ts'
 import { SORT_BY_DENIED, SORT_GET_DENIED, SORT_SCORE_NOT_A_DOUBLE, SYNTAX_ERROR } from '../../resp/errors.ts'
@@ -216,10 +216,6 @@ function parseNatural(text: string): number {
 }
 
 /** Byte order, which is that of the C locale. */
-function compareTexts(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0
-}
-
 function compareOptional(a: string | null, b: string | null): number {
   if (a === null) return b === null ? 0 : -1
   return b === null ? 1 : compareTexts(a, b)
