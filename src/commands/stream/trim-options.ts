@@ -63,6 +63,8 @@ export class TrimOptions {
   private idempotency: number = Idempotency.None
   /** Argument of the producer. */
   private producerArgument = 0
+  /** The idempotent ID that stands for the content, once `openKey` has made it. */
+  private digest: Buffer = Buffer.alloc(0)
   mode: number = TrimMode.Exact
   private policy: ReferencePolicy = ReferencePolicy.Keep
   /** Up to where entries went, when they were looked at one by one. */
@@ -136,8 +138,8 @@ export class TrimOptions {
     const producer = this.producerArgument
     key.setProducer(args.buffer, args.start(producer), args.length(producer))
     if (this.idempotency === Idempotency.OfContent) {
-      const digest = contentDigest(args, this.idArgument + 1)
-      key.setId(digest, 0, digest.length)
+      this.digest = contentDigest(args, this.idArgument + 1)
+      key.setId(this.digest, 0, this.digest.length)
     } else {
       key.setId(args.buffer, args.start(producer + 1), args.length(producer + 1))
     }
@@ -172,8 +174,7 @@ export class TrimOptions {
       if (digestAt !== 0 && i === digestAt - 1) journal.text('IDMP')
       else if (digestAt !== 0 && i === digestAt) {
         journal.arg(args, i)
-        const digest = contentDigest(args, this.idArgument + 1)
-        journal.bytes(digest, 0, digest.length)
+        journal.bytes(this.digest, 0, this.digest.length)
       } else if (id !== null && i === this.idArgument) recordId(journal, id)
       else if (!this.isApproximate || i < this.thresholdArgument - 1 || i > this.thresholdArgument) journal.arg(args, i)
       else if (i === this.thresholdArgument) this.recordThreshold(journal, stream)
