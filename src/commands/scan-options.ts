@@ -43,10 +43,9 @@ export class ScanOptions {
     this.pattern = null
     this.type = null
     this.isWithoutValues = false
-    for (let i = first; i < args.count; i += 2) {
+    for (let i = first; i < args.count; i++) {
       if (scope === ScanScope.Fields && args.is(i, 'NOVALUES')) {
         this.isWithoutValues = true
-        i--
         continue
       }
       if (i + 1 >= args.count) throw SYNTAX_ERROR
@@ -59,6 +58,7 @@ export class ScanOptions {
       } else if (args.is(i, 'TYPE') && scope === ScanScope.Keyspace) {
         this.type = args.text(i + 1).toLowerCase()
       } else throw SYNTAX_ERROR
+      i++
     }
   }
 

@@ -10,7 +10,7 @@
  * The garbage collector runs in the midst of something else, and tells of it a turn later. So a stall waits for some
  * ticks (`settle`) before it is counted: was the collector at work for half of it, the collector is the cause.
  *
- * When you add a cause, also change: NAMES, EVENTS, the advice in commands/server/latency-report.ts and docs/MEMORY.md.
+ * When you add a cause, also change: NAMES, EVENTS, the advice in commands/server/latency-report.ts and docs/OPERATIONS.md.
  */
 import { PerformanceObserver, performance } from 'node:perf_hooks'
 import type { LatencyMonitor } from './latency-monitor.ts'

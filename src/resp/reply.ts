@@ -96,7 +96,7 @@ const FIRST_BYTES = 1024 * 1024
 /** A buffer that a huge reply has grown is given back from this size on. */
 const KEEP_BYTES_MAX = 8 * 1024 * 1024
 
-/** Writes RESP2 or RESP3 into a growing buffer that all clients of a turn share. */
+/** Writes a double as text. */
 export type DoubleFormat = (value: number) => string
 
 /** How a release writes doubles: 7.0 with 17 digits, 7.2 with as few as identify the number. */
@@ -104,6 +104,7 @@ export function doubleFormat(release: Release): DoubleFormat {
   return release === '7.0' ? formatDouble17 : formatDouble
 }
 
+/** Writes RESP2 or RESP3 into a growing buffer that all clients of a turn share. */
 export class RespSink extends ReplySink {
   private readonly arena: Arena
   buffer: Buffer

@@ -1,7 +1,8 @@
 /**
  * CLIENT LIST [TYPE type | ID id ... | filter ... (see client-filter.ts)], CLIENT INFO
  *
- * Reply: one line per client, ordered by ID, or as the IDs are when they are all that is given. Errors: an unknown type, an invalid ID, syntax.
+ * Reply: one line per client, ordered by ID, or as the IDs are when they are all that is given. Errors: an unknown type, an
+ * invalid ID, syntax.
  * Source: Valkey src/networking.c `clientCommand`.
  */
 import type { Args } from '../../resp/args.ts'
@@ -10,7 +11,7 @@ import type { ReplySink } from '../../resp/reply.ts'
 import type { CommandContext } from '../context.ts'
 import { AclCategory, CommandFlag, defineCommand } from '../define.ts'
 import { Caller, ClientFilter } from './client-filter.ts'
-import { clientInfo, clientType, clientTypeNamed } from './client-info.ts'
+import { clientInfo } from './client-info.ts'
 
 export const clientList = defineCommand({
   name: 'list',
@@ -40,12 +41,7 @@ export const clientInfoCommand = defineCommand({
 
 function listHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
   let text = ''
-  if (args.count === 4 && args.is(2, 'TYPE')) {
-    const type = clientTypeNamed(args.text(3))
-    for (const session of ctx.server.sessions()) {
-      if (clientType(session) === type) text += `${clientInfo(session, ctx.now)}\n`
-    }
-  } else if (args.count > 3 && args.is(2, 'ID') && areIds(args, 3)) {
+  if (args.count > 3 && args.is(2, 'ID') && areIds(args, 3)) {
     for (let i = 3; i < args.count; i++) {
       const session = ctx.server.session(args.integer(i, INVALID_CLIENT_ID))
       if (session !== null) text += `${clientInfo(session, ctx.now)}\n`
