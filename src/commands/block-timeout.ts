@@ -66,6 +66,6 @@ export function blockOrReply(
   type: number,
   deadlineMs: number,
 ): void {
-  if (ctx.mayBlock) ctx.server.block(ctx.session, args, firstKey, keyCount, type, deadlineMs, false)
+  if (ctx.mayBlock) ctx.server.waiting.block(ctx.session, args, firstKey, keyCount, type, deadlineMs, false)
   else reply.nilArray()
 }

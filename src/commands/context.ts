@@ -45,8 +45,8 @@ import type { Session } from './session.ts'
 /** Emits a keyspace event; installed by the server. */
 export type NotifySink = (type: number, event: string, db: Database, key: string) => void
 
-/** What blocking commands need of the server. */
-export interface BlockingControl {
+/** Clients that wait in a blocking command. */
+export interface WaitingControl {
   /**
    * Parks the running client until one of its keys is ready, or the deadline passes (0: none), in ms of `ctx.now`.
    * Keys are arguments `firstKey`, `firstKey + step` … `count` of them. `type` is one of BlockedOn.
@@ -60,6 +60,33 @@ export interface BlockingControl {
     deadlineMs: number,
     unblockOnNoKey: boolean,
   ): void
+  /** Ends a blocked client's wait as by its timeout, or with an error. */
+  unblock(session: Session, withError: boolean): void
+  /** Runs the commands of clients that are blocked on BlockedOn.Sync again, at the end of the turn: each looks for itself. */
+  mayGoOn(): void
+}
+
+/** What comes of a denied call or login. */
+export interface AccessControl {
+  /** Counts and logs a call that was refused because of the user's rights. */
+  denied(session: Session, denial: AccessDenied, context: AccessContext): void
+  /** Counts and logs a wrong password or user; `command` is the command's name as the client gave it. */
+  loginDenied(session: Session, command: string, userName: string): void
+}
+
+/** The end of the process. */
+export interface LeavingControl {
+  /**
+   * Ends the process when what is due is sent and written. Returns false when nobody is there to do it, or the snapshot
+   * could not be written; `isForced`: that is no reason to go on.
+   */
+  shutdown(save: ShutdownSave, isForced: boolean): boolean
+  /** As `shutdown`, when replicas have everything or `shutdown-timeout` is over. Until then the session is blocked. */
+  shutdownWhenReplicated(session: Session, args: Args, save: ShutdownSave, isForced: boolean): boolean
+  /** How long it will still wait for replicas, in ms; null: it does not. */
+  readonly msLeft: number | null
+  /** Takes back an end that waits for replicas, or that a signal has asked for. Returns false when there is none. */
+  abort(): boolean
 }
 
 /** Where a call was made that was denied. */
@@ -113,7 +140,10 @@ export interface ReloadOptions {
 }
 
 /** What administrative commands need of the server. Extended by the families that own it. */
-export interface ServerControl extends BlockingControl {
+export interface ServerControl {
+  readonly waiting: WaitingControl
+  readonly access: AccessControl
+  readonly leaving: LeavingControl
   readonly startedMs: number
   readonly runId: string
   readonly users: Users
@@ -155,16 +185,8 @@ export interface ServerControl extends BlockingControl {
   session(id: number): Session | null
   /** Calls a command for this session outside the door's gates (EXEC, scripts). Writes its reply to `reply`. */
   call(session: Session, command: Command, args: Args, reply: ReplySink): void
-  /** Counts and logs a call that was refused because of the user's rights. */
-  accessDenied(session: Session, denial: AccessDenied, context: AccessContext): void
-  /** Counts and logs a wrong password or user; `command` is the command's name as the client gave it. */
-  loginDenied(session: Session, command: string, userName: string): void
   /** Closes a client: at once, or after its reply when it is the one that is running. */
   closeClient(session: Session): void
-  /** Ends a blocked client's wait as by its timeout, or with an error. */
-  unblock(session: Session, withError: boolean): void
-  /** Runs the commands of clients that are blocked on BlockedOn.Sync again, at the end of the turn: each looks for itself. */
-  waitersMayGoOn(): void
   /** Lets commands wait until a time in ms of `ctx.now`; all, or only those that write. */
   pause(untilMs: number, writesOnly: boolean): void
   unpause(): void
@@ -181,17 +203,6 @@ export interface ServerControl extends BlockingControl {
   reloadDump(options: ReloadOptions): boolean
   /** Reads the clock anew: after a command that held up the loop. */
   readClock(): void
-  /**
-   * Ends the process when what is due is sent and written. Returns false when nobody is there to do it, or the snapshot
-   * could not be written; `isForced`: that is no reason to go on.
-   */
-  shutdown(save: ShutdownSave, isForced: boolean): boolean
-  /** As `shutdown`, when replicas have everything or `shutdown-timeout` is over. Until then the session is blocked. */
-  shutdownWhenReplicated(session: Session, args: Args, save: ShutdownSave, isForced: boolean): boolean
-  /** How long a shutdown will still wait for replicas; null: none does. In ms. */
-  readonly shutdownInMs: number | null
-  /** Takes back a shutdown that waits for replicas, or that a signal has asked for. Returns false when there is none. */
-  abortShutdown(): boolean
   /** Ends the process as a crash would, with a report that shows `stack`; null where nobody runs the process. */
   readonly onCrash: ((stack: string) => void) | null
 }

@@ -178,7 +178,7 @@ export class LocalEngine implements Engine, InProcessConnections {
   }
 
   loginDenied(userName: string): void {
-    this.server.loginDenied(this.anybody, 'HTTP', userName)
+    this.server.access.loginDenied(this.anybody, 'HTTP', userName)
   }
 
   /** A connection with all rights. */

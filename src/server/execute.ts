@@ -7,7 +7,7 @@
  * When a gate is added, it goes into `refusal`, in Redis' order.
  */
 import { authorize } from '../commands/acl/authorize.ts'
-import { AccessContext, type CommandContext } from '../commands/context.ts'
+import { AccessContext, type AccessControl, type CommandContext } from '../commands/context.ts'
 import { CommandFlag } from '../commands/define.ts'
 import type { Command, Registry } from '../commands/registry.ts'
 import { scriptRunner } from '../commands/scripting/script-runner.ts'
@@ -51,8 +51,8 @@ export interface PipelineGates {
   readonly memoryLimit: Pick<MemoryLimit, 'maxBytes' | 'makeRoom'>
   /** Whether data are being loaded. */
   readonly isLoading: boolean
-  /** Called when a call was refused for want of rights. */
-  accessDenied(client: Client, denial: AccessDenied, context: AccessContext): void
+  /** Told of calls that were refused for want of rights. */
+  readonly access: AccessControl
   /** What was pushed to the running client until now, about keys that were evicted, goes before its reply. */
   tellRunning(): void
   /** Called when a client has sent what browsers send and Redis' clients do not; closes it. */
@@ -402,7 +402,7 @@ export class Pipeline {
     this.errors.count(error.code)
     if (error instanceof AccessDenied) {
       const isQueued = (client.flags & ClientFlag.Multi) !== 0
-      this.gates.accessDenied(client, error, isQueued ? AccessContext.Multi : AccessContext.TopLevel)
+      this.gates.access.denied(client, error, isQueued ? AccessContext.Multi : AccessContext.TopLevel)
     }
     if (command !== null && command.name === 'exec') {
       discardTransaction(client)

@@ -97,7 +97,7 @@ export class Following implements FollowingControl {
       // What this server has written is a history that the new primary may know.
       this.continuation = server.replication.stopFeeding() ? (this.continuation ?? { db: 0 }) : null
       server.keyspace.isFollowing = true
-      server.closeBlocked()
+      server.waiting.closeAll()
     }
     this.primary = primary
     server.config.adopt('replicaof', primary)

@@ -385,7 +385,7 @@ class InProcessSession implements Connection, Door {
       this.owner.settled(kept)
       kept.failed(new CallCancelledError())
       this.owner.sessionIdle(this)
-    } else if ((this.client.flags & ClientFlag.Blocked) !== 0) this.server.unblock(this.client, false)
+    } else if ((this.client.flags & ClientFlag.Blocked) !== 0) this.server.waiting.unblock(this.client, false)
   }
 
   /** Keeps a call until `resume`. */

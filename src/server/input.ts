@@ -20,6 +20,7 @@ import type { Client } from './client.ts'
 import type { Pipeline } from './execute.ts'
 import type { Following } from './following.ts'
 import type { TurnOutput } from './output.ts'
+import type { Waiting } from './waiting.ts'
 
 /** A half-read request above this is continued instead of read again, in bytes. */
 const CONTINUE_MIN_BYTES = 4096
@@ -53,8 +54,7 @@ export interface InputHost {
   /** Whether CLIENT PAUSE is or was in force; then `mustWait` says which requests wait. */
   readonly mayPause: boolean
   mustWait(client: Client, args: Args): boolean
-  /** Runs the commands of clients that wait for keys which are ready now. */
-  serveReady(outer: Client | null): void
+  readonly waiting: Waiting
   /** Sees to it that the client's kept input is executed in the next turn. */
   postpone(client: Client): void
   closeClient(client: Client): void
@@ -237,7 +237,7 @@ export class ClientInput {
         client.commandCount++
         pipeline.execute(client, decoder.args, sink)
         if (output.ownPushes.at > 0) output.appendOwnPushes()
-        if (keyspace.readyKeys.length > 0) host.serveReady(client)
+        if (keyspace.readyKeys.length > 0) host.waiting.serveReady(client)
       }
       if ((client.flags & ClientFlag.Primary) !== 0) host.following.applied(client, buffer, at, decoder.next)
       at = decoder.next

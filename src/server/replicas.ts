@@ -587,7 +587,7 @@ export class Replicas implements ReplicationControl {
     const { replica } = session
     if (replica === null) return
     replica.acknowledge(offset, aofOffset, this.server.keyspace.now)
-    this.server.waitersMayGoOn()
+    this.server.waiting.mayGoOn()
   }
 
   requestAcks(): void {

@@ -6,18 +6,10 @@
  * keys whose time is over, goes on with input that had to wait, and has the output sent.
  */
 import { randomBytes } from 'node:crypto'
-import { type AccessEvent, AccessLog } from '../access/log.ts'
-import { TokenFileError, Tokens } from '../access/tokens.ts'
-import type { User } from '../access/user.ts'
+import { AccessLog } from '../access/log.ts'
+import { Tokens } from '../access/tokens.ts'
 import { Users } from '../access/users.ts'
-import { clientInfo } from '../commands/connection/client-info.ts'
-import {
-  AccessContext,
-  CommandContext,
-  type ReloadOptions,
-  type ServerControl,
-  type ShutdownSave,
-} from '../commands/context.ts'
+import { CommandContext, type ReloadOptions, type ServerControl } from '../commands/context.ts'
 import { closeTargets } from '../commands/generic/migration.ts'
 import { commandFamilies } from '../commands/index.ts'
 import { type Command, Registry } from '../commands/registry.ts'
@@ -26,7 +18,6 @@ import { ClientFlag, discardTransaction, type Session } from '../commands/sessio
 import type { Config } from '../config/config.ts'
 import type { OutputBufferLimits } from '../config/special-directives.ts'
 import { type Files, SYSTEM_FILES } from '../files/files.ts'
-import { BlockedOn } from '../keyspace/blocked.ts'
 import { Keyspace } from '../keyspace/keyspace.ts'
 import { FreeReason } from '../keyspace/lazy-free.ts'
 import { Notify } from '../keyspace/notify.ts'
@@ -37,7 +28,7 @@ import { Slowlog } from '../observe/slowlog.ts'
 import { StallCause, Stalls } from '../observe/stalls.ts'
 import { ErrorStats, ServerStats } from '../observe/stats.ts'
 import type { Aof } from '../persistence/aof.ts'
-import { AofState, AppendOnly } from '../persistence/append-only.ts'
+import { AppendOnly } from '../persistence/append-only.ts'
 import { Journal } from '../persistence/journal.ts'
 import { LoadProgress } from '../persistence/load-progress.ts'
 import { Snapshots } from '../persistence/snapshot/snapshot.ts'
@@ -47,29 +38,20 @@ import { Tracking } from '../pubsub/tracking.ts'
 import type { PayloadFile } from '../replication/payload-file.ts'
 import type { Args } from '../resp/args.ts'
 import type { DecoderLimits } from '../resp/decoder.ts'
-import {
-  type AccessDenied,
-  DenialReason,
-  MAX_CLIENTS_REACHED,
-  MISCONF_RDB,
-  misconfAof,
-  type ReplyError,
-  ROLE_CHANGED,
-  SHUTDOWN_FAILED,
-  UNBLOCKED,
-} from '../resp/errors.ts'
+import { MAX_CLIENTS_REACHED, MISCONF_RDB, misconfAof, type ReplyError } from '../resp/errors.ts'
 import { doubleFormat, type ReplySink } from '../resp/reply.ts'
 import { LogLevel } from '../scripting/redis-library.ts'
 import type { Connection, Receiver } from '../transport/contract.ts'
+import { AccessWatch, type AccessWatchHost } from './access-watch.ts'
 import { AofBaseWriter } from './aof-base.ts'
 import { Blocking } from './blocking.ts'
 import { type BusyHost, BusyMode } from './busy.ts'
 import { Client, type ClientHost, type Door } from './client.ts'
 import { ClientMemory, type ClientMemoryHost } from './client-memory.ts'
 import { Pipeline, type PipelineGates } from './execute.ts'
-import { Farewell } from './farewell.ts'
 import { Following } from './following.ts'
 import { ClientInput, type InputHost, isStalled } from './input.ts'
+import { Leaving, type LeavingHost } from './leaving.ts'
 import { deletionVerb, MemoryLimit, type MemoryLimitHost } from './memory-limit.ts'
 import { type OutputHost, TurnOutput } from './output.ts'
 import { Pauses, type PausesHost } from './pauses.ts'
@@ -77,6 +59,7 @@ import { Replicas } from './replicas.ts'
 import { Saving } from './saving.ts'
 import { applySettings } from './settings.ts'
 import { Timers, type TimersHost } from './timers.ts'
+import { Waiting, type WaitingHost } from './waiting.ts'
 
 /** Calls in the process get their replies at once until the commands of the turn have taken so long, in ms. */
 const EARLY_MS = 1
@@ -91,15 +74,6 @@ const FOREIGN_LOG_MS = 60_000
 export interface Clock {
   /** Wall time in ms. */
   now(): number
-}
-
-/** A wish of a signal to end the process. */
-export interface ShutdownRequest {
-  /** Whether replicas are to have everything first. */
-  readonly waitsForReplicas: boolean
-  begin(): void
-  /** Somebody has taken it back. */
-  aborted(): void
 }
 
 export interface ServerOptions {
@@ -123,7 +97,10 @@ export class Server
     MemoryLimitHost,
     OutputHost,
     PausesHost,
-    TimersHost
+    TimersHost,
+    AccessWatchHost,
+    LeavingHost,
+    WaitingHost
 {
   readonly config: Config
   readonly log: Log
@@ -147,13 +124,15 @@ export class Server
   readonly limits: DecoderLimits = { bulkBytesMax: 0 }
   outputLimits: OutputBufferLimits
   readonly blocking: Blocking
+  readonly waiting = new Waiting(this)
+  readonly access = new AccessWatch(this)
+  readonly leaving: Leaving
   readonly busy: BusyMode
   readonly clients = new Map<number, Client>()
   readonly snapshots: Snapshots
   readonly saving: Saving
   readonly replication: Replicas
   readonly following: Following
-  private readonly farewell: Farewell
   /** A port that is open, which the configuration does not name; 0: there is none. */
   openPort = 0
   /** Loads a snapshot from the primary; set by whoever runs the server. */
@@ -197,18 +176,11 @@ export class Server
   private readonly timers: Timers
   private nextClientId = 1
   private isTurnScheduled: boolean = false
-  /** Clients in WAITAOF, and some that no longer are. */
-  private syncWaiters: Client[] = []
-  /** Those whose time is over. */
-  private overdueSyncWaiters: Client[] = []
-  /** Whether some of them may go on, at the end of the turn. */
-  private hasLogProgressed: boolean = false
   private resumable: Client[] = []
   /** Those whose input had to wait for the end of the turn in which they would have had their turn. */
   private postponed: Client[] = []
   private cronTimer: NodeJS.Timeout | null = null
   private cronRuns = 0
-  private requestedShutdown: ShutdownRequest | null = null
   private isClosing: boolean = false
   private foreignLoggedMs = Number.NEGATIVE_INFINITY
 
@@ -285,7 +257,7 @@ export class Server
     this.input = new ClientInput(this)
     this.pauses = new Pauses(this)
     this.timers = new Timers(this)
-    this.farewell = new Farewell(this)
+    this.leaving = new Leaving(this)
     scriptRunner(this.ctx).services = {
       log: (level, text) => this.logScript(level, text),
       poll: (runner) => this.busy.poll(runner),
@@ -445,12 +417,12 @@ export class Server
     this.pipeline.executeFound(client, found, args, door.sink)
     this.output.running = null
     if ((client.flags & ClientFlag.Blocked) === 0) this.finish(client, door)
-    if (this.keyspace.readyKeys.length > 0) this.serveReady(null)
+    if (this.keyspace.readyKeys.length > 0) this.waiting.serveReady(null)
     return true
   }
 
   /** The reply of a client with a door is complete: it is handed out at the end of the turn. */
-  private finish(client: Client, door: Door): void {
+  finish(client: Client, door: Door): void {
     door.replied()
     this.output.replied(client)
     // Messages are for connections: a door has none.
@@ -583,93 +555,6 @@ export class Server
     }
   }
 
-  /** Asks whoever runs the process to end it. */
-  shutdown(save: ShutdownSave, isForced: boolean): boolean {
-    if (this.busy.isServing) {
-      if (this.onShutdownNow === null) return false
-      this.onShutdownNow()
-      return true
-    }
-    if (this.onShutdown === null || !this.prepareShutdown(save, isForced)) return false
-    // Not from within a command: the turn ends first, with the replies of all who were served in it.
-    setImmediate(this.onShutdown)
-    return true
-  }
-
-  shutdownWhenReplicated(session: Session, args: Args, save: ShutdownSave, isForced: boolean): boolean {
-    if (this.replication.isAcknowledged || this.config.number('shutdown-timeout') === 0 || this.busy.isServing)
-      return this.shutdown(save, isForced)
-    const client = session as Client
-    this.block(client, args, 0, 0, BlockedOn.Shutdown, 0, false)
-    const failed = (): void => {
-      if ((client.flags & ClientFlag.Blocked) !== 0) this.endWait(client, SHUTDOWN_FAILED)
-    }
-    this.farewell.wait({
-      proceed: () => {
-        if (this.shutdown(save, isForced)) return
-        this.log.warning('Errors trying to shut down the server. Check the logs for more information.')
-        failed()
-      },
-      aborted: failed,
-    })
-    return true
-  }
-
-  get shutdownInMs(): number | null {
-    return this.farewell.isWaiting ? this.farewell.msLeft : null
-  }
-
-  /** Begins to end the process at the next tick of the cron, unless SHUTDOWN ABORT comes first. */
-  requestShutdown(request: ShutdownRequest): void {
-    // Without a cron there is nobody either who could take it back.
-    if (this.cronTimer === null) request.begin()
-    else this.requestedShutdown = request
-  }
-
-  abortShutdown(): boolean {
-    if (this.farewell.abort()) {
-      this.log.notice('Shutdown manually aborted.')
-      return true
-    }
-    const request = this.requestedShutdown
-    if (request === null) return false
-    this.requestedShutdown = null
-    this.log.notice('Shutdown manually aborted.')
-    request.aborted()
-    return true
-  }
-
-  /** Writes the last snapshot, after which no command is executed any more. Returns false when it is wanted and fails. */
-  prepareShutdown(save: ShutdownSave, isForced: boolean): boolean {
-    if (this.mustWriteFirstLog(isForced)) return false
-    if (!this.saving.saveForShutdown(save, isForced)) return false
-    this.pauses.beginEndless()
-    return true
-  }
-
-  /** A log that was just switched on has not got all data yet: without it there might be none. */
-  private mustWriteFirstLog(isForced: boolean): boolean {
-    if (this.appendOnly.state !== AofState.Waiting || !this.appendOnly.isRewriting) return false
-    this.log.warning(isForced ? 'Writing initial AOF. Exit anyway.' : "Writing initial AOF, can't exit")
-    return !isForced
-  }
-
-  /** As `prepareShutdown`, while the loop goes on; `done` is told whether the process may end. */
-  prepareShutdownLater(save: ShutdownSave, isForced: boolean, done: (mayEnd: boolean) => void): void {
-    if (this.mustWriteFirstLog(isForced)) {
-      done(false)
-      return
-    }
-    const endPause = this.pauses.beginEndless()
-    this.saving.saveForShutdownLater(save, isForced, (mayEnd) => {
-      if (!mayEnd) {
-        this.readClock()
-        endPause()
-      }
-      done(mayEnd)
-    })
-  }
-
   // ---- execution -----------------------------------------------------------------------------------------------
 
   call(session: Session, command: Command, args: Args, reply: ReplySink): void {
@@ -716,53 +601,6 @@ export class Server
     this.closeClient(client)
   }
 
-  /** The tokens of a user who is gone are void. */
-  revokeTokens(user: User): void {
-    try {
-      this.tokens.revokeUser(user.name)
-    } catch (error) {
-      if (!(error instanceof TokenFileError)) throw error
-      this.log.warning(error.message)
-    }
-  }
-
-  /** Closes all connections of a user. */
-  closeClientsOf(user: User): void {
-    for (const client of [...this.clients.values()]) {
-      if (client.user.name !== user.name) continue
-      // The one that is running is closed after its reply; it must do nothing more until then.
-      client.user = this.users.default
-      client.flags &= ~ClientFlag.Authenticated
-      this.closeClient(client)
-    }
-  }
-
-  accessDenied(client: Session, denial: AccessDenied, context: AccessContext): void {
-    if (denial.reason === DenialReason.Command) this.stats.deniedCommands++
-    else if (denial.reason === DenialReason.Key) this.stats.deniedKeys++
-    else this.stats.deniedChannels++
-    const { object } = denial
-    this.logAccess(client, { reason: DENIAL_NAMES[denial.reason], context, object, userName: client.user.name })
-  }
-
-  loginDenied(client: Session, object: string, userName: string): void {
-    this.stats.deniedLogins++
-    const context = (client.flags & ClientFlag.Multi) === 0 ? AccessContext.TopLevel : AccessContext.Multi
-    this.logAccess(client, { reason: 'auth', context, object, userName })
-  }
-
-  private logAccess(client: Session, event: Omit<AccessEvent, 'clientInfo'>): void {
-    const { now } = this.keyspace
-    this.accessLog.add({ ...event, clientInfo: clientInfo(client, now) }, now)
-  }
-
-  /** Those who listen to what their user must not hear any more are closed. */
-  closeStrayListeners(user: User): void {
-    for (const client of [...this.clients.values()]) {
-      if (client.user.name === user.name && client.isSubscribed && !mayListen(client)) this.closeClient(client)
-    }
-  }
-
   foreignProtocol(client: Client): void {
     const now = this.keyspace.now
     if (now - this.foreignLoggedMs > FOREIGN_LOG_MS) {
@@ -780,78 +618,6 @@ export class Server
   internalError(command: Command, error: unknown): void {
     const detail = error instanceof Error ? (error.stack ?? error.message) : String(error)
     this.log.warning(`Command '${command.fullName}' failed with a defect of the server: ${detail}`)
-  }
-
-  block(
-    session: Session,
-    args: Args,
-    firstKey: number,
-    count: number,
-    type: number,
-    deadlineMs: number,
-    unblockOnNoKey: boolean,
-  ): void {
-    const client = session as Client
-    if ((client.flags & ClientFlag.Blocked) !== 0) {
-      client.flags |= ClientFlag.StillBlocked
-      return
-    }
-    const keys: string[] = []
-    for (let i = 0; i < count; i++) keys.push(args.text(firstKey + i))
-    client.blockedArgs = args.copy()
-    const resolved = this.pipeline.resolve(args)
-    client.blockedCommand = 'handler' in resolved ? resolved : null
-    this.blocking.park(client, keys, type, deadlineMs, unblockOnNoKey, this.ctx.now)
-    if (type === BlockedOn.Sync) this.syncWaiters.push(client)
-    this.schedule(deadlineMs > 0 ? deadlineMs : Number.POSITIVE_INFINITY)
-  }
-
-  /** Ends a client's wait without an element: by timeout, or by CLIENT UNBLOCK with an error. */
-  unblock(client: Client, withError: boolean): void {
-    // Who waits for the disk is told how far it has come.
-    if (client.blockedOn === BlockedOn.Sync && !withError) {
-      this.overdueSyncWaiters.push(client)
-      this.hasLogProgressed = true
-      this.scheduleTurn()
-      return
-    }
-    this.endWait(client, withError ? UNBLOCKED : null)
-  }
-
-  /** This server becomes a replica: nobody may take elements here any more. */
-  closeBlocked(): void {
-    for (const client of [...this.clients.values()]) {
-      if ((client.flags & ClientFlag.Blocked) === 0) continue
-      this.endWait(client, ROLE_CHANGED)
-      client.flags |= ClientFlag.CloseAfterReply
-      this.output.listOutput(client)
-    }
-  }
-
-  /** Ends a client's wait with an error, or with the reply to a timeout. */
-  private endWait(client: Client, error: ReplyError | null): void {
-    const command = client.blockedCommand
-    this.blocking.unpark(client)
-    this.stats.commandsProcessed++
-    if (command !== null) {
-      command.calls++
-      this.pipeline.timer.add(command, client.blockedMicroseconds)
-    }
-    client.blockedMicroseconds = 0
-    if (error !== null) {
-      if (command !== null) command.failedCalls++
-      this.errors.count(error.code)
-    }
-    const { door } = client
-    if (door === null) {
-      const reply = error === null ? nullArrayReply(client.respVersion) : Buffer.from(`-${error.text}\r\n`, 'latin1')
-      this.output.queueReply(client, reply)
-    } else {
-      if (error !== null) door.sink.error(error.text)
-      else door.sink.nilArray()
-      this.finish(client, door)
-    }
-    this.resume(client)
   }
 
   /** Lets a client's kept input be executed again, at the end of the turn. */
@@ -886,7 +652,7 @@ export class Server
 
   // ---- turns ---------------------------------------------------------------------------------------------------
 
-  private beginTurn(): void {
+  beginTurn(): void {
     if (this.isTurnScheduled) return
     this.readClock()
     this.scheduleTurn()
@@ -919,7 +685,7 @@ export class Server
     this.resumable = this.postponed
     this.postponed = []
     this.input.beginTurn()
-    if (this.hasLogProgressed) this.serveSyncWaiters()
+    this.waiting.endTurn()
     this.tracking.endTurn()
     this.stats.turns++
     this.output.flush()
@@ -965,8 +731,12 @@ export class Server
       lazyFree.slice()
       this.stalls.took(StallCause.LazyFree, startMs)
     }
-    if (readyKeys.length > 0) this.serveReady(null)
+    if (readyKeys.length > 0) this.waiting.serveReady(null)
     if (tracking.hasWork || memoryLimit.hasWork || lazyFree.isPending || this.resumable.length > 0) this.scheduleTurn()
+  }
+
+  get hasCron(): boolean {
+    return this.cronTimer !== null
   }
 
   get mayEvict(): boolean {
@@ -996,79 +766,11 @@ export class Server
     return this.input.keep(client, buffer, bytes)
   }
 
-  // ---- clients that wait ---------------------------------------------------------------------------------------
-
-  /** Runs the commands of clients that wait for keys which are ready now. */
-  serveReady(outer: Client | null): void {
-    if (this.blocking.count === 0) {
-      this.keyspace.readyKeys.length = 0
-      return
-    }
-    // The command that made them ready may have taken long: what is over by now is nobody's.
-    this.readClock()
-    if (outer !== null) this.output.closeSegment(outer)
-    else this.pipeline.timer.begin()
-    this.blocking.serve((client) => this.retryBlocked(client))
-    if (outer !== null) this.output.openSegment(outer)
-    else this.pipeline.timer.end()
-    this.scheduleTurn()
-  }
-
-  /** Runs the command of a client that waits once more; it may go on waiting. */
-  private retryBlocked(client: Client): void {
-    const args = client.blockedArgs!
-    const command = client.blockedCommand!
-    this.output.openSegment(client)
-    const { door } = client
-    const sink = door === null ? this.output.sink : door.sink
-    const mark = sink.position()
-    sink.version = client.respVersion
-    const { findsExpired } = this.keyspace
-    this.keyspace.findsExpired = false
-    client.flags |= ClientFlag.Reexecuting
-    client.flags &= ~ClientFlag.StillBlocked
-    this.pipeline.rerun(client, command, args, sink)
-    this.keyspace.findsExpired = findsExpired
-    client.flags &= ~ClientFlag.Reexecuting
-    if ((client.flags & ClientFlag.StillBlocked) !== 0) {
-      client.flags &= ~ClientFlag.StillBlocked
-      sink.takeBack(mark)
-    } else {
-      this.blocking.unpark(client)
-      if (door !== null) this.finish(client, door)
-      this.resume(client)
-    }
-    // Also one that goes on waiting may have been told something: that a key it looked at has expired.
-    if (this.output.ownPushes.at > 0) this.output.appendOwnPushes()
-    this.output.closeSegment(client)
-  }
-
   /** The log has come further, or is on or off now: what waits for it goes on. */
   private logProgressed(): void {
     this.output.releaseHeld()
     this.replication.logProgressed()
-    this.waitersMayGoOn()
-  }
-
-  /** Replicas or the log have come further: at the end of the turn those who wait for that look again. */
-  waitersMayGoOn(): void {
-    if (this.syncWaiters.length === 0) return
-    // Not in the midst of a turn: a command may be running.
-    this.hasLogProgressed = true
-    this.beginTurn()
-  }
-
-  /** Runs the commands of clients that wait for the disk. */
-  private serveSyncWaiters(): void {
-    this.hasLogProgressed = false
-    const overdue = this.overdueSyncWaiters.splice(0)
-    this.pipeline.timer.begin()
-    for (const client of this.syncWaiters) if (isWaitingForSync(client)) this.retryBlocked(client)
-    this.ctx.mayBlock = false
-    for (const client of overdue) if (isWaitingForSync(client)) this.retryBlocked(client)
-    this.ctx.mayBlock = true
-    this.pipeline.timer.end()
-    this.syncWaiters = this.syncWaiters.filter(isWaitingForSync)
+    this.waiting.mayGoOn()
   }
 
   // ---- time ----------------------------------------------------------------------------------------------------
@@ -1097,15 +799,7 @@ export class Server
     if (this.isCronPaused) return
     this.stalls.beginTurn()
     this.readClock()
-    const shutdown = this.requestedShutdown
-    if (shutdown !== null) {
-      this.requestedShutdown = null
-      if (shutdown.waitsForReplicas)
-        this.farewell.wait({ proceed: () => shutdown.begin(), aborted: () => shutdown.aborted() })
-      else shutdown.begin()
-      return
-    }
-    this.farewell.tick()
+    if (this.leaving.tick()) return
     this.cronRuns++
     const now = this.keyspace.now
     const nowMs = performance.now()
@@ -1199,34 +893,12 @@ export class Server
 
 const EMPTY = Buffer.alloc(0)
 
-function isWaitingForSync(client: Client): boolean {
-  return (client.flags & ClientFlag.Blocked) !== 0 && client.blockedOn === BlockedOn.Sync
-}
-
-/** How ACL LOG names what was denied, by DenialReason. */
-const DENIAL_NAMES = ['command', 'key', 'channel'] as const
-
-/** Whether a client's user may use all that the client has subscribed to. */
-function mayListen({ user, channels, patterns, shardChannels }: Client): boolean {
-  for (const pattern of patterns) if (!user.mayUsePattern(pattern)) return false
-  for (const channel of channels) if (!user.mayUseChannel(channel)) return false
-  for (const channel of shardChannels) if (!user.mayUseChannel(channel)) return false
-  return true
-}
-
 /** The tokens of a process with these settings. @throws TokenFileError */
 function tokensOf(config: Config): Tokens {
   const file = config.text('http-token-file')
   if (file === '') return new Tokens(null)
   return new Tokens(config.resolvePath(file), () => config.createDefaultDirectory())
 }
-
-function nullArrayReply(respVersion: number): Buffer {
-  return respVersion >= 3 ? NULL_REPLY : NULL_ARRAY_REPLY
-}
-
-const NULL_ARRAY_REPLY = Buffer.from('*-1\r\n')
-const NULL_REPLY = Buffer.from('_\r\n')
 
 const PROTECTED_MODE_TEXT =
   'DENIED Millrace is running in protected mode because protected mode is enabled and no password is set for the default user. In this mode connections are only accepted from the loopback interface. To connect from elsewhere, set a password (requirepass), or turn protected mode off with CONFIG SET protected-mode no on a local connection or in the configuration file, and make sure that the port cannot be reached from the internet.'

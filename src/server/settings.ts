@@ -177,10 +177,10 @@ function followUsers(server: Server): void {
   const { config, users } = server
   users.onChange((user, change) => {
     if (user === users.default) server.needsAuthentication = !user.needsNoPassword || !user.isEnabled
-    if (change === UserChange.Deleted) server.revokeTokens(user)
+    if (change === UserChange.Deleted) server.access.revokeTokens(user)
     // Connections of the default user stay (Valkey src/acl.c ACLLoadFromFile).
-    if (change === UserChange.Changed || user === users.default) server.closeStrayListeners(user)
-    else server.closeClientsOf(user)
+    if (change === UserChange.Changed || user === users.default) server.access.closeStrayListeners(user)
+    else server.access.closeClientsOf(user)
   })
   const setPassword = (password: string): null => {
     users.set(DEFAULT_USER, ['resetpass', password === '' ? 'nopass' : `>${password}`])

@@ -9,8 +9,8 @@ import type { ServerStats } from '../observe/stats.ts'
 import type { LoadProgress } from '../persistence/load-progress.ts'
 import { HashView } from '../structures/hash-view.ts'
 import type { Blocking } from './blocking.ts'
-import type { Client } from './client.ts'
 import type { Pauses } from './pauses.ts'
+import type { Waiting } from './waiting.ts'
 
 /** Keys and fields of hashes removed by one slice of the active expire cycle; the rest follows in the next turn. */
 const EXPIRE_SLICE_KEYS = 500
@@ -28,10 +28,7 @@ export interface TimersHost {
   /** Wall time in ms. */
   clockNow(): number
   readClock(): void
-  /** Ends a client's wait as by its timeout. */
-  unblock(client: Client, withError: boolean): void
-  /** Runs the commands of clients that wait for keys which are ready now. */
-  serveReady(outer: Client | null): void
+  readonly waiting: Waiting
   scheduleTurn(): void
 }
 
@@ -65,7 +62,7 @@ export class Timers {
       budget -= expireDue(db, this.hash, budget)
     }
     if (startMs > 0) this.host.stalls.took(StallCause.Expiry, startMs)
-    if (keyspace.readyKeys.length > 0) this.host.serveReady(null)
+    if (keyspace.readyKeys.length > 0) this.host.waiting.serveReady(null)
   }
 
   /** Sees to it that the next thing to do is done in time. */
@@ -111,10 +108,10 @@ export class Timers {
     host.pauses.endWhenOver()
     for (const client of host.blocking.takeDue(host.keyspace.now)) {
       host.stats.unblockedByTimeout++
-      host.unblock(client, false)
+      host.waiting.unblock(client, false)
     }
     if (!host.pauses.isActive) host.blocking.beginPolls()
-    if (host.keyspace.readyKeys.length > 0) host.serveReady(null)
+    if (host.keyspace.readyKeys.length > 0) host.waiting.serveReady(null)
     host.scheduleTurn()
   }
 }

@@ -124,7 +124,7 @@ async function runBroker(loaded: LoadedConfig): Promise<void> {
   }
   followSignals(log, {
     begin: (signal, ended) =>
-      server.requestShutdown({
+      server.leaving.request({
         waitsForReplicas: !shutdownWords(server, signal).includes('now'),
         begin: () => begin(signal, ended),
         aborted: ended,
@@ -210,7 +210,7 @@ function prepareShutdown(server: Server, signal: EndSignal, done: (mayEnd: boole
   const words = shutdownWords(server, signal)
   const isNever = words.includes('nosave')
   const save = words.includes('save') ? ShutdownSave.Always : isNever ? ShutdownSave.Never : ShutdownSave.IfConfigured
-  server.prepareShutdownLater(save, words.includes('force'), done)
+  server.leaving.prepareLater(save, words.includes('force'), done)
 }
 
 /** What takes long to load of the gateway's. */

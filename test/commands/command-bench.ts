@@ -95,7 +95,7 @@ export class CommandBench {
       replayFailed: () => {},
       foreignProtocol: () => {},
       tellRunning: () => {},
-      accessDenied: () => {},
+      access: { denied: () => {}, loginDenied: () => {} },
       internalError: (_command: unknown, error: unknown) => {
         throw error
       },

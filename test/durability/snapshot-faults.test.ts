@@ -71,7 +71,7 @@ describe('a snapshot that is given up in the midst of big values', () => {
 
   const endings: readonly (readonly [string, (broker: BrokerInProcess, client: DirectClient) => void])[] = [
     ['by FLUSHALL', (_broker, client) => client.send(['FLUSHALL'])],
-    ['by SHUTDOWN NOSAVE', (broker) => void broker.server.prepareShutdown(ShutdownSave.Never, false)],
+    ['by SHUTDOWN NOSAVE', (broker) => void broker.server.leaving.prepare(ShutdownSave.Never, false)],
     ['because the broker is closed', (broker) => broker.server.saving.abort()],
   ]
 

@@ -448,7 +448,7 @@ describe('SHUTDOWN', () => {
     await a.call('SET', 'k', 'v')
     a.write('SHUTDOWN', 'NOSAVE', 'NOW')
     await until('it ends', () => ends === 1)
-    expect(broker.server.shutdownInMs).toBeNull()
+    expect(broker.server.leaving.msLeft).toBeNull()
   })
 })
 

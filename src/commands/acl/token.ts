@@ -50,7 +50,7 @@ function resttokenHandler(ctx: CommandContext, args: Args, reply: ReplySink): vo
   const name = args.text(2)
   const user = ctx.server.users.authenticate(name, args.text(3))
   if (user === null) {
-    ctx.server.loginDenied(ctx.session, args.text(0), name)
+    ctx.server.access.loginDenied(ctx.session, args.text(0), name)
     throw wrongTokenUser(name)
   }
   reply.bulkText(issue(ctx, user.name, { name: '', expiresMs: null, isReadOnly: false }).token)

@@ -72,6 +72,6 @@ function unblockHandler(ctx: CommandContext, args: Args, reply: ReplySink): void
     reply.integer(0)
     return
   }
-  ctx.server.unblock(session, withError)
+  ctx.server.waiting.unblock(session, withError)
   reply.integer(1)
 }

@@ -8,7 +8,7 @@ import { ClientFlag } from '../session.ts'
 export function authenticate(ctx: CommandContext, args: Args, name: string, passwordAt: number): void {
   const user = ctx.server.users.authenticate(name, args.text(passwordAt))
   if (user === null) {
-    ctx.server.loginDenied(ctx.session, args.text(0), name)
+    ctx.server.access.loginDenied(ctx.session, args.text(0), name)
     throw WRONGPASS
   }
   ctx.session.user = user

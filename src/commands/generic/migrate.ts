@@ -123,7 +123,7 @@ function begin(ctx: CommandContext, args: Args, reply: ReplySink): void {
   }
   const { session, server, db } = ctx
   const migration = new Migration(server, plan, () => {
-    server.waitersMayGoOn()
+    server.waiting.mayGoOn()
     // Behind the turn, in which the command runs again: nobody does who is gone, or was unblocked.
     setImmediate(() => {
       const journey = journeys.get(session)
@@ -135,7 +135,7 @@ function begin(ctx: CommandContext, args: Args, reply: ReplySink): void {
 }
 
 function wait(ctx: CommandContext, args: Args): void {
-  ctx.server.block(ctx.session, args, 0, 0, BlockedOn.Sync, 0, false)
+  ctx.server.waiting.block(ctx.session, args, 0, 0, BlockedOn.Sync, 0, false)
 }
 
 /** Deletes what the target has taken, and replies what became of the rest. */

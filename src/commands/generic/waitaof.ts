@@ -55,5 +55,5 @@ function waitaofHandler(ctx: CommandContext, args: Args, reply: ReplySink): void
     return
   }
   replication.requestAcks()
-  ctx.server.block(ctx.session, args, 0, 0, BlockedOn.Sync, deadlineMs, false)
+  ctx.server.waiting.block(ctx.session, args, 0, 0, BlockedOn.Sync, deadlineMs, false)
 }

@@ -80,7 +80,7 @@ function moveOrBlock(
     moveElement(ctx, args, row, from, to, reply)
     return true
   }
-  if (ctx.mayBlock) ctx.server.block(ctx.session, args, 1, 1, BlockedOn.List, deadlineMs, false)
+  if (ctx.mayBlock) ctx.server.waiting.block(ctx.session, args, 1, 1, BlockedOn.List, deadlineMs, false)
   else reply.nil()
   return false
 }

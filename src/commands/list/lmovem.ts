@@ -74,7 +74,7 @@ function blmovemHandler(ctx: CommandContext, args: Args, reply: ReplySink): void
   parseOptions(args, 6)
   const row = findEnough(ctx, args)
   if (row === NO_ROW) {
-    if (ctx.mayBlock) ctx.server.block(ctx.session, args, 1, 1, BlockedOn.List, deadlineMs, false)
+    if (ctx.mayBlock) ctx.server.waiting.block(ctx.session, args, 1, 1, BlockedOn.List, deadlineMs, false)
     else reply.nilArray()
     return
   }

@@ -39,5 +39,5 @@ function waitHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
     return
   }
   replication.requestAcks()
-  ctx.server.block(ctx.session, args, 0, 0, BlockedOn.Sync, deadlineMs, false)
+  ctx.server.waiting.block(ctx.session, args, 0, 0, BlockedOn.Sync, deadlineMs, false)
 }

@@ -281,7 +281,7 @@ export class ScriptRunner implements EngineHost {
   private refuse(command: Command | null, refusal: ReplyError): void {
     if (command !== null) command.rejectedCalls++
     const isDenied = refusal instanceof AccessDenied
-    if (isDenied) this.ctx.server.accessDenied(this.ctx.session, refusal, AccessContext.Script)
+    if (isDenied) this.ctx.server.access.denied(this.ctx.session, refusal, AccessContext.Script)
     const error = isDenied ? deniedInScript(refusal) : refusal
     this.ctx.server.errors.count(error.code)
     this.sink.error(error.text)

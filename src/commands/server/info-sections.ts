@@ -59,7 +59,7 @@ export function serverLines({ server, config, now }: CommandContext): InfoLines 
     ['executable', process.execPath],
     ['config_file', config.configFile ?? ''],
     ['io_threads_active', 0],
-    ...(server.shutdownInMs === null ? [] : [['shutdown_in_milliseconds', server.shutdownInMs] as const]),
+    ...(server.leaving.msLeft === null ? [] : [['shutdown_in_milliseconds', server.leaving.msLeft] as const]),
   ]
 }
 

@@ -39,7 +39,7 @@ const options = { save: false, nosave: false, now: false, force: false, abort: f
 function shutdownHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
   parseOptions(args)
   if (options.abort) {
-    if (!ctx.server.abortShutdown()) throw NO_SHUTDOWN
+    if (!ctx.server.leaving.abort()) throw NO_SHUTDOWN
     reply.ok()
     return
   }
@@ -49,8 +49,8 @@ function shutdownHandler(ctx: CommandContext, args: Args, reply: ReplySink): voi
   if (!options.nosave && runner?.isRunning === true) throw runner.busyError
   const save = options.save ? ShutdownSave.Always : options.nosave ? ShutdownSave.Never : ShutdownSave.IfConfigured
   const mayEnd = options.now
-    ? ctx.server.shutdown(save, options.force)
-    : ctx.server.shutdownWhenReplicated(ctx.session, args, save, options.force)
+    ? ctx.server.leaving.shutdown(save, options.force)
+    : ctx.server.leaving.shutdownWhenReplicated(ctx.session, args, save, options.force)
   if (!mayEnd) throw SHUTDOWN_FAILED
   if ((ctx.session.flags & ClientFlag.Blocked) === 0) ctx.session.flags |= ClientFlag.CloseAfterReply
 }

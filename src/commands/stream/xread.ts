@@ -147,7 +147,7 @@ function read(ctx: CommandContext, args: Args, reply: ReplySink, reader: number)
     reply.nilArray()
     return
   }
-  ctx.server.block(
+  ctx.server.waiting.block(
     ctx.session,
     withSettledIds(args),
     options.keys,

@@ -56,7 +56,7 @@ function execHandler(ctx: CommandContext, _args: Args, reply: ReplySink): void {
     if (denial === null) ctx.server.call(session, command, args, reply)
     else {
       const error = deniedInExec(denial)
-      ctx.server.accessDenied(session, denial, AccessContext.Multi)
+      ctx.server.access.denied(session, denial, AccessContext.Multi)
       ctx.server.errors.count(error.code)
       reply.error(error.text)
     }

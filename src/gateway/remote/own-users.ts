@@ -38,14 +38,14 @@ export class OwnUsers {
 
   /** Notes wrong credentials, as AUTH does. */
   loginDenied(userName: string): void {
-    this.server.loginDenied(this.anybody, 'HTTP', userName)
+    this.server.access.loginDenied(this.anybody, 'HTTP', userName)
   }
 
   /** Notes a call that was refused: counted, and in ACL LOG. */
   accessDenied(user: User, denial: AccessDenied, context: AccessContext): void {
     const client = this.server.createInternalClient(0)
     client.user = user
-    this.server.accessDenied(client, denial, context)
+    this.server.access.denied(client, denial, context)
   }
 
   close(): void {
