@@ -1,1 +1,1 @@
-boot/main.ts
+boot/main.cjs

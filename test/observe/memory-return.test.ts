@@ -1,4 +1,5 @@
 /** Memory that is given up goes back to the system. */
+import { readFileSync } from 'node:fs'
 import { expect, test, vi } from 'vitest'
 import { MemoryProbe } from '../../src/observe/memory.ts'
 import { loadNativeHeap } from '../../src/standalone/native-heap.ts'
@@ -69,3 +70,13 @@ test.runIf(heap !== null)(
     heap!.returnFree()
   },
 )
+
+test.runIf(heap !== null)('pages of the program that are not in use leave the process, and come back', async () => {
+  const programMb = (): number =>
+    Number(/RssFile:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'latin1'))?.[1]) / 1024
+  const before = programMb()
+  heap!.returnFree()
+  await vi.waitFor(() => expect(programMb()).toBeLessThan(before - 10))
+  // Parts of Node that a test has not used yet.
+  expect(new Intl.NumberFormat('de').format(1234.5)).toBe('1.234,5')
+})
