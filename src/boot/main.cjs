@@ -18,8 +18,20 @@
     )
     process.exit(1)
   }
+  const SOURCES = new URL('..', process.getBuiltinModule('node:url').pathToFileURL(__filename)).href
+  const { enableCompileCache, registerHooks } = process.getBuiltinModule('node:module')
   // Stripped and compiled code is kept between starts: a third of the time to start, and 27 MB less memory (measured).
-  process.getBuiltinModule('node:module').enableCompileCache()
+  enableCompileCache()
+  // Our own files name each other exactly. Node would ask the system for each of thousands of imports what its path really
+  // is, and of what kind: a quarter of the time to start (measured).
+  registerHooks({
+    resolve(specifier, context, next) {
+      const isOurs =
+        specifier.endsWith('.ts') && specifier.startsWith('.') && context.parentURL?.startsWith(SOURCES) === true
+      if (!isOurs) return next(specifier, context)
+      return { url: new URL(specifier, context.parentURL).href, format: 'module-typescript', shortCircuit: true }
+    },
+  })
   // A failed start is an unhandled rejection, which ends the process with exit code 1.
   void import('../standalone/process.ts').then(({ runProcess }) => runProcess(process.argv.slice(2)))
 })()
