@@ -55,6 +55,14 @@ test('growth is told at first and from 8 MB on, counted from what is left afterw
   expect(hasGrown(60)).toBe(false)
   expect(hasGrown(67)).toBe(false)
   expect(hasGrown(68)).toBe(true)
+  // While it goes on growing the end is waited for, and no longer than ten seconds.
+  expect(hasGrown(70)).toBe(false)
+  expect(hasGrown(80)).toBe(false)
+  expect(hasGrown(90)).toBe(false)
+  expect(hasGrown(91)).toBe(true)
+  expect(hasGrown(80)).toBe(false)
+  for (let second = 0; second < 10; second++) expect(hasGrown(90 + second * 2)).toBe(false)
+  expect(hasGrown(110)).toBe(true)
   rss.mockRestore()
 })
 
