@@ -17,6 +17,20 @@ import {
   soleKeySpec,
 } from './define.ts'
 
+/** Commands after which a connection receives messages instead of replies, or beside them. */
+const TAKES_CONNECTION: ReadonlySet<string> = new Set([
+  'subscribe',
+  'psubscribe',
+  'ssubscribe',
+  'unsubscribe',
+  'punsubscribe',
+  'sunsubscribe',
+  'monitor',
+  'client|tracking',
+  'sync',
+  'psync',
+])
+
 /** A registered command with its statistics. */
 export class Command implements ControlledCommand {
   readonly definition: CommandDefinition
@@ -31,6 +45,10 @@ export class Command implements ControlledCommand {
   readonly categories: number
   /** Takes a moment only, with few arguments: it may be timed together with others (observe/command-timer.ts). */
   readonly isBrief: boolean
+  /** Makes the connection receive messages, which are no replies. */
+  readonly takesConnection: boolean
+  /** Has one reply, at once: it has no subcommands, does not block and does not take the connection. */
+  readonly isPlain: boolean
   /** Whether clients that track are told of changes of its keys; of a script, those of the commands it calls. */
   readonly isTracked: boolean
   readonly handler: Handler
@@ -60,6 +78,9 @@ export class Command implements ControlledCommand {
     const isConstant = definition.complexity === 'O(1)' && definition.keys !== undefined
     this.isBrief =
       (definition.flags & CommandFlag.Blocking) === 0 && ((definition.flags & CommandFlag.Fast) !== 0 || isConstant)
+    this.takesConnection = TAKES_CONNECTION.has(this.aclName)
+    this.isPlain =
+      definition.subcommands === undefined && (definition.flags & CommandFlag.Blocking) === 0 && !this.takesConnection
     this.isTracked =
       (definition.flags & CommandFlag.ReadOnly) !== 0 && (definition.categories & AclCategory.Scripting) === 0
     this.handler = definition.handler
@@ -121,6 +142,8 @@ class Identities {
 }
 
 const BUCKETS = 1024
+/** Spellings of names that are remembered; all commands in upper and lower case are fewer. */
+const SPELLINGS_MAX = 2048
 const CATEGORY_BITS: ReadonlyMap<string, number> = new Map(CATEGORY_NAMES.map(([bit, name]) => [name, bit]))
 
 export class Registry implements CommandCatalog {
@@ -130,6 +153,8 @@ export class Registry implements CommandCatalog {
   private readonly identities = new Identities()
   /** Made when a rule first names a command that is not there. */
   private absent: ReadonlyMap<string, ControlledCommand> | null = null
+  /** By the spellings that calls in the process have used. */
+  private readonly bySpelling = new Map<string, Command>()
   /** Commands by a hash of length and some letters of the name. */
   private buckets: Command[][] = []
 
@@ -204,6 +229,15 @@ export class Registry implements CommandCatalog {
     return null
   }
 
+  /** As `find`, for the name as a string. */
+  findSpelled(name: string): Command | null {
+    const known = this.bySpelling.get(name)
+    if (known !== undefined) return known
+    const command = this.byName.get(name.toLowerCase()) ?? null
+    if (command !== null && this.bySpelling.size < SPELLINGS_MAX) this.bySpelling.set(name, command)
+    return command
+  }
+
   /** Gives a command another name, or none (''), as rename-command does. Returns why that cannot be, null on success. */
   rename(from: string, to: string): string | null {
     const command = this.byName.get(from.toLowerCase())
@@ -211,6 +245,7 @@ export class Registry implements CommandCatalog {
     const name = to.toLowerCase()
     this.byName.delete(command.name)
     if (this.byName.has(name)) return 'Target command name already exists'
+    this.bySpelling.clear()
     const remaining = [...this.byName.values()]
     this.byName.clear()
     this.buckets = this.buckets.map(() => [])

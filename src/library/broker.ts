@@ -2,7 +2,7 @@
 import type { Duplex } from 'node:stream'
 import { Decode, type ReplyValue } from '../resp/value-sink.ts'
 import { type Annex, Broker } from '../server/broker.ts'
-import { type Argument, BrokerClosedError, type Call, InProcess, refuseNothing } from '../server/in-process.ts'
+import { type Argument, BrokerClosedError, type CallGate, InProcess, refuseNothing } from '../server/in-process.ts'
 import type { Server } from '../server/server.ts'
 import { SubscribeTo, type Subscription, Subscriptions } from '../server/subscriptions.ts'
 import type { Endpoint } from '../transport/contract.ts'
@@ -20,7 +20,8 @@ export type MessageListener = (message: string, channel: string) => void
  */
 export async function createBroker(options: CreateBrokerOptions = {}): Promise<LocalBroker> {
   const config = configOf(options)
-  const log = logOf(options)
+  const gate: CallGate = { isClosed: false }
+  const log = logOf(options, gate)
   for (const warning of config.checkEffects()) log.warning(warning)
   config.onWarning((text) => log.warning(text))
   let httpPort = 0
@@ -38,7 +39,7 @@ export async function createBroker(options: CreateBrokerOptions = {}): Promise<L
     await broker.start()
     const host = options.host ?? DEFAULT_HOST
     const endpoint = options.port === 0 ? await broker.listenOnFreePort(host) : null
-    return new LocalBroker(broker, endpoint, httpPort)
+    return new LocalBroker(broker, endpoint, httpPort, gate)
   } catch (error) {
     await broker.close()
     throw error
@@ -57,12 +58,12 @@ export class LocalBroker {
   private closing: Promise<void> | null = null
 
   /** Made by `createBroker`. */
-  constructor(broker: Broker, endpoint: Endpoint | null, httpPort: number) {
+  constructor(broker: Broker, endpoint: Endpoint | null, httpPort: number, gate: CallGate) {
     this.broker = broker
     this.endpoint = endpoint
     this.port = endpoint === null ? broker.port : endpoint.port
     this.httpPort = httpPort
-    this.inProcess = new InProcess(broker.server)
+    this.inProcess = new InProcess(broker.server, { gate })
     this.subscriptions = new Subscriptions(broker.server.acceptInProcess)
     broker.server.onShutdown = () => {
       this.close().catch((error: unknown) => broker.log.warning(String(error)))
@@ -84,12 +85,12 @@ export class LocalBroker {
    * @throws CommandError with the text of an error reply; BrokerClosedError; TypeError for other arguments
    */
   call(...args: readonly Argument[]): Promise<ReplyValue> {
-    return this.send(args, Decode.Text)
+    return this.inProcess.call(args, Decode.Text)
   }
 
   /** As `call`, with strings as Buffers and maps as Maps: for bytes that are no text. */
   callBuffer(...args: readonly Argument[]): Promise<ReplyValue> {
-    return this.send(args, Decode.Bytes)
+    return this.inProcess.call(args, Decode.Bytes)
   }
 
   /**
@@ -137,13 +138,6 @@ export class LocalBroker {
     this.subscriptions.close()
     const [isComplete] = await Promise.all([this.broker.close(), this.endpoint?.close()])
     if (!isComplete) throw new Error('Cannot close the broker cleanly: data could not be written')
-  }
-
-  private send(args: readonly Argument[], decode: Decode): Promise<ReplyValue> {
-    return new Promise((done, failed) => {
-      const call: Call = { args, decode, refuse: refuseNothing, isCancelled: false, done, failed }
-      this.inProcess.enqueue(call)
-    })
   }
 }
 

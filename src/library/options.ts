@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { type Config, type ConfigOptions, configFromOptions } from '../config/config.ts'
 import { type Log, type LogLevel, ServerLog } from '../observe/log.ts'
+import type { CallGate } from '../server/in-process.ts'
 
 /** Where a port is opened without a `host`. */
 export const DEFAULT_HOST = '127.0.0.1'
@@ -73,15 +74,23 @@ export function configOf(options: CreateBrokerOptions): Config {
   })
 }
 
-/** The log of a broker with these options. */
-export function logOf(options: CreateBrokerOptions): Log {
+/** The log of a broker with these options. The gate is closed while a logger of the program is called. */
+export function logOf(options: CreateBrokerOptions, gate: CallGate): Log {
   const { logger, logLevel } = options
   if (logger !== undefined) {
+    const tell = (method: keyof BrokerLogger, message: string, fields: object = {}): void => {
+      gate.isClosed = true
+      try {
+        logger[method](fields, message)
+      } finally {
+        gate.isClosed = false
+      }
+    }
     return {
-      debug: (message, fields = {}) => logger.trace(fields, message),
-      verbose: (message, fields = {}) => logger.debug(fields, message),
-      notice: (message, fields = {}) => logger.info(fields, message),
-      warning: (message, fields = {}) => logger.warn(fields, message),
+      debug: (message, fields) => tell('trace', message, fields),
+      verbose: (message, fields) => tell('debug', message, fields),
+      notice: (message, fields) => tell('info', message, fields),
+      warning: (message, fields) => tell('warn', message, fields),
     }
   }
   if (logLevel === undefined || logLevel === 'nothing') return SILENT

@@ -6,6 +6,9 @@
  * command is timed alone, its start being the end of what came before. When a group has taken longer than the slow log's
  * threshold, nobody knows which of its commands did: for a second every command is timed alone, so that what goes on
  * being slow is caught. With a threshold below EXACT_BELOW_US every command always is.
+ *
+ * Calls in the process come one by one, with code of the program in between that must not count. One in some is a batch
+ * of its own; the others are taken to last as long as those that were timed last (`isEstimating`).
  */
 // The global of this name is looked up behind a getter each time.
 import { performance } from 'node:perf_hooks'
@@ -39,6 +42,11 @@ export class CommandTimer {
   private begunMs = 0
   private busyMs = 0
   private exactUntil = 0
+  /** Whether short commands are not timed now, but taken to last as long as others did. */
+  isEstimating: boolean = false
+  /** What each command of the last group has taken, in microseconds. */
+  private shareUs = 0
+  private shareBucket = bucketOf(0)
   /** Whether short commands must be timed alone, too. */
   isExact: boolean = false
   /** Whether each command has a histogram of its times. */
@@ -87,8 +95,18 @@ export class CommandTimer {
 
   /** Takes a short command that has run; it is timed with those before and after it. */
   defer(command: Timed): void {
+    if (this.isEstimating) {
+      this.estimate(command)
+      return
+    }
     this.group[this.size++] = command
     if (this.size === GROUP_MAX) this.settle()
+  }
+
+  private estimate(command: Timed): void {
+    command.microseconds += this.shareUs
+    this.busyMs += this.shareUs / US_PER_MS
+    if (this.keepsHistograms) histogramOf(command).add(this.shareBucket)
   }
 
   /** When a command that is timed alone starts, in ms: gives the short ones before it their time. */
@@ -121,10 +139,11 @@ export class CommandTimer {
       // Which of them it was nobody knows: mostly they are all the same.
       this.stalls.commandTook(this.group[size - 1]!.fullName, StallCause.Command, now - this.last)
       const share = elapsedUs / size
+      this.shareUs = share
       for (let i = 0; i < size; i++) this.group[i]!.microseconds += share
       if (this.keepsHistograms) {
-        const bucket = bucketOf(share)
-        for (let i = 0; i < size; i++) histogramOf(this.group[i]!).add(bucket)
+        this.shareBucket = bucketOf(share)
+        for (let i = 0; i < size; i++) histogramOf(this.group[i]!).add(this.shareBucket)
       }
       this.size = 0
     }

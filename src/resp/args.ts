@@ -155,7 +155,7 @@ export class Args {
 }
 
 /** Text up to this length is written by a loop, which beats the call into the runtime. */
-const LOOPED_CHARS_MAX = 12
+const LOOPED_CHARS_MAX = 24
 const SCRATCH_BYTES = 4096
 /** A scratch buffer that a huge request has grown is given back from this size on. */
 const SCRATCH_BYTES_KEPT = 1024 * 1024
@@ -224,10 +224,14 @@ export class ArgsBuilder {
   }
 
   private room(bytes: number): void {
-    const args = this.args
-    args.reserve(args.count + 1)
+    const { args } = this
+    if (args.count === args.offsets.length) args.reserve(args.count + 1)
+    if (this.at + bytes > args.buffer.length) this.grow(bytes)
+  }
+
+  private grow(bytes: number): void {
+    const { args } = this
     const needed = this.at + bytes
-    if (needed <= args.buffer.length) return
     // As for an array that would be too long.
     if (needed > REQUEST_BYTES_MAX) throw new RangeError('Invalid request length')
     const grown = Buffer.allocUnsafeSlow(Math.min(Math.max(args.buffer.length * 2, needed), REQUEST_BYTES_MAX))

@@ -236,7 +236,7 @@ export class Pipeline {
     const outerDirty = ctx.dirty
     ctx.enter(client)
     const timer = this.timer
-    const isShort = command.isBrief && args.count <= SHORT_ARGUMENTS_MAX && !timer.isExact
+    const isShort = this.isShort(command, args)
     const startMs = isShort ? 0 : timer.start()
     // Scripts are shown before what they call.
     if (!this.monitors.isEmpty && (command.flags & CommandFlag.SkipMonitor) !== 0)
@@ -274,6 +274,11 @@ export class Pipeline {
     ctx.session = outerSession
     ctx.db = outerDb
     ctx.dirty = outerDirty
+  }
+
+  /** Whether a call is timed together with others, not alone. */
+  isShort(command: Command, args: Args): boolean {
+    return command.isBrief && args.count <= SHORT_ARGUMENTS_MAX && !this.timer.isExact
   }
 
   /** What SCAN and RANDOMKEY meet has nothing to do with each other: it makes no transaction. */

@@ -1,13 +1,18 @@
 /**
  * The in-process door: commands as JavaScript values, without a socket and without RESP in between.
  *
- * Calls wait in one queue and are executed in order, in a tick of their own: never from within a running command or while
- * replies are sent. They share one session, so `SELECT`, `MULTI` and `WATCH` mean all calls that follow. A command that
- * may block runs in a session of its own (in the same database), which others reuse when it is done; so it holds up
- * nobody. Replies are handed out when the data they stand for is as durable as configured: at the end of the turn, or
- * behind the batch of calls if nothing was written and nothing else is to be sent.
+ * Calls are executed in order. They share one session, so `SELECT`, `MULTI` and `WATCH` mean all calls that follow. A
+ * command that may block runs in a session of its own (in the same database), which others reuse when it is done; so it
+ * holds up nobody. Replies are handed out when the data they stand for is as durable as configured: at the end of the
+ * turn, or before if nothing was written and nothing else is to be sent.
  *
- *     call() ─▶ queue ─tick─▶ session.execute ─▶ pipeline … ─▶ replied() ─end of batch or turn─▶ release() ─▶ promise
+ * `call` executes at once what it can: the promise is settled when the caller gets it, and nothing was queued. The rest,
+ * and what comes by `enqueue`, waits in one queue and is executed in a tick of its own: never from within a running
+ * command or while replies are sent. So wait calls behind others that wait, and those of a caller that has taken its
+ * part of the turn already.
+ *
+ *     call() ─▶ session.callNow ─▶ pipeline … ─▶ settled promise
+ *        └─▶ queue ─tick─▶ session.execute ─▶ pipeline … ─▶ replied() ─end of batch or turn─▶ release() ─▶ promise
  *                                  └─ blocks ─▶ … key is ready, or timeout ─▶ replied() …
  */
 import type { User } from '../access/user.ts'
@@ -21,6 +26,7 @@ import { CommandError, type Decode, type ReplyValue, ValueSink } from '../resp/v
 import type { Connection } from '../transport/contract.ts'
 import type { Client, Door } from './client.ts'
 import { Fifo } from './fifo.ts'
+import { isStalled } from './input.ts'
 import type { Server } from './server.ts'
 
 /** An argument of a command. Numbers become decimal text. */
@@ -85,7 +91,14 @@ export interface Call {
   failed(error: Error): void
 }
 
+/** Closed while the broker calls the program (its logger): what that calls in turn must not run in the midst of it. */
+export interface CallGate {
+  isClosed: boolean
+}
+
 export interface InProcessOptions {
+  /** Calls are executed at once only while it is open. Default: it is. */
+  readonly gate?: CallGate
   /** Calls that may wait to be executed; more are rejected. */
   readonly waitingMax?: number
   /** RESP version that replies follow, 2 or 3. Default: 3. */
@@ -107,6 +120,7 @@ export class InProcess {
   readonly waitingMax: number
   readonly replySizeMax: number
   private readonly server: Server
+  private readonly gate: CallGate
   private readonly waiting = new Fifo<Call>()
   /** Sessions whose call may block, by the call. */
   private readonly blocking = new Map<Call, InProcessSession>()
@@ -122,6 +136,7 @@ export class InProcess {
 
   constructor(server: Server, options: InProcessOptions = {}) {
     this.server = server
+    this.gate = options.gate ?? { isClosed: false }
     this.waitingMax = options.waitingMax ?? WAITING_CALLS_MAX
     this.respVersion = options.respVersion ?? 3
     this.user = options.user ?? null
@@ -136,6 +151,43 @@ export class InProcess {
   /** Calls for which there is room now. */
   get room(): number {
     return this.waitingMax - this.waiting.size
+  }
+
+  /**
+   * Runs a command; at once if nothing is before it. Resolves to its reply.
+   *
+   * @throws CommandError with the text of an error reply, and what else a call may fail with
+   */
+  call(args: readonly Argument[], decode: Decode): Promise<ReplyValue> {
+    const main = this.sessionNow()
+    const command = main === null ? null : this.plainCommand(args)
+    const request = command === null ? null : this.encodePlain(args)
+    if (main === null || command === null || request === null) {
+      return new Promise((done, failed) => {
+        this.enqueue({ args, decode, refuse: refuseNothing, isCancelled: false, done, failed })
+      })
+    }
+    if (main.callNow(decode, command, request)) {
+      const reply = main.take()
+      return reply instanceof CommandError ? Promise.reject(reply) : Promise.resolve(reply)
+    }
+    return new Promise((done, failed) => {
+      main.callLater({ args, decode, refuse: refuseNothing, isCancelled: false, done, failed })
+    })
+  }
+
+  /** The shared session if a call may be executed at once; null when it has to wait. */
+  private sessionNow(): InProcessSession | null {
+    const { main } = this
+    if (main === null || this.waiting.size > 0 || this.isClosed || this.gate.isClosed) return null
+    return this.server.takesCallsNow && main.isFree ? main : null
+  }
+
+  /** The command of a call, if it is a plain one that is named by a string. */
+  private plainCommand(args: readonly Argument[]): Command | null {
+    const name = args[0]
+    const command = typeof name === 'string' ? this.server.registry.findSpelled(name) : null
+    return command?.isPlain === true ? command : null
   }
 
   /** Queues a call. */
@@ -293,23 +345,24 @@ export class InProcess {
 
   /** Encodes arguments; a call with others than the types say is rejected, and null returned. */
   encode(call: Call): Args | null {
+    const args = this.encodePlain(call.args)
+    if (args === null) call.failed(wrongArguments(call.args))
+    return args
+  }
+
+  /** Encodes arguments; null when there are none, or others than the types say. Valid until the next call of it. */
+  private encodePlain(args: readonly Argument[]): Args | null {
     const builder = this.builder
     builder.clear()
-    if (call.args.length === 0) {
-      call.failed(new TypeError('Cannot call: the command is missing'))
-      return null
-    }
-    for (const arg of call.args) {
+    for (let i = 0; i < args.length; i++) {
+      const arg = args[i]
       if (typeof arg === 'string') builder.utf8(arg)
       else if (Number.isSafeInteger(arg)) builder.integer(arg as number)
       else if (typeof arg === 'number' || typeof arg === 'bigint') builder.text(String(arg))
       else if (arg instanceof Uint8Array) builder.bytes(arg, 0, arg.length)
-      else {
-        call.failed(new TypeError(`Cannot call ${String(call.args[0])}: an argument is ${describe(arg)}`))
-        return null
-      }
+      else return null
     }
-    return builder.args
+    return args.length === 0 ? null : builder.args
   }
 
   /** A new session; null when the server refuses it, which rejects the call. */
@@ -362,6 +415,37 @@ class InProcessSession implements Connection, Door {
 
   get isIdle(): boolean {
     return this.current === null && this.kept === null && this.finished.size === 0
+  }
+
+  /** Whether it takes a command now. */
+  get isFree(): boolean {
+    return this.current === null && this.kept === null && !isStalled(this.client)
+  }
+
+  /**
+   * Executes a plain command at once. Returns whether the reply may be handed out: then it is to be taken. Else the call
+   * is to be given to `callLater`.
+   */
+  callNow(decode: Decode, command: Command, request: Args): boolean {
+    this.sink = this.values
+    this.values.decode = decode
+    return this.server.callNow(this.client, this, command, request)
+  }
+
+  /** The reply of the call that was executed at once. */
+  take(): ReplyValue {
+    this.owner.repliedSize += this.values.size
+    return this.values.take()
+  }
+
+  /** The call that was executed at once waits for something, or its reply does. */
+  callLater(call: Call): void {
+    if ((this.client.flags & ClientFlag.Closed) !== 0) {
+      call.failed(this.owner.closedError())
+      return
+    }
+    this.current = call
+    this.server.callLater(this.client, this)
   }
 
   /** Executes a call; false when the session has to wait first. */
@@ -486,28 +570,20 @@ class InProcessSession implements Connection, Door {
 
 /** Why a command cannot be called whose messages are no replies. */
 function connectionError(command: Command): Error | null {
-  if (!takesConnection(command)) return null
+  if (!command.takesConnection) return null
   const instead = command.aclName.endsWith('subscribe') ? 'subscribe()' : 'a connection'
   return new Error(`Cannot call ${command.name.toUpperCase()}: its messages are no replies, use ${instead}`)
 }
 
-/** Commands after which a connection receives messages instead of replies. */
-function takesConnection(command: Command): boolean {
-  switch (command.aclName) {
-    case 'subscribe':
-    case 'psubscribe':
-    case 'ssubscribe':
-    case 'unsubscribe':
-    case 'punsubscribe':
-    case 'sunsubscribe':
-    case 'monitor':
-    case 'client|tracking':
-    case 'sync':
-    case 'psync':
-      return true
-    default:
-      return false
-  }
+/** Why there is no request with these arguments. */
+function wrongArguments(args: readonly unknown[]): TypeError {
+  if (args.length === 0) return new TypeError('Cannot call: the command is missing')
+  const wrong = args.find((arg) => !isArgument(arg))
+  return new TypeError(`Cannot call ${String(args[0])}: an argument is ${describe(wrong)}`)
+}
+
+function isArgument(value: unknown): boolean {
+  return ['string', 'number', 'bigint'].includes(typeof value) || value instanceof Uint8Array
 }
 
 function describe(value: unknown): string {

@@ -153,13 +153,21 @@ export class TurnOutput {
    * written first, and nothing that others get in this turn comes before them.
    */
   releaseEarly(client: Client): void {
-    const { finished, host } = this
-    const { aof, journal } = host
-    const isOnly = finished.length === 1 && finished[0] === client
-    if (!isOnly || this.segmentCount > 0 || this.outputListed.length > 0 || this.held.size > 0) return
-    if (journal.pendingBytes > 0) return
-    if (aof !== null && (aof.error !== null || aof.releasedBytes < aof.acceptedBytes)) return
-    this.releaseFinished(0)
+    const { finished } = this
+    if (finished.length === 1 && finished[0] === client && this.owesNothing()) this.releaseFinished(0)
+  }
+
+  /** As `releaseEarly`, for a reply that is not known here: whether it may be handed out at once. */
+  mayReplyNow(): boolean {
+    return this.finished.length === 0 && this.owesNothing()
+  }
+
+  /** Whether there is nothing that has to be written, and nothing for connections. */
+  private owesNothing(): boolean {
+    if (this.segmentCount > 0 || this.outputListed.length > 0 || this.held.size > 0) return false
+    const { aof, journal } = this.host
+    if (journal.pendingBytes > 0) return false
+    return aof === null || (aof.error === null && aof.releasedBytes >= aof.acceptedBytes)
   }
 
   /** What was pushed to the running client follows its reply. */

@@ -62,7 +62,9 @@ import { Timers, type TimersHost } from './timers.ts'
 import { Waiting, type WaitingHost } from './waiting.ts'
 
 /** Calls in the process get their replies at once until the commands of the turn have taken so long, in ms. */
-const EARLY_MS = 1
+const EARLY_MS = 2
+/** Short calls in the process that follow one that was timed, and are not timed themselves. */
+const UNTIMED_CALLS = 15
 /** Housekeeping (timeouts, limits, statistics) runs this often, in ms. */
 const CRON_MS = 100
 /** Commands of a log that fail are named up to this number; the others are counted. */
@@ -176,6 +178,10 @@ export class Server
   private readonly timers: Timers
   private nextClientId = 1
   private isTurnScheduled: boolean = false
+  /** Calls that `callNow` executes before it reads the clock again. */
+  private untimedLeft = 0
+  /** Whether calls have taken their part of the turn: replies wait for its end now. */
+  private isTurnSpent: boolean = false
   private resumable: Client[] = []
   /** Those whose input had to wait for the end of the turn in which they would have had their turn. */
   private postponed: Client[] = []
@@ -395,10 +401,52 @@ export class Server
 
   /** Ends a batch of `clientCalls`. The replies of `client` need not wait for the end of the turn if it is a short one. */
   endCalls(client: Client | null): void {
+    this.endTimed()
+    if (client !== null && !this.isTurnSpent) this.output.releaseEarly(client)
+  }
+
+  private endTimed(): void {
     const { timer } = this.pipeline
     timer.end()
     // Others get their turn however fast a caller that awaits each reply calls again.
-    if (client !== null && timer.turnMs < EARLY_MS) this.output.releaseEarly(client)
+    if (timer.turnMs >= EARLY_MS) this.isTurnSpent = true
+  }
+
+  /** Whether calls may be executed at once, by `callNow`. */
+  get takesCallsNow(): boolean {
+    return !this.isTurnSpent && !this.mayPause
+  }
+
+  /**
+   * Executes a request of a client with a door outside of a batch. Returns whether the reply is in the door's sink and may
+   * be handed out at once; else what there is to be done is up to `callLater`. The client must not be stalled.
+   */
+  callNow(client: Client, door: Door, command: Command, args: Args): boolean {
+    const { output, pipeline } = this
+    const { timer } = pipeline
+    const isTimed = this.untimedLeft === 0 || !this.isTurnScheduled || !pipeline.isShort(command, args)
+    if (isTimed) this.beginCalls()
+    else timer.isEstimating = true
+    output.running = client
+    door.sink.version = client.respVersion
+    client.lastCommandMs = this.keyspace.now
+    client.commandCount++
+    pipeline.executeFound(client, command, args, door.sink)
+    output.running = null
+    timer.isEstimating = false
+    if (isTimed) {
+      this.endTimed()
+      this.untimedLeft = UNTIMED_CALLS
+    } else this.untimedLeft--
+    if (output.ownPushes.at > 0) output.ownPushes.reset()
+    const mustWait = (client.flags & (ClientFlag.Blocked | ClientFlag.CloseAfterReply | ClientFlag.Closed)) !== 0
+    return !mustWait && this.keyspace.readyKeys.length === 0 && output.mayReplyNow()
+  }
+
+  /** Goes on with a request for which `callNow` returned false, as `clientCalls` does. */
+  callLater(client: Client, door: Door): void {
+    if ((client.flags & (ClientFlag.Blocked | ClientFlag.Closed)) === 0) this.finish(client, door)
+    if (this.keyspace.readyKeys.length > 0) this.waiting.serveReady(null)
   }
 
   /**
@@ -691,6 +739,7 @@ export class Server
     this.output.flush()
     this.flushReplicas()
     this.isTurnScheduled = false
+    this.isTurnSpent = false
     this.freeMemory()
     this.timers.scheduleNext()
     this.stalls.endTurn(this.pipeline.timer.takeBusyMs())

@@ -371,6 +371,18 @@ describe('options', () => {
     expect(lines).toContain('Ready to accept connections')
   })
 
+  test('what a logger calls is executed behind the command that is logged', async () => {
+    const seen: Promise<unknown>[] = []
+    const note = (_fields: object, message: string): void => {
+      if (message.includes('from a script')) seen.push(broker.call('GET', 'k'))
+    }
+    const broker = await start({ logger: { trace: note, debug: note, info: note, warn: note } })
+    await broker.call('PING')
+    const script = `redis.log(redis.LOG_WARNING, 'from a script') redis.call('SET', 'k', 'v') return 1`
+    expect(await broker.call('EVAL', script, 0)).toBe(1)
+    expect(await Promise.all(seen)).toEqual(['v'])
+  })
+
   test('a port that is taken rejects', async () => {
     const { port } = await start({ port: 0 })
     await expect(createBroker({ port })).rejects.toThrow(`Failed listening on port ${port} (TCP), address 127.0.0.1`)

@@ -1,5 +1,5 @@
 import { rmSync } from 'node:fs'
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, describe, expect, test } from 'vitest'
 import { configFromOptions } from '../../src/config/config.ts'
 import { Files } from '../../src/files/files.ts'
 import { Decode, type ReplyValue } from '../../src/resp/value-sink.ts'
@@ -16,9 +16,7 @@ afterEach(async () => {
 })
 
 function call(door: InProcess, ...args: readonly (string | number)[]): Promise<ReplyValue> {
-  return new Promise((done, failed) =>
-    door.enqueue({ args, decode: Decode.Text, refuse: refuseNothing, isCancelled: false, done, failed }),
-  )
+  return door.call(args, Decode.Text)
 }
 
 test('more calls than may wait are rejected, and those that wait are run', async () => {
@@ -165,4 +163,90 @@ test('text of every length comes back as it was', async () => {
   }
   // Half of a pair is no character: as UTF-8 it is the replacement character.
   expect(await call(door, 'ECHO', 'a\ud83d')).toBe('a\ufffd')
+})
+
+/** Whether a promise is settled already, without giving it time. */
+async function isSettled(promise: Promise<unknown>): Promise<boolean> {
+  const pending = Symbol('pending')
+  return (await Promise.race([promise, Promise.resolve(pending)])) !== pending
+}
+
+describe('a call that nothing is before', () => {
+  test('is executed at once, and its promise is settled', async () => {
+    broker = await TestBroker.start()
+    const door = new InProcess(broker.server)
+    await call(door, 'PING')
+    await new Promise((resolve) => setImmediate(resolve))
+    const set = call(door, 'SET', 'k', 'v')
+    expect(broker.server.keyspace.databases[0]!.size).toBe(1)
+    expect(await isSettled(set)).toBe(true)
+    const refused = call(door, 'LPUSH', 'k', 'x')
+    expect(await isSettled(refused.catch(() => {}))).toBe(false)
+    await expect(refused).rejects.toThrow('WRONGTYPE')
+    expect(await call(door, 'get', 'k')).toBe('v')
+  })
+
+  test('waits behind those that wait', async () => {
+    broker = await TestBroker.start()
+    const door = new InProcess(broker.server)
+    await call(door, 'PING')
+    const order: string[] = []
+    const queued = door.batch([['APPEND', 'k', 'a']], Decode.Text, refuseNothing).then(() => order.push('batch'))
+    const behind = call(door, 'APPEND', 'k', 'b').then(() => order.push('call'))
+    await Promise.all([queued, behind])
+    expect(order).toEqual(['batch', 'call'])
+    expect(await call(door, 'GET', 'k')).toBe('ab')
+  })
+
+  test('is counted, and logged when it is slow', async () => {
+    broker = await TestBroker.start()
+    const door = new InProcess(broker.server)
+    for (let i = 0; i < 100; i++) await call(door, 'INCR', 'n')
+    expect(await call(door, 'INFO', 'commandstats')).toMatch(/cmdstat_incr:calls=100,usec=[1-9]/)
+    await call(door, 'CONFIG', 'SET', 'slowlog-log-slower-than', '0')
+    await call(door, 'SLOWLOG', 'RESET')
+    for (let i = 0; i < 20; i++) await call(door, 'GET', 'n')
+    expect(await call(door, 'SLOWLOG', 'LEN')).toBeGreaterThanOrEqual(20)
+  })
+
+  test('sees time go by', async () => {
+    broker = await TestBroker.start()
+    const door = new InProcess(broker.server)
+    await call(door, 'SET', 'k', 'v', 'PX', 3)
+    while ((await call(door, 'EXISTS', 'k')) === 1);
+    expect(await call(door, 'DBSIZE')).toBe(0)
+  })
+
+  test('has another session when its own was killed', async () => {
+    broker = await TestBroker.start()
+    const door = new InProcess(broker.server)
+    const id = await call(door, 'CLIENT', 'ID')
+    const other = new InProcess(broker.server)
+    await call(other, 'PING')
+    await call(door, 'PING')
+    expect(await call(other, 'CLIENT', 'KILL', 'ID', String(id))).toBe(1)
+    expect(await call(door, 'CLIENT', 'ID')).not.toBe(id)
+  })
+
+  test('may serve a blocked one, which is answered behind it', async () => {
+    broker = await TestBroker.start()
+    const door = new InProcess(broker.server)
+    await call(door, 'PING')
+    const order: string[] = []
+    const blocked = call(door, 'BLPOP', 'l', '0').then((reply) => order.push(String(reply)))
+    while (!String(await call(door, 'CLIENT', 'LIST')).includes('cmd=blpop'));
+    const push = call(door, 'RPUSH', 'l', 'x').then((reply) => order.push(String(reply)))
+    const length = call(door, 'LLEN', 'l').then((reply) => order.push(`length ${reply}`))
+    await Promise.all([blocked, push, length])
+    expect(order).toEqual(['1', 'l,x', 'length 0'])
+  })
+
+  test('queues in a transaction, and runs with it', async () => {
+    broker = await TestBroker.start()
+    const door = new InProcess(broker.server)
+    const replies = ['MULTI', 'INCR n', 'BLPOP l 0', 'EXEC'].map((words) => call(door, ...words.split(' ')))
+    expect(await Promise.all(replies)).toEqual(['OK', 'QUEUED', 'QUEUED', [1, null]])
+    const again = ['MULTI', 'INCR n', 'GET n', 'EXEC'].map((words) => call(door, ...words.split(' ')))
+    expect(await Promise.all(again)).toEqual(['OK', 'QUEUED', 'QUEUED', [2, '2']])
+  })
 })
