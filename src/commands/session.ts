@@ -2,7 +2,6 @@
  * What a command sees of the client that called it. The server's Client is the implementation; tests and the
  * in-process door have the same one, over another transport.
  */
-
 import type { User } from '../access/user.ts'
 import type { BlockedClient } from '../keyspace/blocked.ts'
 import type { Database } from '../keyspace/database.ts'
@@ -10,7 +9,7 @@ import type { Watcher } from '../keyspace/keyspace.ts'
 import type { Subscriber } from '../pubsub/channels.ts'
 import type { TrackingClient } from '../pubsub/tracking.ts'
 import type { Replica } from '../replication/replica.ts'
-import type { Args } from '../resp/args.ts'
+import type { CommandQueue } from './command-queue.ts'
 
 /** State bits of a client. */
 export const ClientFlag = {
@@ -52,12 +51,6 @@ export const ClientFlag = {
   EndPostponed: 1 << 21,
 } as const
 
-/** Commands queued by MULTI. */
-export interface QueuedCommand {
-  readonly command: import('./registry.ts').Command
-  readonly args: Args
-}
-
 export interface Session extends Watcher, BlockedClient, Subscriber, TrackingClient {
   readonly id: number
   /** Whether this session repeats effects, of a log or a primary: times in the past are kept as they are. */
@@ -80,9 +73,7 @@ export interface Session extends Watcher, BlockedClient, Subscriber, TrackingCli
   lastCommandMs: number
   lastCommandName: string
   /** Commands queued since MULTI; empty outside. */
-  readonly queue: QueuedCommand[]
-  /** Arguments bytes held by the queue. */
-  queueBytes: number
+  readonly queue: CommandQueue
   /** Watched keys: database and key text. */
   readonly watched: { db: Database; key: string }[]
   /** What they take in memory, about. */
@@ -112,8 +103,7 @@ export interface Session extends Watcher, BlockedClient, Subscriber, TrackingCli
 
 /** Ends MULTI without running anything: the queue is emptied and watched keys are let go. */
 export function discardTransaction(session: Session): void {
-  session.queue.length = 0
-  session.queueBytes = 0
+  session.queue.clear()
   session.flags &= ~(ClientFlag.Multi | ClientFlag.DirtyExec)
   unwatchAll(session)
 }

@@ -14,10 +14,16 @@ const FIRST_SLOTS = 32
 
 export class Args {
   buffer: Buffer = EMPTY
-  offsets: Int32Array = new Int32Array(FIRST_SLOTS)
-  lengths: Int32Array = new Int32Array(FIRST_SLOTS)
+  offsets: Int32Array
+  lengths: Int32Array
   /** Number of arguments, the command's name included. */
   count = 0
+
+  /** @param slots room for so many arguments, at least 1 */
+  constructor(slots: number = FIRST_SLOTS) {
+    this.offsets = new Int32Array(slots)
+    this.lengths = new Int32Array(slots)
+  }
 
   /** Offset of argument `i` in `buffer`. */
   start(i: number): number {
@@ -139,9 +145,8 @@ export class Args {
   copy(): Args {
     let bytes = 0
     for (let i = 0; i < this.count; i++) bytes += this.lengths[i]!
-    const copied = new Args()
+    const copied = new Args(this.count)
     copied.buffer = Buffer.allocUnsafeSlow(bytes)
-    copied.reserve(this.count)
     let at = 0
     for (let i = 0; i < this.count; i++) {
       copyBytes(this.buffer, this.offsets[i]!, copied.buffer, at, this.lengths[i]!)

@@ -5,8 +5,9 @@
  * out at the end of the loop turn; what is pushed to the client from elsewhere gathers in `output` until then.
  */
 import type { User } from '../access/user.ts'
+import { CommandQueue } from '../commands/command-queue.ts'
 import type { Command } from '../commands/registry.ts'
-import { ClientFlag, type QueuedCommand, type Session } from '../commands/session.ts'
+import { ClientFlag, type Session } from '../commands/session.ts'
 import type { Database } from '../keyspace/database.ts'
 import type { FanOut } from '../pubsub/fan-out.ts'
 import type { ClientTracking } from '../pubsub/tracking.ts'
@@ -38,14 +39,12 @@ export interface Door {
 const EMPTY = Buffer.alloc(0)
 /** There is room for so much at least when more of a long request is read, in bytes. */
 const READ_BYTES_MIN = 64 * 1024
-/** Kept input up to this length moves to the front when something before it is done; more stays where it is, in bytes. */
 /** After so much of an argument its announced size is believed, in bytes. */
 const BELIEVED_BYTES = 1024 * 1024
+/** Kept input up to this length moves to the front when something before it is done; more stays where it is, in bytes. */
 const MOVE_BYTES_MAX = 4096
 /** A client's own objects, with its socket, in bytes: measured over 10,000 idle connections, rounded. */
 const OBJECT_BYTES = 4096
-/** A queued command beside the bytes of its arguments, in bytes: the objects that hold it, about. */
-const QUEUED_COMMAND_BYTES = 256
 
 export class Client implements Session, Receiver {
   private readonly host: ClientHost
@@ -66,8 +65,7 @@ export class Client implements Session, Receiver {
   readonly createdMs: number
   lastCommandMs: number
   lastCommandName: string = 'NULL'
-  readonly queue: QueuedCommand[] = []
-  queueBytes: number = 0
+  readonly queue = new CommandQueue()
   readonly watched: { db: Database; key: string }[] = []
   watchDirty: boolean = false
   readonly channels: Set<string> = new Set()
@@ -279,9 +277,8 @@ export class Client implements Session, Receiver {
 
   get memoryBytes(): number {
     const buffers = this.input.length + this.output.length + this.heldBytes + this.connection.queuedBytes
-    const commands = this.queueBytes + this.queue.length * QUEUED_COMMAND_BYTES
     const prefixes = this.tracking === null ? 0 : this.tracking.prefixBytes
-    return OBJECT_BYTES + buffers + commands + this.subscriptionBytes + this.watchedBytes + prefixes
+    return OBJECT_BYTES + buffers + this.queue.memoryBytes + this.subscriptionBytes + this.watchedBytes + prefixes
   }
 
   /** Bytes waiting to be sent, wherever they are. */

@@ -367,7 +367,9 @@ export class Pipeline {
   private needsMemory(client: Client, command: Command, args: Args): boolean {
     if ((this.flagsOfCall(command, args) & CommandFlag.DenyOom) !== 0) return true
     if (command.name === 'exec') {
-      return client.queue.some((queued) => (this.flagsOfCall(queued.command, queued.args) & CommandFlag.DenyOom) !== 0)
+      return client.queue.some(
+        (queued, queuedArgs) => (this.flagsOfCall(queued, queuedArgs) & CommandFlag.DenyOom) !== 0,
+      )
     }
     return (client.flags & ClientFlag.Multi) !== 0 && !ENDS_MULTI.has(command.name)
   }
@@ -381,7 +383,7 @@ export class Pipeline {
   isPausable(client: Client, command: Command, args: Args, writesOnly: boolean): boolean {
     if (this.refusal(client, command, args) !== null) return false
     if (!writesOnly || this.mayWrite(command, args)) return true
-    return command.name === 'exec' && client.queue.some((queued) => this.mayWrite(queued.command, queued.args))
+    return command.name === 'exec' && client.queue.some((queued, queuedArgs) => this.mayWrite(queued, queuedArgs))
   }
 
   private mayWrite(command: Command, args: Args): boolean {
@@ -392,7 +394,7 @@ export class Pipeline {
   private someCall(client: Client, command: Command, args: Args, isSo: (flags: number) => boolean): boolean {
     if (isSo(this.flagsOfCall(command, args))) return true
     if (command.name !== 'exec') return false
-    return client.queue.some((queued) => isSo(this.flagsOfCall(queued.command, queued.args)))
+    return client.queue.some((queued, queuedArgs) => isSo(this.flagsOfCall(queued, queuedArgs)))
   }
 
   /** The flags of a command, or, where they depend on the call (scripts), those of the call. */
@@ -437,9 +439,7 @@ export class Pipeline {
     reply.status('QUEUED')
     // A transaction that will not run holds no more memory.
     if ((client.flags & ClientFlag.DirtyExec) !== 0 || client.watchDirty) return
-    const copied = args.copy()
-    client.queue.push({ command, args: copied })
-    client.queueBytes += copied.buffer.length
+    client.queue.add(command, args)
   }
 }
 
@@ -478,7 +478,7 @@ function isAllowedWhileSubscribed(command: Command): boolean {
 /** Commands that need the data, and transactions with one. Clients queue none while data are loaded at the start. */
 function isDeniedWhileLoading(client: Client, command: Command): boolean {
   if ((command.flags & CommandFlag.Loading) === 0) return true
-  return command.name === 'exec' && client.queue.some((queued) => (queued.command.flags & CommandFlag.Loading) === 0)
+  return command.name === 'exec' && client.queue.some((queued) => (queued.flags & CommandFlag.Loading) === 0)
 }
 
 function isWriting(flags: number): boolean {

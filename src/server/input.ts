@@ -77,7 +77,7 @@ export class ClientInput {
   /** Takes bytes from a client's connection: executes what is whole, and keeps the rest. */
   receive(client: Client, buffer: Buffer, start: number, end: number): void {
     // What MULTI has queued came through the query buffer too.
-    if (client.queueBytes > 0 && client.queueBytes + end - start > this.limitOf(client)) {
+    if (client.queue.argumentBytes > 0 && client.queue.argumentBytes + end - start > this.limitOf(client)) {
       this.limitReached(client)
       return
     }
@@ -152,7 +152,7 @@ export class ClientInput {
   /** Keeps bytes for later. Returns false when that was too much and the client was closed. */
   keep(client: Client, buffer: Buffer, bytes: number): boolean {
     client.keepInput(buffer, 0, bytes)
-    if (client.inputLength + client.queueBytes <= this.host.queryBufferMax) return true
+    if (client.inputLength + client.queue.argumentBytes <= this.host.queryBufferMax) return true
     this.limitReached(client)
     return false
   }

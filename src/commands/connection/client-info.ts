@@ -69,7 +69,7 @@ export function clientInfo(session: Session, nowMs: number): string {
     `qbuf=${session.pendingInputBytes}`,
     `qbuf-free=${session.freeInputBytes}`,
     `argv-mem=${session.argumentBytes}`,
-    `multi-mem=${session.queueBytes}`,
+    `multi-mem=${session.queue.argumentBytes}`,
     'rbs=0',
     'rbp=0',
     'obl=0',

@@ -14,6 +14,7 @@ import type { Args } from '../../resp/args.ts'
 import { deniedInExec, EXEC_WITHOUT_MULTI, EXECABORT } from '../../resp/errors.ts'
 import type { ReplySink } from '../../resp/reply.ts'
 import { authorize } from '../acl/authorize.ts'
+import { QueueReader } from '../command-queue.ts'
 import { AccessContext, type CommandContext } from '../context.ts'
 import { AclCategory, CommandFlag, defineCommand } from '../define.ts'
 import { ClientFlag, discardTransaction, type Session, unwatchAll } from '../session.ts'
@@ -49,8 +50,9 @@ function execHandler(ctx: CommandContext, _args: Args, reply: ReplySink): void {
   ctx.mayBlock = false
   const queue = session.queue
   reply.array(queue.length)
-  for (let i = 0; i < queue.length; i++) {
-    const { command, args } = queue[i]!
+  const reader = new QueueReader(queue)
+  while (reader.next()) {
+    const { command, args } = reader
     // Rights may have changed since the command was queued.
     const denial = session.user.isUnrestricted ? null : authorize(session.user, command, args)
     if (denial === null) ctx.server.call(session, command, args, reply)
