@@ -6,7 +6,7 @@
  *
  *     | length: u32 | payload: length bytes | slack up to the size class |
  *
- * Size classes go in 8-byte steps up to 256 B, then by ×1.2. Each class has one free list, threaded through the first
+ * Size classes go in 8-byte steps up to 264 B, then in eighths of a power of two. Each class has one free list, threaded through the first
  * word of the free blocks. The class follows from the length alone, so overwriting within a class happens in place.
  * Blocks over `LARGE_MIN_BYTES` get a buffer of their own; their references start at `LARGE_BASE`.
  *
@@ -25,8 +25,12 @@ const UNITS_PER_SEGMENT = SEGMENT_BYTES / UNIT_BYTES
 const UNIT_MASK = UNITS_PER_SEGMENT - 1
 const SEGMENT_SHIFT = 21
 const HEADER_BYTES = 4
-const STEP_CLASSES = 32
-const CLASS_GROWTH = 1.2
+const STEP_CLASSES = 33
+/** From here on there are so many classes up to twice the size. Half as many left 9 % of larger blocks empty. */
+const EIGHTHS_FROM_BYTES = 256
+const CLASSES_PER_DOUBLING = 8
+/** What classes have beyond their round size: data of round sizes come with a header. */
+const CLASS_EXTRA_BYTES = UNIT_BYTES
 
 /** Blocks whose header and payload exceed this live in a buffer of their own, in bytes. */
 export const LARGE_MIN_BYTES = 256 * 1024
@@ -323,20 +327,19 @@ export function equalBytes(a: Uint8Array, aStart: number, b: Uint8Array, bStart:
 function classSizes(): Int32Array {
   const sizes: number[] = [UNIT_BYTES]
   for (let step = 1; step <= STEP_CLASSES; step++) sizes.push(step * UNIT_BYTES)
-  let bytes = STEP_CLASSES * UNIT_BYTES
-  while (bytes < LARGE_MIN_BYTES) {
-    bytes = Math.min(LARGE_MIN_BYTES, (Math.ceil(bytes * CLASS_GROWTH) + 7) & ~7)
-    sizes.push(bytes)
+  for (let power = EIGHTHS_FROM_BYTES; power < LARGE_MIN_BYTES; power *= 2) {
+    for (let step = 1; step <= CLASSES_PER_DOUBLING; step++) {
+      const bytes = power + (power / CLASSES_PER_DOUBLING) * step + CLASS_EXTRA_BYTES
+      sizes.push(Math.min(LARGE_MIN_BYTES, bytes))
+    }
   }
   return Int32Array.from(sizes)
 }
 
 function classTable(): Uint8Array {
-  const table = new Uint8Array((LARGE_MIN_BYTES >>> 3) + 1)
-  let sizeClass = 1
-  for (let units = 1; units < table.length; units++) {
-    while (CLASS_BYTES[sizeClass]! < units << 3) sizeClass++
-    table[units] = sizeClass
+  const table = new Uint8Array((LARGE_MIN_BYTES >>> 3) + 1).fill(1)
+  for (let sizeClass = 2; sizeClass < CLASS_COUNT; sizeClass++) {
+    table.fill(sizeClass, (CLASS_BYTES[sizeClass - 1]! >>> 3) + 1, (CLASS_BYTES[sizeClass]! >>> 3) + 1)
   }
   return table
 }

@@ -5,8 +5,8 @@
  * references of members, inner nodes hold for each child its first element, its reference and how many elements lie
  * below it. Rank, lookup, insertion and removal are O(log n); nothing is ever copied but the parts of one node.
  *
- *     leaf    | length, count | scores: f64 × 66 | members: u32 × 66 |
- *     inner   | length, count | first scores: f64 × 82 | first members: u32 × 82 | children: u32 × 82 | sizes: i32 × 82 |
+ *     leaf    | length, count | scores: f64 × 69 | members: u32 × 69 |
+ *     inner   | length, count | first scores: f64 × 83 | first members: u32 × 83 | children: u32 × 83 | sizes: i32 × 83 |
  *
  * The member blocks belong to somebody else (the Dict of the sorted set), who must keep them in place, and alive until
  * they are out of the order.
@@ -16,10 +16,10 @@
  */
 import { type Arena, NO_REF, type Ref } from '../storage/arena.ts'
 
-/** Each kind of node fills one size class of the arena, 800 and 1664 bytes. More or fewer items were not faster. */
-const LEAF_ITEMS = 66
+/** Each kind of node fills one size class of the arena, 840 and 1672 bytes. More or fewer items were not faster. */
+const LEAF_ITEMS = 69
 const LEAF_BYTES = 4 + LEAF_ITEMS * 12
-const INNER_CHILDREN = 82
+const INNER_CHILDREN = 83
 const INNER_BYTES = 4 + INNER_CHILDREN * 20
 /** Far above what 2^32 members need at the lowest fill. */
 const LEVELS_MAX = 32
