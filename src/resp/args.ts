@@ -190,7 +190,7 @@ export class ArgsBuilder {
     this.room(length)
     const buffer = this.args.buffer
     const at = this.at
-    if (length <= 32) for (let i = 0; i < length; i++) buffer[at + i] = text.charCodeAt(i)
+    if (length <= LOOPED_CHARS_MAX) for (let i = 0; i < length; i++) buffer[at + i] = text.charCodeAt(i)
     else buffer.latin1Write(text, at, length)
     this.done(length)
   }

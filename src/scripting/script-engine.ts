@@ -17,6 +17,7 @@ import { LuaTable } from './lua/table.ts'
 import { LuaError, type LuaValue, NO_RESULTS, ScriptAborted } from './lua/value.ts'
 import { errorTableText, type ReplyHost, replyFailure, replyLuaValue, untilZero } from './lua-reply.ts'
 import { createRedisLibrary, type ScriptHost, sha1 } from './redis-library.ts'
+import { type Ordered, ScriptOrder } from './script-order.ts'
 import { parseShebang } from './shebang.ts'
 
 /** How error positions name scripts of EVAL. */
@@ -30,7 +31,7 @@ const ChunkForm = { Once: 0, Lasting: 1 } as const
 type ChunkForm = (typeof ChunkForm)[keyof typeof ChunkForm]
 
 /** A compiled script. */
-export interface Script {
+export interface Script extends Ordered<Script> {
   readonly sha: string
   readonly source: string
   /** Bits of ScriptFlag; null without a shebang: then checks happen per command. */
@@ -53,8 +54,8 @@ export class ScriptEngine {
   private readonly globals: LuaTable
   private readonly stringMethods: LuaTable
   private readonly scripts = new Map<string, Script>()
-  /** SHA1s of scripts that only EVAL knows, the least recently used first. */
-  private readonly transient = new Set<string>()
+  /** Scripts that only EVAL knows. */
+  private readonly transient = new ScriptOrder<Script>()
   private sourceBytes = 0
   private keys: LuaTable = new LuaTable()
   private argv: LuaTable = new LuaTable()
@@ -82,17 +83,13 @@ export class ScriptEngine {
 
   /** The script with this SHA1 (lower case), or null. */
   find(sha: string): Script | null {
-    const script = this.scripts.get(sha)
-    if (script === undefined) return null
-    // Used again: the last one to be forgotten.
-    if (this.transient.delete(sha)) this.transient.add(sha)
-    return script
+    return this.scripts.get(sha) ?? null
   }
 
   /** Compiles a script and keeps it until `flush` (SCRIPT LOAD). Throws `LuaCompileError`, or `ShebangError`. */
   load(source: string): Script {
     const script = this.loadTransient(source)
-    this.transient.delete(script.sha)
+    this.transient.remove(script)
     return script
   }
 
@@ -110,21 +107,23 @@ export class ScriptEngine {
       chunk: this.compile(body, CHUNK_NAME, ChunkForm.Once),
       runsOnce: true,
       hasRun: false,
+      older: null,
+      newer: null,
+      isForgettable: false,
     }
     this.scripts.set(sha, script)
     this.sourceBytes += source.length
-    this.transient.add(sha)
-    if (this.transient.size > TRANSIENT_MAX) this.forgetOldest()
+    this.transient.add(script)
+    if (this.transient.count > TRANSIENT_MAX) this.forgetOldest()
     return script
   }
 
   private forgetOldest(): void {
-    for (const sha of this.transient) {
-      this.transient.delete(sha)
-      this.sourceBytes -= this.scripts.get(sha)?.source.length ?? 0
-      this.scripts.delete(sha)
-      return
-    }
+    const { oldest } = this.transient
+    if (oldest === null) return
+    this.transient.remove(oldest)
+    this.sourceBytes -= oldest.source.length
+    this.scripts.delete(oldest.sha)
   }
 
   /** Forgets all scripts. */
@@ -136,6 +135,7 @@ export class ScriptEngine {
 
   /** Runs a script and replies what it returns, or the error it raised. Other exceptions than Lua's pass through. */
   run(script: Script, keys: LuaValue[], argv: LuaValue[], reply: ReplySink): void {
+    this.transient.used(script)
     this.keys = new LuaTable(keys)
     this.argv = new LuaTable(argv)
     hooks.tick = this.tick

@@ -7,6 +7,7 @@
  * [`{big_number=}`], verbatim and string [`{verbatim_string={format=, string=}}`].
  */
 
+import type { TextCache } from '../bytes/text-cache.ts'
 import { type DoubleFormat, type Mark, ReplySink } from '../resp/reply.ts'
 import type { Arena, Ref } from '../storage/arena.ts'
 import { allowance, CHARGED_BYTES, CHARGED_MASK, FREE_CHARS_MAX, scriptMemory, TABLE_BYTES } from './lua/memory.ts'
@@ -36,13 +37,15 @@ export class ScriptSink extends ReplySink {
   private result: LuaValue = undefined
   private hasResult: boolean = false
   private readonly frames: Frame[] = []
+  private readonly texts: TextCache
 
   /** How doubles are written in replies of RESP2. */
   private readonly formatDouble: DoubleFormat
 
-  constructor(arena: Arena, format: DoubleFormat) {
+  constructor(arena: Arena, format: DoubleFormat, texts: TextCache) {
     super()
     this.arena = arena
+    this.texts = texts
     this.formatDouble = format
   }
 
@@ -73,14 +76,14 @@ export class ScriptSink extends ReplySink {
   bulk(source: Uint8Array, start: number, length: number): void {
     if (length > FREE_CHARS_MAX && !this.hasRoom(length)) return
     const view = source instanceof Buffer ? source : Buffer.from(source.buffer, source.byteOffset, source.length)
-    this.add(view.latin1Slice(start, start + length))
+    this.add(this.texts.text(view, start, length))
   }
 
   bulkRef(ref: Ref): void {
     const start = this.arena.offset(ref)
     const length = this.arena.length(ref)
     if (length > FREE_CHARS_MAX && !this.hasRoom(length)) return
-    this.add(this.arena.segment(ref).latin1Slice(start, start + length))
+    this.add(this.texts.text(this.arena.segment(ref), start, length))
   }
 
   bulkInteger(value: number): void {

@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from 'vitest'
 import { formatDouble } from '../../src/bytes/double.ts'
+import { TextCache } from '../../src/bytes/text-cache.ts'
 import { LuaTable } from '../../src/scripting/lua/table.ts'
 import { type LuaValue, ScriptAborted } from '../../src/scripting/lua/value.ts'
 import { numberArgument } from '../../src/scripting/redis-library.ts'
@@ -110,7 +111,7 @@ describe('the sandbox', () => {
 
 describe('ScriptSink', () => {
   function build(version: number, write: (sink: ScriptSink) => void): LuaValue {
-    const sink = new ScriptSink(new Arena(), formatDouble)
+    const sink = new ScriptSink(new Arena(), formatDouble, new TextCache())
     sink.reset()
     sink.version = version
     write(sink)
@@ -144,7 +145,7 @@ describe('ScriptSink', () => {
   })
 
   test('takes back what a failed command wrote', () => {
-    const sink = new ScriptSink(new Arena(), formatDouble)
+    const sink = new ScriptSink(new Arena(), formatDouble, new TextCache())
     sink.reset()
     const mark = sink.position()
     sink.array(5)

@@ -7,6 +7,7 @@
  */
 
 import { formatDouble17 } from '../../bytes/double.ts'
+import { TextCache } from '../../bytes/text-cache.ts'
 import { JournalTarget } from '../../persistence/journal.ts'
 import { type Args, ArgsBuilder } from '../../resp/args.ts'
 import {
@@ -101,6 +102,8 @@ export class ScriptRunner implements EngineHost {
   readonly numberText: (n: number) => string
   private readonly ctx: CommandContext
   private readonly sink: ScriptSink
+  /** Keys, arguments and replies are mostly names that were there before. */
+  private readonly texts = new TextCache()
   private isReadOnly: boolean = false
   /** Whether memory was full when the script began, and it may not go on writing then. */
   private deniesOom: boolean = false
@@ -111,7 +114,7 @@ export class ScriptRunner implements EngineHost {
   constructor(ctx: CommandContext) {
     this.ctx = ctx
     const { release } = ctx
-    this.sink = new ScriptSink(ctx.arena, doubleFormat(release))
+    this.sink = new ScriptSink(ctx.arena, doubleFormat(release), this.texts)
     this.engine = new ScriptEngine(this)
     this.functions = new FunctionLibraries(this)
     this.allowsBlocking = release !== '7.0'
@@ -141,12 +144,13 @@ export class ScriptRunner implements EngineHost {
 
   /** FCALL and EVAL have the same form: name or script, number of keys, keys, arguments. */
   private within(call: Args, keyCount: number, run: (keys: LuaValue[], argv: LuaValue[]) => void): void {
+    const { ctx, texts } = this
+    const { buffer } = call
     const keys: LuaValue[] = []
     const argv: LuaValue[] = []
     const firstArg = FIRST_KEY + keyCount
-    for (let i = FIRST_KEY; i < firstArg; i++) keys.push(call.text(i))
-    for (let i = firstArg; i < call.count; i++) argv.push(call.text(i))
-    const { ctx } = this
+    for (let i = FIRST_KEY; i < firstArg; i++) keys.push(texts.text(buffer, call.start(i), call.length(i)))
+    for (let i = firstArg; i < call.count; i++) argv.push(texts.text(buffer, call.start(i), call.length(i)))
     const { session } = ctx
     const db = session.db
     const mayBlock = ctx.mayBlock
@@ -231,10 +235,8 @@ export class ScriptRunner implements EngineHost {
     const { args } = this.args
     const command = handle instanceof Command ? handle : this.find()
     this.callsLeft -= command !== null && !command.isBrief ? SLOW_CALL_WEIGHT : 1
-    if (this.callsLeft < 0 || allowance.left < 0) {
-      this.callsLeft = TICK_CALLS
-      this.tick()
-    }
+    if (allowance.left < 0) this.tick()
+    else if (this.callsLeft < 0) this.interrupt()
     sink.reset()
     sink.version = this.respVersion
     const refusal = command === null ? SCRIPT_UNKNOWN_COMMAND : this.refusal(command)
@@ -273,9 +275,15 @@ export class ScriptRunner implements EngineHost {
   }
 
   tick(): number {
+    this.interrupt()
+    return scriptMemory.look() === Room.Ample ? TICK_STEPS : TICK_STEPS_SCARCE
+  }
+
+  /** Lets others be served, and ends the script that one of them has killed. */
+  private interrupt(): void {
+    this.callsLeft = TICK_CALLS
     this.services.poll(this)
     if (this.isKilled) throw new ScriptAborted('ERR Script killed by user with SCRIPT KILL...')
-    return scriptMemory.look() === Room.Ample ? TICK_STEPS : TICK_STEPS_SCARCE
   }
 
   private refuse(command: Command | null, refusal: ReplyError): void {

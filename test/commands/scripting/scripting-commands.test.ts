@@ -5,6 +5,7 @@
 
 import { spawnSync } from 'node:child_process'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { sha1 } from '../../../src/scripting/redis-library.ts'
 import { ReferenceEval } from '../../scripting/resp-eval.ts'
 import { LocalServer } from './local-server.ts'
 
@@ -208,6 +209,26 @@ describe('propagation', () => {
     for (let i = 0; i < 500; i++) local.command('EVAL', `return ${i + 10}`, '0')
     const second = '7f923f79fe76194c868d7e1d0820de36700eb649'
     expect(local.command('SCRIPT', 'EXISTS', ONE_SHA, second)).toBe('*2\r\n:1\r\n:0\r\n')
+  })
+
+  test('a script that is used again is the last one to be forgotten', () => {
+    const shas = [1, 2, 3, 4].map((n) => sha1(`return ${n}`))
+    for (const n of [1, 2, 3, 4]) local.command('EVAL', `return ${n}`, '0')
+    // The first, one from the middle, and the last.
+    for (const used of [0, 2, 2]) local.command('EVALSHA', shas[used]!, '0')
+    const evalOthers = (from: number, count: number): void => {
+      for (let i = 0; i < count; i++) local.command('EVAL', `return ${from + i}`, '0')
+    }
+    evalOthers(1000, 498)
+    expect(local.command('SCRIPT', 'EXISTS', ...shas)).toBe('*4\r\n:1\r\n:0\r\n:1\r\n:0\r\n')
+    local.command('EVALSHA', shas[0]!, '0')
+    evalOthers(2000, 499)
+    expect(local.command('SCRIPT', 'EXISTS', ...shas)).toBe('*4\r\n:1\r\n:0\r\n:0\r\n:0\r\n')
+    evalOthers(3000, 1)
+    expect(local.command('SCRIPT', 'EXISTS', ...shas)).toBe('*4\r\n:0\r\n:0\r\n:0\r\n:0\r\n')
+    expect(local.command('SCRIPT', 'FLUSH')).toBe('+OK\r\n')
+    evalOthers(1, 3)
+    expect(local.command('SCRIPT', 'EXISTS', ...shas)).toBe('*4\r\n:1\r\n:1\r\n:1\r\n:0\r\n')
   })
 })
 
