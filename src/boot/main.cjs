@@ -18,12 +18,14 @@
     )
     process.exit(1)
   }
-  const SOURCES = new URL('..', process.getBuiltinModule('node:url').pathToFileURL(__filename)).href
+  const { readFileSync } = process.getBuiltinModule('node:fs')
   const { enableCompileCache, registerHooks } = process.getBuiltinModule('node:module')
+  const { fileURLToPath, pathToFileURL } = process.getBuiltinModule('node:url')
+  const SOURCES = new URL('..', pathToFileURL(__filename)).href
   // Stripped and compiled code is kept between starts: a third of the time to start, and 27 MB less memory (measured).
   enableCompileCache()
   // Our own files name each other exactly. Node would ask the system for each of thousands of imports what its path really
-  // is, and of what kind: a quarter of the time to start (measured).
+  // is, and of what kind, and read files in a roundabout way: two fifths of the time to start (measured).
   registerHooks({
     resolve(specifier, context, next) {
       const isOurs =
@@ -31,7 +33,12 @@
       if (!isOurs) return next(specifier, context)
       return { url: new URL(specifier, context.parentURL).href, format: 'module-typescript', shortCircuit: true }
     },
+    load(url, context, next) {
+      if (context.format !== 'module-typescript') return next(url, context)
+      return { format: 'module-typescript', source: readFileSync(fileURLToPath(url), 'utf8'), shortCircuit: true }
+    },
   })
-  // A failed start is an unhandled rejection, which ends the process with exit code 1.
-  void import('../standalone/process.ts').then(({ runProcess }) => runProcess(process.argv.slice(2)))
+  // A failed start is an unhandled rejection, which ends the process with exit code 1. With import() each of the modules
+  // would have its promises: a twelfth of the time to start.
+  void require('../standalone/process.ts').runProcess(process.argv.slice(2))
 })()
