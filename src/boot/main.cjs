@@ -4,8 +4,7 @@
  *
  * This file must run on every Node, so that an old one says in one line what to do: it is plain JavaScript, of CommonJS.
  * `src/main.ts` and `src/boot/main.ts` are links to it; Node takes the kind of a module from where the file really is.
- * Nor is it stripped of types: nothing is cached before this file says so, and for the stripping of one file Node loads a
- * compiler, which takes 10 MB of memory and 50 ms or more (measured).
+ * Nor is it stripped of types, which takes a compiler: see files/own-modules.cjs.
  */
 ;(() => {
   const MIN_MAJOR = 22
@@ -18,26 +17,7 @@
     )
     process.exit(1)
   }
-  const { readFileSync } = process.getBuiltinModule('node:fs')
-  const { enableCompileCache, registerHooks } = process.getBuiltinModule('node:module')
-  const { fileURLToPath, pathToFileURL } = process.getBuiltinModule('node:url')
-  const SOURCES = new URL('..', pathToFileURL(__filename)).href
-  // Stripped and compiled code is kept between starts: a third of the time to start, and 27 MB less memory (measured).
-  enableCompileCache()
-  // Our own files name each other exactly. Node would ask the system for each of thousands of imports what its path really
-  // is, and of what kind, and read files in a roundabout way: two fifths of the time to start (measured).
-  registerHooks({
-    resolve(specifier, context, next) {
-      const isOurs =
-        specifier.endsWith('.ts') && specifier.startsWith('.') && context.parentURL?.startsWith(SOURCES) === true
-      if (!isOurs) return next(specifier, context)
-      return { url: new URL(specifier, context.parentURL).href, format: 'module-typescript', shortCircuit: true }
-    },
-    load(url, context, next) {
-      if (context.format !== 'module-typescript') return next(url, context)
-      return { format: 'module-typescript', source: readFileSync(fileURLToPath(url), 'utf8'), shortCircuit: true }
-    },
-  })
+  require('../files/own-modules.cjs')
   // A failed start is an unhandled rejection, which ends the process with exit code 1. With import() each of the modules
   // would have its promises: a twelfth of the time to start.
   void require('../standalone/process.ts').runProcess(process.argv.slice(2))

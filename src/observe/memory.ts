@@ -15,6 +15,8 @@ const GROWTH_MIN_BYTES = 8 * 1024 * 1024
 /** As long as it grows by so much from one reading to the next, in bytes, the look can wait; at most so long, in ms. */
 const GROWING_BYTES = 2 * 1024 * 1024
 const GROWING_MS_MAX = 10_000
+/** So long after a look another one follows, in ms: what was still in use may be free by then. */
+const SECOND_LOOK_MS = 5000
 
 /** What can tell how much it holds. */
 export interface MemorySource {
@@ -41,6 +43,7 @@ export class MemoryProbe {
   /** Resident size at the last call of `hasGrown`, and when one first found it grown; infinity: none has. */
   private lastRssBytes = Number.POSITIVE_INFINITY
   private grownSinceMs = Number.POSITIVE_INFINITY
+  private secondLookAtMs = Number.POSITIVE_INFINITY
 
   constructor(source: MemorySource) {
     this.source = source
@@ -80,20 +83,28 @@ export class MemoryProbe {
 
   /**
    * Whether the process has grown so that some of that may be free: what native code takes and frees again, above all V8's
-   * compiler, shows in the resident size only. True when the growth has come to an end, and now and then while it goes on:
-   * what is returned in the midst of work is soon taken anew. To be called every second; what is done for it shows at the
-   * next call.
+   * compiler, shows in the resident size only. True when the growth has come to an end, once more some seconds later, and now
+   * and then while it goes on: what is returned in the midst of work is soon taken anew. To be called every second; what is
+   * done for it shows at the next call.
    */
   hasGrown(nowMs: number): boolean {
     this.refresh(nowMs)
     const growingBytes = this.rssBytes - this.lastRssBytes
     this.lastRssBytes = this.rssBytes
     if (this.grownFromBytes === 0 || this.rssBytes < this.grownFromBytes) this.grownFromBytes = this.rssBytes
-    if (this.rssBytes - this.grownFromBytes < GROWTH_MIN_BYTES) return false
+    if (this.rssBytes - this.grownFromBytes < GROWTH_MIN_BYTES) return this.isSecondLook(nowMs)
     this.grownSinceMs = Math.min(this.grownSinceMs, nowMs)
     if (growingBytes >= GROWING_BYTES && nowMs - this.grownSinceMs < GROWING_MS_MAX) return false
     this.grownFromBytes = 0
     this.grownSinceMs = Number.POSITIVE_INFINITY
+    this.secondLookAtMs = nowMs + SECOND_LOOK_MS
+    return true
+  }
+
+  private isSecondLook(nowMs: number): boolean {
+    if (nowMs < this.secondLookAtMs) return false
+    this.secondLookAtMs = Number.POSITIVE_INFINITY
+    this.grownFromBytes = 0
     return true
   }
 

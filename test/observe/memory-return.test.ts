@@ -61,8 +61,22 @@ test('growth is told at first and from 8 MB on, counted from what is left afterw
   expect(hasGrown(90)).toBe(false)
   expect(hasGrown(91)).toBe(true)
   expect(hasGrown(80)).toBe(false)
-  for (let second = 0; second < 10; second++) expect(hasGrown(90 + second * 2)).toBe(false)
+  for (let second = 0; second < 3; second++) expect(hasGrown(80 + second * 2)).toBe(false)
+  for (let second = 0; second < 10; second++) expect(hasGrown(88 + second * 2)).toBe(false)
   expect(hasGrown(110)).toBe(true)
+  rss.mockRestore()
+})
+
+test('five seconds after growth was told it is told once more, for what was still in use', () => {
+  const rss = vi.spyOn(process.memoryUsage, 'rss').mockReturnValue(100 * MB)
+  const probe = new MemoryProbe({
+    arena: { usedBytes: 0, reservedBytes: 0, outsideBytes: 0 },
+    buffersBytes: () => 0,
+  })
+  expect(probe.hasGrown(1000)).toBe(true)
+  for (let second = 2; second < 6; second++) expect(probe.hasGrown(second * 1000)).toBe(false)
+  expect(probe.hasGrown(6000)).toBe(true)
+  for (let second = 7; second < 30; second++) expect(probe.hasGrown(second * 1000)).toBe(false)
   rss.mockRestore()
 })
 
