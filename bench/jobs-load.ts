@@ -1,6 +1,6 @@
 /** BullMQ's Queue and Worker, run as a process by bench/jobs.ts: on a server, or on a broker in this process. */
-import { Queue, Worker } from 'bullmq'
-import { createBroker, ioredisOptions, type LocalBroker } from '../src/index.ts'
+import { type ConnectionOptions, Queue, Worker } from 'bullmq'
+import { bullmqConnection, createBroker } from '../src/index.ts'
 import { serveTasks } from './support/task-process.ts'
 
 const BULK = 100
@@ -24,12 +24,12 @@ export interface JobsResult {
   readonly seconds: number
 }
 
-let broker: LocalBroker | null = null
+let inProcess: ConnectionOptions | null = null
 
-async function connectionOptions(port: number | null): Promise<object> {
+async function connectionOptions(port: number | null): Promise<ConnectionOptions> {
   if (port !== null) return { host: '127.0.0.1', port, maxRetriesPerRequest: null }
-  broker ??= await createBroker()
-  return { ...ioredisOptions(broker), maxRetriesPerRequest: null }
+  inProcess ??= bullmqConnection(await createBroker())
+  return inProcess
 }
 
 async function run({ port, queue: name, step, jobs }: JobsTask): Promise<JobsResult> {
@@ -62,7 +62,7 @@ async function addBulk(queue: Queue, jobs: number): Promise<void> {
   for (let added = 0; added < jobs; added += BULK) await queue.addBulk(bulk.slice(0, jobs - added))
 }
 
-async function processAll(name: string, connection: object, jobs: number): Promise<void> {
+async function processAll(name: string, connection: ConnectionOptions, jobs: number): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   let done = 0
   const worker = new Worker(name, async () => done, { connection, concurrency: CONCURRENCY })

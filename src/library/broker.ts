@@ -55,6 +55,9 @@ export class LocalBroker {
   private readonly endpoint: Endpoint | null
   private readonly inProcess: InProcess
   private readonly subscriptions: Subscriptions
+  /** Doors of clients, and what they do when theirs is closed. */
+  private readonly doors = new Map<InProcess, () => void>()
+  private readonly gate: CallGate
   private closing: Promise<void> | null = null
 
   /** Made by `createBroker`. */
@@ -63,6 +66,7 @@ export class LocalBroker {
     this.endpoint = endpoint
     this.port = endpoint === null ? broker.port : endpoint.port
     this.httpPort = httpPort
+    this.gate = gate
     this.inProcess = new InProcess(broker.server, { gate })
     this.subscriptions = new Subscriptions(broker.server.acceptInProcess)
     broker.server.onShutdown = () => {
@@ -122,6 +126,23 @@ export class LocalBroker {
     return connectMemory(this.broker.server.acceptInProcess)
   }
 
+  /** Opens a session of its own, whose replies are those of RESP2. For `bullmqConnection`. @throws BrokerClosedError */
+  openDoor(onClose: () => void): InProcess {
+    if (this.isClosed) throw new BrokerClosedError()
+    const door = new InProcess(this.broker.server, { gate: this.gate, respVersion: 2 })
+    this.doors.set(door, onClose)
+    return door
+  }
+
+  /** Closes a session that `openDoor` has opened; what has no reply is rejected. Further calls do nothing. */
+  closeDoor(door: InProcess): void {
+    const onClose = this.doors.get(door)
+    if (onClose === undefined) return
+    this.doors.delete(door)
+    door.destroy()
+    onClose()
+  }
+
   /**
    * Stops accepting, sends the replies that are due, writes and syncs the data, closes connections. Calls without a reply,
    * blocked ones above all, are rejected with BrokerClosedError. Further calls return the same promise.
@@ -136,6 +157,7 @@ export class LocalBroker {
   private async shutDown(): Promise<void> {
     this.inProcess.close()
     this.subscriptions.close()
+    for (const door of [...this.doors.keys()]) this.closeDoor(door)
     const [isComplete] = await Promise.all([this.broker.close(), this.endpoint?.close()])
     if (!isComplete) throw new Error('Cannot close the broker cleanly: data could not be written')
   }

@@ -18,6 +18,7 @@
 import type { User } from '../access/user.ts'
 import { CommandFlag } from '../commands/define.ts'
 import type { Command } from '../commands/registry.ts'
+import { scriptRunner } from '../commands/scripting/script-runner.ts'
 import { ClientFlag } from '../commands/session.ts'
 import { type Args, ArgsBuilder } from '../resp/args.ts'
 import { ReplyError } from '../resp/errors.ts'
@@ -78,6 +79,10 @@ export class CallCancelledError extends Error {
 /** What a reply becomes: values, or the bytes that a socket would get (a Buffer). */
 export type CallDecode = Decode | typeof RAW_RESP
 export const RAW_RESP = 3
+
+/** What came of the attempt to execute a call at once: nothing, a reply, or that it is executed and has to wait. */
+const Attempt = { None: 0, Replied: 1, Executed: 2 } as const
+type Attempt = (typeof Attempt)[keyof typeof Attempt]
 
 /** One command on its way. Exactly one of `done` and `failed` is called. */
 export interface Call {
@@ -159,21 +164,26 @@ export class InProcess {
    * @throws CommandError with the text of an error reply, and what else a call may fail with
    */
   call(args: readonly Argument[], decode: Decode): Promise<ReplyValue> {
-    const main = this.sessionNow()
-    const command = main === null ? null : this.plainCommand(args)
-    const request = command === null ? null : this.encodePlain(args)
-    if (main === null || command === null || request === null) {
-      return new Promise((done, failed) => {
-        this.enqueue({ args, decode, refuse: refuseNothing, isCancelled: false, done, failed })
-      })
-    }
-    if (main.callNow(decode, command, request)) {
-      const reply = main.take()
+    const { main } = this
+    const attempt = this.executeNow(args, decode)
+    if (attempt === Attempt.Replied) {
+      const reply = main!.take()
       return reply instanceof CommandError ? Promise.reject(reply) : Promise.resolve(reply)
     }
     return new Promise((done, failed) => {
-      main.callLater({ args, decode, refuse: refuseNothing, isCancelled: false, done, failed })
+      const call: Call = { args, decode, refuse: refuseNothing, isCancelled: false, done, failed }
+      if (attempt === Attempt.Executed) main!.callLater(call)
+      else this.enqueue(call)
     })
+  }
+
+  /** Executes a call in the shared session if it may be executed at once. */
+  private executeNow(args: readonly Argument[], decode: Decode): Attempt {
+    const main = this.sessionNow()
+    const command = main === null ? null : this.plainCommand(args)
+    const request = command === null ? null : this.encodePlain(args)
+    if (main === null || command === null || request === null) return Attempt.None
+    return main.callNow(decode, command, request) ? Attempt.Replied : Attempt.Executed
   }
 
   /** The shared session if a call may be executed at once; null when it has to wait. */
@@ -188,6 +198,11 @@ export class InProcess {
     const name = args[0]
     const command = typeof name === 'string' ? this.server.registry.findSpelled(name) : null
     return command?.isPlain === true ? command : null
+  }
+
+  /** Whether EVALSHA knows the script with this SHA1, in lower case. */
+  knowsScript(sha: string): boolean {
+    return scriptRunner(this.server.ctx).engine.find(sha) !== null
   }
 
   /** Queues a call. */
@@ -210,12 +225,20 @@ export class InProcess {
     return new Promise((resolve, reject) => {
       const replies: ReplyValue[] = new Array<ReplyValue>(commands.length).fill(null)
       let missing = commands.length
-      if (missing === 0) resolve(replies)
+      const mayTry = refuse === refuseNothing && decode !== RAW_RESP && missing <= CALLS_PER_TURN_MAX
       if (this.room < missing) {
         reject(new DoorFullError(this.waitingMax))
         return
       }
       for (let i = 0; i < commands.length; i++) {
+        const args = commands[i]!
+        const { main } = this
+        const attempt = mayTry ? this.executeNow(args, decode) : Attempt.None
+        if (attempt === Attempt.Replied) {
+          replies[i] = main!.take()
+          missing--
+          continue
+        }
         const done = (reply: ReplyValue): void => {
           replies[i] = reply
           missing--
@@ -225,8 +248,11 @@ export class InProcess {
           if (error instanceof CommandError) done(error)
           else reject(error)
         }
-        this.enqueue({ args: commands[i]!, decode, refuse, isCancelled: false, done, failed })
+        const call: Call = { args, decode, refuse, isCancelled: false, done, failed }
+        if (attempt === Attempt.Executed) main!.callLater(call)
+        else this.enqueue(call)
       }
+      if (missing === 0) resolve(replies)
     })
   }
 

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Queue, Worker } from 'bullmq'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { createBroker, ioredisOptions } from '../../src/index.ts'
+import { bullmqConnection, createBroker, ioredisOptions } from '../../src/index.ts'
 import { freePort, ServerProcess } from '../support/server-process.ts'
 import { JobApplication } from './job-application.ts'
 
@@ -33,6 +33,12 @@ describe('a BullMQ application completes jobs of all kinds', () => {
     const broker = await createBroker()
     onTestFinished(() => broker.close())
     await runApplication(ioredisOptions(broker))
+  })
+
+  test('without a socket and without ioredis', { timeout: LIMIT_MS }, async () => {
+    const broker = await createBroker()
+    onTestFinished(() => broker.close())
+    await runApplication(bullmqConnection(broker))
   })
 })
 
