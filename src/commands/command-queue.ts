@@ -29,6 +29,7 @@ export class CommandQueue {
   private segmentBytes = 0
   /** End of what the last segment holds. */
   private end = 0
+  private reader: QueueReader | null = null
 
   /** Number of commands. */
   get length(): number {
@@ -57,6 +58,13 @@ export class CommandQueue {
     this.end = at
     this.commands.push(command)
     this.argumentBytes += argumentBytes
+  }
+
+  /** A reader before the first command; there is one for all callers. */
+  read(): QueueReader {
+    this.reader ??= new QueueReader(this)
+    this.reader.rewind()
+    return this.reader
   }
 
   /** Whether some queued command is so. `args` is valid within the call. */
@@ -114,6 +122,12 @@ export class QueueReader {
 
   constructor(queue: CommandQueue) {
     this.queue = queue
+  }
+
+  rewind(): void {
+    this.index = -1
+    this.segment = 0
+    this.at = 0
   }
 
   get command(): Command {

@@ -58,6 +58,7 @@ export class Command implements ControlledCommand {
   readonly channels: ChannelArguments | null
   readonly container: Command | null
   readonly subcommands: ReadonlyMap<string, Command> | null
+  private readonly subcommandList: readonly Command[]
   /** Statistics for INFO commandstats. */
   calls = 0
   microseconds = 0
@@ -93,6 +94,7 @@ export class Command implements ControlledCommand {
       definition.subcommands === undefined
         ? null
         : new Map(definition.subcommands.map((sub) => [sub.name, new Command(sub, this, identities)]))
+    this.subcommandList = [...(this.subcommands?.values() ?? [])]
   }
 
   resetStatistics(): void {
@@ -101,6 +103,18 @@ export class Command implements ControlledCommand {
     this.rejectedCalls = 0
     this.failedCalls = 0
     this.latency = null
+  }
+
+  /** The subcommand that argument 1 names, in any case; null when there is none. */
+  findSubcommand(args: Args): Command | null {
+    const { buffer } = args
+    const start = args.start(1)
+    const length = args.length(1)
+    for (let i = 0; i < this.subcommandList.length; i++) {
+      const command = this.subcommandList[i]!
+      if (matches(command.name, buffer, start, length)) return command
+    }
+    return null
   }
 
   /** Whether a call with `count` arguments (name included) fits the arity. */

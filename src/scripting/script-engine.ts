@@ -54,6 +54,8 @@ export class ScriptEngine {
   private readonly globals: LuaTable
   private readonly stringMethods: LuaTable
   private readonly scripts = new Map<string, Script>()
+  /** The same by their source: EVAL sends that, and to hash it takes longer than most scripts. */
+  private readonly bySource = new Map<string, Script>()
   /** Scripts that only EVAL knows. */
   private readonly transient = new ScriptOrder<Script>()
   private sourceBytes = 0
@@ -95,9 +97,9 @@ export class ScriptEngine {
 
   /** As `load`, but the script may be forgotten when many others came after it (EVAL). */
   loadTransient(source: string): Script {
+    const known = this.bySource.get(source)
+    if (known !== undefined) return known
     const sha = sha1(source)
-    const known = this.find(sha)
-    if (known !== null) return known
     const { flags, body } = parseShebang(source)
     scriptMemory.begin()
     const script: Script = {
@@ -112,6 +114,7 @@ export class ScriptEngine {
       isForgettable: false,
     }
     this.scripts.set(sha, script)
+    this.bySource.set(source, script)
     this.sourceBytes += source.length
     this.transient.add(script)
     if (this.transient.count > TRANSIENT_MAX) this.forgetOldest()
@@ -124,11 +127,13 @@ export class ScriptEngine {
     this.transient.remove(oldest)
     this.sourceBytes -= oldest.source.length
     this.scripts.delete(oldest.sha)
+    this.bySource.delete(oldest.source)
   }
 
   /** Forgets all scripts. */
   flush(): void {
     this.scripts.clear()
+    this.bySource.clear()
     this.transient.clear()
     this.sourceBytes = 0
   }

@@ -130,8 +130,7 @@ export class Pipeline {
     const command = this.registry.find(args)
     if (command === null) return unknownCommandError(args)
     if (command.subcommands === null || args.count < 2) return command
-    const sub = command.subcommands.get(args.text(1).toLowerCase())
-    return sub ?? unknownSubcommand(args.text(1), command.name)
+    return command.findSubcommand(args) ?? unknownSubcommand(args.text(1), command.name)
   }
 
   /** Executes one request of a door. */

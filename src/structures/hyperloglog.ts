@@ -61,6 +61,8 @@ export type Added = (typeof Added)[keyof typeof Added]
 const hash = new Murmur64()
 /** How many registers have each value. */
 const histogram = new Int32Array(REGISTER_MAX + 1)
+const QUARTER = REGISTER_MAX + 1
+const quarters = new Int32Array(4 * QUARTER)
 /** The runs that take the place of one: at most zeros, a value, zeros. */
 const runs = new Uint8Array(5)
 
@@ -79,8 +81,18 @@ export function emptyHyperLogLog(arena: Arena): Ref {
 
 /** The estimate for registers of a byte each, e.g. those of several joined. */
 export function countRegisters(registers: Uint8Array): number {
-  histogram.fill(0)
-  for (let i = 0; i < REGISTERS; i++) histogram[registers[i]! & REGISTER_MAX]!++
+  quarters.fill(0)
+  // Neighbours are often equal: each of four counts for itself, so that none waits for the one before.
+  for (let i = 0; i < REGISTERS; i += 4) {
+    quarters[registers[i]! & REGISTER_MAX]!++
+    quarters[QUARTER + (registers[i + 1]! & REGISTER_MAX)]!++
+    quarters[2 * QUARTER + (registers[i + 2]! & REGISTER_MAX)]!++
+    quarters[3 * QUARTER + (registers[i + 3]! & REGISTER_MAX)]!++
+  }
+  for (let value = 0; value <= REGISTER_MAX; value++) {
+    histogram[value] =
+      quarters[value]! + quarters[QUARTER + value]! + quarters[2 * QUARTER + value]! + quarters[3 * QUARTER + value]!
+  }
   return estimate()
 }
 

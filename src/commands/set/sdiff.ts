@@ -13,18 +13,22 @@ import type { Args } from '../../resp/args.ts'
 import type { ReplySink } from '../../resp/reply.ts'
 import { NO_ROW } from '../../storage/dict.ts'
 import { Element } from '../../structures/element.ts'
-import { SetView } from '../../structures/set-view.ts'
+import type { SetView } from '../../structures/set-view.ts'
 import type { CommandContext } from '../context.ts'
 import { AclCategory, CommandFlag, defineCommand, keyCountAt, keyRange } from '../define.ts'
 import { replyElement } from '../reply-element.ts'
 import { openSet } from './set-access.ts'
 import {
   CardinalityForm,
+  createResult,
+  freeIndexes,
+  indexOperands,
   NO_LIMIT,
   type Operand,
   operandHas,
   parseCardinality,
   readOperands,
+  sizeOf,
   storeResult,
   upTo,
 } from './set-operands.ts'
@@ -72,7 +76,19 @@ export const sdiffcard = defineCommand({
 const member = new Element()
 
 function sdiffHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
-  const result = subtract(ctx, readOperands(ctx, args, 1, args.count - 1))
+  const operands = readOperands(ctx, args, 1, args.count - 1)
+  if (isLookedUp(operands)) {
+    const mark = reply.begin()
+    let shown = 0
+    forEachUnlisted(ctx, operands, () => {
+      replyElement(reply, member)
+      shown++
+      return true
+    })
+    reply.closeSet(mark, shown)
+    return
+  }
+  const result = subtract(ctx, operands)
   reply.set(result.size())
   const cursor = result.walk()
   while (cursor.advance(member)) replyElement(reply, member)
@@ -93,37 +109,46 @@ function sdiffcardHandler(ctx: CommandContext, args: Args, reply: ReplySink): vo
 
 /** The difference as a set of its own, which the caller stores or frees; it may end at a limit. */
 function subtract(ctx: CommandContext, operands: readonly Operand[], limit: number = NO_LIMIT): SetView {
-  const result = new SetView(ctx.arena, ctx.keyspace.seed)
-  result.createIntset()
   const first = operands[0]!
-  const others = operands.slice(1).filter((other) => other.size > 0)
-  if (first.row === NO_ROW || others.some((other) => other.row === first.row)) return result
-
-  // Looking each member up in every other set costs about half of removing all other members from a copy.
-  let total = first.size
-  for (const other of others) total += other.size
-  if ((first.size * (others.length + 1)) / 2 <= total) keepUnlisted(ctx, result, first, others, limit)
-  else removeListed(ctx, result, first, others)
+  const result = createResult(ctx, [first], first.size)
+  if (isLookedUp(operands)) {
+    forEachUnlisted(ctx, operands, () => {
+      result.addElement(member, ctx.keyspace.limits)
+      return limit === NO_LIMIT || result.size() < limit
+    })
+  } else removeListed(ctx, result, operands)
   return result
 }
 
-/** Looks each member of the first set up in the others, the largest ones first. O(first × others) */
-function keepUnlisted(ctx: CommandContext, result: SetView, first: Operand, others: Operand[], limit: number): void {
-  others.sort((a, b) => b.size - a.size)
-  openSet(ctx.db, first.row, ctx.set)
+/** Looking each member up in every other set costs about half of removing all other members from a copy. */
+function isLookedUp(operands: readonly Operand[]): boolean {
+  const others = operands.filter(({ size }, i) => i > 0 && size > 0)
+  return (operands[0]!.size * (others.length + 1)) / 2 <= sizeOf(operands)
+}
+
+/** Shows those members of the first set that are in no other one, until `visit` returns false. O(first × others) */
+function forEachUnlisted(ctx: CommandContext, operands: readonly Operand[], visit: () => boolean): void {
+  const [first, ...rest] = operands
+  // The largest first: most of what is listed is there.
+  const others = rest.filter(({ size }) => size > 0).sort((a, b) => b.size - a.size)
+  if (first!.row === NO_ROW || others.some((other) => other.row === first!.row)) return
+  indexOperands(ctx, others, first!.size)
+  openSet(ctx.db, first!.row, ctx.set)
   const cursor = ctx.set.walk()
-  while (cursor.advance(member)) {
+  let isWanted = true
+  while (isWanted && cursor.advance(member)) {
     let isListed = false
-    for (let i = 0; i < others.length && !isListed; i++) isListed = operandHas(ctx, others[i]!.row, member)
-    if (isListed) continue
-    result.addElement(member, ctx.keyspace.limits)
-    if (limit !== NO_LIMIT && result.size() === limit) return
+    for (let i = 0; i < others.length && !isListed; i++) isListed = operandHas(ctx, others[i]!, member)
+    if (!isListed) isWanted = visit()
   }
+  freeIndexes(others)
 }
 
 /** Copies the first set and removes the members of the others. O(members) */
-function removeListed(ctx: CommandContext, result: SetView, first: Operand, others: readonly Operand[]): void {
-  openSet(ctx.db, first.row, ctx.set)
+function removeListed(ctx: CommandContext, result: SetView, operands: readonly Operand[]): void {
+  const [first, ...others] = operands
+  if (first!.row === NO_ROW || others.some((other) => other.row === first!.row)) return
+  openSet(ctx.db, first!.row, ctx.set)
   const copied = ctx.set.walk()
   while (copied.advance(member)) result.addElement(member, ctx.keyspace.limits)
   for (const { row } of others) {

@@ -7,8 +7,11 @@ import type { Args } from '../../resp/args.ts'
 import { LIMIT_NEGATIVE, NUMKEYS_EXCEED_ARGS, NUMKEYS_NOT_POSITIVE, SYNTAX_ERROR } from '../../resp/errors.ts'
 import type { ReplySink } from '../../resp/reply.ts'
 import { NO_ROW } from '../../storage/dict.ts'
-import type { Element } from '../../structures/element.ts'
-import type { SetView } from '../../structures/set-view.ts'
+import { Element } from '../../structures/element.ts'
+import { Kind } from '../../structures/kind.ts'
+import { MemberIndex } from '../../structures/member-index.ts'
+import { SetDict } from '../../structures/set.ts'
+import { SetView } from '../../structures/set-view.ts'
 import type { CommandContext } from '../context.ts'
 import { openSet, replaceBySet } from './set-access.ts'
 
@@ -19,6 +22,14 @@ export const NO_LIMIT = 0
 export function upTo(limit: number, count: number): number {
   return limit === NO_LIMIT ? count : Math.min(count, limit)
 }
+
+/** Up to so many members of a packed set are compared one by one in the time that a table takes. */
+const FEW_MEMBERS = 16
+
+const SPARE_INDEXES_MAX = 4
+
+const indexed = new Element()
+const spareIndexes: MemberIndex[] = []
 
 /** What a command that counts members is asked for. */
 export interface CardinalityRequest {
@@ -58,7 +69,10 @@ export function parseCardinality(args: Args, form: CardinalityForm): Cardinality
 export interface Operand {
   /** NO_ROW for a missing key, which is an empty set. */
   readonly row: number
+  readonly kind: number
   readonly size: number
+  /** Its members again, where looking them up takes less time; see indexOperands. */
+  index: MemberIndex | null
 }
 
 /**
@@ -72,15 +86,55 @@ export function readOperands(ctx: CommandContext, args: Args, first: number, cou
   for (let i = first; i < first + count; i++) {
     const row = ctx.db.readKind(args, i, KindMask.Set)
     openSet(ctx.db, row, ctx.set)
-    operands.push({ row, size: ctx.set.size() })
+    operands.push({ row, kind: ctx.set.kind, size: ctx.set.size(), index: null })
   }
   return operands
 }
 
-/** Whether the set at `row` has the element. Uses `ctx.set`. */
-export function operandHas(ctx: CommandContext, row: number, element: Element): boolean {
+/** Members of all sets. */
+export function sizeOf(operands: readonly Operand[]): number {
+  return operands.reduce((sum, { size }) => sum + size, 0)
+}
+
+/** Whether a set has the element. Uses `ctx.set`. */
+export function operandHas(ctx: CommandContext, { row, index }: Operand, element: Element): boolean {
+  if (index !== null) return index.has(element)
   openSet(ctx.db, row, ctx.set)
   return ctx.set.hasElement(element)
+}
+
+/**
+ * Prepares for `searches` calls of `operandHas`, at most, with each operand. A packed set is searched from its start: for
+ * many searches its members are entered into a table first. `freeIndexes` has to follow.
+ */
+export function indexOperands(ctx: CommandContext, operands: readonly Operand[], searches: number): void {
+  if (searches <= FEW_MEMBERS) return
+  for (const operand of operands) {
+    if (operand.kind !== Kind.SetPacked || operand.size <= FEW_MEMBERS) continue
+    operand.index = spareIndexes.pop() ?? new MemberIndex()
+    openSet(ctx.db, operand.row, ctx.set)
+    const cursor = ctx.set.walk()
+    while (cursor.advance(indexed)) operand.index.add(indexed)
+  }
+}
+
+export function freeIndexes(operands: readonly Operand[]): void {
+  for (const operand of operands) {
+    const { index } = operand
+    if (index === null) continue
+    operand.index = null
+    index.clear()
+    if (spareIndexes.length < SPARE_INDEXES_MAX) spareIndexes.push(index)
+  }
+}
+
+/** An empty set for up to `size` members of the operands, each of which is looked up before it is added. */
+export function createResult(ctx: CommandContext, operands: readonly Operand[], size: number): SetView {
+  const result = new SetView(ctx.arena, ctx.keyspace.seed)
+  const isInteger = operands.every(({ row, kind }) => row === NO_ROW || kind === Kind.SetIntset)
+  if (size <= FEW_MEMBERS || isInteger) result.createIntset()
+  else result.openDict(new SetDict(ctx.arena, ctx.keyspace.seed))
+  return result
 }
 
 /**
@@ -90,6 +144,9 @@ export function operandHas(ctx: CommandContext, row: number, element: Element): 
 export function storeResult(ctx: CommandContext, args: Args, result: SetView, event: string, reply: ReplySink): void {
   const size = result.size()
   if (size > 0) {
+    const { limits } = ctx.keyspace
+    result.becomeIntset(limits)
+    result.becomePacked(limits)
     replaceBySet(ctx, args, 1, result)
     ctx.changed(args, 1, Notify.Set, event)
   } else {

@@ -21,6 +21,8 @@ import { replyElement } from '../reply-element.ts'
 import { openSet } from './set-access.ts'
 import {
   CardinalityForm,
+  freeIndexes,
+  indexOperands,
   type Operand,
   operandHas,
   parseCardinality,
@@ -80,6 +82,7 @@ function sinterHandler(ctx: CommandContext, args: Args, reply: ReplySink): void 
     replyElement(reply, member)
     shown++
   }
+  freeIndexes(operands)
   reply.closeSet(mark, shown)
 }
 
@@ -92,7 +95,7 @@ function sinterstoreHandler(ctx: CommandContext, args: Args, reply: ReplySink): 
   if (ctx.set.kind === Kind.SetIntset) result.createIntset()
   else result.createPacked()
   while (smallest.advance(member)) if (isInAll(ctx, operands)) result.addElement(member, limits)
-  if (result.size() > 0) result.becomeIntset(limits)
+  freeIndexes(operands)
   storeResult(ctx, args, result, 'sinterstore', reply)
 }
 
@@ -104,6 +107,7 @@ function sintercardHandler(ctx: CommandContext, args: Args, reply: ReplySink): v
   while (smallest.advance(member)) {
     if (isInAll(ctx, operands) && ++count === limit) break
   }
+  freeIndexes(operands)
   reply.integer(count)
 }
 
@@ -112,9 +116,11 @@ function bySize(operands: Operand[]): Operand[] {
   return operands.sort((a, b) => a.size - b.size)
 }
 
-/** Opens the first operand as `ctx.set` and returns a cursor over it. */
+/** Opens the first operand as `ctx.set` and returns a cursor over it, whose members are to be looked up in the others. */
 function openSmallest(ctx: CommandContext, operands: readonly Operand[]): ReturnType<SetView['walk']> {
-  openSet(ctx.db, operands[0]!.row, ctx.set)
+  const [first, ...others] = operands
+  indexOperands(ctx, others, first!.size)
+  openSet(ctx.db, first!.row, ctx.set)
   return ctx.set.walk()
 }
 
@@ -123,7 +129,7 @@ function isInAll(ctx: CommandContext, operands: readonly Operand[]): boolean {
   const row = operands[0]!.row
   for (let i = 1; i < operands.length; i++) {
     const other = operands[i]!
-    if (other.row !== row && !operandHas(ctx, other.row, member)) return false
+    if (other.row !== row && !operandHas(ctx, other, member)) return false
   }
   return true
 }

@@ -14,17 +14,19 @@ import type { Args } from '../../resp/args.ts'
 import type { ReplySink } from '../../resp/reply.ts'
 import { Element } from '../../structures/element.ts'
 import { emptyHyperLogLog, HyperLogLog } from '../../structures/hyperloglog.ts'
-import { SetView } from '../../structures/set-view.ts'
+import type { SetView } from '../../structures/set-view.ts'
 import type { CommandContext } from '../context.ts'
 import { AclCategory, CommandFlag, defineCommand, keyCountAt, keyRange } from '../define.ts'
 import { replyElement } from '../reply-element.ts'
 import { openSet } from './set-access.ts'
 import {
   CardinalityForm,
+  createResult,
   NO_LIMIT,
   type Operand,
   parseCardinality,
   readOperands,
+  sizeOf,
   storeResult,
   upTo,
 } from './set-operands.ts'
@@ -121,8 +123,7 @@ function estimateUnion(ctx: CommandContext, operands: readonly Operand[]): numbe
 
 /** The union as a set of its own, which the caller stores or frees; at a limit it ends. O(members) */
 function unite(ctx: CommandContext, operands: readonly Operand[], limit: number = NO_LIMIT): SetView {
-  const result = new SetView(ctx.arena, ctx.keyspace.seed)
-  result.createIntset()
+  const result = createResult(ctx, operands, sizeOf(operands))
   for (const { row } of operands) {
     openSet(ctx.db, row, ctx.set)
     const cursor = ctx.set.walk()

@@ -14,7 +14,6 @@ import type { Args } from '../../resp/args.ts'
 import { deniedInExec, EXEC_WITHOUT_MULTI, EXECABORT } from '../../resp/errors.ts'
 import type { ReplySink } from '../../resp/reply.ts'
 import { authorize } from '../acl/authorize.ts'
-import { QueueReader } from '../command-queue.ts'
 import { AccessContext, type CommandContext } from '../context.ts'
 import { AclCategory, CommandFlag, defineCommand } from '../define.ts'
 import { ClientFlag, discardTransaction, type Session, unwatchAll } from '../session.ts'
@@ -50,7 +49,7 @@ function execHandler(ctx: CommandContext, _args: Args, reply: ReplySink): void {
   ctx.mayBlock = false
   const queue = session.queue
   reply.array(queue.length)
-  const reader = new QueueReader(queue)
+  const reader = queue.read()
   while (reader.next()) {
     const { command, args } = reader
     // Rights may have changed since the command was queued.

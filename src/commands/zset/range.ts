@@ -135,6 +135,10 @@ function parseBound(args: Args, i: number): number {
   const prefix = isExclusive(args, i) ? 1 : 0
   const plain = parsePlainDecimal(args.buffer, args.start(i) + prefix, args.length(i) - prefix)
   if (!Number.isNaN(plain)) return plain
+  if (prefix === 0) {
+    if (args.is(i, '-INF')) return Number.NEGATIVE_INFINITY
+    if (args.is(i, '+INF')) return Number.POSITIVE_INFINITY
+  }
   const value = readWithStrtod(args.text(i).slice(prefix))
   if (value === null) throw SCORE_RANGE_NOT_A_FLOAT
   return value
