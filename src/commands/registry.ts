@@ -158,6 +158,10 @@ class Identities {
 const BUCKETS = 1024
 /** Spellings of names that are remembered; all commands in upper and lower case are fewer. */
 const SPELLINGS_MAX = 2048
+/** Names of this many bytes are recognised as they were sent before. */
+const SEEN_BYTES_MIN = 3
+const SEEN_BYTES_MAX = 10
+const SEEN_SLOTS = 64
 const CATEGORY_BITS: ReadonlyMap<string, number> = new Map(CATEGORY_NAMES.map(([bit, name]) => [name, bit]))
 
 export class Registry implements CommandCatalog {
@@ -171,6 +175,12 @@ export class Registry implements CommandCatalog {
   private readonly bySpelling = new Map<string, Command>()
   /** Commands by a hash of length and some letters of the name. */
   private buckets: Command[][] = []
+  /**
+   * Commands by their names as they were sent last: four words a slot, made of the bytes; the last is the length. Nearly
+   * every request is found here without a look at its letters.
+   */
+  private readonly seenWords = new Int32Array(SEEN_SLOTS * 4)
+  private readonly seen: (Command | null)[] = new Array<Command | null>(SEEN_SLOTS).fill(null)
 
   constructor(families: readonly (readonly CommandDefinition[])[]) {
     for (let i = 0; i < BUCKETS; i++) this.buckets.push([])
@@ -232,6 +242,32 @@ export class Registry implements CommandCatalog {
   /** The command that argument 0 names, in any case; null when there is none. Subcommands are not resolved. */
   find(args: Args): Command | null {
     const length = args.length(0)
+    if (length < SEEN_BYTES_MIN || length > SEEN_BYTES_MAX) return this.search(args)
+    const buffer = args.buffer
+    const start = args.start(0)
+    const end = start + length
+    // Three bytes at each end, which may overlap, and the four behind the first three.
+    const first = buffer[start]! | (buffer[start + 1]! << 8) | (buffer[start + 2]! << 16)
+    const last = buffer[end - 1]! | (buffer[end - 2]! << 8) | (buffer[end - 3]! << 16)
+    const inner = length <= 6 ? 0 : innerWord(buffer, start + 3)
+    const words = this.seenWords
+    const slot = (first ^ (first >>> 11) ^ (last >>> 3) ^ length) & (SEEN_SLOTS - 1)
+    const at = slot * 4
+    if (words[at] === first && words[at + 1] === last && words[at + 2] === inner && words[at + 3] === length)
+      return this.seen[slot]!
+    const command = this.search(args)
+    if (command === null) return null
+    words[at] = first
+    words[at + 1] = last
+    words[at + 2] = inner
+    words[at + 3] = length
+    this.seen[slot] = command
+    return command
+  }
+
+  /** As `find`, letter by letter. */
+  private search(args: Args): Command | null {
+    const length = args.length(0)
     if (length === 0) return null
     const buffer = args.buffer
     const start = args.start(0)
@@ -263,6 +299,7 @@ export class Registry implements CommandCatalog {
     const remaining = [...this.byName.values()]
     this.byName.clear()
     this.buckets = this.buckets.map(() => [])
+    this.seenWords.fill(0)
     for (const other of remaining) this.register(other.name, other)
     if (name === '') return null
     const definition = { ...command.definition, name }
@@ -277,6 +314,10 @@ export class Registry implements CommandCatalog {
     const bytes = Buffer.from(name, 'latin1')
     this.buckets[bucketOf(bytes, 0, bytes.length)]!.push(command)
   }
+}
+
+function innerWord(buffer: Buffer, at: number): number {
+  return buffer[at]! | (buffer[at + 1]! << 8) | (buffer[at + 2]! << 16) | (buffer[at + 3]! << 24)
 }
 
 function bucketOf(buffer: Buffer, start: number, length: number): number {

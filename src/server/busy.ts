@@ -105,7 +105,7 @@ export class BusyMode {
     this.isServing = true
     // The script's time is no command's.
     pipeline.timer.end()
-    pipeline.timer.begin()
+    pipeline.beginBatch()
     try {
       this.round ??= this.host.clients.values()
       do {

@@ -59,6 +59,8 @@ export class ClientMemory {
   note(client: Client): void {
     const { flags } = client
     const bytes = (flags & EXEMPT_FLAGS) === 0 ? client.memoryBytes : 0
+    // Mostly nothing has changed.
+    if (bytes === client.countedBytes && (flags & ClientFlag.NoEvict) === 0 && client.memoryBucket !== NO_BUCKET) return
     const bucket = bytes === 0 || (flags & ClientFlag.NoEvict) !== 0 ? NO_BUCKET : bucketOf(bytes)
     if (bytes !== client.countedBytes) {
       this.totalBytes += bytes - client.countedBytes

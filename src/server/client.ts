@@ -15,10 +15,10 @@ import type { Replica } from '../replication/replica.ts'
 import type { Args } from '../resp/args.ts'
 import type { Decoder } from '../resp/decoder.ts'
 import type { ReplySink } from '../resp/reply.ts'
-import type { Connection, Receiver } from '../transport/contract.ts'
+import type { Connection, Receiver, Turns } from '../transport/contract.ts'
 
 /** What a client needs of the server. */
-export interface ClientHost {
+export interface ClientHost extends Turns {
   clientReceived(client: Client, buffer: Buffer, start: number, end: number): void
   clientDrained(client: Client): void
   clientEnded(client: Client): void
@@ -48,6 +48,7 @@ const OBJECT_BYTES = 4096
 
 export class Client implements Session, Receiver {
   private readonly host: ClientHost
+  readonly turns: Turns
   readonly connection: Connection
   /** Takes the replies when they are not sent through the connection. */
   door: Door | null = null
@@ -129,6 +130,7 @@ export class Client implements Session, Receiver {
     nowMs: number,
   ) {
     this.host = host
+    this.turns = host
     this.connection = connection
     this.id = id
     this.isReplay = (flags & (ClientFlag.Replay | ClientFlag.Primary)) !== 0
@@ -163,7 +165,8 @@ export class Client implements Session, Receiver {
   }
 
   get isSubscribed(): boolean {
-    return this.channels.size + this.patterns.size + this.shardChannels.size > 0
+    // Asked for each command. Every subscription takes some.
+    return this.subscriptionBytes > 0
   }
 
   /** Keeps input for later. */

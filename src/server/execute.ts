@@ -4,7 +4,8 @@
  * Order (Valkey src/server.c processCommand): resolve → arity → authentication → rights of the user → gates (memory, disk error, replicas) → subscribed context → loading → transaction queue → handler → effects → reply.
  * Errors are thrown by handlers and caught in `run`, which takes back what the command had written.
  *
- * When a gate is added, it goes into `refusal`, in Redis' order.
+ * When a gate is added, it goes into `gatedRefusal`, in Redis' order, and into `lookAtGates`: mostly all are open, which is
+ * found out once for a batch.
  */
 import { authorize } from '../commands/acl/authorize.ts'
 import { AccessContext, type AccessControl, type CommandContext } from '../commands/context.ts'
@@ -74,6 +75,8 @@ export interface PipelineGates {
 /** Flags that take a client off the fast path. */
 const SLOW_FLAGS =
   ClientFlag.ReplyOff | ClientFlag.ReplySkip | ClientFlag.ReplySkipNext | ClientFlag.Replica | ClientFlag.Primary
+/** Flags of clients whose commands may be refused though all gates of the server are open, or pass them though closed. */
+const GATED_FLAGS = ClientFlag.Multi | ClientFlag.Primary
 /** A command with more arguments is timed alone although it is fast: its time grows with them. */
 const SHORT_ARGUMENTS_MAX = 8
 /** What subscribing and unsubscribing have, and nothing else. */
@@ -110,6 +113,8 @@ export class Pipeline {
   private readonly tracking: Tracking
   readonly timer: CommandTimer
   readonly monitors: Monitors
+  /** Whether it is known that no gate of the server is closed (`lookAtGates`): then commands are not checked one by one. */
+  private isOpen: boolean = false
 
   constructor(ctx: CommandContext, registry: Registry, gates: PipelineGates, observers: Observers) {
     this.ctx = ctx
@@ -123,6 +128,17 @@ export class Pipeline {
     this.stalls = observers.stalls
     this.timer = new CommandTimer(observers.slowlog, observers.latency, observers.stalls)
     this.monitors = new Monitors()
+  }
+
+  /** Begins a batch of requests: what has happened since the last one may have closed a gate. */
+  beginBatch(): void {
+    this.isOpen = false
+    this.timer.begin()
+  }
+
+  /** In the midst of a batch something else has happened than commands that only touch data. */
+  gatesMayHaveChanged(): void {
+    this.isOpen = false
   }
 
   /** The command of a request with its subcommand; null (and an error reply in `refused`) when there is none. */
@@ -266,7 +282,11 @@ export class Pipeline {
       timer.defer(command)
       command.calls++
       this.stats.commandsProcessed++
-    } else this.account(client, command, args, timer.stop(startMs))
+    } else {
+      // Only brief commands are known to leave the server as it is.
+      this.isOpen = false
+      this.account(client, command, args, timer.stop(startMs))
+    }
     if (!this.monitors.isEmpty && (command.flags & CommandFlag.SkipMonitor) === 0)
       this.showToMonitors(client, command, args)
     // A call inside EXEC or a script gives the context back to the outer command.
@@ -323,6 +343,26 @@ export class Pipeline {
 
   private refusal(client: Client, command: Command, args: Args): ReplyError | null {
     if (!command.accepts(args.count)) return wrongArity(command.fullName)
+    const isGated = (client.flags & GATED_FLAGS) !== 0 || (command.flags & CommandFlag.Protected) !== 0
+    if (!isGated && client.user.isUnrestricted && !client.isSubscribed && (this.isOpen || this.lookAtGates()))
+      return null
+    return this.gatedRefusal(client, command, args)
+  }
+
+  /** Whether no gate of the server is closed for anybody. */
+  private lookAtGates(): boolean {
+    const { gates } = this
+    this.isOpen =
+      !gates.needsAuthentication &&
+      gates.memoryLimit.maxBytes === 0 &&
+      gates.writeRefusal === null &&
+      gates.replicaRefusal === null &&
+      !gates.isStale &&
+      !gates.isLoading
+    return this.isOpen
+  }
+
+  private gatedRefusal(client: Client, command: Command, args: Args): ReplyError | null {
     // What the primary has executed is executed.
     if ((client.flags & ClientFlag.Primary) !== 0) return null
     const flags = command.flags

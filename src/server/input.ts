@@ -213,7 +213,7 @@ export class ClientInput {
     let continuing = decoder === client.decoder
     client.batchBytes = end - at
     const sliceEnd = buffer === client.input ? at + KEPT_SLICE_BYTES : end
-    pipeline.timer.begin()
+    pipeline.beginBatch()
     if (this.turnStartMs === 0) this.turnStartMs = pipeline.timer.lastMs
     output.openSegment(client)
     while (at < end) {
@@ -250,6 +250,7 @@ export class ClientInput {
       if (sink.at > TURN_OUTPUT_MAX_BYTES || host.channels.pendingBytes > TURN_OUTPUT_MAX_BYTES) {
         this.turnOutputBytes += sink.at
         output.flushMidTurn(client)
+        pipeline.gatesMayHaveChanged()
       }
       if ((client.flags & ClientFlag.Closed) !== 0) break
       if (at < end && (at >= sliceEnd || this.isTurnOver(client))) {

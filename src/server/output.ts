@@ -67,7 +67,7 @@ export class TurnOutput {
   private readonly finishedCounts: number[] = []
   private readonly host: OutputHost
   // Segments of the turn, as parallel arrays that are reused.
-  private readonly segmentClients: Client[] = []
+  private readonly segmentClients: (Client | null)[] = []
   // Doubles: a single reply can be longer than 2 GB.
   private segmentStarts = new Float64Array(64)
   private segmentEnds = new Float64Array(64)
@@ -125,7 +125,7 @@ export class TurnOutput {
       return
     }
     if (this.segmentCount === this.segmentStarts.length) this.growSegments()
-    this.segmentClients.push(client)
+    this.segmentClients[this.segmentCount] = client
     this.segmentStarts[this.segmentCount] = this.segmentStart
     this.segmentEnds[this.segmentCount] = end
     this.segmentCount++
@@ -134,7 +134,12 @@ export class TurnOutput {
   /** Whether the client has output that is not sent yet, replies of its running batch included. */
   hasOutputFor(client: Client): boolean {
     if (client === this.running && this.sink.at > this.segmentStart) return true
-    return client.pendingOutputBytes > 0 || this.segmentClients.includes(client)
+    return client.pendingOutputBytes > 0 || this.isInSegments(client)
+  }
+
+  private isInSegments(client: Client): boolean {
+    for (let i = 0; i < this.segmentCount; i++) if (this.segmentClients[i] === client) return true
+    return false
   }
 
   /** Takes note that a reply of a client with a door is complete. */
@@ -328,6 +333,7 @@ export class TurnOutput {
     let kept: Buffer | null = null
     for (let i = 0; i < this.segmentCount; i++) {
       const client = this.segmentClients[i]!
+      this.segmentClients[i] = null
       if ((client.flags & ClientFlag.Closed) !== 0) continue
       const start = this.segmentStarts[i]!
       const end = this.segmentEnds[i]!
@@ -346,7 +352,6 @@ export class TurnOutput {
       if ((client.flags & ClientFlag.CloseAfterReply) !== 0) this.listOutput(client)
     }
     this.segmentCount = 0
-    this.segmentClients.length = 0
     return isKept
   }
 
@@ -365,6 +370,7 @@ export class TurnOutput {
   }
 
   sendListed(after: number): void {
+    if (this.outputListed.length === 0) return
     const listed = this.outputListed.splice(0, this.outputListed.length)
     for (const client of listed) {
       client.isOutputListed = false

@@ -2,7 +2,7 @@
  * The server: composition root of the engine. Takes bytes from transports, runs them through the pipeline and sends
  * the replies of a loop turn together (input.ts, output.ts). Hot path: clientReceived, endTurn.
  *
- * A turn: transports deliver input, any number of times, which is executed at once; `endTurn` (setImmediate) removes
+ * A turn: transports deliver input, any number of times, which is executed at once; `endTurn` (at the end of that) removes
  * keys whose time is over, goes on with input that had to wait, and has the output sent.
  */
 import { randomBytes } from 'node:crypto'
@@ -182,6 +182,10 @@ export class Server
   private untimedLeft = 0
   /** Whether calls have taken their part of the turn: replies wait for its end now. */
   private isTurnSpent: boolean = false
+  /** Whether a transport is handing over what it has, and will say when that was all. */
+  private isTakingInput: boolean = false
+  /** Whether the loop will come by to end the turn. */
+  private isEndComing: boolean = false
   private resumable: Client[] = []
   /** Those whose input had to wait for the end of the turn in which they would have had their turn. */
   private postponed: Client[] = []
@@ -396,7 +400,7 @@ export class Server
     // A caller that was answered early calls again within the turn, and time has gone by for it.
     if (this.isTurnScheduled) this.readClock()
     else this.beginTurn()
-    this.pipeline.timer.begin()
+    this.pipeline.beginBatch()
   }
 
   /** Ends a batch of `clientCalls`. The replies of `client` need not wait for the end of the turn if it is a short one. */
@@ -426,7 +430,10 @@ export class Server
     const { timer } = pipeline
     const isTimed = this.untimedLeft === 0 || !this.isTurnScheduled || !pipeline.isShort(command, args)
     if (isTimed) this.beginCalls()
-    else timer.isEstimating = true
+    else {
+      timer.isEstimating = true
+      pipeline.gatesMayHaveChanged()
+    }
     output.running = client
     door.sink.version = client.respVersion
     client.lastCommandMs = this.keyspace.now
@@ -717,14 +724,38 @@ export class Server
     return this.clock.now()
   }
 
+  /** The turn ends with the input of a transport that says when that is, else when the loop comes by. */
   scheduleTurn(): void {
     if (this.isTurnScheduled) return
     this.isTurnScheduled = true
     this.stalls.beginTurn()
-    setImmediate(this.endTurn)
+    if (!this.isTakingInput) this.endTurnSoon()
   }
 
-  private readonly endTurn = (): void => {
+  private endTurnSoon(): void {
+    if (this.isEndComing) return
+    this.isEndComing = true
+    setImmediate(this.onTurnEnd)
+  }
+
+  private readonly onTurnEnd = (): void => {
+    this.isEndComing = false
+    if (this.isTurnScheduled) this.endTurn()
+  }
+
+  inputBegins(): void {
+    this.isTakingInput = true
+  }
+
+  inputEnds(): void {
+    this.isTakingInput = false
+    if (!this.isTurnScheduled || this.isEndComing) return
+    // What clients have kept is executed once for each look at the sockets: others have their turn in between.
+    if (this.resumable.length + this.postponed.length > 0) this.endTurnSoon()
+    else this.endTurn()
+  }
+
+  private endTurn(): void {
     this.timers.expireSlice()
     this.input.beginTurn()
     for (let i = 0; i < this.resumable.length; i++) {

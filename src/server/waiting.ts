@@ -137,7 +137,7 @@ export class Waiting implements WaitingControl {
     // The command that made them ready may have taken long: what is over by now is nobody's.
     host.readClock()
     if (outer !== null) host.output.closeSegment(outer)
-    else host.pipeline.timer.begin()
+    else host.pipeline.beginBatch()
     host.blocking.serve((client) => this.retry(client))
     if (outer !== null) host.output.openSegment(outer)
     else host.pipeline.timer.end()
@@ -188,7 +188,7 @@ export class Waiting implements WaitingControl {
     this.hasProgress = false
     const { pipeline, ctx } = this.host
     const overdue = this.overdue.splice(0)
-    pipeline.timer.begin()
+    pipeline.beginBatch()
     for (const client of this.forSync) if (isWaitingForSync(client)) this.retry(client)
     ctx.mayBlock = false
     for (const client of overdue) if (isWaitingForSync(client)) this.retry(client)

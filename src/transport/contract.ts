@@ -2,7 +2,8 @@
  * The transport contract: bytes in, bytes out, nothing else.
  *
  * A transport accepts connections and hands their bytes to a receiver, synchronously. The receiver does not answer
- * from within `received`: replies of all connections of a loop turn are sent at its end, with one `send` each.
+ * from within `received`: replies of all connections of a loop turn are sent at its end, with one `send` each. A transport
+ * that has the input of many connections at once says where that begins and ends, and there the turn ends (`Turns`).
  */
 
 export interface Connection {
@@ -42,7 +43,16 @@ export interface Connection {
 /** What `readNow` returns at the end of the input. */
 export const INPUT_ENDED = -1
 
+/** Told when input of several connections is handed over one after the other. */
+export interface Turns {
+  inputBegins(): void
+  /** That was all there is for now: replies are sent here. */
+  inputEnds(): void
+}
+
 export interface Receiver {
+  /** The same one for all receivers that belong together; null: nobody wants to know. */
+  readonly turns: Turns | null
   /** Input; the buffer is valid during the call. */
   received(buffer: Buffer, start: number, end: number): void
   /** Everything handed to `send` has been taken by the system. */

@@ -12,7 +12,7 @@ import { join } from 'node:path'
 import { getSystemErrorMap } from 'node:util'
 import { messageOf } from '../files/thrown.ts'
 import { formatAddress, isLoopback } from './address.ts'
-import type { Accept, Connection, Endpoint, Receiver, TcpOptions, Transport } from './contract.ts'
+import type { Accept, Connection, Endpoint, Receiver, TcpOptions, Transport, Turns } from './contract.ts'
 
 /** What native/epoll.cc exports. Numbers below zero are errors of the system. */
 interface Epoll {
@@ -136,6 +136,7 @@ class Sockets {
 
   private readonly onRecords = (count: number): void => {
     const { records, connections, input } = this
+    let turns: Turns | null = null
     this.count = count
     for (this.at = 0; this.at < count; this.at++) {
       const record = this.at * RECORD_INTS
@@ -147,6 +148,13 @@ class Sockets {
           const connection = connections[id]
           // Nothing is left of what was read out of turn.
           if (connection === null || connection === undefined || detail === 0) continue
+          const own = connection.turns
+          if (own !== turns) {
+            // Nearly always all belong to one server.
+            if (turns !== null) endInput(turns)
+            turns = own
+            if (own !== null) own.inputBegins()
+          }
           connection.deliver(input, what, what + detail)
         } else this.handle(id, what, detail)
       } catch (error) {
@@ -154,6 +162,7 @@ class Sockets {
       }
     }
     this.count = 0
+    if (turns !== null) endInput(turns)
   }
 
   private handle(id: number, what: number, detail: number): void {
@@ -185,6 +194,7 @@ class Sockets {
     const connection = new NativeConnection(this, this.epoll, id, listener.path)
     this.connections[id] = connection
     connection.receiver = listener.accept(connection)
+    connection.turns = connection.receiver === null ? null : connection.receiver.turns
   }
 
   /** Takes undelivered input of this turn for somebody who reads out of turn. Returns its length; -1: there is none. */
@@ -237,6 +247,8 @@ class NativeConnection implements Connection {
   readonly address: string
   readonly localAddress: string
   receiver: Receiver | null = null
+  /** Of the receiver. */
+  turns: Turns | null = null
   private readonly sockets: Sockets
   private readonly epoll: Epoll
   private isOpen: boolean = true
@@ -402,6 +414,14 @@ class NativeConnection implements Connection {
     if (!this.hasEndKept) return
     this.hasEndKept = false
     this.ended()
+  }
+}
+
+function endInput(turns: Turns): void {
+  try {
+    turns.inputEnds()
+  } catch (error) {
+    throwLater(error)
   }
 }
 

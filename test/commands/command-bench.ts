@@ -68,7 +68,15 @@ export class CommandBench {
     this.#sink = new RespSink(keyspace.arena)
     const db = keyspace.databases[0]
     if (db === undefined) throw new Error('A keyspace without databases')
-    const host = { clientReceived() {}, clientDrained() {}, clientEnded() {}, clientClosed() {}, deliver() {} }
+    const turns = { inputBegins() {}, inputEnds() {} }
+    const host = {
+      ...turns,
+      clientReceived() {},
+      clientDrained() {},
+      clientEnded() {},
+      clientClosed() {},
+      deliver() {},
+    }
     this.#client = new Client(host, connection, 1, db, unrestrictedUser('default'), ClientFlag.Authenticated, START_MS)
     const server = refusingServer()
     this.ctx = new CommandContext(

@@ -16,6 +16,7 @@ class Peer {
     this.socket = connectMemory((connection) => {
       this.connection = connection
       return {
+        turns: null,
         received: (buffer, start, end) => {
           this.received.push(buffer.latin1Slice(start, end))
         },

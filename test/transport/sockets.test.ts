@@ -33,7 +33,7 @@ const THREAD = `
       parentPort.postMessage('received')
       eval(workerData.received)
     }
-    const receiver = { received, drained() {}, ended() {}, closed() {} }
+    const receiver = { turns: null, received, drained() {}, ended() {}, closed() {} }
     const options = { host: '127.0.0.1', port: 0, backlog: 10 }
     const { port } = await loadNativeTransport().listenTcp(options, () => receiver)
     parentPort.postMessage(port)
@@ -41,6 +41,7 @@ const THREAD = `
 
 /** The server's end of a connection, written down. */
 class Served implements Receiver {
+  readonly turns = null
   readonly connection: Connection
   text = ''
   bytes = 0
