@@ -100,7 +100,7 @@ export class GatewayListenError extends Error {
 
   constructor(host: string, port: number, cause: unknown) {
     const reason = messageOf(cause)
-    super(`Failed listening on port ${port} (HTTP), address ${host}: ${reason}`, { cause })
+    super(`Cannot listen on port ${port} (HTTP), address ${host}: ${reason}`, { cause })
     this.code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
   }
 }

@@ -41,7 +41,7 @@ test('an httpPort that is taken rejects, and leaves nothing open', async () => {
   const address = other.address()
   const port = typeof address === 'object' && address !== null ? address.port : 0
   try {
-    await expect(createBroker({ httpPort: port })).rejects.toThrow(`Failed listening on port ${port} (HTTP)`)
+    await expect(createBroker({ httpPort: port })).rejects.toThrow(`Cannot listen on port ${port} (HTTP)`)
   } finally {
     other.close()
   }
