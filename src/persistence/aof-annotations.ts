@@ -4,9 +4,10 @@
  *     #TS:1700000000\r\n                what follows was executed in this second (Unix time)
  *     #CRC32:89abcdef:1234\r\n          the 1234 bytes before this line have this CRC-32 (zlib's), in hexadecimal digits
  *
- * The writer ends each batch of records, all of a loop turn, with one checksum line; it never stands within MULTI/EXEC.
- * Bytes that no line covers come from a writer that knows of no checksums (Redis, or `aof-checksums no`), or from a write
- * that a crash has torn; a line says itself how many bytes it stands for. Hot path: writeChecksum.
+ * A checksum line stands for a batch: the records of some loop turns. It never stands within MULTI/EXEC. Bytes that no line
+ * covers come from a writer that knows of no checksums (Redis, or `aof-checksums no`), or from one that was killed before
+ * the end of a batch; a line says itself how many bytes it stands for. Programs that do not know such lines read many
+ * records before they meet one. Hot path: writeChecksum.
  *
  * A reader feeds all bytes that are no checksum line to an `AofChecksum`, and each checksum line to its `check`.
  */

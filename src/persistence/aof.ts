@@ -16,6 +16,9 @@
  * (counted in `delayedSyncs`): from then on a killed process may lose what was answered. What waits to be written is
  * bounded; beyond the bound writes are refused.
  *
+ * A checksum line follows so many bytes of records, or less where nothing more comes; it is summed up from what was
+ * accepted, so it also tells of damage that came before it was written.
+ *
  * A rewrite goes on in a new file (`switchTo`). Nothing is written to it before the old file is durable to its end, so
  * that after a power cut there is never something behind a hole.
  *
@@ -40,6 +43,9 @@ const PENDING_BYTES_MAX = 256 * 1024 * 1024
 const FLUSH_WAIT_MS_MAX = 10_000
 /** As long as the loop may stand still. */
 const SHORT_WAIT_MS_MAX = 5
+
+/** Bytes of records that one checksum line stands for, whole batches: more only where one batch is larger. */
+const CHECKSUM_BYTES = 16 * 1024
 
 /** Room that there must be behind bytes that are appended. */
 export const APPEND_SLACK_BYTES = ANNOTATION_BYTES_MAX
@@ -75,7 +81,7 @@ export class Aof {
   policy: number
   /** What each write on this thread is delayed by, in ms, for tests (DEBUG AOF-FLUSH-SLEEP). */
   writeDelayMs = 0
-  /** Whether batches end with a checksum line, and begin with a time stamp where the second has changed. */
+  /** Whether checksum lines are written, and time stamps where the second has changed. */
   writesChecksums: boolean = false
   writesTimestamps: boolean = false
   /** True while nothing is forced to the disk (`no-appendfsync-on-rewrite`). */
@@ -111,6 +117,11 @@ export class Aof {
   /** Whether they no longer wait. */
   private isOverdue: boolean = false
   private lastSecond = 0
+  /** Accepted bytes that no checksum line stands for yet, and their checksum. */
+  private unsummedBytes = 0
+  private unsummedCrc = 0
+  /** What was accepted at the last tick. */
+  private tickedBytes = 0
 
   constructor(fd: number, fileBytes: number, effects: number, options: AofOptions) {
     this.file = { fd, bytes: fileBytes, syncedBytes: fileBytes }
@@ -156,6 +167,7 @@ export class Aof {
    * them. Never throws: a failure shows in `error`.
    */
   append(buffer: Buffer, start: number, end: number, effects: number, nowMs: number): void {
+    if (!this.writesChecksums) this.endChecksum()
     const stamp = this.writesTimestamps ? this.timestamp(nowMs) : null
     // It holds no effects: those count from here on.
     if (stamp !== null) this.accept(stamp, 0, stamp.length)
@@ -164,9 +176,42 @@ export class Aof {
       this.accept(buffer, start, end)
       return
     }
-    const before = stamp === null ? 0 : checksumOf(stamp, 0, stamp.length, 0)
-    const bytes = (stamp === null ? 0 : stamp.length) + end - start
-    this.accept(buffer, start, writeChecksum(buffer, end, checksumOf(buffer, start, end, before), bytes))
+    if (stamp !== null) this.sum(stamp, 0, stamp.length)
+    this.sum(buffer, start, end)
+    this.accept(buffer, start, this.unsummedBytes < CHECKSUM_BYTES ? end : this.writeSum(buffer, end))
+  }
+
+  /** Writes the checksum line of what has none yet: nothing more comes for a while. */
+  endChecksum(): void {
+    if (this.unsummedBytes === 0) return
+    const line = Buffer.allocUnsafe(ANNOTATION_BYTES_MAX)
+    this.accept(line, 0, this.writeSum(line, 0))
+  }
+
+  /** As `endChecksum`, at once: nobody would see the end of a write on the thread pool. Returns false when that failed. */
+  private writeLastSum(): boolean {
+    if (this.unsummedBytes === 0) return true
+    const line = Buffer.allocUnsafe(ANNOTATION_BYTES_MAX)
+    const end = this.writeSum(line, 0)
+    this.acceptedBytes += end
+    return this.write(line, 0, end) === end
+  }
+
+  private sum(buffer: Buffer, start: number, end: number): void {
+    this.unsummedCrc = checksumOf(buffer, start, end, this.unsummedCrc)
+    this.unsummedBytes += end - start
+  }
+
+  /** Returns the offset behind the line. */
+  private writeSum(buffer: Buffer, at: number): number {
+    const end = writeChecksum(buffer, at, this.unsummedCrc, this.unsummedBytes)
+    this.forgetSum()
+    return end
+  }
+
+  private forgetSum(): void {
+    this.unsummedBytes = 0
+    this.unsummedCrc = 0
   }
 
   /** Starts an fdatasync unless one is running or nothing is due. */
@@ -204,13 +249,15 @@ export class Aof {
 
   /**
    * Goes on in another, empty file. What the old one holds is synced first, in the background; it is closed then.
-   * Must not be called while there is an error or another switch is under way.
+   * Must not be called while there is an error or another switch is under way; `endChecksum` comes before it.
    */
   switchTo(fd: number): void {
     const before = this.file
     this.retired = before
     this.file = { fd, bytes: 0, syncedBytes: 0 }
     this.lastSecond = 0
+    // A line stands for bytes of its own file.
+    this.forgetSum()
     if (this.syncedBytes === this.acceptedBytes && !this.isSyncing) this.dropRetired(before)
     else this.sync()
   }
@@ -233,9 +280,12 @@ export class Aof {
     this.onProgress()
   }
 
-  /** Once per second: tries again what failed, and syncs under `everysec`. */
+  /** Once per second: tries again what failed, syncs under `everysec`, and sums up where nothing more has come. */
   tick(): void {
     if (this.writeError !== null) this.retry()
+    const isQuiet = this.acceptedBytes === this.tickedBytes && !this.isSyncing
+    if (isQuiet && this.error === null) this.endChecksum()
+    this.tickedBytes = this.acceptedBytes
     // After a failed fdatasync only a successful one ends the error, whatever the policy.
     if (this.policy !== FsyncPolicy.No || this.syncError !== null || this.retired !== null) this.sync()
   }
@@ -268,7 +318,7 @@ export class Aof {
 
   /** Writes and syncs everything, at the end. Returns false when that failed. */
   close(): boolean {
-    let isComplete = this.flush()
+    let isComplete = this.flush() && this.writeLastSum()
     isComplete = this.syncNow(this.file) && isComplete
     this.abandon()
     if (isComplete) {

@@ -526,6 +526,7 @@ export class AppendOnly implements AofControl {
     if (aof === null || nextFile === null) return
     const { journal, log, base } = this.options
     journal.drain()
+    aof.endChecksum()
     try {
       if (!this.isWritten()) return
     } catch (error) {

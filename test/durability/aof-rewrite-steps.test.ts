@@ -155,7 +155,8 @@ for (const [name, scenario] of Object.entries(SCENARIOS)) {
           rmSync(join(directory, 'appendonlydir'), { recursive: true, force: true })
           continue
         }
-        for (let tick = 0; tick < 20; tick++) {
+        // The checksum of what has come comes with the second of ten, and what fails is tried again ten later.
+        for (let tick = 0; tick < 40; tick++) {
           log.appendOnly.tick()
           files.settle()
         }

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type FileDone, Files } from '../../src/files/files.ts'
 import { Aof, APPEND_SLACK_BYTES, FsyncPolicy } from '../../src/persistence/aof.ts'
+import { checksumOf, writeChecksum } from '../../src/persistence/aof-annotations.ts'
 import { TestLog } from '../support/broker.ts'
 import { temporaryDirectory } from '../support/server-process.ts'
 
@@ -78,6 +79,14 @@ function append(text: string, effects = 0, nowMs = 0): number {
   buffer.write(text, 'latin1')
   aof.append(buffer, 0, text.length, effects, nowMs)
   return aof.acceptedBytes
+}
+
+/** The checksum line for these bytes. */
+function checksumOfText(text: string): string {
+  const bytes = Buffer.from(text, 'latin1')
+  const line = Buffer.alloc(APPEND_SLACK_BYTES)
+  const end = writeChecksum(line, 0, checksumOf(bytes, 0, bytes.length, 0), bytes.length)
+  return line.toString('latin1', 0, end)
 }
 
 function content(): string {
@@ -375,21 +384,70 @@ test('a file that is given up while a write to it is under way is closed behind 
 })
 
 describe('annotations', () => {
-  test('each batch ends with one checksum, and a time stamp stands before the first one of a second', () => {
+  test('a checksum follows what has come when nothing more comes for a second, and a time stamp stands before the first record of one', () => {
     open(FsyncPolicy.No)
     aof.writesChecksums = true
     aof.writesTimestamps = true
     append('*1\r\n$1\r\na\r\n', 0, 5000)
     append('*1\r\n$1\r\nb\r\n', 0, 5999)
+    // Something has come since the last tick.
+    aof.tick()
     append('*1\r\n$1\r\nc\r\n', 0, 6000)
-    expect(content().replace(/CRC32:[0-9a-f]{8}/g, 'CRC')).toBe(
-      [
-        '#TS:5\r\n*1\r\n$1\r\na\r\n#CRC:18\r\n',
-        '*1\r\n$1\r\nb\r\n#CRC:11\r\n',
-        '#TS:6\r\n*1\r\n$1\r\nc\r\n#CRC:18\r\n',
-      ].join(''),
-    )
+    aof.tick()
+    expect(content()).toBe('#TS:5\r\n*1\r\n$1\r\na\r\n*1\r\n$1\r\nb\r\n#TS:6\r\n*1\r\n$1\r\nc\r\n')
+    aof.tick()
+    aof.tick()
+    const records = '#TS:5\r\n*1\r\n$1\r\na\r\n*1\r\n$1\r\nb\r\n#TS:6\r\n*1\r\n$1\r\nc\r\n'
+    expect(content()).toBe(`${records}${checksumOfText(records)}`)
     expect(aof.acceptedBytes).toBe(content().length)
+  })
+
+  test('a checksum follows the batch with which there are 16 KiB', () => {
+    open(FsyncPolicy.No)
+    aof.writesChecksums = true
+    const part = 'x'.repeat(10_000)
+    append(part)
+    append(part)
+    append(part)
+    expect(content()).toBe(`${part}${part}${checksumOfText(part + part)}${part}`)
+  })
+
+  test('the last records have a checksum when the log is closed, and when checksums are given up', () => {
+    open(FsyncPolicy.No)
+    aof.writesChecksums = true
+    append('a')
+    aof.writesChecksums = false
+    append('b')
+    aof.writesChecksums = true
+    append('c')
+    expect(aof.close()).toBe(true)
+    expect(content()).toBe(`a${checksumOfText('a')}bc${checksumOfText('c')}`)
+  })
+
+  test('under always a checksum line is synced at once: no reply waits for it', () => {
+    open(FsyncPolicy.Always)
+    aof.writesChecksums = true
+    append('a')
+    aof.tick()
+    disk.syncs.shift()!()
+    aof.tick()
+    expect(content()).toBe(`a${checksumOfText('a')}`)
+    expect(disk.syncs).toHaveLength(1)
+  })
+
+  test('in another file checksums begin anew', () => {
+    open(FsyncPolicy.No)
+    aof.writesChecksums = true
+    append('a')
+    aof.endChecksum()
+    const next = join(directory, 'next')
+    aof.switchTo(disk.open(next, 'w+', 0o644))
+    disk.syncs.shift()?.()
+    append('b')
+    aof.endChecksum()
+    for (const write of disk.writes.splice(0)) write()
+    expect(content()).toBe(`a${checksumOfText('a')}`)
+    expect(readFileSync(next, 'latin1')).toBe(`b${checksumOfText('b')}`)
   })
 
   test('a time stamp that is durable says nothing of the effects behind it', () => {
