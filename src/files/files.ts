@@ -25,11 +25,15 @@ import {
   write,
   writeSync,
 } from 'node:fs'
+import { SyncThread } from './sync-thread.ts'
 
 /** Bytes that `rewrite` reads at once. */
 const REWRITE_BYTES = 1024 * 1024
 /** Bytes that one write is asked to take at most: node:fs refuses 2 GiB, which the effects of one transaction can have. */
 const WRITE_BYTES_MAX = 1024 * 1024 * 1024
+
+/** Started when it is needed first. */
+let syncThread: SyncThread | null | undefined
 
 /** Told when an operation on the thread pool has ended. */
 export type FileDone = (error: Error | null) => void
@@ -86,8 +90,15 @@ export class Files {
     fdatasyncSync(fd)
   }
 
+  /** Ends in the order of the calls for the same file. */
   syncContentLater(fd: number, done: FileDone): void {
-    fdatasync(fd, done)
+    if (syncThread === undefined) syncThread = SyncThread.start()
+    if (syncThread === null || !syncThread.sync(fd, done)) fdatasync(fd, done)
+  }
+
+  /** Calls back at once for what `syncContentLater` has ended by now, without waiting for the loop. */
+  collectSyncs(): void {
+    syncThread?.collect()
   }
 
   close(fd: number): void {

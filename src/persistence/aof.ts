@@ -96,6 +96,10 @@ export class Aof {
   private acceptedEffects: number
   private writtenEffects: number
   syncedEffects: number
+  /** Whether the next sync under `always` is begun by who is told of the end of the last one. */
+  gathersSyncs: boolean = false
+  /** Told how many effects a sync has covered. */
+  onSynced: ((effects: number) => void) | null = null
   /** Writes for which replies have not waited to their end (aof_delayed_fsync). */
   delayedSyncs = 0
   isSyncing: boolean = false
@@ -150,6 +154,16 @@ export class Aof {
     if (this.policy === FsyncPolicy.Always) return this.isSyncPaused ? this.writtenBytes : this.syncedBytes
     // What could not be written is kept, and further writes are refused: that is all there is to tell.
     return this.isOverdue || this.writeError !== null ? this.acceptedBytes : this.writtenBytes
+  }
+
+  /** Whether something is written that no sync has covered. */
+  get hasUnsynced(): boolean {
+    return this.syncedBytes < this.writtenBytes
+  }
+
+  /** Effects that were taken and are not durable. */
+  get waitingEffects(): number {
+    return this.acceptedEffects - this.syncedEffects
   }
 
   /** Whether something waits to be written, so that a flush may have to wait for the disk. */
@@ -237,14 +251,21 @@ export class Aof {
         return
       }
       file.syncedBytes = coveredOfFile
+      const syncedEffects = effects - this.syncedEffects
       this.syncedBytes = covered
       this.syncedEffects = effects
+      this.onSynced?.(syncedEffects)
       // It may have begun before the last bytes of that file were written.
       if (file === this.retired && coveredOfFile === file.bytes) this.dropRetired(file)
       // The disk is at work again while replies go out.
-      if (this.policy === FsyncPolicy.Always || this.retired !== null) this.sync()
+      if ((this.policy === FsyncPolicy.Always && !this.gathersSyncs) || this.retired !== null) this.sync()
       this.onProgress()
     })
+  }
+
+  /** Takes note of a sync that has ended by now, before the loop comes to it. */
+  collectSyncs(): void {
+    if (this.isSyncing) this.files.collectSyncs()
   }
 
   /**

@@ -23,6 +23,7 @@ import type { Connection } from '../transport/contract.ts'
 import type { Client } from './client.ts'
 import type { ClientMemory } from './client-memory.ts'
 import { Fifo } from './fifo.ts'
+import type { GroupCommit } from './group-commit.ts'
 import { hardOutputLimit, isOverOutputLimit, isOverUnauthenticatedLimit } from './output-limits.ts'
 
 /** What output needs of the server. */
@@ -35,6 +36,7 @@ export interface OutputHost {
   readonly keyspace: { readonly now: number }
   readonly outputLimits: OutputBufferLimits
   readonly aof: Aof | null
+  readonly groupCommit: GroupCommit
   readonly needsAuthentication: boolean
   /** Sees to it that `flush` is called at the end of this turn. */
   scheduleTurn(): void
@@ -297,9 +299,10 @@ export class TurnOutput {
     const aof = this.host.aof
     if (aof === null) return 0
     // What may go out by now goes first.
+    aof.collectSyncs()
     if (this.held.size > 0) this.releaseHeld()
     if (aof.releasedBytes >= aof.acceptedBytes) return 0
-    if (aof.policy === FsyncPolicy.Always) aof.sync()
+    if (aof.policy === FsyncPolicy.Always) this.host.groupCommit.turnEnded(aof)
     return aof.acceptedBytes
   }
 

@@ -50,6 +50,7 @@ import { Client, type ClientHost, type Door } from './client.ts'
 import { ClientMemory, type ClientMemoryHost } from './client-memory.ts'
 import { Pipeline, type PipelineGates } from './execute.ts'
 import { Following } from './following.ts'
+import { GroupCommit, type GroupCommitHost } from './group-commit.ts'
 import { ClientInput, type InputHost, isStalled } from './input.ts'
 import { Leaving, type LeavingHost } from './leaving.ts'
 import { deletionVerb, MemoryLimit, type MemoryLimitHost } from './memory-limit.ts'
@@ -92,6 +93,7 @@ export class Server
   implements
     ClientHost,
     ClientMemoryHost,
+    GroupCommitHost,
     ServerControl,
     PipelineGates,
     BusyHost,
@@ -173,11 +175,12 @@ export class Server
   needsAuthentication: boolean = false
   private readonly clock: Clock
   readonly output: TurnOutput
+  readonly groupCommit: GroupCommit
   readonly input: ClientInput
   readonly pauses: Pauses
   private readonly timers: Timers
   private nextClientId = 1
-  private isTurnScheduled: boolean = false
+  isTurnScheduled: boolean = false
   /** Calls that `callNow` executes before it reads the clock again. */
   private untimedLeft = 0
   /** Whether calls have taken their part of the turn: replies wait for its end now. */
@@ -210,6 +213,7 @@ export class Server
     this.journal = new Journal(this.keyspace.arena)
     this.blocking = new Blocking(this.keyspace)
     this.tracking = new Tracking(this)
+    this.groupCommit = new GroupCommit(this)
     this.output = new TurnOutput(this, this.keyspace.arena, doubleFormat(options.config.value('redis-compatibility')))
     this.snapshots = new Snapshots(this.keyspace, options.files ?? SYSTEM_FILES, (startMs) =>
       this.stalls.took(StallCause.Snapshot, startMs),
@@ -849,6 +853,7 @@ export class Server
   /** The log has come further, or is on or off now: what waits for it goes on. */
   private logProgressed(): void {
     this.output.releaseHeld()
+    this.groupCommit.progressed()
     this.replication.logProgressed()
     this.waiting.mayGoOn()
   }

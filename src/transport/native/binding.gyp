@@ -9,6 +9,7 @@
   },
   "targets": [
     {"target_name": "epoll", "sources": ["epoll.cc"]},
-    {"target_name": "heap", "sources": ["heap.cc"]}
+    {"target_name": "heap", "sources": ["heap.cc"]},
+    {"target_name": "sync", "sources": ["sync.cc"]}
   ]
 }
