@@ -1,4 +1,10 @@
-/** From the start of the process to the first PONG, on an empty directory, with the log on; with the gateway too. */
+/**
+ * From the start of the process to the first PONG, on an empty directory, with the log on: as it is each time, for the first
+ * time after an installation, and with the gateway.
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { type Reply, RespClient } from '../test/support/resp-client.ts'
 import { freePort } from '../test/support/server-process.ts'
 import { median } from './support/numbers.ts'
@@ -24,6 +30,7 @@ export const start: Bench = {
     const subjects: readonly Subject[] = [
       { name: 'redis-server', start: () => startRedis({ args: LOG }) },
       { name: 'Millrace', start: () => startMillrace({ args: LOG }) },
+      { name: 'Millrace for the first time', start: startWithoutCache },
       {
         name: 'Millrace with its gateway',
         start: async () => startMillrace({ args: LOG, httpPort: await freePort() }),
@@ -35,12 +42,19 @@ export const start: Bench = {
     const samples = await alternate(subjects, count, (subject) => withLoaded(subject.start, ({ ms }) => ms))
     const rows = subjects.map(({ name }, i) => [name, median(samples[i]!), Math.max(...samples[i]!)])
     return {
-      method: `Process start to first PONG on an empty directory, log on, ${count} alternating rounds; once started before, so that compiled code is cached.`,
+      method: `Process start to first PONG on an empty directory, log on, ${count} alternating rounds; once started before, so that compiled code is cached; for the first time: with an empty cache.`,
       tables: [table('Start', [column('server', 0), column('median ms', 0), column('longest ms', 0)], rows)],
       goals: [{ what: 'start to ready, ms', atMost: 250, figure: median(samples[1]!) }],
       plots: [],
     }
   },
+}
+
+/** As after an installation: nothing is cached of the types that were stripped and the code that was compiled. */
+async function startWithoutCache(): Promise<BenchServer> {
+  const codeCache = mkdtempSync(join(tmpdir(), 'bench-code-'))
+  const server = await startMillrace({ args: LOG, codeCache })
+  return { ...server, stop: () => server.stop().finally(() => rmSync(codeCache, { recursive: true, force: true })) }
 }
 
 /** A server that has loaded its data. */

@@ -30,15 +30,18 @@ export interface StartOptions {
   readonly httpPort?: number
   /** Where its files are; it stays when the server is stopped. By default a temporary one that does not. */
   readonly directory?: string
+  /** Directory of Node's cache of compiled code; Millrace only, by default that of the user. */
+  readonly codeCache?: string
 }
 
 /** Starts Millrace without snapshots; without its gateway, which redis-server has not, unless it is asked for. */
 export async function startMillrace(options: StartOptions = {}): Promise<BenchServer> {
   const port = await freePort()
   return startOn(options, (directory) => {
-    const { httpPort = 0, args = [] } = options
+    const { httpPort = 0, args = [], codeCache } = options
     const all = [MAIN, ...common(port, directory), '--http-port', String(httpPort), ...args]
-    return startProcess('millrace', process.execPath, all, port, httpPort)
+    const env = codeCache === undefined ? {} : { NODE_COMPILE_CACHE: codeCache }
+    return startProcess('millrace', process.execPath, all, port, { secondPort: httpPort, env })
   })
 }
 
@@ -78,15 +81,22 @@ export async function eachAlone<Result>(
   return [results[0]!, results[1]!]
 }
 
-/** Starts any program that listens on `port`, and waits until it does; on a second port too, unless that is 0. */
+export interface ProcessOptions {
+  /** It listens on this port too; 0: there is none. */
+  readonly secondPort?: number
+  /** What is different in its environment. */
+  readonly env?: Readonly<Record<string, string>>
+}
+
+/** Starts any program that listens on `port`, and waits until it does. */
 export async function startProcess(
   name: ServerName,
   command: string,
   args: readonly string[],
   port: number,
-  secondPort = 0,
+  { secondPort = 0, env = {} }: ProcessOptions = {},
 ): Promise<BenchServer> {
-  const child = spawn(command, args, { stdio: 'ignore' })
+  const child = spawn(command, args, { stdio: 'ignore', env: { ...process.env, ...env } })
   const ended = once(child, 'exit')
   // Whoever ends the bench ends its servers.
   const kill = (): boolean => child.kill()
