@@ -5,6 +5,9 @@
  */
 
 import { expect, test } from 'vitest'
+import { LuaCompileError } from '../../../src/scripting/lua/lexer.ts'
+import { parseChunk } from '../../../src/scripting/lua/parser.ts'
+import { isWalkable } from '../../../src/scripting/lua/walk.ts'
 import { Random } from '../../differential/random.ts'
 import { Fuzzer } from './fuzz.ts'
 import { hostileProgram } from './hostile.ts'
@@ -28,6 +31,19 @@ test(
   },
   COUNT * 10 + 30_000,
 )
+
+test('one hostile program in ten is walked at least', () => {
+  let walked = 0
+  for (let i = 0; i < 1000; i++) {
+    const program = hostileProgram(new Random(i * 7919))
+    try {
+      if (isWalkable(parseChunk(program, 'x'))) walked++
+    } catch (error) {
+      expect(error).toBeInstanceOf(LuaCompileError)
+    }
+  }
+  expect(walked).toBeGreaterThan(100)
+})
 
 test('the detector sees what it looks for', () => {
   const fuzzer = new Fuzzer()

@@ -22,10 +22,14 @@ export class Fuzzer {
   private ran = 0
   private readonly shapes = WATCHED.map(shapeOf)
 
-  /** What was wrong with running a program, or null. */
+  /** What was wrong with running a program, or null. It is run twice: the second time it is compiled in another way. */
   run(source: string): string | null {
     // A fresh engine now and then: programs can change options of cjson.
     if (this.ran++ % 5000 === 0) this.local = new LocalEval()
+    return this.runOnce(source) ?? this.runOnce(source)
+  }
+
+  private runOnce(source: string): string | null {
     let ticks = 0
     this.local.host.tick = () => {
       if (++ticks > TICKS_MAX) throw new ScriptAborted('ERR Script killed by user with SCRIPT KILL...')

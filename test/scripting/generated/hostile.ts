@@ -5,7 +5,7 @@
 
 import type { Random } from '../../differential/random.ts'
 import { numberLiteral, pattern, stringLiteral, stringValue } from './literals.ts'
-import { generateProgram } from './program.ts'
+import { generatePlainProgram, generateProgram } from './program.ts'
 
 const TOKENS = [
   ...[
@@ -166,10 +166,10 @@ const MORE_CALLEES = [
   ],
 ]
 
-/** A hostile program; about half are damaged programs of the usual generator. */
+/** A hostile program; about half are damaged programs of the usual generators. Some are walked the first time, see `walk.ts`. */
 export function hostileProgram(random: Random): string {
   if (random.chance(3)) return measureless(random)
-  switch (random.below(12)) {
+  switch (random.below(16)) {
     case 0:
       return random.some(1, 60, () => random.pick(TOKENS)).join(random.pick([' ', '', '\n']))
     case 1:
@@ -180,6 +180,15 @@ export function hostileProgram(random: Random): string {
       return damagedBytes(random, generateProgram(random).text)
     case 5:
       return generateProgram(random).text
+    case 6:
+      return generatePlainProgram(random).text
+    case 7:
+      return damagedTokens(random, generatePlainProgram(random).text)
+    case 8:
+      return damagedBytes(random, generatePlainProgram(random).text)
+    case 9:
+    case 10:
+      return plainAttempt(random)
     default:
       return sandboxAttempt(random)
   }
@@ -229,6 +238,28 @@ function damagedBytes(random: Random, text: string): string {
 function sandboxAttempt(random: Random): string {
   const lines = random.some(1, 6, () => attempt(random))
   return `local t, f, s = {}, function(...) return ... end, "text"\n${lines.join('\n')}\nreturn t`
+}
+
+/** As `sandboxAttempt`, without functions and loops. */
+function plainAttempt(random: Random): string {
+  const lines = random.some(1, 6, () => {
+    const value = reach(random, 3)
+    return random.pick([
+      `t[#t + 1] = tostring(${value})`,
+      `t[#t + 1] = ${value}`,
+      `t[${value}] = ${value}`,
+      `t[#t + 1] = select(2, pcall(f, ${value}))`,
+      `t.${random.pick(HOST_NAMES)}, t[${value}] = ${value}, ${reach(random, 1)}`,
+      `pcall(rawset, ${reach(random, 2)}, ${value}, t)`,
+      `local ${random.pick(HOST_NAMES)} = ${value}`,
+      `if ${value} then t.x = ${value} elseif not (${value} == t) then t[1] = - ${value} end`,
+      `do local a, b = ${value} t[#t + 1] = ${random.pick(['a .. b', 'a + b', '#a', 'a < b', 'a and b', 'a ^ b', 'b or a'])} end`,
+      `setmetatable(t, {__${random.pick(['index', 'newindex', 'call', 'tostring', 'eq', 'lt', 'concat'])} = ${value}})`,
+      `t[#t + 1] = cjson.encode({${reach(random, 1)}})`,
+      `return ${value}`,
+    ])
+  })
+  return `local t, f, s = {}, ${random.pick(['tostring', 'rawget', 'pcall', 'redis.call'])}, "text"\n${lines.join('\n')}\nreturn t`
 }
 
 function attempt(random: Random): string {
