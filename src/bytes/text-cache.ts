@@ -7,6 +7,8 @@
  * A slot for each hash of length and last bytes; what differs there, as IDs do, is told apart soon.
  */
 
+import { byteString } from './short-text.ts'
+
 /** A power of two. */
 const SLOTS = 512
 /** Longer ones come seldom again. */
@@ -35,6 +37,6 @@ export class TextCache {
       if (i < 0) return known
     }
     for (let i = 0; i < length; i++) bytes[first + i] = source[start + i]!
-    return (this.texts[slot] = source.latin1Slice(start, end))
+    return (this.texts[slot] = byteString(source, start, length))
   }
 }

@@ -11,6 +11,7 @@ import { Readable } from 'node:stream'
 import type { IRedisClient, IRedisTransaction } from 'bullmq'
 import { CommandError, Decode, type ReplyValue } from '../resp/value-sink.ts'
 import { sha1 } from '../scripting/redis-library.ts'
+import { keepStringsFast } from '../server/compiler-flags.ts'
 import {
   type Argument,
   BrokerClosedError,
@@ -98,6 +99,8 @@ class BullmqClient extends EventEmitter implements IRedisClient {
   }
 
   private open(): InProcess {
+    // BullMQ, and ioredis with it, may have been loaded since the broker was started.
+    keepStringsFast()
     const door = this.broker.openDoor(() => this.ended())
     if (this.connectionName !== '') {
       // A name that cannot be one is BullMQ's to hear of where it asks for it; without one the connection works as well.

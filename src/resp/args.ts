@@ -7,6 +7,7 @@
  */
 import { parseDouble, parsePlainDecimal } from '../bytes/double.ts'
 import { INT64_MAX, INT64_MIN, parseInt64, parseSafeInteger, writeInteger } from '../bytes/integer.ts'
+import { byteString } from '../bytes/short-text.ts'
 import { copyBytes } from '../storage/arena.ts'
 import { NOT_A_FLOAT, NOT_AN_INTEGER, type ReplyError } from './errors.ts'
 
@@ -37,8 +38,7 @@ export class Args {
 
   /** Argument `i` as a byte string. */
   text(i: number): string {
-    const start = this.offsets[i]!
-    return this.buffer.latin1Slice(start, start + this.lengths[i]!)
+    return byteString(this.buffer, this.offsets[i]!, this.lengths[i]!)
   }
 
   /** Whether argument `i` is the option `word` (given in upper case, letters and a few signs), in any case. */

@@ -17,8 +17,10 @@
  *
  * A reply may have a limit: when what it holds is larger, further strings are left out, and an error is taken in its place.
  */
-import { constants } from 'node:buffer'
+// The global of this name is looked up behind a getter each time.
+import { Buffer, constants } from 'node:buffer'
 import { formatDouble } from '../bytes/double.ts'
+import { isAscii, SHORT_TEXT_MAX, shortText } from '../bytes/short-text.ts'
 import type { Arena, Ref } from '../storage/arena.ts'
 import { type Mark, ReplySink } from './reply.ts'
 
@@ -125,6 +127,10 @@ export class ValueSink extends ReplySink {
       return
     }
     this.size += length + STRING_BYTES
+    if (length <= SHORT_TEXT_MAX && this.decode === Decode.Text && isAscii(source, start, length)) {
+      this.items.push(shortText(source, start, length))
+      return
+    }
     if (this.isTooLong(length)) {
       this.items.push(new CommandError(`ERR A string of ${length} bytes cannot be text`))
       return

@@ -2,6 +2,7 @@
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { AbstractConnector, type RedisOptions } from 'ioredis'
+import { keepStringsFast } from './compiler-flags.ts'
 import { BrokerClosedError } from './in-process.ts'
 
 /** A connection that a client closes is destroyed after this time when it does not end by itself, in ms. */
@@ -33,6 +34,8 @@ export function inProcessOptions(owner: InProcessConnections): IoredisOptions {
     override async connect(): Promise<Socket> {
       if (owner.isClosed) throw new BrokerClosedError()
       this.connecting = true
+      // ioredis may have been loaded since the broker was started.
+      keepStringsFast()
       // ioredis asks for a socket and uses what a stream has, and the few methods that MemorySocket adds.
       this.stream = owner.connect() as Socket
       return this.stream
