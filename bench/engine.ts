@@ -25,6 +25,7 @@ const server = new Server({
 if (process.env.BENCH_AOF === '1') server.journal.subscribe(() => {})
 
 const connection: Connection = {
+  outbox: null,
   address: '127.0.0.1:1',
   localAddress: '127.0.0.1:2',
   isUnixSocket: false,

@@ -34,13 +34,19 @@ export class CommandTimer {
   private readonly slowlog: Slowlog
   private readonly monitor: LatencyMonitor
   private readonly stalls: Stalls
+  /** Commands of the group: runs of the same one, and how many each has. */
   private readonly group: (Timed | null)[] = new Array<Timed | null>(GROUP_MAX).fill(null)
+  private readonly counts = new Int32Array(GROUP_MAX)
+  private runs = 0
   private size = 0
   /** Last reading, in ms. */
   private last = 0
   /** When the batch began, and how long those before it in this turn took, in ms. */
   private begunMs = 0
   private busyMs = 0
+  /** Whether batches follow each other with nothing in between (`beginBundle`), and the first of them has begun. */
+  private isBundled: boolean = false
+  private isRunning: boolean = false
   private exactUntil = 0
   /** Whether short commands are not timed now, but taken to last as long as others did. */
   isEstimating: boolean = false
@@ -65,6 +71,8 @@ export class CommandTimer {
 
   /** Begins a batch: what passed since the last reading belongs to no command. */
   begin(): void {
+    if (this.isRunning) return
+    this.isRunning = this.isBundled
     this.last = performance.now()
     this.begunMs = this.last
     this.chooseMode()
@@ -77,6 +85,31 @@ export class CommandTimer {
 
   /** Ends a batch. */
   end(): void {
+    if (!this.isRunning) this.finish()
+  }
+
+  /** Batches from here on follow each other directly: they are timed as if they were one. */
+  beginBundle(): void {
+    this.isBundled = true
+  }
+
+  endBundle(): void {
+    this.isBundled = false
+    this.interrupt()
+  }
+
+  /** In the midst of a bundle something else is done than commands: the next batch begins anew. */
+  interrupt(): void {
+    if (this.isRunning) this.endNow()
+  }
+
+  /** As `end`, also within a bundle. */
+  endNow(): void {
+    this.isRunning = false
+    this.finish()
+  }
+
+  private finish(): void {
     if (this.size > 0) this.settle()
     this.busyMs += this.last - this.begunMs
   }
@@ -99,8 +132,14 @@ export class CommandTimer {
       this.estimate(command)
       return
     }
-    this.group[this.size++] = command
-    if (this.size === GROUP_MAX) this.settle()
+    const { runs } = this
+    if (runs > 0 && this.group[runs - 1] === command) this.counts[runs - 1]!++
+    else {
+      this.group[runs] = command
+      this.counts[runs] = 1
+      this.runs = runs + 1
+    }
+    if (++this.size === GROUP_MAX) this.settle()
   }
 
   private estimate(command: Timed): void {
@@ -137,14 +176,17 @@ export class CommandTimer {
       // A stall: by themselves the commands of a group take a tenth of a millisecond.
       this.monitor.note('fast-command', elapsedUs)
       // Which of them it was nobody knows: mostly they are all the same.
-      this.stalls.commandTook(this.group[size - 1]!.fullName, StallCause.Command, now - this.last)
+      this.stalls.commandTook(this.group[this.runs - 1]!.fullName, StallCause.Command, now - this.last)
       const share = elapsedUs / size
       this.shareUs = share
-      for (let i = 0; i < size; i++) this.group[i]!.microseconds += share
-      if (this.keepsHistograms) {
-        this.shareBucket = bucketOf(share)
-        for (let i = 0; i < size; i++) histogramOf(this.group[i]!).add(this.shareBucket)
+      if (this.keepsHistograms) this.shareBucket = bucketOf(share)
+      for (let i = 0; i < this.runs; i++) {
+        const command = this.group[i]!
+        const count = this.counts[i]!
+        command.microseconds += share * count
+        if (this.keepsHistograms) histogramOf(command).add(this.shareBucket, count)
       }
+      this.runs = 0
       this.size = 0
     }
     this.last = now

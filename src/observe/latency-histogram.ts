@@ -32,10 +32,10 @@ export class LatencyHistogram {
   /** Times that were added. */
   total = 0
 
-  /** Adds a time by its bucket. */
-  add(bucket: number): void {
-    this.counts[bucket]!++
-    this.total++
+  /** Adds a time by its bucket, so many times. */
+  add(bucket: number, times = 1): void {
+    this.counts[bucket]! += times
+    this.total += times
   }
 
   /** The time in microseconds that so many percent of all do not exceed; 0 percent: the shortest. */

@@ -104,7 +104,7 @@ export class BusyMode {
     ctx.inScript = false
     this.isServing = true
     // The script's time is no command's.
-    pipeline.timer.end()
+    pipeline.timer.endNow()
     pipeline.beginBatch()
     try {
       this.round ??= this.host.clients.values()
@@ -117,7 +117,7 @@ export class BusyMode {
         this.serve(value)
       } while (performance.now() < untilMs)
     } finally {
-      pipeline.timer.end()
+      pipeline.timer.endNow()
       this.isServing = false
       ctx.mayBlock = mayBlock
       ctx.inScript = inScript

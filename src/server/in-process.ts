@@ -401,6 +401,7 @@ export class InProcess {
 }
 
 class InProcessSession implements Connection, Door {
+  readonly outbox = null
   readonly address = '127.0.0.1:0'
   readonly localAddress = '127.0.0.1:0'
   readonly isUnixSocket = false

@@ -119,6 +119,7 @@ export class ClientInput {
    */
   private readAhead(client: Client, neededBytes: number): void {
     let budget = READ_AHEAD_BYTES_MAX
+    this.host.pipeline.timer.interrupt()
     while (budget > 0 && client.inputLength < neededBytes) {
       const bytes = client.readInput(Math.min(neededBytes, client.inputLength + budget))
       if (bytes <= 0) return
@@ -212,6 +213,7 @@ export class ClientInput {
     const sink = output.sink
     let continuing = decoder === client.decoder
     client.batchBytes = end - at
+    client.lastCommandMs = keyspace.now
     const sliceEnd = buffer === client.input ? at + KEPT_SLICE_BYTES : end
     pipeline.beginBatch()
     if (this.turnStartMs === 0) this.turnStartMs = pipeline.timer.lastMs
@@ -233,7 +235,6 @@ export class ClientInput {
           break
         }
         sink.version = client.respVersion
-        client.lastCommandMs = keyspace.now
         client.commandCount++
         pipeline.execute(client, decoder.args, sink)
         if (output.ownPushes.at > 0) output.appendOwnPushes()

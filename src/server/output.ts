@@ -19,7 +19,7 @@ import type { Channels } from '../pubsub/channels.ts'
 import type { FanOut } from '../pubsub/fan-out.ts'
 import { type DoubleFormat, RespSink } from '../resp/reply.ts'
 import type { Arena } from '../storage/arena.ts'
-import type { Connection } from '../transport/contract.ts'
+import type { Connection, Outbox } from '../transport/contract.ts'
 import type { Client } from './client.ts'
 import type { ClientMemory } from './client-memory.ts'
 import { Fifo } from './fifo.ts'
@@ -76,6 +76,8 @@ export class TurnOutput {
   private segmentCount = 0
   private segmentStart = 0
   private readonly outputListed: Client[] = []
+  /** Where something was left that is to be sent. */
+  private outbox: Outbox | null = null
   private readonly held = new Fifo<Held>()
   /** Why the log could not be written when the last turn ended, and how far it had come; null: it could. */
   private failureBefore: string | null = null
@@ -336,7 +338,6 @@ export class TurnOutput {
     let kept: Buffer | null = null
     for (let i = 0; i < this.segmentCount; i++) {
       const client = this.segmentClients[i]!
-      this.segmentClients[i] = null
       if ((client.flags & ClientFlag.Closed) !== 0) continue
       const start = this.segmentStarts[i]!
       const end = this.segmentEnds[i]!
@@ -347,15 +348,42 @@ export class TurnOutput {
         // One copy for all of the turn.
         kept ??= Buffer.from(buffer.subarray(0, this.segmentEnds[this.segmentCount - 1]!))
         this.hold(client, kept, start, end, after, 0)
-      } else if (!client.connection.send(buffer, start, end)) {
+      } else if (!this.leave(client.connection, buffer, start, end) && !client.connection.send(buffer, start, end)) {
         isKept = true
-        this.checkOutputLimit(client)
-        this.host.clientMemory.note(client)
+        this.noteUnsent(client)
       }
       if ((client.flags & ClientFlag.CloseAfterReply) !== 0) this.listOutput(client)
     }
+    const hasUnsent = this.sendLeft()
+    for (let i = 0; i < this.segmentCount; i++) {
+      const client = this.segmentClients[i]!
+      this.segmentClients[i] = null
+      if (hasUnsent && client.connection.queuedBytes > 0) this.noteUnsent(client)
+    }
     this.segmentCount = 0
     return isKept
+  }
+
+  /** Leaves output to be sent with that of others, if there is a place for that; then `sendLeft` sends it. */
+  private leave(connection: Connection, buffer: Buffer, start: number, end: number): boolean {
+    const { outbox } = connection
+    if (outbox === null || !outbox.leave(connection, buffer, start, end)) return false
+    this.outbox = outbox
+    return true
+  }
+
+  /** Sends what was left. Returns whether the system has not taken all of it. */
+  private sendLeft(): boolean {
+    const { outbox } = this
+    if (outbox === null) return false
+    this.outbox = null
+    return outbox.sendLeft()
+  }
+
+  /** The system has not taken all that was sent to a client. */
+  private noteUnsent(client: Client): void {
+    this.checkOutputLimit(client)
+    this.host.clientMemory.note(client)
   }
 
   private releaseFinished(after: number): void {
@@ -393,6 +421,8 @@ export class TurnOutput {
       const isClosing = (client.flags & ClientFlag.CloseAfterReply) !== 0
       if (isClosing && client.heldCount === 0 && client.outputLength === 0) client.connection.end()
     }
+    if (!this.sendLeft()) return
+    for (const client of listed) if (client.connection.queuedBytes > 0) this.noteUnsent(client)
   }
 
   private sendMessages(client: Client, fanOut: FanOut): void {
@@ -401,6 +431,7 @@ export class TurnOutput {
     this.host.stats.writes++
     this.host.stats.bytesOut += fanOutEnd - fanOutStart
     client.bytesOut += fanOutEnd - fanOutStart
+    if (this.leave(client.connection, fanOut.buffer, fanOutStart, fanOutEnd)) return
     if (client.connection.send(fanOut.buffer, fanOutStart, fanOutEnd)) return
     fanOut.isKept = true
     this.checkOutputLimit(client)

@@ -749,10 +749,12 @@ export class Server
 
   inputBegins(): void {
     this.isTakingInput = true
+    this.pipeline.timer.beginBundle()
   }
 
   inputEnds(): void {
     this.isTakingInput = false
+    this.pipeline.timer.endBundle()
     if (!this.isTurnScheduled || this.isEndComing) return
     // What clients have kept is executed once for each look at the sockets: others have their turn in between.
     if (this.resumable.length + this.postponed.length > 0) this.endTurnSoon()
@@ -990,6 +992,7 @@ const PROTECTED_MODE_TEXT =
 
 /** Stands for the connection of clients that have none. */
 const NO_CONNECTION: Connection = {
+  outbox: null,
   address: '',
   localAddress: '',
   isUnixSocket: false,

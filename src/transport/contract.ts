@@ -20,6 +20,8 @@ export interface Connection {
    * false when the transport keeps reading from it until `drained`.
    */
   send(buffer: Buffer, start: number, end: number): boolean
+  /** Where output may be left that is to be sent together with that of others; null where there is no such place. */
+  readonly outbox: Outbox | null
   /**
    * Takes input that has arrived and was not delivered, into `buffer` from its start: for a receiver that keeps the loop
    * from going on. It is not delivered any more. Returns its length in bytes; 0 when there is none, delivery is stopped,
@@ -38,6 +40,20 @@ export interface Connection {
   end(): void
   /** Closes at once. */
   destroy(): void
+}
+
+/** Output of many connections that is sent in one go. The buffer must stay as it is until then. */
+export interface Outbox {
+  /**
+   * Leaves `buffer[start, end)` for a connection of this outbox: all of the same buffer. Returns false when it must be
+   * handed to `send` instead; what was left before is sent then.
+   */
+  leave(connection: Connection, buffer: Buffer, start: number, end: number): boolean
+  /**
+   * Sends all that was left. What the system does not take is copied. Returns whether there is such: those connections
+   * have it among their `queuedBytes`.
+   */
+  sendLeft(): boolean
 }
 
 /** What `readNow` returns at the end of the input. */

@@ -74,6 +74,7 @@ export class MemorySocket extends Duplex {
 }
 
 class MemoryConnection implements Connection {
+  readonly outbox = null
   readonly address = '127.0.0.1:0'
   readonly localAddress = '127.0.0.1:0'
   readonly isUnixSocket = false

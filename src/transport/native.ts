@@ -12,15 +12,16 @@ import { join } from 'node:path'
 import { getSystemErrorMap } from 'node:util'
 import { messageOf } from '../files/thrown.ts'
 import { formatAddress, isLoopback } from './address.ts'
-import type { Accept, Connection, Endpoint, Receiver, TcpOptions, Transport, Turns } from './contract.ts'
+import type { Accept, Connection, Endpoint, Outbox, Receiver, TcpOptions, Transport, Turns } from './contract.ts'
 
 /** What native/epoll.cc exports. Numbers below zero are errors of the system. */
 interface Epoll {
-  start(input: Buffer, records: Int32Array, onRecords: (count: number) => void): number
+  start(input: Buffer, records: Int32Array, posts: Int32Array, onRecords: (count: number) => void): number
   listenTcp(address: string, port: number, backlog: number): number
   listenUnix(path: string, backlog: number): number
   address(id: number, isPeer: boolean): string
   send(id: number, buffer: Buffer, start: number, end: number): number
+  sendPosts(buffer: Buffer, count: number): number
   queuedBytes(id: number): number
   readNow(id: number, buffer: Buffer): number
   setReading(id: number, isReading: boolean): void
@@ -36,9 +37,14 @@ const PIECE_BYTES = 1024 * 1024
 /** So many parts that are handed over stay in the list of those that are not, or half as many as it has. */
 const REST_KEPT_MAX = 64
 const NOTHING = Buffer.alloc(0)
+/** Offsets in posts have 31 bits. */
+const POST_END_MAX = 2 ** 31 - 1
 /** Records of one call at most. */
 const RECORDS_MAX = 2048
 const RECORD_INTS = 3
+/** Parts that are sent in one go at most. */
+const POSTS_MAX = 1024
+const POST_INTS = 3
 /** What stands in place of an offset in records that are no input. As in native/epoll.cc. */
 const Record = { Ended: -1, Closed: -2, Drained: -3, Accepted: -4, AcceptFailed: -5 } as const
 const ADDON = join(import.meta.dirname, 'native', 'build', 'Release', 'epoll.node')
@@ -55,6 +61,8 @@ let loaded: Transport | string | null = null
 function load(): Transport | string {
   try {
     const epoll = createRequire(import.meta.url)(ADDON) as Epoll
+    // Sources may be newer than what was built of them.
+    if (!('sendPosts' in epoll)) return 'it was built from older sources (npm run install builds it)'
     const sockets = new Sockets(epoll)
     return {
       name: 'native',
@@ -78,7 +86,7 @@ interface Listener {
 }
 
 /** All sockets of this thread. */
-class Sockets {
+class Sockets implements Outbox {
   private readonly epoll: Epoll
   private readonly input = Buffer.allocUnsafeSlow(INPUT_BYTES)
   private readonly records = new Int32Array(RECORDS_MAX * RECORD_INTS)
@@ -88,12 +96,18 @@ class Sockets {
   /** Records that are being delivered, and the one that has its turn. */
   private count = 0
   private at = 0
+  /** Output that was left to be sent: number of the socket, start and end in the buffer. */
+  private readonly posts = new Int32Array(POSTS_MAX * POST_INTS)
+  private postCount = 0
+  private postBuffer: Buffer = NOTHING
+  /** Whether the system has not taken all of what was sent since `sendLeft` was last asked. */
+  private hasUnsent: boolean = false
   /** Connections whose receivers have yet to be told that they are gone. */
   private closed: NativeConnection[] = []
 
   constructor(epoll: Epoll) {
     this.epoll = epoll
-    const error = epoll.start(this.input, this.records, this.onRecords)
+    const error = epoll.start(this.input, this.records, this.posts, this.onRecords)
     if (error < 0) throw systemError('epoll_create', error)
   }
 
@@ -156,7 +170,11 @@ class Sockets {
             if (own !== null) own.inputBegins()
           }
           connection.deliver(input, what, what + detail)
-        } else this.handle(id, what, detail)
+        } else {
+          if (turns !== null) endInput(turns)
+          turns = null
+          this.handle(id, what, detail)
+        }
       } catch (error) {
         throwLater(error)
       }
@@ -212,6 +230,41 @@ class Sockets {
     return -1
   }
 
+  leave(connection: NativeConnection, buffer: Buffer, start: number, end: number): boolean {
+    if (!connection.takesPosts || end - start > PIECE_BYTES || end > POST_END_MAX) {
+      this.sendPosts()
+      return false
+    }
+    if (this.postCount === POSTS_MAX || buffer !== this.postBuffer) this.sendPosts()
+    this.postBuffer = buffer
+    const at = this.postCount++ * POST_INTS
+    this.posts[at] = connection.id
+    this.posts[at + 1] = start
+    this.posts[at + 2] = end
+    return true
+  }
+
+  sendLeft(): boolean {
+    this.sendPosts()
+    const { hasUnsent } = this
+    this.hasUnsent = false
+    return hasUnsent
+  }
+
+  /** Sends what was left: before anything else is done with one of the connections. */
+  sendPosts(): void {
+    const count = this.postCount
+    if (count === 0) return
+    this.postCount = 0
+    const unsent = this.epoll.sendPosts(this.postBuffer, count)
+    this.postBuffer = NOTHING
+    if (unsent === 0) return
+    this.hasUnsent = true
+    for (let i = 0; i < count; i++) {
+      if (this.posts[i * POST_INTS + 2]! > 0) this.connections[this.posts[i * POST_INTS]!]?.noteQueue()
+    }
+  }
+
   /** Forgets a connection; its receiver is told in a later turn, as it would be of one that the peer has closed. */
   forget(connection: NativeConnection): void {
     this.connections[connection.id] = null
@@ -242,6 +295,7 @@ interface Rest {
 
 class NativeConnection implements Connection {
   readonly id: number
+  readonly outbox: Outbox
   readonly isUnixSocket: boolean
   readonly isLocal: boolean
   readonly address: string
@@ -265,6 +319,7 @@ class NativeConnection implements Connection {
 
   constructor(sockets: Sockets, epoll: Epoll, id: number, path: string | null) {
     this.sockets = sockets
+    this.outbox = sockets
     this.epoll = epoll
     this.id = id
     const peer = path === null ? epoll.address(id, true) : ''
@@ -278,8 +333,19 @@ class NativeConnection implements Connection {
     return this.hasQueue && this.isOpen ? this.epoll.queuedBytes(this.id) + this.restBytes : 0
   }
 
+  /** Whether output may be sent straight from the caller's buffer. */
+  get takesPosts(): boolean {
+    return this.isOpen && !this.isEnding && this.rest.length === 0
+  }
+
+  /** The system has not taken all that was posted. */
+  noteQueue(): void {
+    this.hasQueue = true
+  }
+
   send(buffer: Buffer, start: number, end: number): boolean {
     if (!this.isOpen || this.isEnding) return true
+    this.sockets.sendPosts()
     if (this.rest.length === 0 && end - start <= PIECE_BYTES) {
       this.hasQueue = this.epoll.send(this.id, buffer, start, end) > 0
       return !this.hasQueue
@@ -348,6 +414,7 @@ class NativeConnection implements Connection {
 
   end(): void {
     if (!this.isOpen || this.isEnding) return
+    this.sockets.sendPosts()
     this.isEnding = true
     if (this.rest.length === 0) this.endNow()
   }

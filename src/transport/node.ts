@@ -102,6 +102,7 @@ export interface Addresses {
 
 /** A connection over a socket of Node's. */
 export class NodeConnection implements Connection {
+  readonly outbox = null
   private readonly socket: net.Socket
   private receiver: Receiver | null = null
   readonly isUnixSocket: boolean

@@ -29,6 +29,7 @@ import { decodeAll, type Reply } from './resp-decode.ts'
 const START_MS = 1_700_000_000_000
 
 const connection: Connection = {
+  outbox: null,
   address: '127.0.0.1:0',
   localAddress: '127.0.0.1:0',
   isUnixSocket: false,

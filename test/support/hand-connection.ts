@@ -2,6 +2,7 @@
 import type { Accept, Connection, Receiver } from '../../src/transport/contract.ts'
 
 export class HandConnection implements Connection {
+  readonly outbox = null
   readonly address = '127.0.0.1:1'
   readonly localAddress = '127.0.0.1:2'
   readonly isUnixSocket = false

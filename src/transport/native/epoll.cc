@@ -14,6 +14,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <node_api.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,6 +51,8 @@ enum Record : int32_t {
   kAcceptFailed = -5,  // {listener, kAcceptFailed, errno}
 };
 constexpr size_t kRecordInts = 3;
+// Posts: {id, start, end}, a part of a buffer to be sent. Afterwards the end is how many bytes are queued, up to 2^31 - 1.
+constexpr size_t kPostInts = 3;
 
 struct Slot {
   int fd = -1;
@@ -74,11 +77,14 @@ class Loop {
   napi_ref callback = nullptr;
   napi_ref input_ref = nullptr;
   napi_ref records_ref = nullptr;
+  napi_ref posts_ref = nullptr;
   napi_async_cleanup_hook_handle cleanup = nullptr;
   uint8_t* input = nullptr;
   size_t input_bytes = 0;
   int32_t* records = nullptr;
   size_t records_max = 0;
+  int32_t* posts = nullptr;
+  size_t posts_max = 0;
   int epoll_fd = -1;
 
   bool Start(uv_loop_t* uv) {
@@ -554,6 +560,35 @@ napi_value Send(napi_env env, napi_callback_info info) {
   return NumberOf(env, static_cast<double>(queued));
 }
 
+// sendPosts(buffer, count): sends parts of the buffer, as the first `count` posts say. Returns how many have bytes queued.
+napi_value SendPosts(napi_env env, napi_callback_info info) {
+  Arguments<2> args(env, info);
+  Loop* loop = args.loop;
+  void* bytes = nullptr;
+  size_t length = 0;
+  napi_get_buffer_info(env, args.values[0], &bytes, &length);
+  int32_t count = IntOf(env, args.values[1]);
+  if (count < 0 || static_cast<size_t>(count) > loop->posts_max) {
+    napi_throw_range_error(env, nullptr, "sendPosts: so many posts there are not");
+    return nullptr;
+  }
+  int32_t unsent = 0;
+  for (int32_t i = 0; i < count; i++) {
+    int32_t* post = loop->posts + i * kPostInts;
+    if (post[1] < 0 || post[2] < post[1] || static_cast<size_t>(post[2]) > length) {
+      napi_throw_range_error(env, nullptr, "sendPosts: no such part of the buffer");
+      return nullptr;
+    }
+    size_t queued =
+        loop->Send(post[0], static_cast<uint8_t*>(bytes) + post[1], static_cast<size_t>(post[2] - post[1]));
+    post[2] = queued < INT32_MAX ? static_cast<int32_t>(queued) : INT32_MAX;
+    if (queued > 0) unsent++;
+  }
+  napi_value result;
+  napi_create_int32(env, unsent, &result);
+  return result;
+}
+
 // queuedBytes(id)
 napi_value QueuedBytes(napi_env env, napi_callback_info info) {
   Arguments<1> args(env, info);
@@ -625,9 +660,10 @@ napi_value SetNoDelay(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// start(input: Buffer, records: Int32Array, onRecords: (count) => void): 0, or -errno. Once in an environment.
+// start(input: Buffer, records: Int32Array, posts: Int32Array, onRecords: (count) => void): 0, or -errno. Once in an
+// environment.
 napi_value Start(napi_env env, napi_callback_info info) {
-  Arguments<3> args(env, info);
+  Arguments<4> args(env, info);
   if (args.loop != nullptr) return NumberOf(env, -EALREADY);
   Loop* loop = new Loop();
   loop->env = env;
@@ -643,12 +679,20 @@ napi_value Start(napi_env env, napi_callback_info info) {
   }
   loop->records = static_cast<int32_t*>(bytes);
   loop->records_max = ints / kRecordInts;
+  napi_get_typedarray_info(env, args.values[2], &type, &ints, &bytes, nullptr, nullptr);
+  if (type != napi_int32_array) {
+    delete loop;
+    return NumberOf(env, -EINVAL);
+  }
+  loop->posts = static_cast<int32_t*>(bytes);
+  loop->posts_max = ints / kPostInts;
   uv_loop_t* uv = nullptr;
   napi_get_uv_event_loop(env, &uv);
   if (!loop->Start(uv)) return NumberOf(env, -errno);
   napi_create_reference(env, args.values[0], 1, &loop->input_ref);
   napi_create_reference(env, args.values[1], 1, &loop->records_ref);
-  napi_create_reference(env, args.values[2], 1, &loop->callback);
+  napi_create_reference(env, args.values[2], 1, &loop->posts_ref);
+  napi_create_reference(env, args.values[3], 1, &loop->callback);
   napi_async_init(env, nullptr, TextValue(env, "millrace:epoll"), &loop->context);
   napi_set_instance_data(env, loop, nullptr, nullptr);
   napi_add_async_cleanup_hook(
@@ -665,6 +709,7 @@ napi_value Init(napi_env env, napi_value exports) {
       {"address", Address},       {"send", Send},                 {"queuedBytes", QueuedBytes},
       {"readNow", ReadNow},       {"setReading", SetReading},     {"end", End},
       {"destroy", Destroy},       {"setKeepAlive", SetKeepAlive}, {"setNoDelay", SetNoDelay},
+      {"sendPosts", SendPosts},
   };
   for (const auto& entry : functions) {
     napi_value function;

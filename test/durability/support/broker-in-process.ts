@@ -174,6 +174,7 @@ export class DirectClient {
 
   private connection(): Connection {
     return {
+      outbox: null,
       address: '127.0.0.1:1',
       localAddress: '127.0.0.1:2',
       isUnixSocket: false,
