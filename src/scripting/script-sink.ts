@@ -25,6 +25,9 @@ interface Frame {
   remaining: number
 }
 
+/** What a string takes beside its chars, or a short one with them, roughly. */
+const SHORT_TEXT_BYTES = 32
+
 /** A mark holds the depth of open aggregates in its low part and the filled length above. */
 const DEPTH_SPAN = 1024
 
@@ -74,7 +77,7 @@ export class ScriptSink extends ReplySink {
   }
 
   bulk(source: Uint8Array, start: number, length: number): void {
-    if (length > FREE_CHARS_MAX && !this.hasRoom(length)) return
+    if (!this.hasRoomFor(length)) return
     const view = source instanceof Buffer ? source : Buffer.from(source.buffer, source.byteOffset, source.length)
     this.add(this.texts.text(view, start, length))
   }
@@ -82,19 +85,22 @@ export class ScriptSink extends ReplySink {
   bulkRef(ref: Ref): void {
     const start = this.arena.offset(ref)
     const length = this.arena.length(ref)
-    if (length > FREE_CHARS_MAX && !this.hasRoom(length)) return
+    if (!this.hasRoomFor(length)) return
     this.add(this.texts.text(this.arena.segment(ref), start, length))
   }
 
   bulkInteger(value: number): void {
+    allowance.left -= SHORT_TEXT_BYTES
     this.add(`${value}`)
   }
 
   bulkText(text: string): void {
+    allowance.left -= SHORT_TEXT_BYTES
     this.add(text)
   }
 
   status(text: string): void {
+    allowance.left -= TABLE_BYTES
     this.add(new LuaTable().init('ok', text))
   }
 
@@ -141,6 +147,7 @@ export class ScriptSink extends ReplySink {
 
   error(text: string): void {
     if (this.frames.length === 0) this.isError = true
+    allowance.left -= TABLE_BYTES
     this.add(new LuaTable().init('err', text).init('ignore_error_stats_update', true))
   }
 
@@ -181,6 +188,16 @@ export class ScriptSink extends ReplySink {
     if (!this.hasRoom(TABLE_BYTES)) return
     if (count === 0) this.add(fold(shape, []))
     else this.frames.push({ shape, items: [], remaining: count })
+  }
+
+  /**
+   * Whether there is memory for a text. Short ones are charged for without a look, which is taken before the next call at
+   * the latest: a script may get thousands of them between two ticks of its own.
+   */
+  private hasRoomFor(length: number): boolean {
+    if (length > FREE_CHARS_MAX) return this.hasRoom(length)
+    allowance.left -= SHORT_TEXT_BYTES + length
+    return true
   }
 
   /** Whether there is memory for so much more; once there is not, the rest of the reply is dropped. */

@@ -41,6 +41,8 @@ async function run(script: string): Promise<unknown> {
 /** Each with what is in it a bomb. */
 const BOMBS: Readonly<Record<string, string>> = {
   'a list that grows': 'local t = {} while true do t[#t + 1] = #t end',
+  'replies of many short strings':
+    "redis.call('DEL', 'short') for i = 1, 4000 do redis.call('RPUSH', 'short', string.rep('x', 250)) end local t = {} for i = 1, 1000 do t[i] = redis.call('LRANGE', 'short', 0, -1) end",
   'a list of tables': 'local t = {} while true do t[#t + 1] = {} end',
   'tables in a large body of a loop': `local t = {} while true do ${'t[#t + 1] = {1, 2, 3} '.repeat(2000)} end`,
   'tables in a function that calls itself': 'local t = {} local function f() t[#t + 1] = {1, 2} return f() end f()',
