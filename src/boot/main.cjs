@@ -3,7 +3,7 @@
  * `node src/main.ts check-aof|check-rdb|report …`.
  *
  * This file must run on every Node, so that an old one says in one line what to do: it is plain JavaScript, of CommonJS.
- * `src/main.ts` and `src/boot/main.ts` are links to it; Node takes the kind of a module from where the file really is.
+ * `src/main.ts` is a link to it; Node takes the kind of a module from where the file really is.
  * Nor is it stripped of types, which takes a compiler: see files/own-modules.cjs.
  */
 ;(() => {
