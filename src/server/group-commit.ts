@@ -8,18 +8,20 @@
  * other is under way, and each request waits for two. While the loop has enough to do meanwhile that is best, for disk and
  * loop work side by side. Where the disk is what takes its time it halves what can be done: there the syncs wait, for a part
  * of what they take themselves, until as many effects are there again as there were. Which of the two it is shows in how long
- * the loop has nothing to do during a sync, or a sync takes compared with what is gathered.
+ * the loop has nothing to do, or a sync takes compared with what is gathered.
  */
 import { type Aof, FsyncPolicy } from '../persistence/aof.ts'
 
 /** Requests are waited for as long as this part of a sync, and so long at most, in ms. */
 const WAIT_SHARE = 0.5
-const WAIT_MS_MAX = 1
-/** The loop is idle for such a part of a sync: what gathers meanwhile is too little. */
+const WAIT_MS_MAX = 2
+/** What a timer can wait for; anything shorter passes while the loop goes round. In ms. */
+const TIMER_MS_MIN = 1
+/** The loop is idle for such a part of the time: what gathers meanwhile is too little. */
 const IDLE_SHARE_MAX = 0.5
 /** A sync takes such a part of what the loop needs for all that it covers: they had better work side by side. */
 const SYNC_SHARE_MIN = 0.8
-/** Weight of the last sync in averages, and how many of them come before the first decision and between two. */
+/** Weight of the last sync in averages, and how many come before the first decision and between two. */
 const WEIGHT = 1 / 16
 const SYNCS_MIN = 32
 
@@ -28,20 +30,22 @@ export interface GroupCommitHost {
   readonly aof: Aof | null
   /** Whether a turn is to end, after which `turnEnded` is called. */
   readonly isTurnScheduled: boolean
+  /** For how long the loop has had nothing to do so far, in ms. */
+  loopIdleMs(): number
 }
 
 export class GroupCommit {
   private readonly host: GroupCommitHost
   private aof: Aof | null = null
-  /** Averages in ms: of a sync, of how long the loop has nothing to do in one, and of what comes between two. */
+  /** Averages in ms: of a sync, and of what comes between two. */
   private syncMs = 0
-  private idleMs = 0
   private betweenMs = 0
-  /** Syncs since the last decision. */
+  /** Syncs since the last decision, when that was, and how long the loop had been idle by then. */
   private syncs = 0
+  private decidedMs = 0
+  private idleMs = 0
   private startedMs = 0
   private endedMs = 0
-  private turnEndedMs = 0
   /** So many effects are expected before the next sync. */
   private expected = 0
   private isCheckScheduled: boolean = false
@@ -54,31 +58,35 @@ export class GroupCommit {
   turnEnded(aof: Aof): void {
     if (aof !== this.aof) this.follow(aof)
     const nowMs = performance.now()
-    this.turnEndedMs = nowMs
     if (aof.isSyncing) return
     if (this.isGathered(aof, nowMs)) this.begin(aof, nowMs)
-    else this.scheduleCheck()
+    else this.scheduleCheck(nowMs)
   }
 
   /** The log has come further, and the replies that waited for it are on their way. */
   progressed(): void {
     const { aof } = this.host
     if (aof === null || aof.policy !== FsyncPolicy.Always || aof !== this.aof) return
-    if (aof.gathersSyncs && !aof.isSyncing && aof.hasUnsynced) this.scheduleCheck()
+    if (aof.gathersSyncs && !aof.isSyncing && aof.hasUnsynced) this.scheduleCheck(performance.now())
   }
 
   private follow(aof: Aof): void {
     this.aof = aof
     this.syncMs = 0
-    this.idleMs = 0
     this.betweenMs = 0
     this.syncs = 0
+    this.decidedMs = performance.now()
+    this.idleMs = this.host.loopIdleMs()
     aof.onSynced = (effects) => this.synced(aof, effects)
   }
 
   private isGathered(aof: Aof, nowMs: number): boolean {
-    if (!aof.gathersSyncs || aof.waitingEffects >= this.expected) return true
-    return nowMs - this.endedMs >= Math.min(this.syncMs * WAIT_SHARE, WAIT_MS_MAX)
+    return !aof.gathersSyncs || aof.waitingEffects >= this.expected || nowMs >= this.deadlineMs
+  }
+
+  /** When more is no longer waited for. */
+  private get deadlineMs(): number {
+    return this.endedMs + Math.min(this.syncMs * WAIT_SHARE, WAIT_MS_MAX)
   }
 
   private begin(aof: Aof, nowMs: number): void {
@@ -94,23 +102,30 @@ export class GroupCommit {
     this.expected = effects + aof.waitingEffects
     const tookMs = nowMs - this.startedMs
     this.syncMs += (tookMs - this.syncMs) * WEIGHT
-    this.idleMs += (Math.min(tookMs, nowMs - this.turnEndedMs) - this.idleMs) * WEIGHT
     this.startedMs = nowMs
-    if (++this.syncs < SYNCS_MIN) return
-    this.syncs = 0
-    const { gathersSyncs } = aof
-    aof.gathersSyncs = gathersSyncs
-      ? this.syncMs > this.betweenMs * SYNC_SHARE_MIN
-      : this.idleMs > this.syncMs * IDLE_SHARE_MAX
-    // What was not looked at meanwhile is of other times.
-    if (gathersSyncs) this.idleMs = 0
-    else this.betweenMs = 0
+    if (++this.syncs === SYNCS_MIN) this.decide(aof, nowMs)
   }
 
-  private scheduleCheck(): void {
+  private decide(aof: Aof, nowMs: number): void {
+    const idleMs = this.host.loopIdleMs()
+    const idleShare = (idleMs - this.idleMs) / (nowMs - this.decidedMs)
+    this.syncs = 0
+    this.decidedMs = nowMs
+    this.idleMs = idleMs
+    if (aof.gathersSyncs) aof.gathersSyncs = this.syncMs > this.betweenMs * SYNC_SHARE_MIN
+    else if (idleShare > IDLE_SHARE_MAX) {
+      aof.gathersSyncs = true
+      // What came between syncs that follow each other at once says nothing.
+      this.betweenMs = 0
+    }
+  }
+
+  private scheduleCheck(nowMs: number): void {
     if (this.isCheckScheduled) return
     this.isCheckScheduled = true
-    setImmediate(this.check)
+    const leftMs = this.deadlineMs - nowMs
+    if (leftMs < TIMER_MS_MIN) setImmediate(this.check)
+    else setTimeout(this.check, leftMs)
   }
 
   /** Nobody else would begin the sync when no turn follows. */
@@ -122,6 +137,6 @@ export class GroupCommit {
     if (aof.error !== null) return
     const nowMs = performance.now()
     if (this.isGathered(aof, nowMs)) this.begin(aof, nowMs)
-    else this.scheduleCheck()
+    else this.scheduleCheck(nowMs)
   }
 }

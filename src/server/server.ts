@@ -729,6 +729,10 @@ export class Server
   }
 
   /** The turn ends with the input of a transport that says when that is, else when the loop comes by. */
+  loopIdleMs(): number {
+    return performance.eventLoopUtilization().idle
+  }
+
   scheduleTurn(): void {
     if (this.isTurnScheduled) return
     this.isTurnScheduled = true

@@ -27,13 +27,15 @@ let aof: Aof
 let commit: GroupCommit
 let effects = 0
 let isTurnScheduled = false
+let idleMs = 0
 
 beforeEach(() => {
-  vi.useFakeTimers({ toFake: ['setImmediate', 'clearImmediate', 'performance'] })
+  vi.useFakeTimers({ toFake: ['setImmediate', 'setTimeout', 'performance'] })
   directory = temporaryDirectory()
   disk = new SlowDisk()
   effects = 0
   isTurnScheduled = false
+  idleMs = 0
   aof = new Aof(disk.open(join(directory, 'log'), 'w+', 0o644), 0, 0, {
     files: disk,
     log: new TestLog(),
@@ -45,6 +47,7 @@ beforeEach(() => {
     get isTurnScheduled(): boolean {
       return isTurnScheduled
     },
+    loopIdleMs: () => idleMs,
   })
 })
 
@@ -62,8 +65,15 @@ function turn(clients: number): void {
   commit.turnEnded(aof)
 }
 
+/** The loop is at work for so long. */
 function pass(ms: number): void {
   vi.advanceTimersByTime(ms)
+}
+
+/** The loop has nothing to do for so long. */
+function rest(ms: number): void {
+  idleMs += ms
+  pass(ms)
 }
 
 /** The oldest sync ends. */
@@ -75,7 +85,7 @@ function endSync(error: Error | null = null): void {
 function onSlowDisk(): void {
   for (let i = 0; i < SYNCS_MIN; i++) {
     turn(CLIENTS)
-    pass(4)
+    rest(4)
     endSync()
   }
   expect(aof.gathersSyncs).toBe(true)
@@ -99,7 +109,8 @@ describe('on a disk that is quicker than the loop', () => {
     for (let i = 0; i < SYNCS_MIN * 3; i++) {
       turn(CLIENTS)
       // The loop is at work while the sync is under way.
-      pass(1)
+      pass(2)
+      rest(1)
       turn(CLIENTS)
       endSync()
       endSync()
@@ -134,13 +145,14 @@ describe('on a disk that is slower than the loop', () => {
     turn(1)
     expect(disk.syncs).toHaveLength(0)
     pass(1)
-    vi.runOnlyPendingTimers()
+    expect(disk.syncs).toHaveLength(0)
+    pass(1)
     expect(disk.syncs).toHaveLength(1)
   })
 
   test('nobody waits who comes late', () => {
     onSlowDisk()
-    pass(1)
+    pass(2)
     turn(1)
     expect(disk.syncs).toHaveLength(1)
   })
@@ -151,7 +163,6 @@ describe('on a disk that is slower than the loop', () => {
     turn(1)
     endSync()
     pass(2)
-    vi.runOnlyPendingTimers()
     expect(disk.syncs).toHaveLength(1)
     endSync()
     expect(aof.hasUnsynced).toBe(false)
@@ -161,8 +172,7 @@ describe('on a disk that is slower than the loop', () => {
     onSlowDisk()
     turn(1)
     isTurnScheduled = true
-    pass(1)
-    vi.runOnlyPendingTimers()
+    pass(2)
     expect(disk.syncs).toHaveLength(0)
     isTurnScheduled = false
     turn(1)
@@ -174,7 +184,6 @@ describe('on a disk that is slower than the loop', () => {
     turn(CLIENTS)
     endSync(new Error('EIO'))
     pass(5)
-    vi.runOnlyPendingTimers()
     expect(disk.syncs).toHaveLength(0)
     aof.tick()
     expect(disk.syncs).toHaveLength(1)
