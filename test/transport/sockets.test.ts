@@ -227,6 +227,39 @@ describe.each(
     await until(() => one.isClosed)
   })
 
+  test('sends what was left for several connections, in order with what is sent besides', async () => {
+    const { port } = await listen(transport)
+    const a = await call({ port, host: '127.0.0.1' })
+    const b = await call({ port, host: '127.0.0.1' })
+    const { outbox } = a.one.connection
+    expect(b.one.connection.outbox).toBe(outbox)
+    if (outbox === null) return
+    const bytes = Buffer.from('one two three ')
+    const slow = Buffer.alloc(64 * 1024 * 1024, '.')
+    expect(outbox.leave(a.one.connection, bytes, 0, 4)).toBe(true)
+    expect(outbox.leave(b.one.connection, bytes, 4, 8)).toBe(true)
+    // Too much to be left: what was left before goes first.
+    expect(outbox.leave(a.one.connection, slow, 0, slow.length)).toBe(false)
+    expect(a.one.send('1 ')).toBe(true)
+    expect(outbox.leave(a.one.connection, bytes, 8, 14)).toBe(true)
+    a.one.connection.end()
+    expect(outbox.leave(a.one.connection, bytes, 0, 4)).toBe(false)
+    expect(outbox.sendLeft()).toBe(false)
+    await until(() => a.caller.hasEnded && b.caller.text !== '')
+    expect([a.caller.text, b.caller.text]).toEqual(['one 1 three ', 'two '])
+    // A slow reader's part is kept, and told.
+    b.caller.socket.pause()
+    while (!outbox.sendLeft()) expect(outbox.leave(b.one.connection, slow, 0, 1024 * 1024)).toBe(true)
+    expect(b.one.connection.queuedBytes).toBeGreaterThan(0)
+    b.caller.socket.resume()
+    await until(() => b.one.drains === 1)
+    expect(b.one.connection.queuedBytes).toBe(0)
+    // Nothing is sent to the one that is gone, whose number may be another's.
+    expect(outbox.leave(b.one.connection, bytes, 0, 4)).toBe(true)
+    b.one.connection.destroy()
+    expect(outbox.sendLeft()).toBe(false)
+  })
+
   test('keeps what a slow reader does not take, and tells when it has', async () => {
     const { port } = await listen(transport)
     const { caller, one } = await call({ port, host: '127.0.0.1' })
