@@ -157,6 +157,13 @@ export class ValueSink extends ReplySink {
     else this.items.push(Buffer.from(text, 'latin1').toString('base64'))
   }
 
+  override ok(): void {
+    if (this.decode === Decode.Text) {
+      this.size += 2 + STRING_BYTES
+      this.items.push('OK')
+    } else this.status('OK')
+  }
+
   status(text: string): void {
     if (this.decode === Decode.Base64 && this.items.length === 0 && text === 'OK') this.items.push(text)
     else this.bulkText(text)

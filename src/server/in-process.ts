@@ -20,7 +20,7 @@ import { CommandFlag } from '../commands/define.ts'
 import type { Command } from '../commands/registry.ts'
 import { scriptRunner } from '../commands/scripting/script-runner.ts'
 import { ClientFlag } from '../commands/session.ts'
-import { type Args, ArgsBuilder } from '../resp/args.ts'
+import { Args, ArgsBuilder } from '../resp/args.ts'
 import { ReplyError } from '../resp/errors.ts'
 import { doubleFormat, type ReplySink, RespSink } from '../resp/reply.ts'
 import { CommandError, type Decode, type ReplyValue, ValueSink } from '../resp/value-sink.ts'
@@ -181,8 +181,8 @@ export class InProcess {
   private executeNow(args: readonly Argument[], decode: Decode): Attempt {
     const main = this.sessionNow()
     const command = main === null ? null : this.plainCommand(args)
-    const request = command === null ? null : this.encodePlain(args)
-    if (main === null || command === null || request === null) return Attempt.None
+    const request = command === null ? null : this.tryEncode(args)
+    if (main === null || command === null || !(request instanceof Args)) return Attempt.None
     return main.callNow(decode, command, request) ? Attempt.Replied : Attempt.Executed
   }
 
@@ -369,15 +369,24 @@ export class InProcess {
     return true
   }
 
-  /** Encodes arguments; a call with others than the types say is rejected, and null returned. */
+  /** Encodes arguments; a call with others than the types say, or too many bytes, is rejected, and null returned. */
   encode(call: Call): Args | null {
-    const args = this.encodePlain(call.args)
-    if (args === null) call.failed(wrongArguments(call.args))
-    return args
+    const args = this.tryEncode(call.args)
+    if (args instanceof Args) return args
+    call.failed(args ?? wrongArguments(call.args))
+    return null
   }
 
-  /** Encodes arguments; null when there are none, or others than the types say. Valid until the next call of it. */
-  private encodePlain(args: readonly Argument[]): Args | null {
+  /** Encodes arguments; null when there are none, or others than the types say; an error when they are too long. */
+  private tryEncode(args: readonly Argument[]): Args | Error | null {
+    try {
+      return this.write(args)
+    } catch (error) {
+      return error as Error
+    }
+  }
+
+  private write(args: readonly Argument[]): Args | null {
     const builder = this.builder
     builder.clear()
     for (let i = 0; i < args.length; i++) {

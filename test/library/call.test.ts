@@ -75,6 +75,15 @@ describe('call', () => {
     expect(await broker.call('EXISTS', 'k')).toBe(0)
   })
 
+  test('rejects more bytes than a request may have, and goes on', async () => {
+    const broker = await start()
+    // Only as big as it has to be when it is written to, which it never is.
+    const huge = new Uint8Array(2 ** 31)
+    await expect(broker.call('SET', 'k', huge)).rejects.toThrow('Invalid request length')
+    await expect(broker.call('SET', 'k', huge)).rejects.toThrow('Invalid request length')
+    expect(await broker.call('EXISTS', 'k')).toBe(0)
+  })
+
   test('runs calls in their order, also those that were made together', async () => {
     const broker = await start()
     const replies = await Promise.all(Array.from({ length: 3000 }, () => broker.call('INCR', 'n')))
