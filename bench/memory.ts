@@ -55,7 +55,7 @@ export const memory: Bench = {
     for (const kind of KINDS.filter(({ name }) => isWanted(name, options))) {
       const count = options.isQuick ? kind.count / QUICK_DIVISOR : kind.count
       process.stderr.write(`  ${count} ${kind.name}\n`)
-      const [redis, millrace] = await measure(kind, count)
+      const [redis, millrace] = await measure(kind, count, options.isQuick ? 0 : SETTLE_MS)
       rows.push({ kind, count, redis, millrace })
     }
     const mb = (bytes: number): number => bytes / 1e6
@@ -99,15 +99,15 @@ export const memory: Bench = {
   },
 }
 
-function measure(kind: Kind, count: number): Promise<readonly [Figures, Figures]> {
+function measure(kind: Kind, count: number, settleMs: number): Promise<readonly [Figures, Figures]> {
   return eachAlone(['--appendonly', 'no'], async (server) => {
     const client = await RespClient.connect({ port: server.port })
     const used = async (): Promise<number> =>
       Number(/used_memory:(\d+)/.exec(String(await client.call('INFO', 'memory')))?.[1])
-    await pause(SETTLE_MS)
+    await pause(settleMs)
     const emptyRss = rssBytes(server.pid)
     await kind.fill(server.port, count)
-    await pause(SETTLE_MS)
+    await pause(settleMs)
     const figures = { emptyRss, rss: rssBytes(server.pid), used: await used() }
     client.close()
     return figures

@@ -55,7 +55,7 @@ describe.skipIf(!hasRedisServer)('npm run bench', { timeout: LIMIT_MS }, () => {
     ['jobs', 3],
     ['in-process', 4],
     ['pauses', 6],
-    ['start', 3],
+    ['start', 4],
     ['load', 3],
     ['fan-out', 1],
     ['idle-sockets', 3],
