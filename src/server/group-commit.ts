@@ -6,24 +6,27 @@
  *
  * Clients that wait for their replies fall into two groups when the disk never rests: one is answered while the sync for the
  * other is under way, and each request waits for two. While the loop has enough to do meanwhile that is best, for disk and
- * loop work side by side. Where the disk is what takes its time it halves what can be done: there the syncs wait, for a part
- * of what they take themselves, until as many effects are there again as there were. Which of the two it is shows in how long
- * the loop has nothing to do, or a sync takes compared with what is gathered.
+ * loop work side by side. Where the disk is what takes its time it halves what can be done: there the syncs wait, not
+ * much longer than they take themselves, until as many effects are there again as there were. Which of the two it is shows in
+ * how long the loop has nothing to do, or a sync takes compared with what is gathered. To wait for a part of them is worse
+ * than either: where most do not come back in time, it is given up for a while.
  */
 import { type Aof, FsyncPolicy } from '../persistence/aof.ts'
 
-/** Requests are waited for as long as this part of a sync, and so long at most, in ms. */
-const WAIT_SHARE = 0.5
+/** Requests are waited for so many times as long as a sync takes, and so long at most, in ms. */
+const WAIT_SHARE = 2
 const WAIT_MS_MAX = 2
 /** What a timer can wait for; anything shorter passes while the loop goes round. In ms. */
 const TIMER_MS_MIN = 1
 /** The loop is idle for such a part of the time: what gathers meanwhile is too little. */
-const IDLE_SHARE_MAX = 0.5
+const IDLE_SHARE_MAX = 0.45
 /** A sync takes such a part of what the loop needs for all that it covers: they had better work side by side. */
 const SYNC_SHARE_MIN = 0.8
 /** Weight of the last sync in averages, and how many come before the first decision and between two. */
 const WEIGHT = 1 / 16
-const SYNCS_MIN = 32
+const SYNCS_MIN = 16
+/** How many come before waiting is tried again that was in vain. */
+const SYNCS_WITHOUT_MAX = 256
 
 /** What it needs of the server. */
 export interface GroupCommitHost {
@@ -40,14 +43,16 @@ export class GroupCommit {
   /** Averages in ms: of a sync, and of what comes between two. */
   private syncMs = 0
   private betweenMs = 0
-  /** Syncs since the last decision, when that was, and how long the loop had been idle by then. */
-  private syncs = 0
+  /** Syncs until the next decision, when the last one was, and how long the loop had been idle by then. */
+  private syncsLeft = SYNCS_MIN
   private decidedMs = 0
   private idleMs = 0
   private startedMs = 0
   private endedMs = 0
   /** So many effects are expected before the next sync. */
   private expected = 0
+  /** How often they have come since the last decision. */
+  private gatherings = 0
   private isCheckScheduled: boolean = false
 
   constructor(host: GroupCommitHost) {
@@ -74,7 +79,7 @@ export class GroupCommit {
     this.aof = aof
     this.syncMs = 0
     this.betweenMs = 0
-    this.syncs = 0
+    this.syncsLeft = SYNCS_MIN
     this.decidedMs = performance.now()
     this.idleMs = this.host.loopIdleMs()
     aof.onSynced = (effects) => this.synced(aof, effects)
@@ -90,8 +95,11 @@ export class GroupCommit {
   }
 
   private begin(aof: Aof, nowMs: number): void {
-    this.betweenMs += (nowMs - this.endedMs - this.betweenMs) * WEIGHT
+    // A longer time says that nobody has asked for anything.
+    const betweenMs = Math.min(nowMs - this.endedMs, WAIT_MS_MAX)
+    this.betweenMs += (betweenMs - this.betweenMs) * WEIGHT
     this.startedMs = nowMs
+    if (aof.waitingEffects >= this.expected) this.gatherings++
     aof.sync()
   }
 
@@ -103,16 +111,18 @@ export class GroupCommit {
     const tookMs = nowMs - this.startedMs
     this.syncMs += (tookMs - this.syncMs) * WEIGHT
     this.startedMs = nowMs
-    if (++this.syncs === SYNCS_MIN) this.decide(aof, nowMs)
+    if (--this.syncsLeft === 0) this.decide(aof, nowMs)
   }
 
   private decide(aof: Aof, nowMs: number): void {
     const idleMs = this.host.loopIdleMs()
     const idleShare = (idleMs - this.idleMs) / (nowMs - this.decidedMs)
-    this.syncs = 0
+    const isInVain = aof.gathersSyncs && this.gatherings * 2 < SYNCS_MIN
+    this.syncsLeft = isInVain ? SYNCS_WITHOUT_MAX : SYNCS_MIN
+    this.gatherings = 0
     this.decidedMs = nowMs
     this.idleMs = idleMs
-    if (aof.gathersSyncs) aof.gathersSyncs = this.syncMs > this.betweenMs * SYNC_SHARE_MIN
+    if (aof.gathersSyncs) aof.gathersSyncs = !isInVain && this.syncMs > this.betweenMs * SYNC_SHARE_MIN
     else if (idleShare > IDLE_SHARE_MAX) {
       aof.gathersSyncs = true
       // What came between syncs that follow each other at once says nothing.

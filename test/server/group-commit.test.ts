@@ -18,7 +18,7 @@ class SlowDisk extends Files {
 }
 
 /** Syncs after which it is decided anew. */
-const SYNCS_MIN = 32
+const SYNCS_MIN = 16
 const CLIENTS = 10
 
 let directory = ''
@@ -189,9 +189,29 @@ describe('on a disk that is slower than the loop', () => {
     expect(disk.syncs).toHaveLength(1)
   })
 
+  test('waiting is given up when most do not come back in time', () => {
+    onSlowDisk()
+    turn(CLIENTS)
+    for (let i = 0; i <= SYNCS_MIN; i++) {
+      turn(CLIENTS / 2)
+      rest(4)
+      endSync()
+      pass(2)
+      expect(disk.syncs).toHaveLength(1)
+    }
+    expect(aof.gathersSyncs).toBe(false)
+    endSync()
+    for (let i = 0; i < SYNCS_MIN * 2; i++) {
+      turn(1)
+      rest(4)
+      endSync()
+    }
+    expect(aof.gathersSyncs).toBe(false)
+  })
+
   test('syncs follow each other again when they have become quick', () => {
     onSlowDisk()
-    for (let i = 0; i < SYNCS_MIN * 4; i++) {
+    for (let i = 0; i < SYNCS_MIN * 8; i++) {
       // The loop needs a while for what they ask for.
       pass(2)
       turn(CLIENTS)
