@@ -78,7 +78,7 @@ const SLOW_FLAGS =
 /** Flags of clients whose commands may be refused though all gates of the server are open, or pass them though closed. */
 const GATED_FLAGS = ClientFlag.Multi | ClientFlag.Primary
 /** A command with more arguments is timed alone although it is fast: its time grows with them. */
-const SHORT_ARGUMENTS_MAX = 8
+const SHORT_ARGUMENTS_MAX = 16
 /** What subscribing and unsubscribing have, and nothing else. */
 const PUSH_FLAGS = CommandFlag.PubSub | CommandFlag.NoScript
 const DEBUG_DISABLED = disabledCommand('DEBUG', 'enable-debug-command')
