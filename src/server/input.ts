@@ -210,6 +210,7 @@ export class ClientInput {
   private process(client: Client, decoder: Decoder, buffer: Buffer, at: number, end: number): number {
     const { host } = this
     const { output, pipeline, keyspace } = host
+    const { resp2, resp3 } = host.channels
     const sink = output.sink
     let continuing = decoder === client.decoder
     client.batchBytes = end - at
@@ -248,12 +249,12 @@ export class ClientInput {
         decoder = this.decoder
       }
       if (isStalled(client)) break
-      if (sink.at > TURN_OUTPUT_MAX_BYTES || host.channels.pendingBytes > TURN_OUTPUT_MAX_BYTES) {
+      if (sink.at > TURN_OUTPUT_MAX_BYTES || resp2.at + resp3.at > TURN_OUTPUT_MAX_BYTES) {
         this.turnOutputBytes += sink.at
         output.flushMidTurn(client)
         pipeline.gatesMayHaveChanged()
+        if ((client.flags & ClientFlag.Closed) !== 0) break
       }
-      if ((client.flags & ClientFlag.Closed) !== 0) break
       if (at < end && (at >= sliceEnd || this.isTurnOver(client))) {
         // Nothing of the next request is read yet.
         decoder.begin(at)

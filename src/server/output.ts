@@ -374,7 +374,7 @@ export class TurnOutput {
 
   /** Sends what was left. Returns whether the system has not taken all of it. */
   private sendLeft(): boolean {
-    const { outbox } = this
+    const outbox = this.outbox
     if (outbox === null) return false
     this.outbox = null
     return outbox.sendLeft()

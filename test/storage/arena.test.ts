@@ -96,3 +96,24 @@ test('a large block gives its memory back when it is freed, and appending to it 
   arena.free(ref)
   expect([arena.reservedBytes, arena.liveBytes]).toEqual([0, 0])
 })
+
+test('a block equals its own bytes, wherever they lie, and none that differ in one of them or in length', () => {
+  const arena = new Arena()
+  for (const length of [...Array(80).keys(), 300, LARGE_MIN_BYTES]) {
+    // High bytes too: words are signed.
+    const source = Buffer.from(Array.from({ length: length + 8 }, (_, i) => (i * 151 + 200) & 0xff))
+    for (const start of [0, 1, 2, 3, 5]) {
+      const ref = arena.store(source, start, length)
+      // What another block has left behind the payload does not count.
+      arena.free(arena.store(Buffer.alloc(length, 0xff), 0, length))
+      expect(arena.equals(ref, source, start, length)).toBe(true)
+      expect(arena.equals(ref, source, start, length + 1)).toBe(false)
+      for (let i = Math.max(0, length - 9); i < length; i++) {
+        source[start + i]! ^= 0x80
+        expect(arena.equals(ref, source, start, length)).toBe(false)
+        source[start + i]! ^= 0x80
+      }
+      arena.free(ref)
+    }
+  }
+})
