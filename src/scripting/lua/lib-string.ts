@@ -9,7 +9,7 @@ import { numberToString } from './number-format.ts'
 import { spend } from './pattern-cost.ts'
 import type { LuaPattern, Match } from './pattern-items.ts'
 import { compilePattern, compileUnanchored } from './patterns.ts'
-import { index } from './runtime.ts'
+import { indexFromHost } from './runtime.ts'
 import { format } from './string-format.ts'
 import { LuaTable } from './table.ts'
 import { TextBuilder } from './text-builder.ts'
@@ -266,7 +266,7 @@ function replacer(args: readonly LuaValue[], name: string): Replacer {
       }
     default:
       if (replacement instanceof LuaTable) {
-        return (found) => index(replacement, found.capture(0) ?? found.whole)
+        return (found) => indexFromHost(replacement, found.capture(0) ?? found.whole)
       }
       throw argumentError(3, name, 'string/function/table expected')
   }

@@ -105,6 +105,24 @@ export function index(object: LuaValue, key: LuaValue, description = ''): LuaVal
   throw libError('loop in gettable')
 }
 
+/** As `index` of a table, for library functions: what it calls has no Lua caller, and its own errors carry no position. */
+export function indexFromHost(table: LuaTable, key: LuaValue): LuaValue {
+  let current: LuaValue = table
+  for (let i = 0; i < META_CHAIN_MAX; i++) {
+    let handler: LuaValue
+    if (current instanceof LuaTable) {
+      const value = current.get(key)
+      if (value !== undefined) return value
+      handler = current.meta === null ? undefined : current.meta.getString('__index')
+      if (handler === undefined) return undefined
+    } else if (typeof current === 'string') handler = hooks.stringMethods
+    else throw hostError(`attempt to index a ${typeName(current)} value`)
+    if (typeof handler === 'function') return first(callValue(handler, current, key))
+    current = handler
+  }
+  throw hostError('loop in gettable')
+}
+
 function $ss(object: LuaValue, key: string, value: LuaValue, description: string): void {
   if (object instanceof LuaTable && object.meta === null && !object.readonly) object.setString(key, value)
   else setIndex(object, key, value, description)

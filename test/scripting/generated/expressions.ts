@@ -425,7 +425,8 @@ export abstract class ExpressionWriter {
         ? random.pick(['__index', '__newindex', '__tostring', '__metatable'])
         : random.pick(EVENTS)
       const isTable = event === '__index' && random.chance(50)
-      return `${event} = ${isTable ? this.table(depth - 1) : this.func(depth - 1)}`
+      const handler = isTable ? this.table(depth - 1) : this.func(depth - 1)
+      return `${event} = ${event === '__newindex' && handler === 'next' ? 'rawget' : handler}`
     })
     return `{${events.join(', ')}}`
   }
@@ -435,7 +436,8 @@ export abstract class ExpressionWriter {
     if (depth <= 0 || this.isPlain) {
       const builtins = ['tostring', 'type', 'tonumber', 'string.upper', 'math.floor', 'pcall', 'select', 'rawget']
       const last = this.isPlain ? 'rawequal' : 'function() end'
-      return random.pick([...builtins, 'string.rep', 'table.concat', last, 'unpack', 'next', 'assert'])
+      // Not `string.rep`: with a large number redis-server fills the memory of the machine.
+      return random.pick([...builtins, 'string.reverse', 'table.concat', last, 'unpack', 'next', 'assert'])
     }
     return `function${this.functionRest([], depth - 1)}`
   }

@@ -35,7 +35,7 @@ export const knownDifferences: readonly KnownDifference[] = [
 /**
  * What generated scripts leave out, because no reply could be compared: the order of `pairs` and of fields in JSON, the
  * border `#` of tables with holes that grew (a table with holes is made anew before that is asked), levels of error() above tail calls, fractions as arguments of commands (shortest digits, as in 7.2),
- * zero bytes in sources.
+ * zero bytes in sources, `next` as `__newindex` (Lua makes room for the key before it calls that, so that `next` finds it).
  */
 
 /** Whether two replies differ in nothing but what is known. */
