@@ -117,17 +117,16 @@ export class GroupCommit {
   private decide(aof: Aof, nowMs: number): void {
     const idleMs = this.host.loopIdleMs()
     const idleShare = (idleMs - this.idleMs) / (nowMs - this.decidedMs)
-    const isInVain = aof.gathersSyncs && this.gatherings * 2 < SYNCS_MIN
-    this.syncsLeft = isInVain ? SYNCS_WITHOUT_MAX : SYNCS_MIN
+    const gathered = aof.gathersSyncs
+    // What came between syncs that follow each other at once says nothing.
+    if (!gathered) this.betweenMs = 0
+    aof.gathersSyncs = gathered
+      ? this.gatherings * 2 >= SYNCS_MIN && this.syncMs > this.betweenMs * SYNC_SHARE_MIN
+      : idleShare > IDLE_SHARE_MAX
+    this.syncsLeft = gathered && !aof.gathersSyncs ? SYNCS_WITHOUT_MAX : SYNCS_MIN
     this.gatherings = 0
     this.decidedMs = nowMs
     this.idleMs = idleMs
-    if (aof.gathersSyncs) aof.gathersSyncs = !isInVain && this.syncMs > this.betweenMs * SYNC_SHARE_MIN
-    else if (idleShare > IDLE_SHARE_MAX) {
-      aof.gathersSyncs = true
-      // What came between syncs that follow each other at once says nothing.
-      this.betweenMs = 0
-    }
   }
 
   private scheduleCheck(nowMs: number): void {
