@@ -136,8 +136,6 @@ async function runBroker(loaded: LoadedConfig): Promise<void> {
   returnMemory(server)
   process.on('SIGHUP', () => log.reopen())
   allowInlining()
-  // With a gateway, whose modules leave as much as all else, once is enough: when they are loaded.
-  if (config.number('http-port') === 0) collectStartupGarbage()
   try {
     await broker.start()
   } catch (error) {
@@ -149,6 +147,7 @@ async function runBroker(loaded: LoadedConfig): Promise<void> {
   }
   writePidFile(inDirectory(config, config.text('pidfile')), log)
   if (config.bool('set-proc-title')) keepTitle(config)
+  collectStartupGarbageWhenIdle(server)
 }
 
 /** The title of the process says what it is and where it listens. */
@@ -214,6 +213,10 @@ function prepareShutdown(server: Server, signal: EndSignal, done: (mayEnd: boole
   server.leaving.prepareLater(save, words.includes('force'), done)
 }
 
+/** A server without a command for so long is idle, in ms. */
+const IDLE_MS = 500
+const IDLE_LOOKS_MAX = 120
+
 /** What takes long to load of the gateway's. */
 const GATEWAY_PACKAGES = ['ioredis', 'bullmq', 'fastify', '@fastify/swagger', '@fastify/swagger-ui', '@bull-board/api']
 
@@ -227,9 +230,7 @@ async function openAnnex(server: Server, config: Config, log: ServerLog): Promis
   }
   await new Promise((resolve) => setTimeout(resolve, 0))
   const { openConfiguredGateway } = await import('../gateway/open-gateway.ts')
-  const gateway = await openConfiguredGateway(server, config, log)
-  collectStartupGarbage()
-  return gateway
+  return openConfiguredGateway(server, config, log)
 }
 
 /** Failures to start that have a clear message: those we name, and those of the system. */
@@ -300,14 +301,26 @@ function returnMemory(server: Server): void {
 }
 
 /**
- * Collects what starting has left. V8 would do it soon after, in the middle of the first requests (a full mark, some
- * 10 ms); afterwards the heap hardly grows and no full mark follows. Memory that is empty then goes back to the system
- * (`last-resort`): with the gateway's modules that is a third of the process.
+ * Collects what starting has left, as soon as no command has come for a while: it takes 40 ms and more. A server that is
+ * never idle leaves it to V8. Memory that is empty then goes back to the system (`last-resort`): with the gateway's modules
+ * that is a third of the process.
  */
-function collectStartupGarbage(): void {
-  // Node keeps what it has read of the cache, 8 MB, until it has written what is new of it; else that comes at the end.
-  flushCompileCache()
-  collectGarbage({ type: 'major', flavor: 'last-resort' })
+function collectStartupGarbageWhenIdle(server: Server): void {
+  let commands = server.stats.commandsProcessed
+  let looks = 0
+  const look = (): void => {
+    const isIdle = server.stats.commandsProcessed === commands && !server.loading.isActive
+    commands = server.stats.commandsProcessed
+    if (!isIdle && ++looks < IDLE_LOOKS_MAX) return
+    clearInterval(timer)
+    if (!isIdle) return
+    // Node keeps what it has read of the cache, 8 MB, until it has written what is new of it; else that comes at the end.
+    flushCompileCache()
+    collectGarbage({ type: 'major', flavor: 'last-resort' })
+    server.onMemoryGrown?.()
+  }
+  const timer = setInterval(look, IDLE_MS)
+  timer.unref()
 }
 
 function collectGarbage(options: Readonly<Record<string, string>>): void {
