@@ -6,7 +6,8 @@
  *
  * A checksum line stands for a batch: the records of some loop turns. It never stands within MULTI/EXEC. Bytes that no line
  * covers come from a writer that knows of no checksums (Redis, or `aof-checksums no`), or from one that was killed before
- * the end of a batch; a line says itself how many bytes it stands for. Programs that do not know such lines read many
+ * the end of a batch; a line says itself how many bytes it stands for. Who goes on in such a file has its first line stand
+ * for what was left as well, so that damage behind it is told from a torn end (`findBatchEnd`). Programs that do not know such lines read many
  * records before they meet one. Hot path: writeChecksum.
  *
  * A reader feeds all bytes that are no checksum line to an `AofChecksum`, and each checksum line to its `check`.
@@ -17,6 +18,8 @@ import { integerLength, writeInteger } from '../bytes/integer.ts'
 
 /** Longest line that is written here, in bytes. */
 export const ANNOTATION_BYTES_MAX = 64
+/** Bytes of records that one checksum line stands for, whole batches: more only where one batch is larger. */
+export const CHECKSUM_BYTES: number = 16 * 1024
 /** How a checksum line starts. */
 export const CHECKSUM_PREFIX: Buffer = Buffer.from('#CRC32:')
 
@@ -64,6 +67,12 @@ export interface ChecksumLine {
 export function readChecksumLine(line: string): ChecksumLine | null {
   const match = CHECKSUM_LINE.exec(line)
   return match === null ? null : { crc: Number.parseInt(match[1]!, 16), bytes: Number(match[2]) }
+}
+
+/** What stands at the end of a file and no checksum line stands for: how many bytes, and their checksum. */
+export interface Unsummed {
+  readonly bytes: number
+  readonly crc: number
 }
 
 /** What a checksum line says of the bytes before it. */

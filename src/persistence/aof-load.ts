@@ -14,7 +14,15 @@ import { closeSync, fstatSync, fsyncSync, ftruncateSync, openSync, readSync, sta
 import type { Log } from '../observe/log.ts'
 import type { Args } from '../resp/args.ts'
 import { Decoded, Decoder } from '../resp/decoder.ts'
-import { AofChecksum, CHECKSUM_PREFIX, ChecksumOutcome, checksumOf, readChecksumLine } from './aof-annotations.ts'
+import {
+  AofChecksum,
+  CHECKSUM_BYTES,
+  CHECKSUM_PREFIX,
+  ChecksumOutcome,
+  checksumOf,
+  readChecksumLine,
+  type Unsummed,
+} from './aof-annotations.ts'
 import { findLaterBatch } from './later-batch.ts'
 import type { Loader, LoadProgress } from './load-progress.ts'
 import { RdbLoadError } from './rdb/load-file.ts'
@@ -78,6 +86,8 @@ export class AofLoader implements Loader {
 
   /** Commands that were run. */
   commands = 0
+  /** What no checksum line stands for at the end of the file that was read last; null also when that is much. */
+  unsummed: Unsummed | null = null
 
   step(): boolean {
     const { files, log, progress } = this.options
@@ -91,6 +101,7 @@ export class AofLoader implements Loader {
     if (!this.current.step()) return false
     const { name, kind } = files[this.index]!
     const { sizeBytes, commands } = this.current
+    this.unsummed = this.current.unsummed()
     this.close()
     progress.endFile(sizeBytes)
     this.commands += commands
@@ -161,6 +172,14 @@ class AofFileLoader {
   step(): boolean {
     if (this.snapshot !== null && !this.stepSnapshot(this.snapshot)) return false
     return this.replaySlice()
+  }
+
+  /** To be asked at the end of the file. A writer of checksums leaves little; of much that has none a part may be damaged. */
+  unsummed(): Unsummed | null {
+    const { start } = this.checksum
+    const bytes = this.validTo - start
+    if (bytes <= 0 || bytes >= CHECKSUM_BYTES) return null
+    return { bytes, crc: this.sumOfFile(start, this.validTo) }
   }
 
   close(): void {

@@ -30,7 +30,14 @@ import { systemErrorText } from '../config/system-error.ts'
 import type { Files } from '../files/files.ts'
 import { sleep } from '../files/sleep.ts'
 import type { Log } from '../observe/log.ts'
-import { ANNOTATION_BYTES_MAX, checksumOf, timestampLine, writeChecksum } from './aof-annotations.ts'
+import {
+  ANNOTATION_BYTES_MAX,
+  CHECKSUM_BYTES,
+  checksumOf,
+  timestampLine,
+  type Unsummed,
+  writeChecksum,
+} from './aof-annotations.ts'
 
 /** When written bytes are made durable. */
 export const FsyncPolicy = { Always: 0, EverySecond: 1, No: 2 } as const
@@ -44,9 +51,6 @@ const FLUSH_WAIT_MS_MAX = 10_000
 /** As long as the loop may stand still. */
 const SHORT_WAIT_MS_MAX = 5
 
-/** Bytes of records that one checksum line stands for, whole batches: more only where one batch is larger. */
-const CHECKSUM_BYTES = 16 * 1024
-
 /** Room that there must be behind bytes that are appended. */
 export const APPEND_SLACK_BYTES = ANNOTATION_BYTES_MAX
 
@@ -59,6 +63,8 @@ export interface AofOptions {
   readonly policy: number
   /** Bytes that may wait to be written. Default: 256 MiB. */
   readonly pendingBytesMax?: number
+  /** What the file ends with that the first checksum line is to stand for as well. Default: nothing. */
+  readonly unsummed?: Unsummed | null
   /** Told when replies that waited may go out. */
   readonly onProgress: () => void
 }
@@ -121,9 +127,9 @@ export class Aof {
   /** Whether they no longer wait. */
   private isOverdue: boolean = false
   private lastSecond = 0
-  /** Accepted bytes that no checksum line stands for yet, and their checksum. */
-  private unsummedBytes = 0
-  private unsummedCrc = 0
+  /** Bytes of the file, accepted or found there, that no checksum line stands for yet, and their checksum. */
+  private unsummedBytes: number
+  private unsummedCrc: number
   /** What was accepted at the last tick. */
   private tickedBytes = 0
 
@@ -137,6 +143,8 @@ export class Aof {
     this.policy = options.policy
     this.pendingBytesMax = options.pendingBytesMax ?? PENDING_BYTES_MAX
     this.onProgress = options.onProgress
+    this.unsummedBytes = options.unsummed?.bytes ?? 0
+    this.unsummedCrc = options.unsummed?.crc ?? 0
   }
 
   /** Size of the current file, in bytes. */
@@ -181,7 +189,10 @@ export class Aof {
    * them. Never throws: a failure shows in `error`.
    */
   append(buffer: Buffer, start: number, end: number, effects: number, nowMs: number): void {
-    if (!this.writesChecksums) this.endChecksum()
+    if (!this.writesChecksums) {
+      this.endChecksum()
+      this.forgetSum()
+    }
     const stamp = this.writesTimestamps ? this.timestamp(nowMs) : null
     // It holds no effects: those count from here on.
     if (stamp !== null) this.accept(stamp, 0, stamp.length)
@@ -195,16 +206,21 @@ export class Aof {
     this.accept(buffer, start, this.unsummedBytes < CHECKSUM_BYTES ? end : this.writeSum(buffer, end))
   }
 
+  /** A file to which nothing was added stays as it is. */
+  private get owesSum(): boolean {
+    return this.unsummedBytes > 0 && this.acceptedBytes > 0
+  }
+
   /** Writes the checksum line of what has none yet: nothing more comes for a while. */
   endChecksum(): void {
-    if (this.unsummedBytes === 0) return
+    if (!this.owesSum) return
     const line = Buffer.allocUnsafe(ANNOTATION_BYTES_MAX)
     this.accept(line, 0, this.writeSum(line, 0))
   }
 
   /** As `endChecksum`, at once: nobody would see the end of a write on the thread pool. Returns false when that failed. */
   private writeLastSum(): boolean {
-    if (this.unsummedBytes === 0) return true
+    if (!this.owesSum) return true
     const line = Buffer.allocUnsafe(ANNOTATION_BYTES_MAX)
     const end = this.writeSum(line, 0)
     this.acceptedBytes += end

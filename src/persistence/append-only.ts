@@ -30,6 +30,7 @@ import { systemErrorText } from '../config/system-error.ts'
 import type { Files } from '../files/files.ts'
 import type { Log } from '../observe/log.ts'
 import { Aof, FsyncPolicy } from './aof.ts'
+import type { Unsummed } from './aof-annotations.ts'
 import { AofFolder } from './aof-folder.ts'
 import { type Journal, JournalTarget } from './journal.ts'
 import { lockLog } from './lock.ts'
@@ -241,9 +242,9 @@ export class AppendOnly implements AofControl {
 
   /**
    * Opens the log at start, after what `folder.manifest` names was loaded. A log that does not exist yet begins with a
-   * base file of the data that there are. @throws the system's error
+   * base file of the data that there are. `unsummed`: what its last file ends with (AofLoader). @throws the system's error
    */
-  open(): void {
+  open(unsummed: Unsummed | null): void {
     const { folder } = this
     const { log } = this.options
     let manifest = folder.manifest
@@ -267,7 +268,7 @@ export class AppendOnly implements AofControl {
     const fileBytes = folder.sizeOf(name)
     this.olderBytes = folder.sizeOfLog() - fileBytes
     this.baseBytes = manifest.base === null ? 0 : folder.sizeOf(manifest.base.name)
-    this.follow(fd, fileBytes)
+    this.follow(fd, fileBytes, isNew ? null : unsummed)
     this.state = AofState.On
     folder.removeHistoryLater(() => {})
   }
@@ -560,7 +561,7 @@ export class AppendOnly implements AofControl {
   private followTemporary(): void {
     const { folder } = this
     const name = folder.temporaryName('incr')
-    this.follow(folder.openNew(name), 0)
+    this.follow(folder.openNew(name), 0, null)
     this.options.log.notice(`Creating AOF incr file ${name} on background rewrite`)
   }
 
@@ -738,12 +739,13 @@ export class AppendOnly implements AofControl {
   // ---- the file that is written --------------------------------------------------------------------------------
 
   /** From here on the journal goes to this file, which holds what was done so far or stands behind what does. */
-  private follow(fd: number, fileBytes: number): void {
+  private follow(fd: number, fileBytes: number, unsummed: Unsummed | null): void {
     const { files, log, journal, config, onChange, onProgress } = this.options
     const aof = new Aof(fd, fileBytes, journal.effectCount, {
       files,
       log,
       policy: fsyncPolicy(config.text('appendfsync')),
+      unsummed,
       onProgress,
     })
     aof.directoryError = this.folder.syncError

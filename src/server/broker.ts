@@ -13,6 +13,7 @@ import { fatalConfigError } from '../config/config-error.ts'
 import { type Files, SYSTEM_FILES } from '../files/files.ts'
 import { messageOf } from '../files/thrown.ts'
 import type { Log } from '../observe/log.ts'
+import type { Unsummed } from '../persistence/aof-annotations.ts'
 import type { AofFolder } from '../persistence/aof-folder.ts'
 import { AofLoadError, type AofLoadFile } from '../persistence/aof-load.ts'
 import { filesToLoad } from '../persistence/manifest.ts'
@@ -180,9 +181,10 @@ export class Broker {
     appendOnly.folder.takeOver()
     const isStopped = (): boolean => this.isClosed
     // A snapshot becomes the beginning of a log that there is not yet; Redis would start without its data.
+    let unsummed: Unsummed | null = null
     if (appendOnly.folder.isEmpty) await this.loading.loadDump(isStopped)
-    else await this.loading.loadLog(filesOf(appendOnly.folder), isStopped)
-    if (!this.isClosed) appendOnly.open()
+    else unsummed = await this.loading.loadLog(filesOf(appendOnly.folder), isStopped)
+    if (!this.isClosed) appendOnly.open(unsummed)
   }
 
   /** Empties the data and loads the log again (DEBUG LOADAOF). */

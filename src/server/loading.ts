@@ -13,6 +13,7 @@ import { ClientFlag, discardTransaction } from '../commands/session.ts'
 import { sleep } from '../files/sleep.ts'
 import { messageOf } from '../files/thrown.ts'
 import { StallCause } from '../observe/stalls.ts'
+import type { Unsummed } from '../persistence/aof-annotations.ts'
 import { AofLoadError, AofLoader, type AofLoadFile, type CommandReplay } from '../persistence/aof-load.ts'
 import type { Loader } from '../persistence/load-progress.ts'
 import { RdbFileLoader, RdbLoadError, type RdbLoadOptions } from '../persistence/rdb/load-file.ts'
@@ -82,12 +83,13 @@ export class DataLoading {
     this.server.scheduleTurn()
   }
 
-  /** Loads the files of a log. @throws AofLoadError */
-  async loadLog(files: readonly AofLoadFile[], isStopped: () => boolean): Promise<void> {
+  /** Loads the files of a log. Returns what its end has no checksum for (AofLoader.unsummed). @throws AofLoadError */
+  async loadLog(files: readonly AofLoadFile[], isStopped: () => boolean): Promise<Unsummed | null> {
     const started = performance.now()
     const loader = this.logLoader(files)
-    if (!(await this.inSlices(loader, isStopped))) return
+    if (!(await this.inSlices(loader, isStopped))) return null
     if (await this.inSlices(this.accessTimes(), isStopped)) this.logLoaded(loader, started)
+    return loader.unsummed
   }
 
   /** Empties the data and loads a log (DEBUG LOADAOF). Returns whether that worked. */

@@ -12,6 +12,7 @@ import {
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
 import { configFromOptions } from '../../src/config/config.ts'
+import { createBroker } from '../../src/index.ts'
 import { AofLoadError } from '../../src/persistence/aof-load.ts'
 import { Broker } from '../../src/server/broker.ts'
 import { TestLog } from '../support/broker.ts'
@@ -146,6 +147,35 @@ test('an append-only file of an older version is taken over as base', async () =
 test('annotation lines are skipped', async () => {
   const directory = directoryWith(`#TS:1700000000\r\n${select}${first}#TS:1700000001\r\n${last}`)
   expect(keysOf(await load(directory))).toEqual(['first', 'fourth'])
+})
+
+test('damage of what a killed server has left, or of what was written behind it, is never taken for a torn end', async () => {
+  const value = 'x'.repeat(100)
+  const directory = directoryWith(select + encodeCommand(['SET', 'first', value]))
+  const path = join(directory, FOLDER, FILE)
+  const broker = await createBroker({ dataDir: directory })
+  await broker.call('SET', 'second', value)
+  await broker.call('SET', 'third', value)
+  await broker.close()
+  const whole = readFileSync(path, 'latin1')
+  for (const key of ['first', 'second', 'third']) {
+    // One bit, with which the value goes beyond the end of the file.
+    const damaged = whole.replace(`${key}\r\n$100`, `${key}\r\n$900`)
+    writeFileSync(path, damaged, 'latin1')
+    await expect(load(directory), key).rejects.toThrow(/a whole batch ends at offset \d+/)
+    expect(readFileSync(path, 'latin1')).toBe(damaged)
+  }
+  writeFileSync(path, whole, 'latin1')
+  expect(keysOf(await load(directory))).toEqual(['first', 'second', 'third'])
+})
+
+test('a log that another has written stays as it is until something is written to it', async () => {
+  const directory = directoryWith(select + first)
+  const path = join(directory, FOLDER, FILE)
+  const broker = await createBroker({ dataDir: directory })
+  await broker.call('GET', 'first')
+  await broker.close()
+  expect(readFileSync(path, 'latin1')).toBe(select + first)
 })
 
 test.skipIf(!hasRedisServer)('redis-server loads our files and finds the same data', async () => {

@@ -197,7 +197,7 @@ export class LogUnderTest {
   open(): void {
     this.appendOnly.lock()
     this.appendOnly.folder.takeOver()
-    this.appendOnly.open()
+    this.appendOnly.open(null)
   }
 
   /** Executes a write; it is in the journal. */

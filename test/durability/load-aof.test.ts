@@ -3,7 +3,13 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { checksumLineLength, checksumOf, timestampLine, writeChecksum } from '../../src/persistence/aof-annotations.ts'
+import {
+  checksumLineLength,
+  checksumOf,
+  timestampLine,
+  type Unsummed,
+  writeChecksum,
+} from '../../src/persistence/aof-annotations.ts'
 import { AofLoadError, AofLoader, type AofLoadFile } from '../../src/persistence/aof-load.ts'
 import { LoadProgress } from '../../src/persistence/load-progress.ts'
 import { TestLog } from '../support/broker.ts'
@@ -27,6 +33,7 @@ interface Loaded {
   readonly commands: string[]
   readonly slices: number
   readonly warnings: readonly string[]
+  readonly unsummed: Unsummed | null
 }
 
 function file(name: string): AofLoadFile {
@@ -72,7 +79,7 @@ function load(contents: Readonly<Record<string, string>>, options: LoadOptions =
   } finally {
     loader.close()
   }
-  return { commands, slices, warnings: log.warnings }
+  return { commands, slices, warnings: log.warnings, unsummed: loader.unsummed }
 }
 
 function content(name: string): string {
@@ -151,6 +158,22 @@ describe('annotation lines', () => {
     const bare = encodeCommand(['SET', 'bare', 'x'.repeat(3_000_000)])
     expect(load({ log: bare + first + second }).commands.slice(1)).toEqual(commands.slice(0, 3))
     expect(load({ log: first + bare + second }).commands.length).toBe(4)
+  })
+
+  test('that are missing at the end are told of, unless it is much: whoever goes on there sums that up, too', () => {
+    const bare = encodeCommand(['SET', 'bare', 'x']) + encodeCommand(['SET', 'b', ''])
+    const bytes = Buffer.from(bare)
+    const unsummed = { bytes: bytes.length, crc: checksumOf(bytes, 0, bytes.length, 0) }
+    expect(load({ log: first + second }).unsummed).toBeNull()
+    expect(load({ log: '' }).unsummed).toBeNull()
+    expect(load({ log: bare }).unsummed).toEqual(unsummed)
+    expect(load({ log: first + bare }).unsummed).toEqual(unsummed)
+    expect(load({ log: first, last: first + second + bare }).unsummed).toEqual(unsummed)
+    expect(load({ log: first + bare, last: '' }).unsummed).toBeNull()
+    // What is cut off does not count.
+    expect(load({ log: `${first}${bare}*2\r\n$3\r\nGET` }).unsummed).toEqual(unsummed)
+    expect(load({ log: first + bare + encodeCommand(['MULTI']) + bare }).unsummed).toEqual(unsummed)
+    expect(load({ log: first + encodeCommand(['SET', 'bare', 'x'.repeat(16 * 1024)]) }).unsummed).toBeNull()
   })
 
   test('show every bit that has changed: loading ends, or the commands are what they were', () => {

@@ -1,5 +1,5 @@
 /** The writing side of the append-only file: what waits for what while the disk is slow, takes part of a write, or fails. */
-import { readFileSync, rmSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type FileDone, Files } from '../../src/files/files.ts'
@@ -433,6 +433,37 @@ describe('annotations', () => {
     aof.tick()
     expect(content()).toBe(`a${checksumOfText('a')}`)
     expect(disk.syncs).toHaveLength(1)
+  })
+
+  test('the first checksum of a file that ended without one stands for that end as well, unless it comes too late', () => {
+    const left = Buffer.from('left')
+    const unsummed = { bytes: left.length, crc: checksumOf(left, 0, left.length, 0) }
+    for (const [firstText, writesChecksums, expected] of [
+      ['', true, 'left'],
+      ['a', true, `lefta${checksumOfText('lefta')}`],
+      ['a', false, 'lefta'],
+    ] as const) {
+      open(FsyncPolicy.No)
+      writeFileSync(path, left)
+      aof.abandon()
+      aof = new Aof(disk.open(path, 'r+', 0o644), left.length, 0, {
+        files: disk,
+        log,
+        policy: FsyncPolicy.No,
+        unsummed,
+        onProgress: () => {},
+      })
+      aof.writesChecksums = writesChecksums
+      if (firstText !== '') append(firstText)
+      aof.tick()
+      aof.tick()
+      expect(content()).toBe(expected)
+      aof.writesChecksums = true
+      append('b')
+      expect(aof.close()).toBe(true)
+      expect(content().slice(expected.length)).toBe(`b${checksumOfText(expected === 'left' ? 'leftb' : 'b')}`)
+    }
+    open(FsyncPolicy.No)
   })
 
   test('in another file checksums begin anew', () => {
