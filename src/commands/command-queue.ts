@@ -85,6 +85,8 @@ export class CommandQueue {
     if (isKept) return
     this.segments = []
     this.segmentBytes = 0
+    // It holds the segment that it has read last, and room for as many arguments as a command had.
+    this.reader = null
   }
 
   /** For QueueReader. */

@@ -181,7 +181,7 @@ export class Server
   private readonly timers: Timers
   private nextClientId = 1
   isTurnScheduled: boolean = false
-  /** Calls that `callNow` executes before it reads the clock again. */
+  /** Calls that `callNow` executes before it times one again. */
   private untimedLeft = 0
   /** Whether calls have taken their part of the turn: replies wait for its end now. */
   private isTurnSpent: boolean = false
@@ -435,6 +435,8 @@ export class Server
     const isTimed = this.untimedLeft === 0 || !this.isTurnScheduled || !pipeline.isShort(command, args)
     if (isTimed) this.beginCalls()
     else {
+      // The program may have run for long since the last call, within one turn of the loop.
+      this.readClock()
       timer.isEstimating = true
       pipeline.gatesMayHaveChanged()
     }

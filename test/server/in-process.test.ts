@@ -5,7 +5,7 @@ import { Files } from '../../src/files/files.ts'
 import { Decode, type ReplyValue } from '../../src/resp/value-sink.ts'
 import { Broker } from '../../src/server/broker.ts'
 import { InProcess, refuseNothing } from '../../src/server/in-process.ts'
-import { TestBroker, TestLog } from '../support/broker.ts'
+import { TestBroker, TestClock, TestLog } from '../support/broker.ts'
 import { temporaryDirectory } from '../support/server-process.ts'
 
 let broker: TestBroker | null = null
@@ -215,6 +215,19 @@ describe('a call that nothing is before', () => {
     await call(door, 'SET', 'k', 'v', 'PX', 3)
     while ((await call(door, 'EXISTS', 'k')) === 1);
     expect(await call(door, 'DBSIZE')).toBe(0)
+  })
+
+  test('finds no key whose time has gone by since the call before, though the loop did not come by', async () => {
+    const clock = new TestClock()
+    broker = await TestBroker.start({}, clock)
+    const door = new InProcess(broker.server)
+    const found: ReplyValue[] = []
+    for (let i = 0; i < 40; i++) {
+      await call(door, 'SET', 'k', 'v', 'PX', 10)
+      clock.pass(10)
+      found.push(await call(door, 'GET', 'k'))
+    }
+    expect(found).toEqual(new Array(40).fill(null))
   })
 
   test('has another session when its own was killed', async () => {

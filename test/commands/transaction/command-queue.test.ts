@@ -74,3 +74,12 @@ test('a queue that is emptied while it is read ends there', () => {
   queue.clear()
   expect(reader.next()).toBe(false)
 })
+
+test('a long transaction is not kept in memory when it is over', () => {
+  const queue = new CommandQueue()
+  add(queue, 0, ['word', 'x'.repeat(600_000)])
+  expect(queue.read().next()).toBe(true)
+  expect(queue.read().args.buffer.length).toBeGreaterThan(600_000)
+  queue.clear()
+  expect(queue.read().args.buffer.length).toBe(0)
+})
