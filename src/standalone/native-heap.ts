@@ -16,13 +16,22 @@ export interface NativeHeap {
   returnFree(): void
 }
 
-const ADDON = join(import.meta.dirname, '..', 'transport', 'native', 'build', 'Release', 'heap.node')
+/** Where it is built. */
+export const NATIVE_HEAP: string = join(
+  import.meta.dirname,
+  '..',
+  'transport',
+  'native',
+  'build',
+  'Release',
+  'heap.node',
+)
 
 /** Null where it was not built: on other systems, or at an installation without a compiler. */
 export function loadNativeHeap(): NativeHeap | null {
   if (process.platform !== 'linux') return null
   try {
-    return createRequire(import.meta.url)(ADDON) as NativeHeap
+    return createRequire(import.meta.url)(NATIVE_HEAP) as NativeHeap
   } catch {
     // The server does not need it; that there is no compiler the log says for the sake of the transport.
     return null

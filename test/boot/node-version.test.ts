@@ -17,8 +17,13 @@ function findOldNode(): string | null {
   return null
 }
 
-function run(node: string, args: readonly string[]) {
-  return spawnSync(node, ['src/main.ts', ...args], { cwd: ROOT, encoding: 'utf8', timeout: 15_000 })
+function run(node: string, args: readonly string[], nodeArgs: readonly string[] = []) {
+  return spawnSync(node, [...nodeArgs, 'src/main.ts', ...args], { cwd: ROOT, encoding: 'utf8', timeout: 15_000 })
+}
+
+/** A module for `--import`. */
+function moduleOf(source: string): string {
+  return `data:text/javascript,${encodeURIComponent(source)}`
 }
 
 test('an old Node says in one line what to do and ends with 1', (context) => {
@@ -34,5 +39,18 @@ test('the pinned Node runs src/main.ts without warnings', () => {
   const { status, stdout, stderr } = run(process.execPath, ['--version'])
   expect(stdout).toMatch(/^Millrace server, compatible with Redis v=7\.2/)
   expect(stderr).toBe('')
+  expect(status).toBe(0)
+})
+
+test('hooks for modules that others register do not keep it from starting, nor are they kept from other modules', () => {
+  const hooks = 'export const load = (url, context, next) => next(url, context)'
+  const asynchronous = moduleOf(`import { register } from 'node:module'; register(${JSON.stringify(moduleOf(hooks))})`)
+  const synchronous = moduleOf(`
+    import { registerHooks } from 'node:module'
+    const seen = []
+    registerHooks({ load: (url, context, next) => { seen.push(url); return next(url, context) } })
+    process.on('exit', () => process.stdout.write(String(seen.some((url) => url.includes('/pino/')))))`)
+  const { status, stdout } = run(process.execPath, ['--version'], ['--import', synchronous, '--import', asynchronous])
+  expect(stdout).toMatch(/^Millrace server.*\ntrue$/)
   expect(status).toBe(0)
 })
