@@ -4,7 +4,7 @@
  * A parked client keeps a copy of its command. Whoever changes a key that clients wait for makes it ready
  * (keyspace/blocked.ts); after the command `serve` runs the waiting commands again, in order of arrival, as long as
  * keys are ready. Deadlines are a binary heap of (time, client); entries of clients that were woken are skipped when they
- * come up. Source: Valkey 7.2 src/blocked.c handleClientsBlockedOnKeys.
+ * come up, and dropped when they are most of the heap. Source: Valkey 7.2 src/blocked.c handleClientsBlockedOnKeys.
  */
 
 import { ClientFlag } from '../commands/session.ts'
@@ -14,6 +14,9 @@ import type { Keyspace } from '../keyspace/keyspace.ts'
 import { NO_ROW } from '../storage/dict.ts'
 import { TYPE_OF_KIND } from '../structures/kind.ts'
 import type { Client } from './client.ts'
+
+/** Deadlines of clients that were woken are not looked for while there are fewer than this. */
+const DEADLINES_MIN = 1024
 
 interface Deadline {
   readonly timeMs: number
@@ -29,6 +32,8 @@ const TYPE_NAMES: Readonly<Record<number, string>> = {
 export class Blocking {
   private readonly keyspace: Keyspace
   private deadlines: Deadline[] = []
+  /** With so many of them, those of clients that were woken are dropped. */
+  private deadlinesMax = DEADLINES_MIN
   /** Clients that look again by themselves as soon as they may. */
   private readonly duePolls: Client[] = []
   /** Number of clients that are parked. */
@@ -75,7 +80,14 @@ export class Blocking {
     // CLIENT CACHING was for the command that ends here.
     if (client.tracking !== null) client.tracking.isCachingGiven = false
     this.count--
-    if (this.count === 0) this.deadlines = []
+    if (this.count > 0) return
+    this.deadlines = []
+    this.deadlinesMax = DEADLINES_MIN
+  }
+
+  /** Times that are noted for clients, also some for clients that wait for them no more. */
+  get noted(): number {
+    return this.deadlines.length
   }
 
   /** Runs `retry` for each client that waits for a ready key, until no key is ready. */
@@ -104,8 +116,11 @@ export class Blocking {
     const due: Client[] = []
     while (this.deadlines.length > 0 && this.deadlines[0]!.timeMs <= nowMs) {
       const { client, timeMs } = this.popDeadline()
-      if ((client.flags & ClientFlag.Blocked) !== 0 && client.deadlineMs === timeMs) due.push(client)
-      else if (client.pollAtMs === timeMs) this.duePolls.push(client)
+      if ((client.flags & ClientFlag.Blocked) !== 0 && client.deadlineMs === timeMs) {
+        // One that was woken and waits again may have two entries for the same time.
+        client.deadlineMs = 0
+        due.push(client)
+      } else if (client.pollAtMs === timeMs) this.duePolls.push(client)
     }
     return due
   }
@@ -145,6 +160,7 @@ export class Blocking {
   }
 
   private pushDeadline(deadline: Deadline): void {
+    if (this.deadlines.length >= this.deadlinesMax) this.dropIdle()
     const heap = this.deadlines
     let at = heap.length
     heap.push(deadline)
@@ -155,6 +171,16 @@ export class Blocking {
       at = parent
     }
     heap[at] = deadline
+  }
+
+  /** Workers that are woken often and would wait for long leave many deadlines that nobody waits for. */
+  private dropIdle(): void {
+    this.deadlines = this.deadlines.filter(
+      ({ client, timeMs }) => client.deadlineMs === timeMs || client.pollAtMs === timeMs,
+    )
+    // What is sorted is a heap.
+    this.deadlines.sort((a, b) => a.timeMs - b.timeMs)
+    this.deadlinesMax = Math.max(DEADLINES_MIN, this.deadlines.length * 2)
   }
 
   private popDeadline(): Deadline {

@@ -13,13 +13,9 @@ import type { CommandContext } from '../context.ts'
 import { AclCategory, CommandFlag, defineCommand } from '../define.ts'
 import { ClientFlag, discardTransaction } from '../session.ts'
 
+/** Not ReplySkip: the reply that is skipped is this one. */
 const MODES =
-  ClientFlag.ReplyOff |
-  ClientFlag.ReplySkip |
-  ClientFlag.ReplySkipNext |
-  ClientFlag.NoEvict |
-  ClientFlag.NoTouch |
-  ClientFlag.Authenticated
+  ClientFlag.ReplyOff | ClientFlag.ReplySkipNext | ClientFlag.NoEvict | ClientFlag.NoTouch | ClientFlag.Authenticated
 
 export const reset = defineCommand({
   name: 'reset',

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { configFromOptions } from '../../../src/config/config.ts'
 import { Server } from '../../../src/server/server.ts'
-import { TestLog } from '../../support/broker.ts'
+import { TestBroker, TestClock, TestLog } from '../../support/broker.ts'
 import { MemoryClient } from '../blocking-bench.ts'
 import { decodeAll } from '../resp-decode.ts'
 
@@ -128,4 +128,37 @@ test('a client that disconnects while it is blocked takes no element', async () 
   while (server.blocking.count > 0) await new Promise((resolve) => setImmediate(resolve))
   expect(await pusher.call('RPUSH', 'l', 'a')).toBe(1)
   expect(await pusher.call('LRANGE', 'l', '0', '-1')).toEqual(['a'])
+})
+
+test('a client that is woken, and waits again until the same millisecond, is told of the end of its time once', async () => {
+  const clock = new TestClock()
+  const broker = await TestBroker.start({}, clock)
+  const [waiting, other, popping] = [await broker.connect(), await broker.connect(), await broker.connect()]
+  const forever = other.call('BLPOP', 'never', '0')
+  const first = popping.call('BLPOP', 'l', '0.01')
+  while (broker.server.blocking.count < 2) await waiting.call('PING')
+  await waiting.call('RPUSH', 'l', 'a')
+  expect(await first).toEqual(['l', 'a'])
+  const second = Promise.all([popping.call('BLPOP', 'l', '0.01'), popping.call('ECHO', 'behind')])
+  while (broker.server.blocking.count < 2) await waiting.call('PING')
+  clock.pass(10)
+  expect(await second).toEqual([null, 'behind'])
+  expect(broker.server.stats.unblockedByTimeout).toBe(1)
+  forever.catch(() => {})
+  await broker.stop()
+})
+
+test('deadlines of clients that were woken do not gather', async () => {
+  const waiting = await blocked('BLPOP', 'never', '1000')
+  const popping = new MemoryClient(server)
+  for (let i = 0; i < 3000; i++) {
+    popping.send('BLPOP', 'l', String(3000 + i))
+    expect(await pusher.call('RPUSH', 'l', 'a')).toBe(1)
+    expect(await popping.next()).toEqual(['l', 'a'])
+  }
+  expect(server.blocking.noted).toBeLessThanOrEqual(1024)
+  const msLeft = server.blocking.nextDeadline() - Date.now()
+  expect(msLeft).toBeGreaterThan(0)
+  expect(msLeft).toBeLessThanOrEqual(1_000_000)
+  waiting.stream.destroy()
 })
