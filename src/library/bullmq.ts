@@ -9,6 +9,7 @@
 import { EventEmitter } from 'node:events'
 import { Readable } from 'node:stream'
 import type { IRedisClient, IRedisTransaction } from 'bullmq'
+import { NOSCRIPT } from '../resp/errors.ts'
 import { CommandError, Decode, type ReplyValue } from '../resp/value-sink.ts'
 import { sha1 } from '../scripting/redis-library.ts'
 import { keepStringsFast } from '../server/compiler-flags.ts'
@@ -124,7 +125,12 @@ class BullmqClient extends EventEmitter implements IRedisClient {
   }
 
   runCommand(name: string, args: readonly unknown[]): Promise<ReplyValue> {
-    return this.send(this.scriptCall(this.script(name), args))
+    const script = this.script(name)
+    return this.door.call(this.scriptCall(script, args), Decode.Text).catch((error: unknown) => {
+      // The script was forgotten (SCRIPT FLUSH) while the call had to wait: it has done nothing.
+      if (error instanceof CommandError && error.message === NOSCRIPT.text) return this.send(sourceCall(script, args))
+      return connectionError(error)
+    })
   }
 
   /** @throws Error when there is no command of this name */
@@ -144,10 +150,8 @@ class BullmqClient extends EventEmitter implements IRedisClient {
    * with its source otherwise: in a transaction there is no second attempt.
    */
   scriptCall(script: Script, args: readonly unknown[]): Argument[] {
-    const isKnown = this.door.knowsScript(script.sha)
-    const words: Argument[] = [isKnown ? 'EVALSHA' : 'EVAL', isKnown ? script.sha : script.source, script.keyCount]
-    for (let i = 0; i < args.length; i++) words.push(argument(args[i]))
-    return words
+    if (!this.door.knowsScript(script.sha)) return sourceCall(script, args)
+    return scriptWords('EVALSHA', script.sha, script, args)
   }
 
   // ---- pipelines -----------------------------------------------------------------------------------------------
@@ -393,6 +397,17 @@ class BullmqBatch implements IRedisTransaction {
     this.shapes.push(shape)
     return this
   }
+}
+
+/** The call of a script by its source. */
+function sourceCall(script: Script, args: readonly unknown[]): Argument[] {
+  return scriptWords('EVAL', script.source, script, args)
+}
+
+function scriptWords(command: string, body: string, { keyCount }: Script, args: readonly unknown[]): Argument[] {
+  const words: Argument[] = [command, body, keyCount]
+  for (let i = 0; i < args.length; i++) words.push(argument(args[i]))
+  return words
 }
 
 function unchanged(reply: ReplyValue): ReplyValue {

@@ -162,6 +162,18 @@ describe('a connection', () => {
     expect(keys.sort()).toEqual(['h', 'k', 's'])
   })
 
+  test('runs a script that was forgotten while its call had to wait', async () => {
+    const broker = await start()
+    const client = bullmqConnection(broker)
+    client.defineCommand('count', { numberOfKeys: 1, lua: `return redis.call('INCR', KEYS[1])` })
+    expect(await client.runCommand('count', ['n'])).toBe(1)
+    await broker.call('CLIENT', 'PAUSE', 100_000, 'WRITE')
+    const waiting = client.runCommand('count', ['n'])
+    await broker.call('SCRIPT', 'FLUSH')
+    await broker.call('CLIENT', 'UNPAUSE')
+    expect(await waiting).toBe(2)
+  })
+
   test('runs pipelines and transactions, errors in their places', async () => {
     const client = bullmqConnection(await start())
     client.defineCommand('fail', { numberOfKeys: 0, lua: `return redis.error_reply('MY failure')` })
