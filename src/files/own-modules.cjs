@@ -11,25 +11,24 @@ const { readFileSync } = require('node:fs')
 const { enableCompileCache, registerHooks } = require('node:module')
 const { fileURLToPath, pathToFileURL } = require('node:url')
 
-/** Before, Node gains nothing by `load`, and does not start where others have registered asynchronous hooks as well. */
-const MIN_MAJOR_FOR_LOAD = 26
+/** Before, Node gains little by these hooks, and loads nothing where others have registered asynchronous ones as well. */
+const MIN_MAJOR_FOR_HOOKS = 26
 
 const SOURCES = new URL('..', pathToFileURL(__filename)).href
 
 enableCompileCache()
 
-const hooks = {
-  resolve(specifier, context, next) {
-    const isOurs =
-      specifier.endsWith('.ts') && specifier.startsWith('.') && context.parentURL?.startsWith(SOURCES) === true
-    if (!isOurs) return next(specifier, context)
-    return { url: new URL(specifier, context.parentURL).href, format: 'module-typescript', shortCircuit: true }
-  },
+if (Number.parseInt(process.versions.node, 10) >= MIN_MAJOR_FOR_HOOKS) {
+  registerHooks({
+    resolve(specifier, context, next) {
+      const isOurs =
+        specifier.endsWith('.ts') && specifier.startsWith('.') && context.parentURL?.startsWith(SOURCES) === true
+      if (!isOurs) return next(specifier, context)
+      return { url: new URL(specifier, context.parentURL).href, format: 'module-typescript', shortCircuit: true }
+    },
+    load(url, context, next) {
+      if (context.format !== 'module-typescript') return next(url, context)
+      return { format: 'module-typescript', source: readFileSync(fileURLToPath(url), 'utf8'), shortCircuit: true }
+    },
+  })
 }
-
-function load(url, context, next) {
-  if (context.format !== 'module-typescript') return next(url, context)
-  return { format: 'module-typescript', source: readFileSync(fileURLToPath(url), 'utf8'), shortCircuit: true }
-}
-
-registerHooks(Number.parseInt(process.versions.node, 10) < MIN_MAJOR_FOR_LOAD ? hooks : { ...hooks, load })
