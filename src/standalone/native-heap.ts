@@ -6,7 +6,7 @@
  * 40 MB of the program that serving does not. Without the addon they stay there.
  */
 import { createRequire } from 'node:module'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 
 /** What native/heap.cc exports. */
 export interface NativeHeap {
@@ -18,8 +18,7 @@ export interface NativeHeap {
 
 /** Where it is built. */
 export const NATIVE_HEAP: string = join(
-  import.meta.dirname,
-  '..',
+  dirname(import.meta.dirname),
   'transport',
   'native',
   'build',
