@@ -181,6 +181,8 @@ export class Server
   private readonly timers: Timers
   private nextClientId = 1
   isTurnScheduled: boolean = false
+  /** Whether the clock was read since the turn was scheduled, which may be long before its first input. */
+  private isClockRead: boolean = false
   /** Calls that `callNow` executes before it times one again. */
   private untimedLeft = 0
   /** Whether calls have taken their part of the turn: replies wait for its end now. */
@@ -714,15 +716,16 @@ export class Server
   // ---- turns ---------------------------------------------------------------------------------------------------
 
   beginTurn(): void {
-    if (this.isTurnScheduled) return
-    this.readClock()
+    if (this.isTurnScheduled && this.isClockRead) return
     this.scheduleTurn()
+    this.readClock()
   }
 
   readClock(): void {
     const now = this.clock.now()
     this.keyspace.now = now
     this.ctx.now = now
+    this.isClockRead = true
   }
 
   /** Wall time in ms, not that of the turn. */
@@ -738,6 +741,7 @@ export class Server
   scheduleTurn(): void {
     if (this.isTurnScheduled) return
     this.isTurnScheduled = true
+    this.isClockRead = false
     this.stalls.beginTurn()
     if (!this.isTakingInput) this.endTurnSoon()
   }
@@ -768,6 +772,7 @@ export class Server
   }
 
   private endTurn(): void {
+    if (!this.isClockRead) this.readClock()
     this.timers.expireSlice()
     this.input.beginTurn()
     for (let i = 0; i < this.resumable.length; i++) {

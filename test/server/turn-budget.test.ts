@@ -1,6 +1,6 @@
 /** A turn has an end: who sends very much at once is served in parts, and others in between. */
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { TestBroker } from '../support/broker.ts'
+import { TestBroker, TestClock } from '../support/broker.ts'
 import { HandConnection } from '../support/hand-connection.ts'
 import { RawConnection } from '../support/raw-connection.ts'
 import type { RespClient } from '../support/resp-client.ts'
@@ -84,4 +84,26 @@ test('who sends its last byte and waits, while something was left for the next t
   for (let turns = 0; turns < 100 && !sender.isGone; turns++) await nextTurn()
   expect(sender.isGone).toBe(true)
   expect(await a.call('RPUSH', 'list', 'y')).toBe(1)
+})
+
+test('time goes by for others while somebody sends without end', async () => {
+  const clock = new TestClock()
+  const timed = await TestBroker.start({}, clock)
+  const sender = new HandConnection(timed.server.accept)
+  const other = new HandConnection(timed.server.accept)
+  sender.receive('BLPOP list 0\r\n')
+  for (let i = 0; i < 40; i++) sender.receive('PING\r\n'.repeat(20_000))
+  other.receive('RPUSH list x\r\n')
+  const seen: string[] = []
+  for (let turn = 0; turn < 4; turn++) {
+    await nextTurn()
+    clock.pass(1000)
+    other.receive('TIME\r\n')
+    await nextTurn()
+    seen.push(/\d{10}/.exec(other.sent.at(-1)!.toString('latin1'))![0])
+  }
+  const [session] = [...timed.server.sessions()]
+  expect(session!.pendingInputBytes).toBeGreaterThan(0)
+  expect(seen).toEqual([1, 2, 3, 4].map((s) => String(1_700_000_000 + s)))
+  await timed.stop()
 })
