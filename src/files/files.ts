@@ -102,10 +102,12 @@ export class Files {
   }
 
   close(fd: number): void {
+    syncThread?.closed(fd)
     closeSync(fd)
   }
 
   closeLater(fd: number, done: FileDone): void {
+    syncThread?.closed(fd)
     close(fd, (error) => done(error ?? null))
   }
 

@@ -27,6 +27,9 @@ export class SyncThread {
   /** The number of the last request that has ended, and errno. */
   private readonly state = new Int32Array(2)
   private waiting: Waiting[] = []
+  /** The file that they are for, and whether it has been closed since: another one may have its number then. */
+  private fd = -1
+  private isClosed: boolean = false
 
   private constructor(native: NativeSync) {
     this.native = native
@@ -50,10 +53,17 @@ export class SyncThread {
    * come while one is under way end together. Returns false when it cannot be done here.
    */
   sync(fd: number, done: FileDone): boolean {
+    if (this.isClosed) return false
     const number = this.native.request(fd)
     if (number === 0) return false
+    this.fd = fd
     this.waiting.push({ number, done })
     return true
+  }
+
+  /** Takes note that a file is closed: requests that are under way for it may end as those of no file. */
+  closed(fd: number): void {
+    if (this.waiting.length > 0 && fd === this.fd) this.isClosed = true
   }
 
   /** Calls back at once for what has ended by now. */
@@ -69,6 +79,7 @@ export class SyncThread {
     // Numbers begin anew behind the greatest one.
     while (count < waiting.length && ((waiting[count]!.number - last) | 0) <= 0) count++
     this.waiting = waiting.slice(count)
+    if (this.waiting.length === 0) this.isClosed = false
     for (let i = 0; i < count; i++) waiting[i]!.done(error)
   }
 }

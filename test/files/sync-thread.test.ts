@@ -69,6 +69,24 @@ describe.runIf(thread !== null)('the thread', () => {
     closeSync(other)
   })
 
+  test('does not take a file for the one that was closed while its request was under way, whose number it has', async () => {
+    const path = join(directory, 'other')
+    const before = openSync(path, 'w')
+    // However that ends.
+    const first = synced(before)
+    thread!.closed(fd)
+    thread!.closed(before)
+    closeSync(before)
+    const other = openSync(path, 'w')
+    expect(other).toBe(before)
+    expect(thread!.sync(other, () => {})).toBe(false)
+    await first
+    expect(await synced(other)).toBeNull()
+    thread!.closed(other)
+    expect(await synced(other)).toBeNull()
+    closeSync(other)
+  })
+
   test('lets what has ended be collected before the loop comes to it, and tells it once', async () => {
     let ends = 0
     thread!.sync(fd, () => ends++)
