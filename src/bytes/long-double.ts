@@ -6,7 +6,6 @@
  *
  * Cold: about a microsecond per number.
  */
-
 import {
   type BinaryFloat,
   bitLength,

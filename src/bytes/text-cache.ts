@@ -6,7 +6,6 @@
  *
  * A slot for each hash of length and last bytes; what differs there, as IDs do, is told apart soon.
  */
-
 import { byteString } from './short-text.ts'
 
 /** A power of two. */

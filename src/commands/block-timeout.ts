@@ -2,7 +2,6 @@
  * The timeout argument of blocking commands, as a deadline. Source: Valkey 7.2 src/timeout.c
  * `getTimeoutFromObjectOrReply`.
  */
-
 import { isFiniteLongDouble, parseLongDouble } from '../bytes/long-double.ts'
 import type { Args } from '../resp/args.ts'
 import { TIMEOUT_NEGATIVE, TIMEOUT_NOT_A_FLOAT, TIMEOUT_NOT_AN_INTEGER, TIMEOUT_OUT_OF_RANGE } from '../resp/errors.ts'

@@ -8,7 +8,6 @@
  * command is recorded in the journal as it came, unless the handler recorded an effect of its own
  * (`ctx.journal.begin(ctx.db.index, argc)` + values) or called `ctx.recordNothing()`.
  */
-
 import type { AccessLog } from '../access/log.ts'
 import type { Tokens } from '../access/tokens.ts'
 import type { Users } from '../access/users.ts'

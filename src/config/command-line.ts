@@ -5,7 +5,6 @@
  * A word behind an option is its value even if it starts with `--`; `--save` alone means `--save ""`.
  * Source: Valkey src/server.c `main`.
  */
-
 import { resolve } from 'node:path'
 import { quote, splitQuoted } from '../bytes/quoting.ts'
 import { encodePath } from './path-text.ts'

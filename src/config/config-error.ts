@@ -2,7 +2,6 @@
  * The error that ends the start of the server: `lines` go to stderr as they are, then the process exits with 1.
  * Source of the form: Valkey src/config.c `loadServerConfigFromString`, `loaderr`.
  */
-
 import { REDIS_VERSION } from './version.ts'
 
 /** Where in the configuration a directive stands. Numbers count from 1 through the file, stdin and the options. */

@@ -6,7 +6,6 @@
  * that it no longer needs are removed. Comments, `include` and other lines that are not settings stay.
  * Source: Valkey src/config.c `rewriteConfig`.
  */
-
 import { readFileSync } from 'node:fs'
 import { splitQuoted } from '../bytes/quoting.ts'
 import { replaceFile } from '../files/replace-file.ts'

@@ -8,7 +8,6 @@
  * Texts (`text`, `list`, CONFIG GET) are byte strings. Replies carry their error code (`ERR …`).
  * Source: Valkey src/config.c `configSetCommand`, `configGetCommand`, `configRewriteCommand`.
  */
-
 import { mkdirSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { GlobCase, globMatch, isGlob } from '../bytes/glob.ts'

@@ -7,7 +7,6 @@
  *
  * When you add a directive, also run `node docs/generate-configuration.ts`.
  */
-
 import { quote } from '../bytes/quoting.ts'
 import { formatMemory, parseInt64, parseLoose, parseMemory } from './number-text.ts'
 

@@ -6,7 +6,6 @@
  * When a feature is built, change the `effect` of its directives; when you add a directive, also run
  * `node docs/generate-configuration.ts`.
  */
-
 import type { Directive } from './directive.ts'
 import { clusterDirectives } from './directives/cluster.ts'
 import { gatewayDirectives } from './directives/gateway.ts'

@@ -3,7 +3,6 @@
  * through. Later lines win. Errors are those of Redis, word for word; see `ConfigError`.
  * Source: Valkey src/config.c `loadServerConfig`, `loadServerConfigFromString`.
  */
-
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { GlobCase, globMatch, isGlob } from '../bytes/glob.ts'

@@ -3,7 +3,6 @@
  * notify-keyspace-events, latency-tracking-info-percentiles, replicaof, dir, oom-score-adj.
  * Source: Valkey src/config.c, the `setConfig…Option` and `rewriteConfig…Option` functions.
  */
-
 import { accessSync, constants, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { parseDouble } from '../bytes/double.ts'

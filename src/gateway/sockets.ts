@@ -5,7 +5,6 @@
  * Slow requests are Node's to end (`headersTimeout`, `requestTimeout`): they come here as errors of a client. A reply that
  * makes no headway is found by the timeout of its socket, which Node restarts whenever bytes leave it.
  */
-
 import type { Socket } from 'node:net'
 import type { ConnectionError, FastifyInstance } from 'fastify'
 import type { Figures } from './operations/figures.ts'

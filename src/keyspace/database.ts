@@ -9,7 +9,6 @@
  * Meta word of a row: kind in the low 4 bits, what is remembered of its use in 27 bits above (access.ts), then one bit for
  * strings that were changed in place, which OBJECT ENCODING calls raw however short they are.
  */
-
 import type { Args } from '../resp/args.ts'
 import { WRONGTYPE } from '../resp/errors.ts'
 import { type Arena, NO_REF, type Ref } from '../storage/arena.ts'

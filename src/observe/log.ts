@@ -7,7 +7,6 @@
  *
  * Redis' levels are pino's, one step lower in name: debug → trace, verbose → debug, notice → info, warning → warn.
  */
-
 import { closeSync, openSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { pino } from 'pino'

@@ -1,5 +1,4 @@
 /** Counters that INFO reports and CONFIG RESETSTAT clears. */
-
 import { Rate } from './samples.ts'
 
 /** How many different error codes are counted; further ones are not, as in Redis. */

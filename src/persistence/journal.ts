@@ -10,7 +10,6 @@
  * Subscribers (append-only file, replicas) receive the bytes; while there is none, nothing is encoded. Nearly all effects
  * are for all of them. What is not (`narrow`) is noted as a range of the buffer, and left out of what the others receive.
  */
-
 import { integerLength, writeInteger } from '../bytes/integer.ts'
 import type { Args } from '../resp/args.ts'
 import { type Arena, copyBytes, type Ref } from '../storage/arena.ts'

@@ -3,7 +3,6 @@
  *
  * Nesting is walked with an explicit stack, as a script may return tables nested deeper than JavaScript can recurse.
  */
-
 import type { ReplySink } from '../resp/reply.ts'
 import { chargeQuietly, NO_MEMORY } from './lua/memory.ts'
 import { LuaTable } from './lua/table.ts'

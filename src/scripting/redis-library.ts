@@ -5,7 +5,6 @@
  * Lua value of the reply. Where the command's name is a constant in the script, it is looked up when the script is
  * compiled, not at each call (`describeBuiltin` … `specialize`). Source: Redis 7.2 src/script_lua.c.
  */
-
 import { createHash } from 'node:crypto'
 import { formatDouble } from '../bytes/double.ts'
 import { REDIS_VERSION } from '../config/version.ts'

@@ -4,7 +4,6 @@
  * One engine per server. A script is compiled once; compiled code is bound to the engine's global tables, which are
  * read-only, and takes KEYS and ARGV as parameters.
  */
-
 import type { ReplySink } from '../resp/reply.ts'
 import { first, limitReached, restoreHostCalls } from './lua/call.ts'
 import { type CompiledChunk, compile } from './lua/compile.ts'

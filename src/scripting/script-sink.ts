@@ -6,7 +6,6 @@
  * [`{set={v=true}}`], double and string [`{double=}`], boolean and 1 or 0 [boolean], big number and string
  * [`{big_number=}`], verbatim and string [`{verbatim_string={format=, string=}}`].
  */
-
 import type { TextCache } from '../bytes/text-cache.ts'
 import { type DoubleFormat, type Mark, ReplySink } from '../resp/reply.ts'
 import type { Arena, Ref } from '../storage/arena.ts'

@@ -6,7 +6,6 @@
  * keys are ready. Deadlines are a binary heap of (time, client); entries of clients that were woken are skipped when they
  * come up, and dropped when they are most of the heap. Source: Valkey 7.2 src/blocked.c handleClientsBlockedOnKeys.
  */
-
 import { ClientFlag } from '../commands/session.ts'
 import { BlockedOn } from '../keyspace/blocked.ts'
 import type { Database } from '../keyspace/database.ts'

@@ -16,7 +16,6 @@
  * A payload is read as (segment(ref), offset(ref), length(ref)). Segments never move; a large block may move when it
  * is resized, so segment() is asked again after any allocation through the same reference.
  */
-
 import { endianness } from 'node:os'
 import { outsideMemory } from './outside.ts'
 

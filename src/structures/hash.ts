@@ -10,7 +10,6 @@
  *
  * `bytes` follows the arena around each change, so that the accounting needs no walk.
  */
-
 import type { Arena, Ref } from '../storage/arena.ts'
 import { Dict, DictStride, NO_ROW } from '../storage/dict.ts'
 import { NO_EXPIRE } from '../storage/expires.ts'

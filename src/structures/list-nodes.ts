@@ -12,7 +12,6 @@
  *
  * The table owns no arena blocks. A node is addressed by (chunk index, word offset), valid until the table changes.
  */
-
 import type { Arena, Ref } from '../storage/arena.ts'
 import { outsideMemory } from '../storage/outside.ts'
 

@@ -7,7 +7,6 @@
  * shrunk to one node of half the limits (`shrink`).
  * Source: Valkey 7.2 src/t_list.c `listTypeTryConversionRaw` and what follows it.
  */
-
 import { type Arena, NO_REF, type Ref } from '../storage/arena.ts'
 import {
   createPacked,

@@ -8,7 +8,6 @@
  * `memberBytes` follows the arena around each change, so that the accounting costs two additions and no walk. Whoever
  * moves member blocks has to tell both the Dict and the order.
  */
-
 import type { Arena, Ref } from '../storage/arena.ts'
 import { Dict, DictStride } from '../storage/dict.ts'
 import type { Collection } from './kind.ts'

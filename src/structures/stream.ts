@@ -10,7 +10,6 @@
  * removed and how many entries were ever added; from these the lag of a group follows. Source of the rules: Valkey 7.2
  * src/t_stream.c.
  */
-
 import { type Arena, copyBytes, type Ref } from '../storage/arena.ts'
 import { type ConsumerGroup, ENTRIES_READ_UNKNOWN, insertNamed, searchNamed } from './consumer-group.ts'
 import { IdTable, NO_POSITION } from './id-table.ts'

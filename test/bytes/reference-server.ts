@@ -2,7 +2,6 @@
  * A reference server for comparing replies: Debian's redis-server on a Unix socket in a temporary directory, with a
  * synchronous-looking `command()` on top of ioredis. Suites that use it are skipped where it is not installed.
  */
-
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'

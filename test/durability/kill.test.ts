@@ -4,7 +4,6 @@
  *
  * MILLRACE_KILLS sets the number of rounds per policy.
  */
-
 import { rmSync } from 'node:fs'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { RespClient } from '../support/resp-client.ts'

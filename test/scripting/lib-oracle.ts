@@ -4,7 +4,6 @@
  * A result is dumped with its exact types and bytes, tables sorted by key, several results in order. An error is
  * `error: ` and its text without the script position.
  */
-
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,5 +1,4 @@
 /** The Lua engine beside a real redis-server: the raw reply of each snippet is the same. Skipped without redis-server. */
-
 import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'

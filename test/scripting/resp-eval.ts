@@ -1,7 +1,6 @@
 /**
  * One script, run by a real redis-server and by the script engine, both as the raw RESP text of the reply.
  */
-
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'

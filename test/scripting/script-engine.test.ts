@@ -1,5 +1,4 @@
 /** The script engine without a reference: limits, the sandbox, the sink that builds Lua values. */
-
 import { describe, expect, test } from 'vitest'
 import { formatDouble } from '../../src/bytes/double.ts'
 import { TextCache } from '../../src/bytes/text-cache.ts'

@@ -6,7 +6,6 @@
  *     const response = await gateway.fetch('/v1/…', { token: gateway.tokenOf('ann') })
  *     await gateway.close()
  */
-
 import type { ConfigOptions } from '../../src/config/config.ts'
 import { createGateway, type Gateway } from '../../src/gateway/gateway.ts'
 import { LocalEngine } from '../../src/gateway/local-engine.ts'

@@ -1,5 +1,4 @@
 /** What the subcommands of ACL have in common. */
-
 import type { Args } from '../../resp/args.ts'
 import { type CommandDefinition, CommandFlag, defineCommand, type Handler } from '../define.ts'
 

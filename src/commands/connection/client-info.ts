@@ -5,7 +5,6 @@
  * (`rbs`, `rbp`, `obl`, `oll` are 0), and the descriptor is the transport's (`fd`).
  * Source: Valkey src/networking.c `catClientInfoString`, `getClientType`.
  */
-
 import { TrackingOption } from '../../pubsub/tracking.ts'
 import { unknownClientType } from '../../resp/errors.ts'
 import { ClientFlag, type Session } from '../session.ts'

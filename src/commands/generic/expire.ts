@@ -8,7 +8,6 @@
  * expire time.
  * Source: Valkey src/expire.c `expireGenericCommand`. Hot path.
  */
-
 import { FreeReason } from '../../keyspace/lazy-free.ts'
 import { Notify } from '../../keyspace/notify.ts'
 import type { Args } from '../../resp/args.ts'

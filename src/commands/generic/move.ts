@@ -6,7 +6,6 @@
  * Reply: 1, or 0 when the key is missing or exists there. Errors: index of the database; same object.
  * Source: Valkey src/db.c `moveCommand`.
  */
-
 import { Notify } from '../../keyspace/notify.ts'
 import type { Args } from '../../resp/args.ts'
 import { SAME_OBJECT } from '../../resp/errors.ts'

@@ -7,7 +7,6 @@
  * Reply: OK; for RENAMENX 1, or 0 when the new name exists. Errors: no such key.
  * Source: Valkey src/db.c `renameGenericCommand`.
  */
-
 import { Notify } from '../../keyspace/notify.ts'
 import type { Args } from '../../resp/args.ts'
 import { NO_SUCH_KEY } from '../../resp/errors.ts'

@@ -7,7 +7,6 @@
  * Reply: OK. Errors, in this order: options; BUSYKEY; ttl; version or checksum; data.
  * Source: Valkey src/cluster.c `restoreCommand`.
  */
-
 import { Notify } from '../../keyspace/notify.ts'
 import { RdbError } from '../../persistence/rdb/rdb-error.ts'
 import { isDumpPayload, restoreValue } from '../../persistence/rdb/restore-value.ts'

@@ -7,7 +7,6 @@
  * Reply: array of the next cursor (0: done) and an array of names. Errors: cursor; syntax; integer.
  * Source: Valkey src/db.c `scanCommand`, `scanGenericCommand`.
  */
-
 import type { Args } from '../../resp/args.ts'
 import type { ReplySink } from '../../resp/reply.ts'
 import { TYPE_OF_KIND } from '../../structures/kind.ts'

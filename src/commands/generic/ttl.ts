@@ -5,7 +5,6 @@
  * -2 for a missing one. Errors: none.
  * Source: Valkey src/expire.c `ttlGenericCommand`. Hot path.
  */
-
 import type { Args } from '../../resp/args.ts'
 import type { ReplySink } from '../../resp/reply.ts'
 import { NO_ROW } from '../../storage/dict.ts'

@@ -4,7 +4,6 @@
  * Reply: status, the name of the type; `none` when the key is missing. Errors: none.
  * Source: Valkey src/db.c `typeCommand`.
  */
-
 import type { Args } from '../../resp/args.ts'
 import type { ReplySink } from '../../resp/reply.ts'
 import { NO_ROW } from '../../storage/dict.ts'

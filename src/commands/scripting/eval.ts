@@ -9,7 +9,6 @@
  * does not compile, what refuses the run.
  * Source: Redis src/eval.c `evalGenericCommand`, src/commands/eval*.json.
  */
-
 import type { Args } from '../../resp/args.ts'
 import {
   err,

@@ -7,7 +7,6 @@
  * Reply: what the function returns. Errors, in this order: no such function, numkeys, what refuses the run.
  * Source: Redis src/functions.c `fcallCommandGeneric`, `fcallGetCommandFlags`, src/commands/fcall*.json.
  */
-
 import type { Args } from '../../resp/args.ts'
 import { FUNCTION_KEY_COUNT, FUNCTION_NOT_FOUND } from '../../resp/errors.ts'
 import type { ReplySink } from '../../resp/reply.ts'

@@ -12,7 +12,6 @@
  * Manages libraries of functions. What changes them is recorded as it came; FLUSHALL leaves them alone.
  * Source: Redis src/functions.c, src/commands/function-*.json.
  */
-
 import { GlobCase, globMatch } from '../../bytes/glob.ts'
 import type { Args } from '../../resp/args.ts'
 import {

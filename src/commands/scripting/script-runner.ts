@@ -5,7 +5,6 @@
  * they all fall into the unit of the EVAL, which the journal frames by MULTI and EXEC when there are several. EVAL itself
  * is not recorded. Functions run in the same way. Source: Redis src/script.c scriptCall, scriptPrepareForRun.
  */
-
 import { formatDouble17 } from '../../bytes/double.ts'
 import { TextCache } from '../../bytes/text-cache.ts'
 import { JournalTarget } from '../../persistence/journal.ts'

@@ -8,7 +8,6 @@
  *
  * Manages the cache of scripts. SHOW (Valkey 8.0) replies the source of one; NOSCRIPT without one. Source: Redis src/eval.c `scriptCommand`, src/commands/script-*.json.
  */
-
 import type { Args } from '../../resp/args.ts'
 import { NOSCRIPT, SCRIPT_FLUSH_OPTION } from '../../resp/errors.ts'
 import type { ReplySink } from '../../resp/reply.ts'

@@ -10,7 +10,6 @@
  * Errors: syntax, a negative count.
  * Source: Valkey src/object.c `memoryCommand`.
  */
-
 import type { Database } from '../../keyspace/database.ts'
 import type { Keyspace } from '../../keyspace/keyspace.ts'
 import type { Args } from '../../resp/args.ts'

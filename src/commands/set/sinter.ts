@@ -9,7 +9,6 @@
  * Errors: SINTERCARD numkeys, then LIMIT and syntax; WRONGTYPE of any key, even behind a missing one.
  * Source: Valkey src/t_set.c `sinterGenericCommand`, `sinterCardCommand`.
  */
-
 import type { Args } from '../../resp/args.ts'
 import type { ReplySink } from '../../resp/reply.ts'
 import { Element } from '../../structures/element.ts'

@@ -9,7 +9,6 @@
  * WRONGTYPE, ID not above the last one, size; in this order.
  * Source: Valkey src/t_stream.c `xaddCommand`, src/commands/xadd.json. Hot path.
  */
-
 import { Notify } from '../../keyspace/notify.ts'
 import type { Args } from '../../resp/args.ts'
 import {

@@ -10,7 +10,6 @@
  * BUSYGROUP.
  * Source: Valkey src/t_stream.c `xgroupCommand`, src/commands/xgroup-*.json.
  */
-
 import { Notify } from '../../keyspace/notify.ts'
 import type { Args } from '../../resp/args.ts'
 import { BUSYGROUP, ENTRIES_READ_NEGATIVE, noGroup, subcommandSyntax, XGROUP_KEY_MISSING } from '../../resp/errors.ts'

@@ -1,5 +1,4 @@
 /** Directives about Redis Cluster. Only `cluster-enabled` changes what the server is; the rest only tunes it. */
-
 import { bool, DirectiveFlag, int, later, memory, oneOf, optionalText, text, unsupported } from '../directive.ts'
 import { INT_MAX, LONG_MAX, ULONG_MAX } from '../number-text.ts'
 

@@ -1,5 +1,4 @@
 /** Directives about the HTTP and WebSocket gateway. None of them exists in Redis. */
-
 import { DirectiveFlag, int, memory, optionalText, text } from '../directive.ts'
 import { INT_MAX } from '../number-text.ts'
 import { addresses, wordList } from '../special-directives.ts'

@@ -1,5 +1,4 @@
 /** Directives about memory: limits and eviction, encodings of small collections, freeing, defragmentation. */
-
 import { bool, DirectiveFlag, inert, int, memory, oneOf } from '../directive.ts'
 import { INT_MAX, INT_MIN, LONG_MAX, ULONG_MAX } from '../number-text.ts'
 

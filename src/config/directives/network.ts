@@ -1,5 +1,4 @@
 /** Directives about connections: listening, clients, buffers, output limits. */
-
 import {
   bool,
   DirectiveFlag,

@@ -1,5 +1,4 @@
 /** Directives about running the server: process, logs, timing, scripts, monitoring, shutdown. */
-
 import { anyOf, bool, DirectiveFlag, inert, int, later, oneOf, optionalText, text, unsupported } from '../directive.ts'
 import { INT_MAX, LONG_MAX } from '../number-text.ts'
 import { refuseTitleTemplate } from '../process-title.ts'

@@ -1,5 +1,4 @@
 /** Directives about files: append-only file, snapshots, directories. */
-
 import { bool, DirectiveFlag, inert, int, memory, oneOf, text } from '../directive.ts'
 import { INT_MAX, INT_MIN, LONG_MAX } from '../number-text.ts'
 import { directory, savePoints } from '../special-directives.ts'

@@ -1,5 +1,4 @@
 /** Directives about replication. */
-
 import { bool, DirectiveFlag, inert, int, later, memory, oneOf, optionalText } from '../directive.ts'
 import { INT_MAX, LONG_MAX } from '../number-text.ts'
 import { replicaOf } from '../special-directives.ts'

@@ -1,5 +1,4 @@
 /** Directives about who may do what: passwords, ACL, guarded commands, TLS. */
-
 import { bool, DirectiveFlag, inert, int, oneOf, optionalText, text, unsupported } from '../directive.ts'
 import { INT_MAX, LONG_MAX } from '../number-text.ts'
 

@@ -10,7 +10,6 @@
  * User and password are percent-encoded. They stand in no error and in no description: no part of the URL is repeated in an
  * error, since what looks like a host may be a piece of a password that was not encoded.
  */
-
 import type { TlsClientSettings } from '../../server/tls-settings.ts'
 
 const DEFAULT_PORT = 6379

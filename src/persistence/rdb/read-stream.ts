@@ -9,7 +9,6 @@
  *
  * Source: Valkey src/rdb.c `rdbLoadObject`, RDB_TYPE_STREAM_LISTPACKS.
  */
-
 import { type ConsumerGroup, ENTRIES_READ_UNKNOWN, ConsumerGroup as Group } from '../../structures/consumer-group.ts'
 import { IdTable, NO_POSITION } from '../../structures/id-table.ts'
 import { type Consumer, toDeliveries } from '../../structures/pending-entries.ts'

@@ -2,7 +2,6 @@
  * What can be known about a chunk before it runs: constants behind names, static types of variables, and which functions
  * always return exactly one value. The generator leaves out the checks that this makes needless.
  */
-
 import type {
   BinaryExpression,
   CallExpression,

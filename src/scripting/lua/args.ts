@@ -1,5 +1,4 @@
 /** Argument checks of library functions, with lauxlib's conversions and error texts. */
-
 import { numberToString, parseNumber } from './number-format.ts'
 import { LuaTable } from './table.ts'
 import { argumentError, type LuaError, type LuaFunction, type LuaValue, typeName } from './value.ts'

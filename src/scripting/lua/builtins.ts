@@ -2,7 +2,6 @@
  * What the compiler knows about library functions, beyond calling them. A library function without an entry works; with
  * one, calls to it compile to less code.
  */
-
 import type { StaticType } from './ast.ts'
 import type { LuaFunction } from './value.ts'
 

@@ -4,7 +4,6 @@
  * Calls from host code nest in the JavaScript stack without the caller counting, so their depth is limited here, as Lua
  * limits nested C calls.
  */
-
 import { LuaTable } from './table.ts'
 import {
   hostError,

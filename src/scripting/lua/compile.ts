@@ -2,7 +2,6 @@
  * From Lua source to something that runs: parse, generate, let V8 compile. A compiled chunk is independent of any run
  * and can be cached.
  */
-
 import { limitReached } from './call.ts'
 import { type GeneratedCode, generate } from './generator.ts'
 import { LuaCompileError } from './lexer.ts'

@@ -2,7 +2,6 @@
  * Coroutines, by JavaScript generators. Only scripts that mention them are compiled in coroutine mode, where a Lua
  * function is a plain function that runs to its end, and has a generator function beside it for callers that can yield.
  */
-
 import { callValue, caughtValue, currentHostCalls, listOf, restoreHostCalls } from './call.ts'
 import { positionPrefix } from './position.ts'
 import { LuaTable } from './table.ts'

@@ -2,7 +2,6 @@
  * The expression half of the generator (see `generator.ts` for what the generated text looks like): names, temporaries,
  * calls and operators.
  */
-
 import { Analysis, isTruthy, operandName } from './analysis.ts'
 import type { CallExpression, Chunk, Expression, FunctionBody, MethodExpression, TableItem, Variable } from './ast.ts'
 import { type BuiltinInfo, builtinInfo } from './builtins.ts'

@@ -16,7 +16,6 @@
  * In coroutine mode (scripts that can yield) functions are generators and every call is a `yield*`; the text returns the
  * function to run.
  */
-
 import type {
   Block,
   CallExpression,

@@ -5,7 +5,6 @@
  * A token is a small integer: its char code for single-char symbols, else a `Token` constant. Names, strings and numbers
  * leave their value in `text` / `number`.
  */
-
 import { chargeQuietly } from './memory.ts'
 import { parseNumber } from './number-format.ts'
 

@@ -2,7 +2,6 @@
  * Argument checks of library functions, as `luaL_check…` does them: numbers and numeric strings stand in for each
  * other, and a missing argument is told apart from nil. They take the rest parameters of the function and count from 1.
  */
-
 import { numberToString, parseNumber } from './number-format.ts'
 import { argumentError, type LuaError, type LuaValue, typeName } from './value.ts'
 

@@ -1,5 +1,4 @@
 /** The basic functions of Lua 5.1, as far as Redis' sandbox has them. Source: lbaselib.c; pcall: Redis script_lua.c. */
-
 import { anyArg, functionArg, intArg, optionalInt, stringArg, tableArg } from './args.ts'
 import { describeBuiltin } from './builtins.ts'
 import { callValue, caughtValue, currentHostCalls, first, listOf, metamethod, restoreHostCalls } from './call.ts'

@@ -4,7 +4,6 @@
  * Arguments are rounded to integers, half to even, and wrapped to 32 bits; results are signed. Shift counts are taken
  * modulo 32. Source: Redis deps/lua/src/lua_bit.c.
  */
-
 import { checkNumber } from './lib-arguments.ts'
 import { LuaTable } from './table.ts'
 import type { LuaFunction, LuaValue } from './value.ts'

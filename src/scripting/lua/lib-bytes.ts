@@ -4,7 +4,6 @@
  * Writing bytes to a buffer and making the string once is about twice as fast as concatenation with the check for chars
  * to escape, and the result is flat.
  */
-
 import { charge, FREE_CHARS_MAX, whenAborted } from './memory.ts'
 import { LuaError } from './value.ts'
 

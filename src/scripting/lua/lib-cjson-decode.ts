@@ -6,7 +6,6 @@
  * are slices of the text. `null` is `CJSON_NULL`; `[]` and `{}` are both an empty table.
  * A zero byte ends the text. Source: Redis deps/lua/src/lua_cjson.c.
  */
-
 import { NESTING_MAX } from './lib-arguments.ts'
 import { sliceName } from './lib-bytes.ts'
 import { CJSON_NULL } from './lib-cjson-encode.ts'

@@ -5,7 +5,6 @@
  * Bytes from 128 on are written as they are.
  * Source: Redis deps/lua/src/lua_cjson.c.
  */
-
 import { NESTING_MAX } from './lib-arguments.ts'
 import { ByteWriter } from './lib-bytes.ts'
 import { formatG, numberToString } from './number-format.ts'

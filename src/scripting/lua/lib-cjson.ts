@@ -3,7 +3,6 @@
  * table and the functions that change settings. Settings belong to the library table and stay from script to script, as
  * in Redis. Source: Redis deps/lua/src/lua_cjson.c.
  */
-
 import { checkInteger, checkString } from './lib-arguments.ts'
 import { JsonDecoder } from './lib-cjson-decode.ts'
 import { CJSON_NULL, InvalidNumbers, JsonEncoder } from './lib-cjson-encode.ts'

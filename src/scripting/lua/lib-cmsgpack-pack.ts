@@ -5,7 +5,6 @@
  * an array when its keys are exactly 1..n (so `{}` is one), else a map. Tables nested deeper than the limit, and values
  * that have no form, become nil. Strings use the `str` headers.
  */
-
 import { ByteWriter } from './lib-bytes.ts'
 import { LuaTable } from './table.ts'
 import type { LuaValue } from './value.ts'

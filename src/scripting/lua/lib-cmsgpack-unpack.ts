@@ -4,7 +4,6 @@
  * One pass over the byte string; strings are slices of it. 64-bit integers become the nearest double, unsigned ones from
  * 2^63 negative as in Redis. `bin`, `ext` and the unused code 0xc1 are refused.
  */
-
 import { NESTING_MAX } from './lib-arguments.ts'
 import { bytesToFloat, sliceName } from './lib-bytes.ts'
 import { CHARGED_BYTES, CHARGED_MASK, charge, TABLE_BYTES, whenAborted } from './memory.ts'

@@ -2,7 +2,6 @@
  * The `cmsgpack` library: MessagePack (lua-cmsgpack 0.4.0). `lib-cmsgpack-pack.ts` writes, `lib-cmsgpack-unpack.ts` reads.
  * Source: Redis deps/lua/src/lua_cmsgpack.c.
  */
-
 import { checkInteger, checkString, optionalInteger, STACK_SLOTS_MAX } from './lib-arguments.ts'
 import { packAll } from './lib-cmsgpack-pack.ts'
 import { TOO_MANY_RESULTS, Unpacker } from './lib-cmsgpack-unpack.ts'

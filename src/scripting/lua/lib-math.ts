@@ -1,5 +1,4 @@
 /** The `math` library. Source: lmathlib.c; the random generator: Redis rand.c. */
-
 import { intArg, numberArg } from './args.ts'
 import { describeBuiltin } from './builtins.ts'
 import { $pn } from './runtime.ts'

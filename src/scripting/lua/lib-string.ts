@@ -1,5 +1,4 @@
 /** The `string` library without `string.format`. Source: lstrlib.c. */
-
 import { intArg, integerArg, optionalInteger, stringArg } from './args.ts'
 import { type BuiltinInfo, describeBuiltin } from './builtins.ts'
 import { first, nested } from './call.ts'

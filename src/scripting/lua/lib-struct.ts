@@ -7,7 +7,6 @@
  *
  * Positions stay plain numbers: they can be negative where C has a huge unsigned one, and both are then out of range.
  */
-
 import { checkNumber, checkString, optionalInteger, STACK_SLOTS_MAX } from './lib-arguments.ts'
 import { BYTE_STRINGS, bytesToFloat, floatToBytes, reverseBytes } from './lib-bytes.ts'
 import { parseNumber } from './number-format.ts'

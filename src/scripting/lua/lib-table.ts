@@ -1,5 +1,4 @@
 /** The `table` library. Source: ltablib.c. All access is raw, as there; read-only tables refuse changes. */
-
 import { functionArg, intArg, optionalInt, stringArg, tableArg } from './args.ts'
 import { describeBuiltin } from './builtins.ts'
 import { callValue, first, nested } from './call.ts'

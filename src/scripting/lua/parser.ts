@@ -2,7 +2,6 @@
  * Recursive-descent parser for Lua 5.1 (lparser.c), with its error wording, limits and name resolution. A script that
  * carries its values in its text is parsed anew each time, so this is warm code: no regular expressions, no backtracking.
  */
-
 import type {
   Block,
   CallExpression,

@@ -2,7 +2,6 @@
  * How long a match of a pattern may take, in steps of a regular expression: chars that it looks at. Patterns have neither
  * choices nor repeated groups, so this is a polynomial of the length of the subject.
  */
-
 import { allowance } from './memory.ts'
 import { type Item, ItemKind } from './pattern-items.ts'
 

@@ -2,7 +2,6 @@
  * The matcher of lstrlib.c, for what regular expressions cannot do or would take too long for: it counts its steps, so the
  * script can be ended in its midst.
  */
-
 import { spend } from './pattern-cost.ts'
 import { CAPTURES_MAX, type Capture, type Item, ItemKind, type LuaPattern, type Match } from './pattern-items.ts'
 import { libError } from './value.ts'

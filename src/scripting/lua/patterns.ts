@@ -9,7 +9,6 @@
  * time that it may take is known from the pattern (`pattern-cost.ts`): it is spent from the steps of the script, and where it
  * is too long the matcher takes over, which counts its steps.
  */
-
 import { whenScarce } from './memory.ts'
 import { costOf, spend } from './pattern-cost.ts'
 import {

@@ -5,7 +5,6 @@
  * `m`ethod) and the name, or '' for an unnamed value; error texts name the operand by it as luaG_typeerror does. The
  * compiled code calls these functions by the names in `HELPERS`.
  */
-
 import { callMetamethod, callValue, enterNested, first, leaveNested, metamethod } from './call.ts'
 import { $gc, $mk } from './coroutine.ts'
 import { FREE_CHARS_MAX, joined } from './memory.ts'

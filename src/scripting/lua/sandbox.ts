@@ -1,7 +1,6 @@
 /**
  * The globals that scripts see: Lua's libraries as far as Redis offers them, all read-only. The embedder adds `redis`.
  */
-
 import { builtinInfo, describeBuiltin } from './builtins.ts'
 import { coroutineYield, createCoroutineLib } from './coroutine.ts'
 import { type ChunkLoader, installBaseLib, toText } from './lib-base.ts'

@@ -1,5 +1,4 @@
 /** `string.format`. Source: lstrlib.c str_format, and printf for the conversions. */
-
 import { numberArg, stringArg } from './args.ts'
 import { joined } from './memory.ts'
 import { formatE, formatF, formatG, formatNonFinite } from './number-format.ts'

@@ -7,7 +7,6 @@
  *
  * Iteration order: the dense part, then the other keys in the order they were set (real Lua: by hash).
  */
-
 import type { LuaValue } from './value.ts'
 
 /** A remembered place in a traversal by plain `next`, so that each step is O(1). */

@@ -24,7 +24,6 @@
  * `argumentError(1, 'rep', "string expected, got nil")`. Nothing else may be thrown by a library except `ScriptAborted`,
  * which no pcall catches.
  */
-
 import { positionPrefix } from './position.ts'
 import type { LuaTable } from './table.ts'
 

@@ -8,7 +8,6 @@
  *
  * Errors find the line in `walking`; they know by the name of `walkScript` on the stack that it is the chunk which runs.
  */
-
 import { operandName } from './analysis.ts'
 import type { Block, CallExpression, Chunk, Expression, MethodExpression, TableItem } from './ast.ts'
 import { builtinInfo } from './builtins.ts'

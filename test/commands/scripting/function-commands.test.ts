@@ -1,5 +1,4 @@
 /** FUNCTION and FCALL in a whole server without sockets: effects, payloads, limits, statistics, rights. */
-
 import { beforeEach, describe, expect, test } from 'vitest'
 import { Crc64 } from '../../../src/bytes/crc64.ts'
 import { scriptRunner } from '../../../src/commands/scripting/script-runner.ts'

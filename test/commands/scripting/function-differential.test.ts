@@ -2,7 +2,6 @@
  * FUNCTION and FCALL in a whole server without sockets, beside a real redis-server: the raw replies to the same commands
  * are the same. Skipped without redis-server.
  */
-
 import { spawnSync } from 'node:child_process'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { snippets } from '../../scripting/lua-snippets.ts'

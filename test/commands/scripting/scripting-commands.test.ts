@@ -2,7 +2,6 @@
  * EVAL, EVALSHA and SCRIPT in a whole server without sockets, beside a real redis-server where there is one: the raw
  * replies to the same commands are the same.
  */
-
 import { spawnSync } from 'node:child_process'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { sha1 } from '../../../src/scripting/redis-library.ts'

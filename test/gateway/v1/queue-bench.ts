@@ -1,5 +1,4 @@
 /** A gateway with queues, and BullMQ programs beside it, which reach the broker over TCP as any program would. */
-
 import { setImmediate } from 'node:timers/promises'
 import { type Processor, Queue, Worker, type WorkerOptions } from 'bullmq'
 import { expect } from 'vitest'

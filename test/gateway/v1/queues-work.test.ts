@@ -1,5 +1,4 @@
 /** Working over HTTP, beside BullMQ programs that know nothing of it. */
-
 import { QueueEvents } from 'bullmq'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { QueueBench } from './queue-bench.ts'

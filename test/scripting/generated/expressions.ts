@@ -2,7 +2,6 @@
  * Expressions of generated Lua programs. Each is asked for by type, so that most programs run far before they fail; now
  * and then another type is given, which makes the errors.
  */
-
 import type { Random } from '../../differential/random.ts'
 import { directive, numberLiteral, pattern, replacement, stringLiteral, stringValue, subject } from './literals.ts'
 

@@ -3,7 +3,6 @@
  *
  * MILLRACE_FUZZ sets the number of programs, MILLRACE_SEED repeats a run.
  */
-
 import { expect, test } from 'vitest'
 import { LuaCompileError } from '../../../src/scripting/lua/lexer.ts'
 import { parseChunk } from '../../../src/scripting/lua/parser.ts'

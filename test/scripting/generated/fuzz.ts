@@ -1,5 +1,4 @@
 /** Runs programs in a script engine and says what must not happen: a crash, a hang, a way out of the sandbox. */
-
 import { ScriptAborted } from '../../../src/scripting/lua/value.ts'
 import { LocalEval } from '../resp-eval.ts'
 

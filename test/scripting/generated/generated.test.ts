@@ -4,7 +4,6 @@
  *
  * MILLRACE_DIFF sets the number of scripts, MILLRACE_SEED repeats a run.
  */
-
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Random } from '../../differential/random.ts'
 import { TestBroker } from '../../support/broker.ts'

@@ -2,7 +2,6 @@
  * Hostile Lua programs for the fuzz run: noise, damaged programs, attempts to reach JavaScript, sources and runs without
  * measure. Unlike those of `program.ts` they need not end by themselves.
  */
-
 import type { Random } from '../../differential/random.ts'
 import { numberLiteral, pattern, stringLiteral, stringValue } from './literals.ts'
 import { generatePlainProgram, generateProgram } from './program.ts'

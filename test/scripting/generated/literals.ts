@@ -1,5 +1,4 @@
 /** Pieces of text for generated Lua programs: literals, patterns with subjects, directives of `string.format`. */
-
 import type { Random } from '../../differential/random.ts'
 
 const NUMBERS = [

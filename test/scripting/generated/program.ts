@@ -6,7 +6,6 @@
  * keeps strings short. `D(…)` notes values in `out`, tables with sorted keys; `P(f)` notes what a protected call gives.
  * `H(t)` gives another table where `t` has holes. What differs by nature (addresses, the order of `pairs`) is not printed.
  */
-
 import type { Random } from '../../differential/random.ts'
 import { ExpressionWriter, FIELDS, type Local, type Type } from './expressions.ts'
 import { stringLiteral } from './literals.ts'

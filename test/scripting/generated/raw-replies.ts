@@ -1,5 +1,4 @@
 /** A connection that gives the raw text of each reply of a pipeline. */
-
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { encodeCommand } from '../../support/resp-client.ts'
