@@ -733,11 +733,11 @@ export class Server
     return this.clock.now()
   }
 
-  /** The turn ends with the input of a transport that says when that is, else when the loop comes by. */
   loopIdleMs(): number {
     return performance.eventLoopUtilization().idle
   }
 
+  /** The turn ends with the input of a transport that says when that is, else when the loop comes by. */
   scheduleTurn(): void {
     if (this.isTurnScheduled) return
     this.isTurnScheduled = true
