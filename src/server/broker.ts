@@ -24,7 +24,7 @@ import { nodeTransport } from '../transport/node.ts'
 import { listenTls, type TlsEndpoint } from '../transport/tls.ts'
 import { keepStringsFast } from './compiler-flags.ts'
 import { DataLoading } from './loading.ts'
-import { type Clock, Server } from './server.ts'
+import { type Clock, Server, SYSTEM_CLOCK } from './server.ts'
 import { ListenError, openAddress, TcpPorts, warnOfRefused } from './tcp-ports.ts'
 import { TLS_DIRECTIVES, tlsSettings } from './tls-settings.ts'
 import { loadUsers } from './users.ts'
@@ -68,7 +68,7 @@ export class Broker {
     this.server = new Server({
       config: options.config,
       log: options.log,
-      clock: options.clock ?? { now: Date.now },
+      clock: options.clock ?? SYSTEM_CLOCK,
       files: options.files ?? SYSTEM_FILES,
       isInMemory: options.isInMemory ?? false,
     })

@@ -28,7 +28,9 @@ export interface WaitingHost {
   readClock(): void
   beginTurn(): void
   scheduleTurn(): void
-  /** Wakes the server at a time in ms, or earlier. */
+  /** A time in ms of `ctx.now` as one of the clock that nobody sets. */
+  elapsedAt(atMs: number): number
+  /** Wakes the server at a time of that clock, or earlier. */
   schedule(at: number): void
   /** The reply of a client with a door is complete. */
   finish(client: Client, door: Door): void
@@ -69,9 +71,10 @@ export class Waiting implements WaitingControl {
     client.blockedArgs = args.copy()
     const resolved = host.pipeline.resolve(args)
     client.blockedCommand = 'handler' in resolved ? resolved : null
-    host.blocking.park(client, keys, type, deadlineMs, unblockOnNoKey, host.ctx.now)
+    const elapsedMs = deadlineMs > 0 ? host.elapsedAt(deadlineMs) : 0
+    host.blocking.park(client, keys, type, elapsedMs, unblockOnNoKey)
     if (type === BlockedOn.Sync) this.forSync.push(client)
-    host.schedule(deadlineMs > 0 ? deadlineMs : Number.POSITIVE_INFINITY)
+    if (deadlineMs > 0) host.schedule(elapsedMs)
   }
 
   /** Ends a client's wait without an element: by timeout, or by CLIENT UNBLOCK with an error. */
