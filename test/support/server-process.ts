@@ -64,7 +64,8 @@ export class ServerProcess {
     port = 0,
   ): Promise<ServerProcess> {
     // No gateway unless a test asks for one: all servers would want the same port.
-    return ServerProcess.start(process.execPath, [MAIN], ['--http-port', '0', ...args], directory, port)
+    const defaults = ['--http-port', '0', '--transport', process.env.MILLRACE_TRANSPORT ?? 'auto']
+    return ServerProcess.start(process.execPath, [MAIN], [...defaults, ...args], directory, port)
   }
 
   /** Starts redis-server likewise, without snapshots. */
