@@ -12,7 +12,7 @@ import type { Args } from '../resp/args.ts'
 import { type ReplyError, ROLE_CHANGED, UNBLOCKED } from '../resp/errors.ts'
 import type { Blocking } from './blocking.ts'
 import type { Client, Door } from './client.ts'
-import type { Pipeline } from './execute.ts'
+import { type Pipeline, takeUnwanted } from './execute.ts'
 import type { TurnOutput } from './output.ts'
 
 /** What clients that wait need of the server. */
@@ -117,7 +117,7 @@ export class Waiting implements WaitingControl {
     const { door } = client
     if (door === null) {
       const reply = error === null ? nullArrayReply(client.respVersion) : Buffer.from(`-${error.text}\r\n`, 'latin1')
-      host.output.queueReply(client, reply)
+      if (!takeUnwanted(client)) host.output.queueReply(client, reply)
     } else {
       if (error !== null) door.sink.error(error.text)
       else door.sink.nilArray()
@@ -171,6 +171,7 @@ export class Waiting implements WaitingControl {
     } else {
       host.blocking.unpark(client)
       if (door !== null) host.finish(client, door)
+      else if (takeUnwanted(client)) sink.takeBack(mark)
       host.resume(client)
     }
     // Also one that goes on waiting may have been told something: that a key it looked at has expired.
