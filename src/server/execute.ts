@@ -552,7 +552,10 @@ export function takeUnwanted(client: Client): boolean {
 function dropUnwanted(client: Client, command: Command | ReplyError, mark: number, reply: ReplySink): void {
   // The reply is yet to come (Valkey src/networking.c commandProcessed).
   if ((client.flags & ClientFlag.Blocked) !== 0) return
-  const isPush = !(command instanceof ReplyError) && (command.flags & PUSH_FLAGS) === PUSH_FLAGS
+  const isPush =
+    !(command instanceof ReplyError) &&
+    (command.flags & PUSH_FLAGS) === PUSH_FLAGS &&
+    (client.flags & ClientFlag.Multi) === 0
   if (takeUnwanted(client) && !isPush) reply.takeBack(mark)
   if ((client.flags & ClientFlag.ReplySkipNext) !== 0) {
     client.flags = (client.flags & ~ClientFlag.ReplySkipNext) | ClientFlag.ReplySkip

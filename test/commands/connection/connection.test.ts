@@ -321,6 +321,10 @@ test('CLIENT REPLY SKIP drops one reply, OFF all until ON', async () => {
   a.write('CLIENT', 'REPLY', 'OFF')
   a.write('SET', 'k', '2')
   a.write('NOSUCH')
+  // Confirmations are no replies, that one was queued is.
+  a.write('MULTI')
+  a.write('UNSUBSCRIBE')
+  a.write('DISCARD')
   expect(await a.call('CLIENT', 'REPLY', 'ON')).toEqual(OK)
   expect(await a.call('GET', 'k')).toBe('2')
   expect(await a.call('CLIENT', 'REPLY', 'maybe')).toEqual({ error: 'ERR syntax error' })
