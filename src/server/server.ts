@@ -831,7 +831,7 @@ export class Server
 
   /** When the replies are on their way: what frees memory, in slices. */
   private freeMemory(): void {
-    const { clientMemory, memoryLimit, tracking } = this
+    const { clientMemory, memoryLimit, tracking, waiting } = this
     const { lazyFree, readyKeys } = this.keyspace
     if (clientMemory.isOver) clientMemory.evict()
     memoryLimit.continueEviction()
@@ -840,8 +840,9 @@ export class Server
       lazyFree.slice()
       this.stalls.took(StallCause.LazyFree, startMs)
     }
-    if (readyKeys.length > 0) this.waiting.serveReady(null)
-    if (tracking.hasWork || memoryLimit.hasWork || lazyFree.isPending || this.resumable.length > 0) this.scheduleTurn()
+    if (readyKeys.length > 0) waiting.serveReady(null)
+    const hasWork = tracking.hasWork || memoryLimit.hasWork || waiting.hasWork
+    if (hasWork || lazyFree.isPending || this.resumable.length > 0) this.scheduleTurn()
   }
 
   get hasCron(): boolean {

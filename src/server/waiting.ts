@@ -186,6 +186,11 @@ export class Waiting implements WaitingControl {
     this.host.beginTurn()
   }
 
+  /** Whether some may go on since the turn has looked for them: the log came further while its output was sent. */
+  get hasWork(): boolean {
+    return this.hasProgress
+  }
+
   /** End of the turn: runs the commands of those who wait for the log or for replicas, if these have come further. */
   endTurn(): void {
     if (!this.hasProgress) return
