@@ -8,8 +8,8 @@ import { lookup } from 'node:dns/promises'
 import { chmodSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { isIP } from 'node:net'
-import { join } from 'node:path'
 import { getSystemErrorMap } from 'node:util'
+import { packageFile } from '../files/package-files.ts'
 import { messageOf } from '../files/thrown.ts'
 import { formatAddress, isLoopback } from './address.ts'
 import type { Accept, Connection, Endpoint, Outbox, Receiver, TcpOptions, Transport, Turns } from './contract.ts'
@@ -47,7 +47,7 @@ const POSTS_MAX = 1024
 const POST_INTS = 3
 /** What stands in place of an offset in records that are no input. As in native/epoll.cc. */
 const Record = { Ended: -1, Closed: -2, Drained: -3, Accepted: -4, AcceptFailed: -5 } as const
-const ADDON = join(import.meta.dirname, 'native', 'build', 'Release', 'epoll.node')
+const ADDON = packageFile('src/transport/native/build/Release/epoll.node')
 
 /** Loads the transport; a text says why it cannot be had. */
 export function loadNativeTransport(): Transport | string {

@@ -68,6 +68,11 @@ export class ServerProcess {
     return ServerProcess.start(process.execPath, [MAIN], [...defaults, ...args], directory, port)
   }
 
+  /** Starts a Millrace that is installed as a package, by its program. */
+  static async installed(program: string, directory: string): Promise<ServerProcess> {
+    return ServerProcess.start(process.execPath, [program], ['--http-port', '0', '--appendonly', 'no'], directory, 0)
+  }
+
   /** Starts redis-server likewise, without snapshots. */
   static async redis(args: readonly string[] = [], directory: string | null = null, port = 0): Promise<ServerProcess> {
     return ServerProcess.start('redis-server', [], ['--save', '', ...args], directory, port)
