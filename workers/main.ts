@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 /**
  * Entry of a worker process: `node workers/main.ts --processor ./processor.ts --queue name [options]`.
  *

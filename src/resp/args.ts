@@ -167,10 +167,26 @@ const SCRATCH_BYTES_KEPT = 1024 * 1024
 /** Offsets of arguments have 31 bits. */
 const REQUEST_BYTES_MAX = 2 ** 31 - 1
 
-/** Builds an argument view in a scratch buffer, for calls that do not come as bytes (scripts, in-process, replay). */
+/** Bytes that a builder keeps for known arguments, at most. */
+const KEPT_BYTES_MAX = 16 * 1024
+
+/** Arguments of a call of which some are known ahead: where those lie in the builder's buffer. */
+export interface CallForm {
+  readonly offsets: Int32Array
+  readonly lengths: Int32Array
+}
+
+/**
+ * Builds an argument view in a scratch buffer, for calls that do not come as bytes (scripts, in-process, replay).
+ *
+ * The buffer begins with known arguments, which stay there (`keepForm`); a request follows behind `base`.
+ */
 export class ArgsBuilder {
   readonly args: Args = new Args()
   private at = 0
+  private base = 0
+  /** Where the known arguments lie. */
+  private readonly kept = new Map<string, number>()
 
   constructor() {
     this.args.buffer = Buffer.allocUnsafeSlow(SCRATCH_BYTES)
@@ -180,19 +196,55 @@ export class ArgsBuilder {
   clear(): void {
     const { args } = this
     args.count = 0
-    this.at = 0
-    if (args.buffer.length > SCRATCH_BYTES_KEPT) args.buffer = Buffer.allocUnsafeSlow(SCRATCH_BYTES)
+    this.at = this.base
+    if (args.buffer.length > SCRATCH_BYTES_KEPT) this.shrink()
+  }
+
+  /**
+   * Prepares calls of which some arguments are known, as byte strings, and others are not (null). Must not be called
+   * while a request is built. Returns null when there is no room.
+   */
+  keepForm(texts: readonly (string | null)[]): CallForm | null {
+    const offsets = new Int32Array(texts.length)
+    const lengths = new Int32Array(texts.length)
+    for (let i = 0; i < texts.length; i++) {
+      const text = texts[i]!
+      if (text === null) continue
+      const offset = this.keep(text)
+      if (offset < 0) return null
+      offsets[i] = offset
+      lengths[i] = text.length
+    }
+    return { offsets, lengths }
+  }
+
+  /** Starts a request of a form; the arguments that are not known must follow, each at its place. */
+  begin({ offsets, lengths }: CallForm): void {
+    this.clear()
+    const { args } = this
+    const count = offsets.length
+    if (count > args.offsets.length) args.reserve(count)
+    for (let i = 0; i < count; i++) {
+      args.offsets[i] = offsets[i]!
+      args.lengths[i] = lengths[i]!
+    }
+    args.count = count
   }
 
   /** Adds a byte string; chars must be 0–255. */
   text(text: string): void {
+    this.textAt(this.args.count, text)
+  }
+
+  /** As `text`, for an argument of a form, or the next one. */
+  textAt(place: number, text: string): void {
     const length = text.length
     this.room(length)
     const buffer = this.args.buffer
     const at = this.at
     if (length <= LOOPED_CHARS_MAX) for (let i = 0; i < length; i++) buffer[at + i] = text.charCodeAt(i)
     else buffer.latin1Write(text, at, length)
-    this.done(length)
+    this.done(place, length)
   }
 
   /** Adds text as UTF-8. */
@@ -209,23 +261,50 @@ export class ArgsBuilder {
         buffer[at + i] = code
       }
       if (i === length) {
-        this.done(length)
+        this.done(this.args.count, length)
         return
       }
     }
-    this.done(buffer.utf8Write(text, at, length * 3))
+    this.done(this.args.count, buffer.utf8Write(text, at, length * 3))
   }
 
   bytes(source: Uint8Array, start: number, length: number): void {
     this.room(length)
     copyBytes(source, start, this.args.buffer, this.at, length)
-    this.done(length)
+    this.done(this.args.count, length)
   }
 
   /** Adds a safe integer as decimal text. */
   integer(value: number): void {
+    this.integerAt(this.args.count, value)
+  }
+
+  /** As `integer`, for an argument of a form, or the next one. */
+  integerAt(place: number, value: number): void {
     this.room(20)
-    this.done(writeInteger(this.args.buffer, this.at, value) - this.at)
+    this.done(place, writeInteger(this.args.buffer, this.at, value) - this.at)
+  }
+
+  /** Where a known argument lies; -1 when there is no room for it. */
+  private keep(text: string): number {
+    const known = this.kept.get(text)
+    if (known !== undefined) return known
+    const offset = this.base
+    if (offset + text.length > KEPT_BYTES_MAX) return -1
+    this.clear()
+    this.room(text.length)
+    this.args.buffer.latin1Write(text, offset, text.length)
+    this.kept.set(text, offset)
+    this.base = offset + text.length
+    return offset
+  }
+
+  /** Gives a buffer back that a huge request has grown. */
+  private shrink(): void {
+    const { args, base } = this
+    const small = Buffer.allocUnsafeSlow(base + SCRATCH_BYTES)
+    args.buffer.copy(small, 0, 0, base)
+    args.buffer = small
   }
 
   private room(bytes: number): void {
@@ -244,11 +323,11 @@ export class ArgsBuilder {
     args.buffer = grown
   }
 
-  private done(length: number): void {
+  private done(place: number, length: number): void {
     const args = this.args
-    args.offsets[args.count] = this.at
-    args.lengths[args.count] = length
-    args.count++
+    args.offsets[place] = this.at
+    args.lengths[place] = length
+    if (place === args.count) args.count = place + 1
     this.at += length
   }
 }

@@ -24,7 +24,7 @@ export interface ScriptHost {
   /** A handle for calls of a command by this name, to be given to `call`; null when there is no such command. */
   resolve(name: string): object | null
   /** Runs the command in `args` and returns its reply as a Lua value. `handle` is null when the name is not constant. */
-  call(handle: object | null): LuaValue
+  call(handle: object | null, use: ReplyUse): LuaValue
   /** Whether the last `call` replied an error. */
   readonly hasFailed: boolean
   /** `redis.setresp`: the RESP version of the replies from now on. */
@@ -35,6 +35,10 @@ export interface ScriptHost {
   /** Whether the caller may run the command in `args`; null when there is no such command. */
   isAllowed(): boolean | null
 }
+
+/** What becomes of a reply. Of one that is ignored only an error is returned. */
+export const ReplyUse = { Kept: 0, Ignored: 1 } as const
+export type ReplyUse = (typeof ReplyUse)[keyof typeof ReplyUse]
 
 /** Where `redis.log` writes to. */
 export type Logger = Pick<ScriptHost, 'log'>
@@ -65,15 +69,18 @@ export function numberArgument(n: number): string {
 }
 
 /** Writes call arguments; false when one is neither a string nor a number. */
-function writeArguments({ args, numberText }: ScriptHost, values: readonly LuaValue[]): boolean {
-  for (let i = 0; i < values.length; i++) {
-    const value = values[i]
-    if (typeof value === 'string') args.text(value)
-    else if (typeof value === 'number') {
-      if (Number.isSafeInteger(value) && !Object.is(value, -0)) args.integer(value)
-      else args.text(numberText(value))
-    } else return false
-  }
+function writeArguments(host: ScriptHost, values: readonly LuaValue[]): boolean {
+  for (let i = 0; i < values.length; i++) if (!writeArgument(host, host.args.args.count, values[i])) return false
+  return true
+}
+
+/** Writes argument `place` of a call; false when it is neither a string nor a number. */
+function writeArgument({ args, numberText }: ScriptHost, place: number, value: LuaValue): boolean {
+  if (typeof value === 'string') args.textAt(place, value)
+  else if (typeof value === 'number') {
+    if (Number.isSafeInteger(value) && !Object.is(value, -0)) args.integerAt(place, value)
+    else args.textAt(place, numberText(value))
+  } else return false
   return true
 }
 
@@ -83,28 +90,30 @@ function createCaller(host: ScriptHost, fail: (error: LuaValue) => LuaValue): Lu
     const { args } = host
     args.clear()
     if (!writeArguments(host, values)) return fail(errorTable(NOT_A_STRING))
-    const result = host.call(null)
+    const result = host.call(null, ReplyUse.Kept)
     return host.hasFailed ? fail(result) : result
   }
-  const special = new Map<string, LuaFunction>()
+  const byName = new Map<string, LuaFunction>()
   describeBuiltin(caller, {
     isSingle: true,
-    specialize: (name) => {
-      let fn = special.get(name)
+    specialize: ({ first, rest, isStatement }) => {
+      const handle = host.resolve(first)
+      if (handle === null) return null
+      const use = isStatement ? ReplyUse.Ignored : ReplyUse.Kept
+      let fn = rest === null ? byName.get(first) : createSiteCaller(host, { handle, name: first, rest, use }, fail)
       if (fn === undefined) {
-        const handle = host.resolve(name)
-        if (handle === null) return null
-        fn = createSpecialCaller(host, name, handle, fail)
-        special.set(name, fn)
-        describeBuiltin(fn, { isSingle: true })
+        fn = createNameCaller(host, first, handle, fail)
+        byName.set(first, fn)
       }
+      describeBuiltin(fn, { isSingle: true })
       return fn
     },
   })
   return caller
 }
 
-function createSpecialCaller(
+/** A function for all calls of a command, with all arguments but its name. */
+function createNameCaller(
   host: ScriptHost,
   name: string,
   handle: object,
@@ -115,9 +124,78 @@ function createSpecialCaller(
     args.clear()
     args.text(name)
     if (!writeArguments(host, values)) return fail(errorTable(NOT_A_STRING))
-    const result = host.call(handle)
+    const result = host.call(handle, ReplyUse.Kept)
     return host.hasFailed ? fail(result) : result
   }
+}
+
+/** One call in a script: its command, and the arguments that are known. */
+interface CallSite {
+  readonly handle: object
+  readonly name: string
+  readonly rest: readonly (string | number | null)[]
+  readonly use: ReplyUse
+}
+
+/**
+ * A function for one call in a script, with the arguments only that are not known; what is known was encoded when the
+ * script was compiled. For few of them no array is made.
+ */
+function createSiteCaller(host: ScriptHost, site: CallSite, fail: (error: LuaValue) => LuaValue): LuaFunction {
+  const { handle, use } = site
+  const texts = [site.name, ...site.rest.map((value) => (typeof value === 'number' ? host.numberText(value) : value))]
+  const form = host.args.keepForm(texts)
+  const run = (isWritten: boolean): LuaValue => {
+    if (!isWritten) return fail(errorTable(NOT_A_STRING))
+    const result = host.call(handle, use)
+    return host.hasFailed ? fail(result) : result
+  }
+  if (form === null) return (...values) => run(writeAll(host, texts, values))
+  const places = [...texts.keys()].filter((place) => texts[place] === null)
+  const [a = 0, b = 0, c = 0, d = 0] = places
+  switch (places.length) {
+    case 0:
+      return () => {
+        host.args.begin(form)
+        return run(true)
+      }
+    case 1:
+      return (first) => {
+        host.args.begin(form)
+        return run(writeArgument(host, a, first))
+      }
+    case 2:
+      return (first, second) => {
+        host.args.begin(form)
+        return run(writeArgument(host, a, first) && writeArgument(host, b, second))
+      }
+    case 3:
+      return (first, second, third) => {
+        host.args.begin(form)
+        const isWritten = writeArgument(host, a, first) && writeArgument(host, b, second)
+        return run(isWritten && writeArgument(host, c, third))
+      }
+    case 4:
+      return (first, second, third, fourth) => {
+        host.args.begin(form)
+        const isWritten = writeArgument(host, a, first) && writeArgument(host, b, second)
+        return run(isWritten && writeArgument(host, c, third) && writeArgument(host, d, fourth))
+      }
+    default:
+      return (...values) => {
+        host.args.begin(form)
+        let isWritten = true
+        for (let i = 0; i < values.length && isWritten; i++) isWritten = writeArgument(host, places[i]!, values[i])
+        return run(isWritten)
+      }
+  }
+}
+
+/** Writes the arguments of a call that are known, and those that are not (null) from `values`. */
+function writeAll(host: ScriptHost, texts: readonly (string | null)[], values: readonly LuaValue[]): boolean {
+  host.args.clear()
+  let next = 0
+  return texts.every((text, place) => writeArgument(host, place, text ?? values[next++]))
 }
 
 /** The text of an error that a script makes: a code is kept, else `ERR` is put in front (luaPushErrorBuff). */

@@ -12,6 +12,7 @@ import type { Arena, Ref } from '../storage/arena.ts'
 import { allowance, CHARGED_BYTES, CHARGED_MASK, FREE_CHARS_MAX, scriptMemory, TABLE_BYTES } from './lua/memory.ts'
 import { LuaTable } from './lua/table.ts'
 import { type LuaValue, ScriptAborted } from './lua/value.ts'
+import { ReplyUse } from './redis-library.ts'
 
 const Shape = { List: 0, Map: 1, Set: 2 } as const
 type Shape = (typeof Shape)[keyof typeof Shape]
@@ -38,6 +39,8 @@ export class ScriptSink extends ReplySink {
   private readonly arena: Arena
   private result: LuaValue = undefined
   private hasResult: boolean = false
+  /** Whether nobody looks at the reply, unless it is an error: then nothing else is built. */
+  private isIgnored: boolean = false
   private readonly frames: Frame[] = []
   private readonly texts: TextCache
 
@@ -52,6 +55,12 @@ export class ScriptSink extends ReplySink {
   }
 
   /** Prepares for the next reply. */
+  start(use: ReplyUse): void {
+    this.isIgnored = use === ReplyUse.Ignored
+    this.reset()
+  }
+
+  /** Takes back all that was written. */
   reset(): void {
     this.isError = false
     this.overflow = null
@@ -76,12 +85,13 @@ export class ScriptSink extends ReplySink {
   }
 
   bulk(source: Uint8Array, start: number, length: number): void {
-    if (!this.hasRoomFor(length)) return
+    if (this.isIgnored || !this.hasRoomFor(length)) return
     const view = source instanceof Buffer ? source : Buffer.from(source.buffer, source.byteOffset, source.length)
     this.add(this.texts.text(view, start, length))
   }
 
   bulkRef(ref: Ref): void {
+    if (this.isIgnored) return
     const start = this.arena.offset(ref)
     const length = this.arena.length(ref)
     if (!this.hasRoomFor(length)) return
@@ -89,6 +99,7 @@ export class ScriptSink extends ReplySink {
   }
 
   bulkInteger(value: number): void {
+    if (this.isIgnored) return
     allowance.left -= SHORT_TEXT_BYTES
     this.add(`${value}`)
   }
@@ -99,6 +110,7 @@ export class ScriptSink extends ReplySink {
   }
 
   status(text: string): void {
+    if (this.isIgnored) return
     allowance.left -= TABLE_BYTES
     this.add(new LuaTable().init('ok', text))
   }
@@ -128,6 +140,7 @@ export class ScriptSink extends ReplySink {
   }
 
   double(value: number): void {
+    if (this.isIgnored) return
     this.add(this.version >= 3 ? new LuaTable().init('double', value) : this.formatDouble(value))
   }
 
@@ -136,34 +149,41 @@ export class ScriptSink extends ReplySink {
   }
 
   bigNumber(text: string): void {
+    if (this.isIgnored) return
     this.add(this.version >= 3 ? new LuaTable().init('big_number', text) : text)
   }
 
   verbatim(text: string, format: string): void {
+    if (this.isIgnored) return
     if (this.version < 3) this.add(text)
     else this.add(new LuaTable().init('verbatim_string', new LuaTable().init('format', format).init('string', text)))
   }
 
   error(text: string): void {
     if (this.frames.length === 0) this.isError = true
+    this.isIgnored = false
     allowance.left -= TABLE_BYTES
     this.add(new LuaTable().init('err', text).init('ignore_error_stats_update', true))
   }
 
   begin(): Mark {
+    if (this.isIgnored) return 0
     this.frames.push({ shape: Shape.List, items: [], remaining: Number.POSITIVE_INFINITY })
     return this.frames.length
   }
 
   closeArray(_mark: Mark, _count: number): void {
+    if (this.isIgnored) return
     this.add(fold(Shape.List, this.frames.pop()!.items))
   }
 
   closeMap(_mark: Mark, _count: number): void {
+    if (this.isIgnored) return
     this.add(fold(this.version >= 3 ? Shape.Map : Shape.List, this.frames.pop()!.items))
   }
 
   closeSet(_mark: Mark, _count: number): void {
+    if (this.isIgnored) return
     this.add(fold(this.version >= 3 ? Shape.Set : Shape.List, this.frames.pop()!.items))
   }
 
@@ -184,7 +204,7 @@ export class ScriptSink extends ReplySink {
   }
 
   private open(shape: Shape, count: number): void {
-    if (!this.hasRoom(TABLE_BYTES)) return
+    if (this.isIgnored || !this.hasRoom(TABLE_BYTES)) return
     if (count === 0) this.add(fold(shape, []))
     else this.frames.push({ shape, items: [], remaining: count })
   }
@@ -213,7 +233,7 @@ export class ScriptSink extends ReplySink {
   }
 
   private add(value: LuaValue): void {
-    if (this.overflow !== null) return
+    if (this.isIgnored || this.overflow !== null) return
     let current = value
     for (;;) {
       const { frames } = this

@@ -87,6 +87,8 @@ const UNKNOWN_SHOWN_MAX = 48
 /** Commands that end a transaction without running it. */
 const ENDS_MULTI: ReadonlySet<string> = new Set(['discard', 'quit', 'reset'])
 const US_PER_MS = 1000
+/** What takes less is of no interest to the latency monitor, which counts in ms, nor to who looks for stalls. */
+const LONG_US = US_PER_MS / 2
 const NO_SECRETS: readonly number[] = []
 /** Reply to a command that failed for a defect of the server. */
 export const INTERNAL_ERROR = 'ERR internal error'
@@ -320,9 +322,7 @@ export class Pipeline {
 
   /** Counts a command that was timed alone. One that blocks is counted when it is done, each of its attempts adds time. */
   private account(client: Client, command: Command, args: Args, microseconds: number): void {
-    this.latency.note((command.flags & CommandFlag.Fast) === 0 ? 'command' : 'fast-command', microseconds)
-    const cause = command.definition.group === 'scripting' ? StallCause.Script : StallCause.Command
-    this.stalls.commandTook(command.fullName, cause, microseconds / US_PER_MS)
+    if (microseconds >= LONG_US) this.noteLong(command, microseconds)
     if (isWaiting(client)) {
       client.blockedMicroseconds += microseconds
       return
@@ -333,6 +333,12 @@ export class Pipeline {
     this.stats.commandsProcessed++
     if (microseconds < this.slowlog.thresholdUs || (command.flags & CommandFlag.SkipSlowlog) !== 0) return
     this.slowlog.add(args, secretsOf(command, args), microseconds, this.ctx.now, client.address, client.name)
+  }
+
+  private noteLong(command: Command, microseconds: number): void {
+    this.latency.note((command.flags & CommandFlag.Fast) === 0 ? 'command' : 'fast-command', microseconds)
+    const cause = command.definition.group === 'scripting' ? StallCause.Script : StallCause.Command
+    this.stalls.commandTook(command.fullName, cause, microseconds / US_PER_MS)
   }
 
   private showToMonitors(client: Client, command: Command, args: Args): void {
@@ -541,22 +547,11 @@ function unknownCommandError(args: Args): ReplyError {
   return unknownCommand(args.text(0), rest)
 }
 
-/** Whether CLIENT REPLY OFF or SKIP drops the reply of the command that has run, or has waited; SKIP ends with it. */
-export function takeUnwanted(client: Client): boolean {
-  const isUnwanted = (client.flags & (ClientFlag.ReplyOff | ClientFlag.ReplySkip)) !== 0
-  client.flags &= ~ClientFlag.ReplySkip
-  return isUnwanted
-}
-
 /** CLIENT REPLY OFF and SKIP: the command ran, its reply is dropped. Confirmations of subscriptions are no replies. */
 function dropUnwanted(client: Client, command: Command | ReplyError, mark: number, reply: ReplySink): void {
-  // The reply is yet to come (Valkey src/networking.c commandProcessed).
-  if ((client.flags & ClientFlag.Blocked) !== 0) return
-  const isPush =
-    !(command instanceof ReplyError) &&
-    (command.flags & PUSH_FLAGS) === PUSH_FLAGS &&
-    (client.flags & ClientFlag.Multi) === 0
-  if (takeUnwanted(client) && !isPush) reply.takeBack(mark)
+  const isPush = !(command instanceof ReplyError) && (command.flags & PUSH_FLAGS) === PUSH_FLAGS
+  if ((client.flags & (ClientFlag.ReplyOff | ClientFlag.ReplySkip)) !== 0 && !isPush) reply.takeBack(mark)
+  client.flags &= ~ClientFlag.ReplySkip
   if ((client.flags & ClientFlag.ReplySkipNext) !== 0) {
     client.flags = (client.flags & ~ClientFlag.ReplySkipNext) | ClientFlag.ReplySkip
   }

@@ -14,8 +14,7 @@ export interface FarewellHost {
   readonly log: Log
   readonly pauses: Pauses
   readonly replication: Replicas
-  /** Time that has gone by, in ms, whatever is done to the wall time. */
-  elapsedMs(): number
+  readonly keyspace: { readonly now: number }
 }
 
 /** Somebody who wants the process to end. */
@@ -42,12 +41,12 @@ export class Farewell {
 
   /** Time that is left, in ms. */
   get msLeft(): number {
-    return Math.max(0, this.deadlineMs - this.host.elapsedMs())
+    return Math.max(0, this.deadlineMs - this.host.keyspace.now)
   }
 
   /** Begins to wait, or waits with those who do already. */
   wait(leaver: Leaver): void {
-    const { config, log, pauses, replication } = this.host
+    const { config, log, pauses, replication, keyspace } = this.host
     if (this.isWaiting) {
       this.leavers.push(leaver)
       return
@@ -59,7 +58,7 @@ export class Farewell {
       return
     }
     this.leavers.push(leaver)
-    this.deadlineMs = this.host.elapsedMs() + timeoutMs
+    this.deadlineMs = keyspace.now + timeoutMs
     this.endPause = pauses.beginEndlessForWrites()
     replication.requestAcks()
     log.notice('Waiting for replicas before shutting down.')
@@ -75,8 +74,8 @@ export class Farewell {
   /** Ten times a second. */
   tick(): void {
     if (!this.isWaiting) return
-    const { replication } = this.host
-    if (!replication.isAcknowledged && this.host.elapsedMs() < this.deadlineMs) return
+    const { replication, keyspace } = this.host
+    if (!replication.isAcknowledged && keyspace.now < this.deadlineMs) return
     replication.reportLag()
     const [first, ...others] = this.end()
     first?.proceed()

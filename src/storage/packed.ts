@@ -175,8 +175,12 @@ export class PackedCursor {
     // Most keys are told from an entry by its header and last byte; the last byte of an empty entry is its header.
     const stringHeader = length < 64 ? 0x80 | length : -1
     const last = length === 0 ? 0x80 : source[start + length - 1]!
-    const integerHeader = wanted >= 0 && wanted < 0x80 ? wanted : -1
-    const isWide = length >= 64 || (integerHeader < 0 && !Number.isNaN(wanted))
+    const integerHeader = wanted >= 0 && wanted < 0x80 ? wanted | 0 : -1
+    // Wider integers are told by their header and low byte. All of these are small integers to the compiler.
+    const isInteger = integerHeader < 0 && !Number.isNaN(wanted)
+    const wideHeader = isInteger ? wideIntegerHeader(wanted) : -1
+    const low = isInteger ? (wanted - Math.floor(wanted / 256) * 256) | 0 : -1
+    const isLong = length >= 64
     const buffer = this.buffer
     const base = this.base
     const end = base + this.end
@@ -188,11 +192,14 @@ export class PackedCursor {
           return this.found(at - base)
       } else if (header === integerHeader) {
         return this.found(at - base)
-      } else if (isWide && header >= 0xc0) {
-        this.decode(at - base)
-        if (this.isInteger) {
+      } else if (header === wideHeader) {
+        if (buffer[at + 1] === low) {
+          this.decode(at - base)
           if (this.integer === wanted) return true
-        } else if (this.length === length && equalBytes(buffer, this.start, source, start, length)) return true
+        }
+      } else if (isLong && header >= 0xe0 && header <= 0xf0) {
+        this.decode(at - base)
+        if (this.length === length && equalBytes(buffer, this.start, source, start, length)) return true
       }
       for (let i = 0; i < stride && at < end; i++) {
         const bytes = ENTRY_BYTES[buffer[at]!]!
@@ -440,13 +447,13 @@ export function openGap(
   const tail = oldLength - position - removed
   if (delta < 0 && tail > 0) {
     const base = arena.offset(ref)
-    arena.segment(ref).copyWithin(base + position + inserted, base + position + removed, base + oldLength)
+    moveBytes(arena.segment(ref), base + position + inserted, base + position + removed, tail)
   }
   if (delta !== 0) ref = arena.resize(ref, oldLength + delta)
   const buffer = arena.segment(ref)
   const base = arena.offset(ref)
   if (delta > 0 && tail > 0) {
-    buffer.copyWithin(base + position + inserted, base + position + removed, base + oldLength)
+    moveBytes(buffer, base + position + inserted, base + position + removed, tail)
   }
   if (countDelta !== 0) {
     const count =
@@ -457,6 +464,16 @@ export function openGap(
     buffer[base + 3] = count >>> 24
   }
   return ref
+}
+
+/** Longer ranges are moved by the call into the runtime, which takes as long as the loop for so many. */
+const LOOPED_BYTES_MAX = 96
+
+/** Moves `length` bytes within a buffer; the ranges may overlap. */
+function moveBytes(buffer: Buffer, to: number, from: number, length: number): void {
+  if (length > LOOPED_BYTES_MAX) buffer.copyWithin(to, from, from + length)
+  else if (to < from) for (let i = 0; i < length; i++) buffer[to + i] = buffer[from + i]!
+  else for (let i = length - 1; i >= 0; i--) buffer[to + i] = buffer[from + i]!
 }
 
 function entryBytesAt(arena: Arena, ref: Ref, position: number): number {
@@ -546,6 +563,12 @@ function writeString(buffer: Buffer, at: number, source: Uint8Array, start: numb
   }
   copyBytes(source, start, buffer, to, length)
   writeBackLength(buffer, to + length, to + length - at)
+}
+
+/** The first byte of the entry of an integer that takes more than one. */
+function wideIntegerHeader(value: number): number {
+  const size = integerEntryBytes(value)
+  return size === 2 ? 0xc0 | ((value >> 8) & 0x1f) : size === 9 ? 0xf4 : 0xf1 + size - 3
 }
 
 /** Bytes of header and value of an integer entry. */

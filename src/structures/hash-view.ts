@@ -13,7 +13,7 @@
  * Source: Valkey src/t_hash.c `hashTypeSet`, `hashTypeTryConversion`.
  */
 import { writeInteger } from '../bytes/integer.ts'
-import { type Arena, NO_REF, type Ref } from '../storage/arena.ts'
+import { type Arena, equalBytes, NO_REF, type Ref } from '../storage/arena.ts'
 import { NO_ROW } from '../storage/dict.ts'
 import { NO_EXPIRE } from '../storage/expires.ts'
 import {
@@ -31,7 +31,11 @@ import {
   appendPair,
   type HashLimits,
   hasPackedRoom,
+  PACKED_AT_ONCE_MAX,
+  PAIR_ENTRIES,
+  type PairRanges,
   packedHashSize,
+  packPairs,
   removeField,
   replaceValue,
   seekField,
@@ -50,10 +54,10 @@ import {
 /** Pairs and bytes up to which a hash beyond the thresholds stays in one block: a search reads some hundred bytes. */
 const WIDE_PAIRS_MAX = 32
 const WIDE_BYTES_MAX = 8 * 1024
+/** Bytes of a hash that is made at once: with the headers of its entries it is not too big for one block. */
+const BYTES_AT_ONCE_MAX = WIDE_BYTES_MAX / 2
 /** Text of an integer field or value that is being converted: a sign and 16 digits at most. */
 const INTEGER_TEXT_BYTES = 17
-/** Entries of a field in a block of pairs. */
-const PAIR_ENTRIES = 2
 /** No time is this small: nothing is hidden. */
 const NOTHING_HIDDEN = 0
 
@@ -149,6 +153,25 @@ export class HashView {
   /** Creates an empty hash. */
   create(): void {
     this.openPacked(createPacked(this.arena), Kind.HashPacked)
+  }
+
+  /**
+   * Creates a hash of a few pairs in one block at once. Returns false, and does nothing, when they are too many or too
+   * big for that, or a field is among them twice.
+   */
+  createOf(pairs: PairRanges, limits: HashLimits): boolean {
+    const { lengths, first, end } = pairs
+    const entries = end - first
+    if (entries > PACKED_AT_ONCE_MAX || entries > PAIR_ENTRIES * limits.hashMaxListpackEntries) return false
+    let bytes = 0
+    let isWide = false
+    for (let i = first; i < end; i++) {
+      bytes += lengths[i]!
+      if (lengths[i]! > limits.hashMaxListpackValue) isWide = true
+    }
+    if (bytes > BYTES_AT_ONCE_MAX || hasFieldTwice(pairs)) return false
+    this.openPacked(packPairs(this.arena, pairs), isWide ? Kind.HashWide : Kind.HashPacked)
+    return true
   }
 
   /** Number of fields, hidden ones included. */
@@ -478,6 +501,15 @@ export class HashView {
     this.kind = Kind.HashWide
     return true
   }
+}
+
+function hasFieldTwice({ source, starts, lengths, first, end }: PairRanges): boolean {
+  for (let i = first + PAIR_ENTRIES; i < end; i += PAIR_ENTRIES) {
+    const length = lengths[i]!
+    for (let k = first; k < i; k += PAIR_ENTRIES)
+      if (lengths[k] === length && equalBytes(source, starts[i]!, source, starts[k]!, length)) return true
+  }
+  return false
 }
 
 /** Whether a field with this time is hidden up to `until`. */

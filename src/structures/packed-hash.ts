@@ -4,19 +4,31 @@
  * Pairs are in the order in which their fields came. A function that changes the block may move it, and returns the
  * reference to use from then on.
  */
+import { parseSafeInteger } from '../bytes/integer.ts'
 import type { Arena, Ref } from '../storage/arena.ts'
 import {
   NO_ENTRY,
+  openGap,
+  PACKED_HEADER_BYTES,
   type PackedCursor,
-  packedAppend,
   packedBytes,
   packedCount,
+  packedEntryBytes,
   packedRemove,
   packedReplace,
+  writePackedEntry,
 } from '../storage/packed.ts'
 
 /** No packed block of a hash or set grows beyond this, whatever the thresholds are. Valkey src/listpack.c. */
 export const PACKED_BYTES_MAX = 1024 * 1024 * 1024
+
+/** Entries of a field, unless fields have expire times. */
+export const PAIR_ENTRIES = 2
+/** Byte strings that `packPairs` takes. */
+export const PACKED_AT_ONCE_MAX = 32
+
+/** What `packPairs` is given, as integers where they are. */
+const integers = new Float64Array(PACKED_AT_ONCE_MAX)
 
 /** When a hash stops being packed. The names are those of the directives. */
 export interface HashLimits {
@@ -61,8 +73,46 @@ export function appendPair(
   valueStart: number,
   valueLength: number,
 ): Ref {
-  ref = packedAppend(arena, ref, field, fieldStart, fieldLength)
-  return packedAppend(arena, ref, value, valueStart, valueLength)
+  const fieldInteger = parseSafeInteger(field, fieldStart, fieldLength)
+  const valueInteger = parseSafeInteger(value, valueStart, valueLength)
+  const fieldBytes = packedEntryBytes(fieldInteger, fieldLength)
+  const position = arena.length(ref)
+  ref = openGap(arena, ref, position, 0, fieldBytes + packedEntryBytes(valueInteger, valueLength), PAIR_ENTRIES)
+  const buffer = arena.segment(ref)
+  const at = arena.offset(ref) + position
+  writePackedEntry(buffer, at, fieldInteger, field, fieldStart, fieldLength)
+  writePackedEntry(buffer, at + fieldBytes, valueInteger, value, valueStart, valueLength)
+  return ref
+}
+
+/** Fields and values of a call, one behind the other: number i is `source[starts[i], starts[i] + lengths[i])`. */
+export interface PairRanges {
+  readonly source: Uint8Array
+  readonly starts: Int32Array
+  readonly lengths: Int32Array
+  readonly first: number
+  readonly end: number
+}
+
+/** Makes a block of up to PACKED_AT_ONCE_MAX byte strings. */
+export function packPairs(arena: Arena, { source, starts, lengths, first, end }: PairRanges): Ref {
+  let bytes = PACKED_HEADER_BYTES
+  for (let i = first; i < end; i++) {
+    const integer = parseSafeInteger(source, starts[i]!, lengths[i]!)
+    integers[i - first] = integer
+    bytes += packedEntryBytes(integer, lengths[i]!)
+  }
+  const ref = arena.alloc(bytes)
+  const buffer = arena.segment(ref)
+  let at = arena.offset(ref)
+  buffer.writeUInt32LE(end - first, at)
+  at += PACKED_HEADER_BYTES
+  for (let i = first; i < end; i++) {
+    const integer = integers[i - first]!
+    writePackedEntry(buffer, at, integer, source, starts[i]!, lengths[i]!)
+    at += packedEntryBytes(integer, lengths[i]!)
+  }
+  return ref
 }
 
 /** Replaces the value at the position where `seekField` left its cursor. */

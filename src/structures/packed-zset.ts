@@ -110,10 +110,15 @@ function placeOf(
 ): number {
   const end = cursor.arena.length(ref)
   if (end === PACKED_HEADER_BYTES) return end
-  // Rising scores are common: the last member is looked at first.
+  // Rising scores are common, and among equal ones rising members: the last one is looked at first.
   cursor.openAtEnd(ref)
   cursor.retreat()
-  if (entryScore(cursor) < score) return end
+  const highest = entryScore(cursor)
+  if (highest < score) return end
+  if (highest === score) {
+    cursor.retreat()
+    if (compareEntry(cursor, member, start, length) < 0) return end
+  }
 
   cursor.open(ref)
   for (;;) {

@@ -170,3 +170,32 @@ test('moveTo makes the cursor show the pair at an index, forwards and backwards,
     }
   }
 })
+
+test('a hash that is made at once is as one that was made field by field, or is refused', () => {
+  const texts = fc.oneof(smallTexts, fc.constantFrom('', '7', '-1', '128', '4096', '9007199254740991', 'x'.repeat(65)))
+  const kinds = new Set<number>()
+  const arena = new Arena()
+  fc.assert(
+    fc.property(fc.array(fc.tuple(texts, texts), { minLength: 1, maxLength: 18 }), fc.nat(3), (all, before) => {
+      const words = [...Array.from({ length: before }, () => 'before'), ...all.flat()]
+      const starts = Int32Array.from(words.keys(), (i) => words.slice(0, i).join('').length)
+      const lengths = Int32Array.from(words, (word) => word.length)
+      const ranges = { source: bytes(words.join('')), starts, lengths, first: before, end: words.length }
+      const hash = new HashView(arena, 4321)
+      const other = new HashView(arena, 4321)
+      other.create()
+      for (const [name, text] of all) set(other, name, text)
+      const isMade = hash.createOf(ranges, LIMITS)
+      expect(isMade).toBe(new Set(all.map(([name]) => name)).size === all.length && all.length <= 12)
+      if (isMade) {
+        expect([hash.kind, pairs(hash)]).toEqual([other.kind, pairs(other)])
+        kinds.add(hash.kind)
+        hash.free()
+      }
+      other.free()
+      expect(arena.liveBytes + arena.liveBlocks).toBe(0)
+    }),
+    { numRuns: 300 },
+  )
+  expect(kinds).toEqual(new Set([Kind.HashPacked, Kind.HashWide]))
+})

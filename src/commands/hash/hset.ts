@@ -91,7 +91,15 @@ function storeFields(ctx: CommandContext, args: Args, row: number): number {
   const hash = ctx.hash
   const limits = ctx.keyspace.limits
   const buffer = args.buffer
-  if (row === NO_ROW) hash.create()
+  if (row === NO_ROW) {
+    const pairs = { source: buffer, starts: args.offsets, lengths: args.lengths, first: 2, end: args.count }
+    if (hash.createOf(pairs, limits)) {
+      addHash(ctx, args, 1, hash)
+      ctx.changed(args, 1, Notify.Hash, 'hset')
+      return (args.count - 2) >>> 1
+    }
+    hash.create()
+  }
   if (args.count > 4) hash.expect((args.count - 2) >>> 1, pairBytes(args), limits)
   let created = 0
   for (let i = 2; i < args.count; i += 2) {

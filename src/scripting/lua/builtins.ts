@@ -16,13 +16,22 @@ export interface BuiltinInfo {
   readonly inline: InlineForm | null
   /** Whether it may call back into Lua. */
   readonly callsLua: boolean
-  /**
-   * A function to call in its place, without the first argument, where that is a string constant: lets a host look a
-   * command up once per script instead of once per call.
-   */
   /** The variant for method calls, whose argument errors do not count the object; null when there is none. */
   readonly asMethod: LuaFunction | null
-  readonly specialize: ((first: string) => LuaFunction | null) | null
+  /**
+   * A function to call in its place where the first argument is a string constant; it gets the arguments that are not
+   * constant only. Lets a host look a command up, and encode what is known, once per script instead of once per call.
+   */
+  readonly specialize: ((shape: CallShape) => LuaFunction | null) | null
+}
+
+/** What is known of a call when it is compiled. */
+export interface CallShape {
+  readonly first: string
+  /** The other arguments; null: not known. When the last one may stand for any number of values, this is null. */
+  readonly rest: readonly (string | number | null)[] | null
+  /** Whether nothing is done with what it returns. */
+  readonly isStatement: boolean
 }
 
 const known = new WeakMap<LuaFunction, BuiltinInfo>()

@@ -69,6 +69,8 @@ export abstract class ExpressionGenerator {
   protected readonly literals: (number | string)[] = []
   protected state: FunctionState
   line = 1
+  /** The call that is a statement by itself. */
+  protected callAlone: CallExpression | MethodExpression | null = null
   private readonly protectedFunctions = new Set<FunctionBody>()
 
   constructor(chunk: Chunk, options: GeneratorOptions) {
@@ -243,8 +245,14 @@ export abstract class ExpressionGenerator {
       default:
     }
     if (info.specialize !== null && first?.kind === 'string') {
-      const special = info.specialize(first.value)
-      if (special !== null) return `${line}${this.constantName(special)}(${this.list(e.args.slice(1))})`
+      const rest = e.args.slice(1)
+      const last = rest.at(-1)
+      // Of a script that may never run again nothing is encoded ahead.
+      const isOpen = (last !== undefined && isMulti(last)) || this.options.sharesText
+      const known = isOpen ? null : rest.map(constantValue)
+      const special = info.specialize({ first: first.value, rest: known, isStatement: e === this.callAlone })
+      const passed = known === null ? rest : rest.filter((_, i) => known[i] === null)
+      if (special !== null) return `${line}${this.constantName(special)}(${this.list(passed)})`
     }
     return `${line}${alias}${this.constantName(builtin)}(${this.list(e.args)})`
   }
@@ -712,6 +720,11 @@ export function isNumeric(code: string): boolean {
 
 function numberLiteral(value: number): string {
   return value < 0 || Object.is(value, -0) ? `(-${-value})` : `${value}`
+}
+
+/** The value of a string or number that is written out in the source, else null. */
+function constantValue(e: Expression): string | number | null {
+  return e.kind === 'string' || e.kind === 'number' ? e.value : null
 }
 
 export function constantNumber(e: Expression): number | null {

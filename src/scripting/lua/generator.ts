@@ -175,7 +175,7 @@ class Generator extends ExpressionGenerator {
       case 'assign':
         return this.assignStatement(s.targets, s.values, s.endLine)
       case 'call':
-        return this.raiseStatement(s.call) ?? `${this.call(s.call)};`
+        return this.raiseStatement(s.call) ?? this.callStatement(s.call)
       case 'do':
         return `{${this.block(s.body)}}`
       case 'while': {
@@ -357,6 +357,13 @@ class Generator extends ExpressionGenerator {
     const list = this.list(values)
     if (!this.mayCount()) return `return [${list}];`
     return `$0=[${list}];${this.leave()}return $0;`
+  }
+
+  private callStatement(call: CallExpression | MethodExpression): string {
+    this.callAlone = call
+    const code = this.call(call)
+    this.callAlone = null
+    return `${code};`
   }
 
   private isSelfCall(e: CallExpression): boolean {

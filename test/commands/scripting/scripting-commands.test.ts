@@ -12,6 +12,11 @@ const hasRedisServer = spawnSync('redis-server', ['--version']).status === 0
 const ECHO = 'return {KEYS[1], KEYS[2], ARGV[1], ARGV[2]}'
 const ONE_SHA = 'e0e1f9fabfc9d4800c877a703b823ac0578ff8db'
 
+/** A script is compiled for many runs when it runs a second time; then its calls have what is constant in them encoded. */
+function thrice(script: string, ...args: string[]): string[][] {
+  return Array.from({ length: 3 }, () => ['EVAL', script, '1', 'k', ...args])
+}
+
 const sequences: Readonly<Record<string, readonly (readonly string[])[]>> = {
   arguments: [
     ['EVAL', ECHO, '2', 'a', 'b', 'c', 'd'],
@@ -44,6 +49,52 @@ const sequences: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['SCRIPT'],
     ['EVAL', 'return 1', '0'],
     ['SCRIPT', 'EXISTS', ONE_SHA],
+  ],
+  'calls with constant arguments': [
+    ...thrice('redis.call("DEL", "k", KEYS[1]) return redis.call("SET", KEYS[1], "text")'),
+    ...thrice(
+      'return {redis.call("SET", "k", 1.5), redis.call("GET", "k"), redis.call("set", "k", 7), redis.call("GET", KEYS[1])}',
+    ),
+    ...thrice(
+      'redis.call("DEL", "h") return redis.call("HSET", "h", "a", 0, ARGV[1], "c", "", ARGV[2], "a", ARGV[3])',
+      '1',
+      '2',
+      '3',
+    ),
+    ...thrice(
+      'redis.call("HSET", "h", ARGV[1], 1, ARGV[2], 2, ARGV[3], 3, "d", 4) return redis.call("HGETALL", "h")',
+      '1',
+      'x',
+      '',
+    ),
+    ...thrice('return redis.call("HMGET", "h", unpack(ARGV))', '1', 'x', 'y'),
+    ...thrice(`return redis.call("LPUSH", "list", "\\0\\255\\r\\n", -1, "${'long'.repeat(50)}", #KEYS)`),
+    ...thrice('return redis.call("SET", "k", nil)'),
+    ...thrice('return redis.call("SET", KEYS[2], "x")'),
+    ...thrice('return redis.pcall("MSET", "k", KEYS, "l", 1, ARGV[1], ARGV[1], ARGV[1], ARGV[1])', 'm'),
+    ...thrice('return redis.call("SET", "k")'),
+    ...thrice('return redis.call("nosuch", "k", 1)'),
+    ...thrice('return redis.call("ECHO", redis.call("ECHO", "inner") .. redis.call("ECHO", ARGV[1]))', 'outer'),
+  ],
+  'calls whose replies are ignored': [
+    ...thrice(
+      'redis.call("SET", KEYS[1], 1) redis.call("INCR", KEYS[1]) redis.call("GET", KEYS[1]) return redis.call("GET", KEYS[1])',
+    ),
+    ...thrice(
+      'redis.call("RPUSH", "l", 1, 2) redis.call("LRANGE", "l", 0, -1) redis.call("LPOP", "l", 5) return redis.call("EXISTS", "l")',
+    ),
+    ...thrice(
+      'redis.call("HSET", "h", "f", 1) redis.call("HGETALL", "h") redis.call("HSCAN", "h", 0) return redis.call("HGETALL", "h")',
+    ),
+    ...thrice(
+      'redis.setresp(3) redis.call("ZADD", "z", 1.5, "m") redis.call("ZSCORE", "z", "m") redis.call("HGETALL", "h") redis.call("SMEMBERS", "s") return redis.call("HGETALL", "h")',
+    ),
+    ...thrice('redis.call("SET", KEYS[1], "x") redis.call("INCR", KEYS[1]) return 1'),
+    ...thrice('redis.pcall("INCR", KEYS[1]) redis.pcall("nosuch") return redis.call("GET", KEYS[1])'),
+    ...thrice('redis.call("SORT", "l", "BY") return 1'),
+    ...thrice(
+      'local ok = pcall(function() redis.call("LPUSH", KEYS[1], 1) end) return {ok, redis.call("TYPE", KEYS[1])}',
+    ),
   ],
   shebangs: [
     ['EVAL', '#!lua\nreturn 1', '0'],
@@ -193,15 +244,6 @@ describe('propagation', () => {
       '0',
     )
     expect(local.takeEffects()).toEqual(['SELECT 0', 'set b 1'])
-  })
-
-  test('SCRIPT DEBUG takes NO, refuses YES and SYNC as there is no debugger, and tells the three of anything else', () => {
-    expect(local.command('SCRIPT', 'DEBUG', 'no')).toBe('+OK\r\n')
-    for (const mode of ['YES', 'sync']) {
-      expect(local.command('SCRIPT', 'DEBUG', mode)).toBe('-ERR This server has no script debugger\r\n')
-    }
-    expect(local.command('SCRIPT', 'DEBUG', 'x')).toBe('-ERR Use SCRIPT DEBUG YES/SYNC/NO\r\n')
-    expect(local.command('EVAL', 'return 1', '0')).toBe(':1\r\n')
   })
 
   test('SCRIPT SHOW replies the source of a cached script', () => {
