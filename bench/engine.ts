@@ -6,7 +6,7 @@
  */
 import { configFromOptions } from '../src/config/config.ts'
 import { allowInlining } from '../src/server/compiler-flags.ts'
-import { Server } from '../src/server/server.ts'
+import { Server, SYSTEM_CLOCK } from '../src/server/server.ts'
 import type { Connection } from '../src/transport/contract.ts'
 
 const DEPTH = 64
@@ -20,7 +20,7 @@ const silent = { debug() {}, verbose() {}, notice() {}, warning() {} }
 const server = new Server({
   config: configFromOptions({ port: 0, appendonly: 'no', save: '' }),
   log: silent,
-  clock: { now: Date.now },
+  clock: SYSTEM_CLOCK,
 })
 if (process.env.BENCH_AOF === '1') server.journal.subscribe(() => {})
 

@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 /**
  * Entry of a worker process: `node workers/main.ts --processor ./processor.ts --queue name [options]`.
  *

@@ -7,7 +7,7 @@
  * - The group `projection` keeps a read model: a hash with the state of each order, a sorted set with the revenue of
  *   each item. It is thrown away at the end and built again by replaying the stream.
  */
-import { createBroker, type LocalBroker, type ReplyValue } from 'millrace'
+import { createBroker, type LocalBroker, type ReplyValue } from '../../src/index.ts'
 
 const STREAM = 'orders'
 const READ_MODEL = ['order-state', 'revenue-by-item']

@@ -5,7 +5,7 @@
  * `{ host, port }` instead of `ioredisOptions(broker)`, and they work with a broker elsewhere.
  */
 import { FlowProducer, type Job, Queue, QueueEvents, Worker } from 'bullmq'
-import { createBroker, ioredisOptions } from 'millrace'
+import { createBroker, ioredisOptions } from '../../src/index.ts'
 
 const started = performance.now()
 

@@ -45,6 +45,18 @@ export class Files {
     return openSync(path, flags, mode)
   }
 
+  /**
+   * Another descriptor of an open file, where Linux tells by itself what has failed to reach the disk; the same one where
+   * there is none to be had.
+   */
+  openAgain(fd: number): number {
+    try {
+      return openSync(`/proc/self/fd/${fd}`, 'r+')
+    } catch {
+      return fd
+    }
+  }
+
   /** Writes at an offset of a file. Returns how many bytes it took, which may be fewer. */
   write(fd: number, buffer: Buffer, start: number, length: number, offset: number): number {
     return writeSync(fd, buffer, start, Math.min(length, WRITE_BYTES_MAX), offset)

@@ -3,9 +3,9 @@
  * to begin and to tell of the end, and may be busy. One for each thread of JavaScript. Hot path: sync, collect.
  */
 import { createRequire } from 'node:module'
-import { join } from 'node:path'
 import { getSystemErrorMap } from 'node:util'
 import type { FileDone } from './files.ts'
+import { packageFile } from './package-files.ts'
 
 /** What native/sync.cc exports. */
 interface NativeSync {
@@ -20,7 +20,7 @@ interface Waiting {
   readonly done: FileDone
 }
 
-const ADDON = join(import.meta.dirname, '..', 'transport', 'native', 'build', 'Release', 'sync.node')
+const ADDON = packageFile('src/transport/native/build/Release/sync.node')
 
 export class SyncThread {
   private readonly native: NativeSync

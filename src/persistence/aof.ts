@@ -130,6 +130,11 @@ export class Aof {
   /** Bytes of the file, accepted or found there, that no checksum line stands for yet, and their checksum. */
   private unsummedBytes: number
   private unsummedCrc: number
+  /**
+   * Whether a checksum line follows the next bytes at once, because what is before them has none: who goes on behind a crash
+   * would not find out where those begin that one is to stand for.
+   */
+  private sumsAtOnce: boolean
   /** What was accepted at the last tick. */
   private tickedBytes = 0
 
@@ -145,6 +150,7 @@ export class Aof {
     this.onProgress = options.onProgress
     this.unsummedBytes = options.unsummed?.bytes ?? 0
     this.unsummedCrc = options.unsummed?.crc ?? 0
+    this.sumsAtOnce = fileBytes > 0 && this.unsummedBytes === 0
   }
 
   /** Size of the current file, in bytes. */
@@ -192,6 +198,7 @@ export class Aof {
     if (!this.writesChecksums) {
       this.endChecksum()
       this.forgetSum()
+      this.sumsAtOnce = true
     }
     const stamp = this.writesTimestamps ? this.timestamp(nowMs) : null
     // It holds no effects: those count from here on.
@@ -203,7 +210,8 @@ export class Aof {
     }
     if (stamp !== null) this.sum(stamp, 0, stamp.length)
     this.sum(buffer, start, end)
-    this.accept(buffer, start, this.unsummedBytes < CHECKSUM_BYTES ? end : this.writeSum(buffer, end))
+    const isDue = this.unsummedBytes >= CHECKSUM_BYTES || this.sumsAtOnce
+    this.accept(buffer, start, isDue ? this.writeSum(buffer, end) : end)
   }
 
   /** A file to which nothing was added stays as it is. */
@@ -236,6 +244,7 @@ export class Aof {
   private writeSum(buffer: Buffer, at: number): number {
     const end = writeChecksum(buffer, at, this.unsummedCrc, this.unsummedBytes)
     this.forgetSum()
+    this.sumsAtOnce = false
     return end
   }
 
@@ -251,7 +260,7 @@ export class Aof {
       if (this.isSyncPaused || this.directoryError !== null || this.syncedBytes === this.writtenBytes) return
     }
     const file = this.retired ?? this.file
-    if (this.syncError !== null && !this.rewriteUnsynced(file)) return
+    if (this.syncError !== null && !this.rewriteUnsynced(file, file.fd)) return
     this.isSyncing = true
     const covered = this.writtenBytes
     const coveredOfFile = file.bytes
@@ -295,6 +304,7 @@ export class Aof {
     this.lastSecond = 0
     // A line stands for bytes of its own file.
     this.forgetSum()
+    this.sumsAtOnce = false
     if (this.syncedBytes === this.acceptedBytes && !this.isSyncing) this.dropRetired(before)
     else this.sync()
   }
@@ -369,8 +379,8 @@ export class Aof {
   abandon(): void {
     this.isClosed = true
     // A write that the thread pool has not come to would go to whatever file has that number next.
-    if (!this.isWriting) this.closeFile(this.file)
-    if (this.retired !== null) this.closeFile(this.retired)
+    if (!this.isWriting) this.closeFile(this.file.fd)
+    if (this.retired !== null) this.closeFile(this.retired.fd)
     this.retired = null
   }
 
@@ -431,7 +441,7 @@ export class Aof {
       this.isWriting = false
       this.inFlight = EMPTY
       if (this.isClosed) {
-        this.closeFile(this.file)
+        this.closeFile(this.file.fd)
         return
       }
       this.tookInFlight(bytes, error === null ? written : 0, error, effects)
@@ -481,28 +491,34 @@ export class Aof {
     const { retired } = this
     if (retired === null) return true
     if (!this.syncNow(retired)) return false
-    this.closeFile(retired)
+    this.closeFile(retired.fd)
     this.retired = null
     return true
   }
 
-  /** Returns false when it failed. */
+  /**
+   * Returns false when it failed. A sync that is under way may have failed already, which the system tells only once: then
+   * this one would succeed and have done nothing. It has a descriptor of its own, and syncs what it has written itself.
+   */
   private syncNow(file: LogFile): boolean {
-    if (this.syncError !== null && !this.rewriteUnsynced(file)) return false
+    const fd = this.isSyncing ? this.files.openAgain(file.fd) : file.fd
     try {
-      this.files.syncContent(file.fd)
+      if ((this.isSyncing || this.syncError !== null) && !this.rewriteUnsynced(file, fd)) return false
+      this.files.syncContent(fd)
     } catch (error) {
       this.noteSync(`fdatasync: ${systemErrorText(error)}`)
       return false
+    } finally {
+      if (fd !== file.fd) this.closeFile(fd)
     }
     file.syncedBytes = file.bytes
     return true
   }
 
   /** After a failed sync: without this the next one would succeed and do nothing. Returns false when that failed too. */
-  private rewriteUnsynced(file: LogFile): boolean {
+  private rewriteUnsynced(file: LogFile, fd: number): boolean {
     try {
-      this.files.rewrite(file.fd, file.syncedBytes, file.bytes)
+      this.files.rewrite(fd, file.syncedBytes, file.bytes)
       return true
     } catch (error) {
       this.noteSync(`cannot write again what could not be synced: ${systemErrorText(error)}`)
@@ -511,14 +527,14 @@ export class Aof {
   }
 
   private dropRetired(retired: LogFile): void {
-    this.closeFile(retired)
+    this.closeFile(retired.fd)
     this.retired = null
     this.writeQueue()
   }
 
-  private closeFile(file: LogFile): void {
+  private closeFile(fd: number): void {
     try {
-      this.files.close(file.fd)
+      this.files.close(fd)
     } catch (error) {
       this.log.warning(`Cannot close an append-only file: ${systemErrorText(error)}`)
     }

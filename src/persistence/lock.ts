@@ -3,10 +3,11 @@
  *
  * It is a file beside the log which says who holds it: process id and the moment at which that process was started (on
  * Linux, as ids are used again). It is created by link(2), which fails when the file exists. The lock of a process that
- * is gone, as after SIGKILL, is taken over. On other machines and in other containers that share the directory nobody
+ * is gone, as after SIGKILL, is taken over. Where a full disk has no room for its content it is a symbolic link to that:
+ * what is in the log can be read all the same. On other machines and in other containers that share the directory nobody
  * can look a process up: there the lock counts as left behind.
  */
-import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { linkSync, readFileSync, readlinkSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { systemErrorText } from '../config/system-error.ts'
 
 /** How often a lock that changes hands meanwhile is looked at again. */
@@ -24,7 +25,7 @@ export function lockLog(path: string): () => void {
   if (held.has(path)) throw new LogLockedError(inUse(path, 'this process'))
   const temporary = `${path}.${process.pid}`
   try {
-    writeFileSync(temporary, own)
+    write(temporary, own)
     take(path, temporary)
   } catch (error) {
     if (error instanceof LogLockedError) throw error
@@ -36,6 +37,16 @@ export function lockLog(path: string): () => void {
   return () => {
     held.delete(path)
     if (readLock(path) === own) rmSync(path, { force: true })
+  }
+}
+
+function write(path: string, content: string): void {
+  try {
+    writeFileSync(path, content)
+  } catch (error) {
+    if (codeOf(error) !== 'ENOSPC' && codeOf(error) !== 'EDQUOT') throw error
+    rmSync(path, { force: true })
+    symlinkSync(content, path)
   }
 }
 
@@ -83,7 +94,17 @@ function readLock(path: string): string | null {
   try {
     return readFileSync(path, 'latin1')
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return null
+    if (codeOf(error) === 'ENOENT') return readLink(path)
+    throw error
+  }
+}
+
+function readLink(path: string): string | null {
+  try {
+    return readlinkSync(path, 'latin1')
+  } catch (error) {
+    // EINVAL: a file has come there meanwhile.
+    if (codeOf(error) === 'ENOENT' || codeOf(error) === 'EINVAL') return null
     throw error
   }
 }

@@ -617,6 +617,8 @@ export const SCRIPT_WRONG_ARITY = new ReplyError('ERR Wrong number of args calli
 export const SCRIPT_COMMAND_NOT_ALLOWED = new ReplyError('ERR This Redis command is not allowed from script')
 export const SCRIPT_IS_READ_ONLY = new ReplyError('ERR Write commands are not allowed from read-only scripts.')
 export const SCRIPT_WRITES_IN_RO = new ReplyError('ERR Can not execute a script with write flag using *_ro command.')
+export const SCRIPT_DEBUG_MODE = new ReplyError('ERR Use SCRIPT DEBUG YES/SYNC/NO')
+export const NO_SCRIPT_DEBUGGER = new ReplyError('ERR This server has no script debugger')
 export const SCRIPT_FLUSH_OPTION = new ReplyError('ERR SCRIPT FLUSH only support SYNC|ASYNC option')
 export const BUSY = new ReplyError(
   'BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.',

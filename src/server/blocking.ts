@@ -17,6 +17,11 @@ import type { Client } from './client.ts'
 /** Deadlines of clients that were woken are not looked for while there are fewer than this. */
 const DEADLINES_MIN = 1024
 
+/** Deadlines are times of this clock: nobody waits longer, or for ever, because the wall time was set. */
+export interface ElapsedClock {
+  elapsed(): number
+}
+
 interface Deadline {
   readonly timeMs: number
   readonly client: Client
@@ -30,6 +35,7 @@ const TYPE_NAMES: Readonly<Record<number, string>> = {
 
 export class Blocking {
   private readonly keyspace: Keyspace
+  private readonly clock: ElapsedClock
   private deadlines: Deadline[] = []
   /** With so many of them, those of clients that were woken are dropped. */
   private deadlinesMax = DEADLINES_MIN
@@ -38,19 +44,16 @@ export class Blocking {
   /** Number of clients that are parked. */
   count = 0
 
-  constructor(keyspace: Keyspace) {
+  constructor(keyspace: Keyspace, clock: ElapsedClock) {
     this.keyspace = keyspace
+    this.clock = clock
   }
 
-  /** Parks a client on keys of its database. `deadlineMs` 0: for ever. A client that blocks again keeps its place. */
-  park(
-    client: Client,
-    keys: readonly string[],
-    type: number,
-    deadlineMs: number,
-    unblockOnNoKey: boolean,
-    nowMs: number,
-  ): void {
+  /**
+   * Parks a client on keys of its database. `deadlineMs` is a time of `elapsed`, 0: for ever. A client that blocks again
+   * keeps its place.
+   */
+  park(client: Client, keys: readonly string[], type: number, deadlineMs: number, unblockOnNoKey: boolean): void {
     if ((client.flags & ClientFlag.Blocked) !== 0) return
     client.flags |= ClientFlag.Blocked
     client.blockedOn = type
@@ -58,7 +61,6 @@ export class Blocking {
     client.blockedKeys = [...new Set(keys)]
     client.blockedDb = client.db
     client.deadlineMs = deadlineMs
-    client.blockedSinceMs = nowMs
     this.count++
     for (const key of client.blockedKeys) client.db.blocked.add(key, client)
     if (deadlineMs > 0) this.pushDeadline({ timeMs: deadlineMs, client })
@@ -111,7 +113,8 @@ export class Blocking {
   }
 
   /** The clients whose deadline has passed; the caller replies and unparks them. */
-  takeDue(nowMs: number): Client[] {
+  takeDue(): Client[] {
+    const nowMs = this.clock.elapsed()
     const due: Client[] = []
     while (this.deadlines.length > 0 && this.deadlines[0]!.timeMs <= nowMs) {
       const { client, timeMs } = this.popDeadline()
@@ -131,8 +134,9 @@ export class Blocking {
 
   /** Makes the keys of clients ready that look again by themselves now. Not during a pause: they may write. */
   beginPolls(): void {
+    const nowMs = this.clock.elapsed()
     for (const client of this.duePolls.splice(0)) {
-      if (client.pollAtMs === 0 || client.pollAtMs > this.keyspace.now) continue
+      if (client.pollAtMs === 0 || client.pollAtMs > nowMs) continue
       client.pollAtMs = 0
       for (const key of client.blockedKeys) this.keyspace.ready(client.blockedDb, key)
     }
@@ -141,13 +145,13 @@ export class Blocking {
   /** Notes when a client that goes on waiting looks again by itself, unless it does so earlier. */
   private schedulePoll(client: Client): void {
     if (client.pollMs === 0 || (client.flags & ClientFlag.Blocked) === 0) return
-    const timeMs = this.keyspace.now + client.pollMs
+    const timeMs = this.clock.elapsed() + client.pollMs
     if (client.pollAtMs !== 0 && client.pollAtMs <= timeMs) return
     client.pollAtMs = timeMs
     this.pushDeadline({ timeMs, client })
   }
 
-  /** Time of the next deadline in ms, Infinity when there is none. */
+  /** When the next deadline is, by `elapsed`; Infinity when there is none. */
   nextDeadline(): number {
     return this.deadlines.length === 0 ? Number.POSITIVE_INFINITY : this.deadlines[0]!.timeMs
   }

@@ -10,6 +10,7 @@
 import { existsSync } from 'node:fs'
 import type { Config } from '../config/config.ts'
 import { fatalConfigError } from '../config/config-error.ts'
+import { systemErrorText } from '../config/system-error.ts'
 import { type Files, SYSTEM_FILES } from '../files/files.ts'
 import { messageOf } from '../files/thrown.ts'
 import type { Log } from '../observe/log.ts'
@@ -24,7 +25,7 @@ import { nodeTransport } from '../transport/node.ts'
 import { listenTls, type TlsEndpoint } from '../transport/tls.ts'
 import { keepStringsFast } from './compiler-flags.ts'
 import { DataLoading } from './loading.ts'
-import { type Clock, Server } from './server.ts'
+import { type Clock, Server, SYSTEM_CLOCK } from './server.ts'
 import { ListenError, openAddress, TcpPorts, warnOfRefused } from './tcp-ports.ts'
 import { TLS_DIRECTIVES, tlsSettings } from './tls-settings.ts'
 import { loadUsers } from './users.ts'
@@ -68,7 +69,7 @@ export class Broker {
     this.server = new Server({
       config: options.config,
       log: options.log,
-      clock: options.clock ?? { now: Date.now },
+      clock: options.clock ?? SYSTEM_CLOCK,
       files: options.files ?? SYSTEM_FILES,
       isInMemory: options.isInMemory ?? false,
     })
@@ -80,7 +81,7 @@ export class Broker {
 
   /**
    * Listens, then loads the data. Resolves when everything is there, or when the broker was closed meanwhile.
-   * @throws LogLockedError, AofLoadError, RdbLoadError, ManifestError, ListenError
+   * @throws LogLockedError, AofLoadError, RdbLoadError, ManifestError, ListenError, or an Error with the system's as its cause
    */
   async start(): Promise<void> {
     try {
@@ -184,7 +185,14 @@ export class Broker {
     let unsummed: Unsummed | null = null
     if (appendOnly.folder.isEmpty) await this.loading.loadDump(isStopped)
     else unsummed = await this.loading.loadLog(filesOf(appendOnly.folder), isStopped)
-    if (!this.isClosed) appendOnly.open(unsummed)
+    if (this.isClosed) return
+    try {
+      appendOnly.open(unsummed)
+    } catch (error) {
+      // The system does not always name what it could not write.
+      const { path } = appendOnly.folder
+      throw new Error(`Cannot open the append-only file in ${path}: ${systemErrorText(error)}`, { cause: error })
+    }
   }
 
   /** Empties the data and loads the log again (DEBUG LOADAOF). */

@@ -104,7 +104,6 @@ export class Client implements Session, Receiver {
   pollMs: number = 0
   /** When that is next; 0: not. */
   pollAtMs: number = 0
-  blockedSinceMs: number = 0
   /** What the attempts of the command that waits have taken; it is the command's time when it is done. */
   blockedMicroseconds: number = 0
   /** Total bytes in and out, for CLIENT LIST. */

@@ -547,11 +547,22 @@ function unknownCommandError(args: Args): ReplyError {
   return unknownCommand(args.text(0), rest)
 }
 
+/** Whether CLIENT REPLY OFF or SKIP drops the reply of the command that has run, or has waited; SKIP ends with it. */
+export function takeUnwanted(client: Client): boolean {
+  const isUnwanted = (client.flags & (ClientFlag.ReplyOff | ClientFlag.ReplySkip)) !== 0
+  client.flags &= ~ClientFlag.ReplySkip
+  return isUnwanted
+}
+
 /** CLIENT REPLY OFF and SKIP: the command ran, its reply is dropped. Confirmations of subscriptions are no replies. */
 function dropUnwanted(client: Client, command: Command | ReplyError, mark: number, reply: ReplySink): void {
-  const isPush = !(command instanceof ReplyError) && (command.flags & PUSH_FLAGS) === PUSH_FLAGS
-  if ((client.flags & (ClientFlag.ReplyOff | ClientFlag.ReplySkip)) !== 0 && !isPush) reply.takeBack(mark)
-  client.flags &= ~ClientFlag.ReplySkip
+  // The reply is yet to come (Valkey src/networking.c commandProcessed).
+  if ((client.flags & ClientFlag.Blocked) !== 0) return
+  const isPush =
+    !(command instanceof ReplyError) &&
+    (command.flags & PUSH_FLAGS) === PUSH_FLAGS &&
+    (client.flags & ClientFlag.Multi) === 0
+  if (takeUnwanted(client) && !isPush) reply.takeBack(mark)
   if ((client.flags & ClientFlag.ReplySkipNext) !== 0) {
     client.flags = (client.flags & ~ClientFlag.ReplySkipNext) | ClientFlag.ReplySkip
   }

@@ -14,7 +14,8 @@ export interface FarewellHost {
   readonly log: Log
   readonly pauses: Pauses
   readonly replication: Replicas
-  readonly keyspace: { readonly now: number }
+  /** Time that has gone by, in ms, whatever is done to the wall time. */
+  elapsedMs(): number
 }
 
 /** Somebody who wants the process to end. */
@@ -41,12 +42,12 @@ export class Farewell {
 
   /** Time that is left, in ms. */
   get msLeft(): number {
-    return Math.max(0, this.deadlineMs - this.host.keyspace.now)
+    return Math.max(0, this.deadlineMs - this.host.elapsedMs())
   }
 
   /** Begins to wait, or waits with those who do already. */
   wait(leaver: Leaver): void {
-    const { config, log, pauses, replication, keyspace } = this.host
+    const { config, log, pauses, replication } = this.host
     if (this.isWaiting) {
       this.leavers.push(leaver)
       return
@@ -58,7 +59,7 @@ export class Farewell {
       return
     }
     this.leavers.push(leaver)
-    this.deadlineMs = keyspace.now + timeoutMs
+    this.deadlineMs = this.host.elapsedMs() + timeoutMs
     this.endPause = pauses.beginEndlessForWrites()
     replication.requestAcks()
     log.notice('Waiting for replicas before shutting down.')
@@ -74,8 +75,8 @@ export class Farewell {
   /** Ten times a second. */
   tick(): void {
     if (!this.isWaiting) return
-    const { replication, keyspace } = this.host
-    if (!replication.isAcknowledged && keyspace.now < this.deadlineMs) return
+    const { replication } = this.host
+    if (!replication.isAcknowledged && this.host.elapsedMs() < this.deadlineMs) return
     replication.reportLag()
     const [first, ...others] = this.end()
     first?.proceed()

@@ -62,8 +62,9 @@ export class GroupCommit {
   /** Whatever was executed has been handed to the log. Begins a sync unless more is waited for. */
   turnEnded(aof: Aof): void {
     if (aof !== this.aof) this.follow(aof)
+    // What has failed is tried again once a second: turns that only read need not wait for that.
+    if (aof.isSyncing || aof.error !== null) return
     const nowMs = performance.now()
-    if (aof.isSyncing) return
     if (this.isGathered(aof, nowMs)) this.begin(aof, nowMs)
     else this.scheduleCheck(nowMs)
   }
@@ -142,7 +143,6 @@ export class GroupCommit {
     this.isCheckScheduled = false
     const { aof } = this.host
     if (aof === null || aof.isSyncing || !aof.hasUnsynced || this.host.isTurnScheduled) return
-    // What has failed is tried again once a second.
     if (aof.error !== null) return
     const nowMs = performance.now()
     if (this.isGathered(aof, nowMs)) this.begin(aof, nowMs)

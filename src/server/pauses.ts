@@ -12,14 +12,16 @@ export interface PausesHost {
   readonly loading: LoadProgress
   readonly pipeline: Pipeline
   readonly clients: ReadonlyMap<number, Client>
-  /** Sees to it that the server looks at the time then, in ms. */
+  /** Time that has gone by, in ms, whatever is done to the wall time. */
+  elapsedMs(): number
+  /** Sees to it that the server looks at that time then. */
   schedule(at: number): void
   /** Lets a client's kept input be executed again. */
   resume(client: Client): void
 }
 
 export class Pauses {
-  /** Until when, in ms; 0: there is none. It may be over already: then the next request or timer ends it. */
+  /** Until when, by `elapsedMs`; 0: there is none. It may be over already: then the next request or timer ends it. */
   untilMs: number = 0
   private writesOnly: boolean = false
   private readonly host: PausesHost
@@ -29,10 +31,10 @@ export class Pauses {
   }
 
   get isActive(): boolean {
-    return this.untilMs > this.host.keyspace.now
+    return this.untilMs > 0 && this.untilMs > this.host.elapsedMs()
   }
 
-  /** Begins a pause until a time in ms, or makes the one in force longer. */
+  /** Begins a pause until a time of `elapsedMs`, or makes the one in force longer. */
   begin(untilMs: number, writesOnly: boolean): void {
     // A longer or stricter pause that is in force is not shortened (Valkey src/networking.c pauseActions).
     const { isActive } = this
@@ -71,7 +73,7 @@ export class Pauses {
     this.begin(Number.MAX_SAFE_INTEGER, onlyWrites)
     return () => {
       this.end()
-      if (untilMs > this.host.keyspace.now) this.begin(untilMs, writesOnly)
+      if (untilMs > this.host.elapsedMs()) this.begin(untilMs, writesOnly)
     }
   }
 

@@ -75,9 +75,13 @@ const FOREIGN_LOG_MS = 60_000
 
 /** The clock of a server; replaced in tests. */
 export interface Clock {
-  /** Wall time in ms. */
+  /** Wall time in ms. It may be set, forward or back. */
   now(): number
+  /** Time that has gone by since some moment, in ms, whatever is done to the wall time: how long somebody waits. */
+  elapsed(): number
 }
+
+export const SYSTEM_CLOCK: Clock = { now: Date.now, elapsed: () => performance.now() }
 
 export interface ServerOptions {
   /** Whether there is no directory for an append-only log. */
@@ -213,7 +217,7 @@ export class Server
     this.users = new Users(this.registry, options.config.value('redis-compatibility'))
     this.tokens = tokensOf(options.config)
     this.journal = new Journal(this.keyspace.arena)
-    this.blocking = new Blocking(this.keyspace)
+    this.blocking = new Blocking(this.keyspace, options.clock)
     this.tracking = new Tracking(this)
     this.groupCommit = new GroupCommit(this)
     this.output = new TurnOutput(this, this.keyspace.arena, doubleFormat(options.config.value('redis-compatibility')))
@@ -702,7 +706,7 @@ export class Server
   }
 
   pause(untilMs: number, writesOnly: boolean): void {
-    this.pauses.begin(untilMs, writesOnly)
+    this.pauses.begin(this.elapsedAt(untilMs), writesOnly)
   }
 
   get mayPause(): boolean {
@@ -731,6 +735,14 @@ export class Server
   /** Wall time in ms, not that of the turn. */
   clockNow(): number {
     return this.clock.now()
+  }
+
+  elapsedMs(): number {
+    return this.clock.elapsed()
+  }
+
+  elapsedAt(atMs: number): number {
+    return this.clock.elapsed() + atMs - this.ctx.now
   }
 
   loopIdleMs(): number {
@@ -819,7 +831,7 @@ export class Server
 
   /** When the replies are on their way: what frees memory, in slices. */
   private freeMemory(): void {
-    const { clientMemory, memoryLimit, tracking } = this
+    const { clientMemory, memoryLimit, tracking, waiting } = this
     const { lazyFree, readyKeys } = this.keyspace
     if (clientMemory.isOver) clientMemory.evict()
     memoryLimit.continueEviction()
@@ -828,8 +840,9 @@ export class Server
       lazyFree.slice()
       this.stalls.took(StallCause.LazyFree, startMs)
     }
-    if (readyKeys.length > 0) this.waiting.serveReady(null)
-    if (tracking.hasWork || memoryLimit.hasWork || lazyFree.isPending || this.resumable.length > 0) this.scheduleTurn()
+    if (readyKeys.length > 0) waiting.serveReady(null)
+    const hasWork = tracking.hasWork || memoryLimit.hasWork || waiting.hasWork
+    if (hasWork || lazyFree.isPending || this.resumable.length > 0) this.scheduleTurn()
   }
 
   get hasCron(): boolean {

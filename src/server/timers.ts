@@ -1,6 +1,7 @@
 /**
- * What happens at its time: keys expire, blocked clients give up, a pause ends. One precise timer wakes the server for
- * the next of them; expiry is done in slices, so that a million keys of one moment do not hold the loop.
+ * What happens at its time: keys expire, blocked clients give up, a pause ends. Two precise timers wake the server for the
+ * next of them: keys expire by the wall time, whatever it is set to; clients wait by the time that goes by. Expiry is done
+ * in slices, so that a million keys of one moment do not hold the loop.
  */
 import { expireDue } from '../keyspace/field-expiry.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
@@ -25,8 +26,9 @@ export interface TimersHost {
   readonly loading: LoadProgress
   readonly stats: ServerStats
   readonly stalls: Stalls
-  /** Wall time in ms. */
+  /** Wall time in ms, and time that has gone by whatever is done to that. */
   clockNow(): number
+  elapsedMs(): number
   readClock(): void
   readonly waiting: Waiting
   scheduleTurn(): void
@@ -35,11 +37,13 @@ export interface TimersHost {
 export class Timers {
   private readonly host: TimersHost
   private readonly hash: HashView
-  private timer: NodeJS.Timeout | null = null
-  private timerAt = Number.POSITIVE_INFINITY
+  private readonly expiry: Alarm
+  private readonly waits: Alarm
 
   constructor(host: TimersHost) {
     this.host = host
+    this.expiry = new Alarm(() => host.clockNow(), this.onTimer)
+    this.waits = new Alarm(() => host.elapsedMs(), this.onTimer)
     this.hash = new HashView(host.keyspace.arena, host.keyspace.seed)
   }
 
@@ -67,51 +71,81 @@ export class Timers {
 
   /** Sees to it that the next thing to do is done in time. */
   scheduleNext(): void {
-    this.schedule(this.nextEvent())
+    this.waits.set(this.nextWait())
+    this.expiry.set(this.nextExpiry())
   }
 
-  /** Wakes the server at a time in ms, or earlier. */
+  /** Wakes the server at a time of `elapsedMs`, or earlier. */
   schedule(at: number): void {
-    if (at >= this.timerAt) return
-    if (this.timer !== null) clearTimeout(this.timer)
-    this.timerAt = at
-    const delay = Math.min(SLEEP_MAX_MS, Math.max(0, at - this.host.clockNow()))
-    this.timer = setTimeout(this.onTimer, delay)
+    this.waits.set(at)
   }
 
   close(): void {
-    if (this.timer !== null) clearTimeout(this.timer)
+    this.expiry.stop()
+    this.waits.stop()
   }
 
-  /** Time of the next thing to do: a key that expires, a blocked client's deadline, the end of a pause. */
-  private nextEvent(): number {
-    const { keyspace, blocking, pauses, loading } = this.host
+  /** When a blocked client's time or a pause is over next. */
+  private nextWait(): number {
+    const { blocking, pauses } = this.host
     const deadline = blocking.nextDeadline()
-    // Nothing expires during a pause, so its end is all there is to wait for besides deadlines.
     if (pauses.untilMs > 0) return Math.min(pauses.untilMs, deadline)
-    if (blocking.hasDuePolls) return keyspace.now
-    let next = deadline
-    if (keyspace.activeExpire && !keyspace.isFollowing && !loading.isActive) {
-      for (const { expires, fieldExpires } of keyspace.databases) {
-        if (expires.size > 0) next = Math.min(next, expires.firstTime())
-        if (fieldExpires.size > 0) next = Math.min(next, fieldExpires.firstTime())
-      }
+    return blocking.hasDuePolls ? 0 : deadline
+  }
+
+  /** When a key or a field of a hash expires next. Nothing does during a pause. */
+  private nextExpiry(): number {
+    const { keyspace, pauses, loading } = this.host
+    let next = Number.POSITIVE_INFINITY
+    if (pauses.untilMs > 0 || !keyspace.activeExpire || keyspace.isFollowing || loading.isActive) return next
+    for (const { expires, fieldExpires } of keyspace.databases) {
+      if (expires.size > 0) next = Math.min(next, expires.firstTime())
+      if (fieldExpires.size > 0) next = Math.min(next, fieldExpires.firstTime())
     }
     return next
   }
 
   private readonly onTimer = (): void => {
     const { host } = this
-    this.timer = null
-    this.timerAt = Number.POSITIVE_INFINITY
     host.readClock()
     host.pauses.endWhenOver()
-    for (const client of host.blocking.takeDue(host.keyspace.now)) {
+    for (const client of host.blocking.takeDue()) {
       host.stats.unblockedByTimeout++
       host.waiting.unblock(client, false)
     }
     if (!host.pauses.isActive) host.blocking.beginPolls()
     if (host.keyspace.readyKeys.length > 0) host.waiting.serveReady(null)
     host.scheduleTurn()
+  }
+}
+
+/** A timer for the earliest of what it was set to. When it has gone off it is set anew. */
+class Alarm {
+  private readonly now: () => number
+  private readonly onTime: () => void
+  private timer: NodeJS.Timeout | null = null
+  private at = Number.POSITIVE_INFINITY
+
+  /** @param now the clock of its times, in ms */
+  constructor(now: () => number, onTime: () => void) {
+    this.now = now
+    this.onTime = onTime
+  }
+
+  set(at: number): void {
+    if (at >= this.at) return
+    this.stop()
+    this.at = at
+    this.timer = setTimeout(this.goOff, Math.min(SLEEP_MAX_MS, Math.max(0, Math.ceil(at - this.now()))))
+  }
+
+  stop(): void {
+    if (this.timer !== null) clearTimeout(this.timer)
+  }
+
+  private readonly goOff = (): void => {
+    this.timer = null
+    this.at = Number.POSITIVE_INFINITY
+    this.onTime()
   }
 }

@@ -12,7 +12,7 @@ import type { Args } from '../resp/args.ts'
 import { type ReplyError, ROLE_CHANGED, UNBLOCKED } from '../resp/errors.ts'
 import type { Blocking } from './blocking.ts'
 import type { Client, Door } from './client.ts'
-import type { Pipeline } from './execute.ts'
+import { type Pipeline, takeUnwanted } from './execute.ts'
 import type { TurnOutput } from './output.ts'
 
 /** What clients that wait need of the server. */
@@ -28,7 +28,9 @@ export interface WaitingHost {
   readClock(): void
   beginTurn(): void
   scheduleTurn(): void
-  /** Wakes the server at a time in ms, or earlier. */
+  /** A time in ms of `ctx.now` as one of the clock that nobody sets. */
+  elapsedAt(atMs: number): number
+  /** Wakes the server at a time of that clock, or earlier. */
   schedule(at: number): void
   /** The reply of a client with a door is complete. */
   finish(client: Client, door: Door): void
@@ -69,9 +71,10 @@ export class Waiting implements WaitingControl {
     client.blockedArgs = args.copy()
     const resolved = host.pipeline.resolve(args)
     client.blockedCommand = 'handler' in resolved ? resolved : null
-    host.blocking.park(client, keys, type, deadlineMs, unblockOnNoKey, host.ctx.now)
+    const elapsedMs = deadlineMs > 0 ? host.elapsedAt(deadlineMs) : 0
+    host.blocking.park(client, keys, type, elapsedMs, unblockOnNoKey)
     if (type === BlockedOn.Sync) this.forSync.push(client)
-    host.schedule(deadlineMs > 0 ? deadlineMs : Number.POSITIVE_INFINITY)
+    if (deadlineMs > 0) host.schedule(elapsedMs)
   }
 
   /** Ends a client's wait without an element: by timeout, or by CLIENT UNBLOCK with an error. */
@@ -114,7 +117,7 @@ export class Waiting implements WaitingControl {
     const { door } = client
     if (door === null) {
       const reply = error === null ? nullArrayReply(client.respVersion) : Buffer.from(`-${error.text}\r\n`, 'latin1')
-      host.output.queueReply(client, reply)
+      if (!takeUnwanted(client)) host.output.queueReply(client, reply)
     } else {
       if (error !== null) door.sink.error(error.text)
       else door.sink.nilArray()
@@ -168,6 +171,7 @@ export class Waiting implements WaitingControl {
     } else {
       host.blocking.unpark(client)
       if (door !== null) host.finish(client, door)
+      else if (takeUnwanted(client)) sink.takeBack(mark)
       host.resume(client)
     }
     // Also one that goes on waiting may have been told something: that a key it looked at has expired.
@@ -180,6 +184,11 @@ export class Waiting implements WaitingControl {
     // Not in the midst of a turn: a command may be running.
     this.hasProgress = true
     this.host.beginTurn()
+  }
+
+  /** Whether some may go on since the turn has looked for them: the log came further while its output was sent. */
+  get hasWork(): boolean {
+    return this.hasProgress
   }
 
   /** End of the turn: runs the commands of those who wait for the log or for replicas, if these have come further. */

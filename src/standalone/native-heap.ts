@@ -6,7 +6,7 @@
  * 40 MB of the program that serving does not. Without the addon they stay there.
  */
 import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
+import { packageFile } from '../files/package-files.ts'
 
 /** What native/heap.cc exports. */
 export interface NativeHeap {
@@ -17,14 +17,7 @@ export interface NativeHeap {
 }
 
 /** Where it is built. */
-export const NATIVE_HEAP: string = join(
-  dirname(import.meta.dirname),
-  'transport',
-  'native',
-  'build',
-  'Release',
-  'heap.node',
-)
+export const NATIVE_HEAP: string = packageFile('src/transport/native/build/Release/heap.node')
 
 /** Null where it was not built: on other systems, or at an installation without a compiler. */
 export function loadNativeHeap(): NativeHeap | null {

@@ -238,7 +238,7 @@ function isExpected(error: unknown): error is Error {
   if (error instanceof AofLoadError || error instanceof RdbLoadError || error instanceof ManifestError) return true
   if (error instanceof ListenError || error instanceof LogLockedError) return true
   if (error instanceof AclFileError || error instanceof TokenFileError || error instanceof TlsConfigError) return true
-  return error instanceof Error && 'code' in error
+  return error instanceof Error && ('code' in error || (error.cause instanceof Error && 'code' in error.cause))
 }
 
 /** What a signal stops. Resolves to false when data could not be written. */

@@ -5,7 +5,7 @@
 import { once } from 'node:events'
 import type { Duplex } from 'node:stream'
 import { configFromOptions } from '../../src/config/config.ts'
-import { Server } from '../../src/server/server.ts'
+import { Server, SYSTEM_CLOCK } from '../../src/server/server.ts'
 import { connectMemory } from '../../src/transport/memory.ts'
 import { TestLog } from '../support/broker.ts'
 import { decodeAll, decodeFirst, type Reply } from './resp-decode.ts'
@@ -59,7 +59,7 @@ export class BlockingBench {
   readonly effects: string[] = []
 
   constructor() {
-    this.server = new Server({ config: configFromOptions({ save: '' }), log: new TestLog(), clock: { now: Date.now } })
+    this.server = new Server({ config: configFromOptions({ save: '' }), log: new TestLog(), clock: SYSTEM_CLOCK })
     this.server.start()
     this.server.journal.subscribe((buffer, start, end) => {
       for (const effect of decodeAll(buffer.latin1Slice(start, end))) this.effects.push((effect as string[]).join(' '))

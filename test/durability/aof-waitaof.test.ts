@@ -12,9 +12,15 @@ import { temporaryDirectory } from '../support/server-process.ts'
 /** A disk whose syncs return when they are let. */
 class HeldDisk extends Files {
   private readonly held: FileDone[] = []
+  /** Whether syncs have returned by the time a turn looks for that. */
+  returnsWhenAsked: boolean = false
 
   override syncContentLater(_fd: number, done: FileDone): void {
     this.held.push(done)
+  }
+
+  override collectSyncs(): void {
+    if (this.returnsWhenAsked) this.release()
   }
 
   release(): void {
@@ -75,6 +81,21 @@ describe('WAITAOF', () => {
     broker.server.aof!.tick()
     disk.release()
     expect(await waiting).toEqual([1, 0])
+  })
+
+  test('goes on when the end of a turn finds that the sync has ended', async () => {
+    const client = await start({ appendonly: 'yes', appendfsync: 'always' })
+    const other = await connect()
+    const replies = client.pipeline([
+      ['SET', 'a', '1'],
+      ['WAITAOF', '1', '0', '0'],
+    ])
+    await untilBlocked()
+    // Nothing else happens that would end another turn.
+    broker.server.isCronPaused = true
+    disk.returnsWhenAsked = true
+    await other.call('PING')
+    expect(await replies).toEqual([{ status: 'OK' }, [1, 0]])
   })
 
   test('is not satisfied by a sync that began before the write', async () => {

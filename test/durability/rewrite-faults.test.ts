@@ -134,12 +134,14 @@ async function serve(
     await work(broker, answered, isGivenUp)
   } catch (error) {
     // The start fails where the disk does.
-    expect(String(error)).toMatch(/EIO|ENOSPC|power/)
+    expect(String(error)).toMatch(/EIO|ENOSPC|Input.output error|No space left|power/)
   }
   await end(broker)
   // What was under way on the thread pool fails now: closing the log would wait for it.
   for (let turn = 0; turn < 3; turn++) await nextTurn()
-  await broker?.close().catch((error: unknown) => expect(String(error)).toMatch(/EIO|ENOSPC|power/))
+  await broker
+    ?.close()
+    .catch((error: unknown) => expect(String(error)).toMatch(/EIO|ENOSPC|Input.output error|No space left|power/))
   const left = (broker?.log.warnings ?? []).flatMap((line) => /^Cannot remove .*\/(\S+): Input/.exec(line)?.[1] ?? [])
   return { answered, left }
 }

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type FileDone, Files } from '../../src/files/files.ts'
 import { Aof, APPEND_SLACK_BYTES, FsyncPolicy } from '../../src/persistence/aof.ts'
 import { checksumOf, writeChecksum } from '../../src/persistence/aof-annotations.ts'
+import { FaultyFiles } from '../durability/support/faulty-files.ts'
 import { TestLog } from '../support/broker.ts'
 import { temporaryDirectory } from '../support/server-process.ts'
 
@@ -315,6 +316,22 @@ test('what a failed sync has left is written again before the next sync, which w
   expect(content()).toBe('durable lost')
 })
 
+test('the end trusts no sync beside one that is under way: that one may have been told of a failure', async () => {
+  open(FsyncPolicy.Always)
+  aof.abandon()
+  const files = new FaultyFiles(directory, { at: 1, code: 'EIO', operations: ['syncContent'] })
+  const fd = files.open(path, 'w+', 0o644)
+  files.syncDirectory(directory)
+  aof = new Aof(fd, 0, 0, { files, log, policy: FsyncPolicy.Always, onProgress: () => progress++ })
+  append('accepted')
+  // It fails, and tells so in a later turn.
+  aof.sync()
+  expect(aof.close()).toBe(true)
+  expect(aof.releasedBytes).toBe(8)
+  files.cutPower()
+  expect(content()).toBe('accepted')
+})
+
 describe('a switch to another file', () => {
   test('writes nothing to the new file before the old one is durable', () => {
     open(FsyncPolicy.EverySecond)
@@ -422,6 +439,28 @@ describe('annotations', () => {
     append('c')
     expect(aof.close()).toBe(true)
     expect(content()).toBe(`a${checksumOfText('a')}bc${checksumOfText('c')}`)
+  })
+
+  test('what follows bytes without a checksum has one at once: who goes on behind a crash sums up what follows that', () => {
+    open(FsyncPolicy.No)
+    append('bare')
+    aof.writesChecksums = true
+    append('a')
+    append('b')
+    expect(content()).toBe(`barea${checksumOfText('a')}b`)
+    // What a file ends with is too much, or nothing: nobody knows which.
+    aof.abandon()
+    writeFileSync(path, 'much')
+    aof = new Aof(disk.open(path, 'r+', 0o644), 4, 0, {
+      files: disk,
+      log,
+      policy: FsyncPolicy.No,
+      onProgress: () => {},
+    })
+    aof.writesChecksums = true
+    append('c')
+    append('d')
+    expect(content()).toBe(`muchc${checksumOfText('c')}d`)
   })
 
   test('under always a checksum line is synced at once: no reply waits for it', () => {

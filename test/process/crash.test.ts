@@ -53,7 +53,7 @@ test('DEBUG SEGFAULT is reported with where it happened, and ends the process by
   client.call('DEBUG', 'SEGFAULT').catch(() => null)
   expect(await server.exit()).toBe('SIGSEGV')
   expectReport('crashed by signal: 11 (SIGSEGV)')
-  expect(server.stdout).toMatch(/STACK TRACE.*segfaultHandler/)
+  expect(server.stdout).toMatch(/STACK TRACE.*segfaultHandler \(\S+\/src\/commands\/server\/debug\.ts:\d+/)
   client.close()
 })
 

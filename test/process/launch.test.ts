@@ -202,6 +202,15 @@ describe('endpoints and files', () => {
     expect(process.stderr).not.toContain('    at ')
   })
 
+  test('a lock that cannot be written is fatal, with its path, and no crash', async () => {
+    const lock = join(directory, 'appendonlydir', 'appendonly.aof.lock')
+    mkdirSync(lock, { recursive: true })
+    const process = launch(['--port', String(port), '--dir', directory])
+    expect(await process.exit()).toBe(1)
+    expect(process.stderr).toBe(`Cannot write the lock ${lock}: Is a directory\n`)
+    expect(process.stdout).not.toContain('crashed')
+  })
+
   test.skipIf(!existsSync('/proc/1'))('a directory of a read-only file system is fatal, with a message', async () => {
     const process = launch(['--port', String(port), '--dir', '/proc/1'])
     expect(await process.exit()).toBe(1)

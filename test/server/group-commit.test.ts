@@ -105,6 +105,18 @@ describe('on a disk that is quicker than the loop', () => {
     expect(disk.syncs).toHaveLength(0)
   })
 
+  test('after a sync that has failed turns begin none: it is tried again once a second', () => {
+    turn(1)
+    endSync(new Error('EIO'))
+    for (let reads = 0; reads < 5; reads++) commit.turnEnded(aof)
+    expect(disk.syncs).toHaveLength(0)
+    aof.tick()
+    expect(disk.syncs).toHaveLength(1)
+    endSync()
+    turn(1)
+    expect(disk.syncs).toHaveLength(1)
+  })
+
   test('that remains so however long it lasts', () => {
     for (let i = 0; i < SYNCS_MIN * 3; i++) {
       turn(CLIENTS)

@@ -18,7 +18,7 @@ const sameMap = new Function('a', 'b', 'return %HaveSameMap(a, b)')
 const server = new Server({
   config: configFromOptions({ port: 0 }),
   log: { debug() {}, verbose() {}, notice() {}, warning() {} },
-  clock: { now: Date.now },
+  clock: { now: Date.now, elapsed: () => performance.now() },
 })
 const connection = () => ({ address: '', localAddress: '', isUnixSocket: false, isLocal: true, queuedBytes: 0,
   send: () => true, pause() {}, resume() {}, setKeepAlive() {}, end() {}, destroy() {} })

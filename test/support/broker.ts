@@ -6,7 +6,7 @@ import { rmSync } from 'node:fs'
 import { type ConfigOptions, configFromOptions } from '../../src/config/config.ts'
 import type { Log } from '../../src/observe/log.ts'
 import { Broker } from '../../src/server/broker.ts'
-import type { Clock, Server } from '../../src/server/server.ts'
+import { type Clock, type Server, SYSTEM_CLOCK } from '../../src/server/server.ts'
 import type { Endpoint } from '../../src/transport/contract.ts'
 import { RespClient } from './resp-client.ts'
 import { temporaryDirectory } from './server-process.ts'
@@ -27,6 +27,7 @@ export class TestLog implements Log {
 /** A clock that stands still until it is moved; timers of the server still run in real time. */
 export class TestClock implements Clock {
   nowMs: number
+  private elapsedMs = 0
 
   constructor(nowMs = 1_700_000_000_000) {
     this.nowMs = nowMs
@@ -36,7 +37,17 @@ export class TestClock implements Clock {
     return this.nowMs
   }
 
+  elapsed(): number {
+    return this.elapsedMs
+  }
+
   pass(ms: number): void {
+    this.nowMs += ms
+    this.elapsedMs += ms
+  }
+
+  /** Somebody sets the wall time. */
+  step(ms: number): void {
     this.nowMs += ms
   }
 }
@@ -56,7 +67,7 @@ export class TestBroker {
     this.#endpoint = endpoint
   }
 
-  static async start(options: ConfigOptions = {}, clock: Clock = { now: Date.now }): Promise<TestBroker> {
+  static async start(options: ConfigOptions = {}, clock: Clock = SYSTEM_CLOCK): Promise<TestBroker> {
     const log = new TestLog()
     const directory = options.dir === undefined ? temporaryDirectory() : null
     const config = configFromOptions({

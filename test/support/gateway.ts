@@ -11,7 +11,7 @@ import { createGateway, type Gateway } from '../../src/gateway/gateway.ts'
 import { LocalEngine } from '../../src/gateway/local-engine.ts'
 import { type GatewaySettings, gatewaySettings } from '../../src/gateway/settings.ts'
 import type { Log } from '../../src/observe/log.ts'
-import type { Clock } from '../../src/server/server.ts'
+import { type Clock, SYSTEM_CLOCK } from '../../src/server/server.ts'
 import { TestBroker, type TestLog } from './broker.ts'
 import { GatewayUnderTest } from './gateway-under-test.ts'
 
@@ -33,7 +33,7 @@ export class TestGateway extends GatewayUnderTest {
     options: ConfigOptions = {},
     settings: Partial<GatewaySettings> = {},
     log: Log | null = null,
-    clock: Clock = { now: Date.now },
+    clock: Clock = SYSTEM_CLOCK,
   ): Promise<TestGateway> {
     const broker = await TestBroker.start(options, clock)
     const engine = new LocalEngine(broker.server)

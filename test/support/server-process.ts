@@ -64,7 +64,13 @@ export class ServerProcess {
     port = 0,
   ): Promise<ServerProcess> {
     // No gateway unless a test asks for one: all servers would want the same port.
-    return ServerProcess.start(process.execPath, [MAIN], ['--http-port', '0', ...args], directory, port)
+    const defaults = ['--http-port', '0', '--transport', process.env.MILLRACE_TRANSPORT ?? 'auto']
+    return ServerProcess.start(process.execPath, [MAIN], [...defaults, ...args], directory, port)
+  }
+
+  /** Starts a Millrace that is installed as a package, by its program. */
+  static async installed(program: string, directory: string): Promise<ServerProcess> {
+    return ServerProcess.start(process.execPath, [program], ['--http-port', '0', '--appendonly', 'no'], directory, 0)
   }
 
   /** Starts redis-server likewise, without snapshots. */

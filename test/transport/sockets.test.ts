@@ -366,6 +366,36 @@ describe.each(
     expect(one.text).toBe('ab')
   })
 
+  test('what a peer sends before it closes comes, also to who is paused, on a unix socket too', async () => {
+    const { port } = await listen(transport)
+    const path = join(temporaryDirectory(), 'socket')
+    endpoints.push(await transport.listenUnix(path, null, BACKLOG, accept))
+    for (const target of [{ port, host: '127.0.0.1' }, { path }]) {
+      const { caller, one } = await call(target)
+      caller.socket.write('a')
+      await until(() => one.text === 'a')
+      one.connection.pause()
+      caller.socket.write('b')
+      caller.socket.destroy()
+      // Another connection's bytes show that there was time enough.
+      for (let round = 0; round < 3; round++) {
+        const other = await call(target)
+        other.caller.socket.end('x')
+        await until(() => other.one.hasEnded)
+        other.one.connection.end()
+      }
+      expect([one.text, one.isClosed]).toEqual(['a', false])
+      one.connection.resume()
+      await until(() => one.hasEnded)
+      expect(one.text).toBe('ab')
+      // Whoever has the end before he has done with what came goes on.
+      await call(target)
+      expect(one.isClosed).toBe(false)
+      one.connection.end()
+      await until(() => one.isClosed)
+    }
+  })
+
   test('is read out of turn in the order of the bytes, those of the same turn included', async () => {
     const { port } = await listen(transport)
     const a = await call({ port, host: '127.0.0.1' })

@@ -1,4 +1,5 @@
 /**
+ * SCRIPT DEBUG NO
  * SCRIPT EXISTS sha1 [sha1 ...]
  * SCRIPT FLUSH [ASYNC | SYNC]
  * SCRIPT HELP
@@ -6,10 +7,10 @@
  * SCRIPT LOAD script
  * SCRIPT SHOW sha1
  *
- * Manages the cache of scripts. SHOW (Valkey 8.0) replies the source of one; NOSCRIPT without one. Source: Redis src/eval.c `scriptCommand`, src/commands/script-*.json.
+ * Manages the cache of scripts. DEBUG refuses YES and SYNC: there is no debugger. SHOW (Valkey 8.0) replies the source of one; NOSCRIPT without one. Source: Redis src/eval.c `scriptCommand`, src/commands/script-*.json.
  */
 import type { Args } from '../../resp/args.ts'
-import { NOSCRIPT, SCRIPT_FLUSH_OPTION } from '../../resp/errors.ts'
+import { NO_SCRIPT_DEBUGGER, NOSCRIPT, SCRIPT_DEBUG_MODE, SCRIPT_FLUSH_OPTION } from '../../resp/errors.ts'
 import type { ReplySink } from '../../resp/reply.ts'
 import type { CommandContext } from '../context.ts'
 import { AclCategory, CommandFlag, defineCommand } from '../define.ts'
@@ -18,8 +19,8 @@ import { compileScript } from './eval.ts'
 import { RunKind, scriptRunner } from './script-runner.ts'
 
 const HELP = [
-  'DEBUG (YES|SYNC|NO)',
-  '    Set the debug mode for subsequent scripts executed.',
+  'DEBUG NO',
+  '    Set the debug mode for subsequent scripts executed; there is no debugger for YES and SYNC.',
   'EXISTS <sha1> [<sha1> ...]',
   '    Return information about the existence of the scripts in the script cache.',
   'FLUSH [ASYNC|SYNC]',
@@ -35,6 +36,18 @@ const HELP = [
   'SHOW <sha1>',
   '    Show the source of a script in the scripts cache.',
 ]
+
+const debug = defineCommand({
+  name: 'debug',
+  summary: 'Sets the debug mode of scripts, which is always off.',
+  group: 'scripting',
+  since: '3.2.0',
+  complexity: 'O(1)',
+  arity: 3,
+  flags: CommandFlag.NoScript,
+  categories: AclCategory.Scripting,
+  handler: debugHandler,
+})
 
 const exists = defineCommand({
   name: 'exists',
@@ -111,9 +124,16 @@ export const script = defineCommand({
   arity: -2,
   flags: 0,
   categories: 0,
-  subcommands: [exists, flush, help, kill, load, show],
+  subcommands: [debug, exists, flush, help, kill, load, show],
   handler: () => {},
 })
+
+/** Clients switch the debugger off without asking whether there is one. */
+function debugHandler(_ctx: CommandContext, args: Args, reply: ReplySink): void {
+  if (args.is(2, 'YES') || args.is(2, 'SYNC')) throw NO_SCRIPT_DEBUGGER
+  if (!args.is(2, 'NO')) throw SCRIPT_DEBUG_MODE
+  reply.ok()
+}
 
 function existsHandler(ctx: CommandContext, args: Args, reply: ReplySink): void {
   const { engine } = scriptRunner(ctx)

@@ -1,7 +1,7 @@
 /**
  * DEBUG, for tests: only where `enable-debug-command` allows it.
  *
- * CHANGE-REPL-ID | CONFIG-REWRITE-FORCE-ALL | DIGEST | DIGEST-VALUE key ... | HTSTATS db | LOADAOF | LOG text | OBJECT key | PAUSE-CRON 0|1 |
+ * CHANGE-REPL-ID | CONFIG-REWRITE-FORCE-ALL | DIGEST | DIGEST-VALUE key ... | ERROR text | HTSTATS db | LOADAOF | LOG text | OBJECT key | PAUSE-CRON 0|1 |
  * POPULATE count [prefix [size]] | PROTOCOL type | QUICKLIST-PACKED-THRESHOLD bytes |
  * RELOAD [MERGE] [NOFLUSH] [NOSAVE] | REPLYBUFFER setting value | SEGFAULT | SET-ACTIVE-EXPIRE 0|1 |
  * SET-DISABLE-DENY-SCRIPTS 0|1 | SET-SKIP-CHECKSUM-VALIDATION 0|1 | SLEEP seconds | HELP
@@ -51,6 +51,8 @@ const HELP = [
   '    Return a digest of all data; equal data have equal digests.',
   'DIGEST-VALUE <key> [<key> ...]',
   '    Return a digest of the value of each key.',
+  'ERROR <text>',
+  '    Reply <text> as an error.',
   'HTSTATS <dbid>',
   '    Return sizes of the key index of a database.',
   'LOADAOF',
@@ -105,6 +107,7 @@ const SUBCOMMANDS: ReadonlyMap<string, Subcommand> = new Map<string, Subcommand>
   ['help', { min: 2, max: 2, handler: (_ctx, args, reply) => replyHelp(reply, args.text(0), HELP) }],
   ['digest', { min: 2, max: 2, handler: (ctx, _args, reply) => reply.status(datasetDigest(ctx)) }],
   ['digest-value', { min: 2, max: Number.POSITIVE_INFINITY, handler: digestValueHandler }],
+  ['error', { min: 3, max: 3, handler: errorHandler }],
   ['htstats', { min: 3, max: 4, handler: htstatsHandler }],
   ['loadaof', { min: 2, max: 2, handler: loadaofHandler }],
   ['log', { min: 3, max: 3, handler: logHandler }],
@@ -160,6 +163,11 @@ function digestValueHandler(ctx: CommandContext, args: Args, reply: ReplySink): 
     const row = ctx.db.find(args, i)
     reply.status(row === NO_ROW ? '0'.repeat(40) : valueDigest(ctx, ctx.db, row))
   }
+}
+
+/** Clients test with it what they make of errors; it is none for the statistics. */
+function errorHandler(_ctx: CommandContext, args: Args, reply: ReplySink): void {
+  reply.error(args.text(2).replaceAll(/[\r\n]/g, ' '))
 }
 
 /** How a client's own reply buffer shrinks: there is none here, replies of all clients gather in one. */

@@ -5,8 +5,10 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { stripTypeScriptTypes } from 'node:module'
+import { pathToFileURL } from 'node:url'
+import { packageFile } from '../../files/package-files.ts'
 
-const ENTRY = new URL('../../client/index.ts', import.meta.url)
+const ENTRY = pathToFileURL(packageFile('src/client/index.ts'))
 /** Imports and re-exports, which may go over several lines. */
 const LINK = /^(?:import|export)\s+(type\s+)?(?:\{[^}]*\}|\*)\s*from\s*'(\.[^']+)'\n/gm
 /** What the files export to each other. */

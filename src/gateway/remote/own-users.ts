@@ -11,7 +11,7 @@ import type { Log } from '../../observe/log.ts'
 import type { AccessDenied } from '../../resp/errors.ts'
 import type { Client } from '../../server/client.ts'
 import { InProcess, refuseNothing } from '../../server/in-process.ts'
-import { Server } from '../../server/server.ts'
+import { Server, SYSTEM_CLOCK } from '../../server/server.ts'
 import { loadUsers } from '../../server/users.ts'
 import type { CallDecode, CommandWords, ReplyValue } from '../engine.ts'
 
@@ -22,7 +22,7 @@ export class OwnUsers {
 
   /** @throws ConfigError, AclFileError, TokenFileError */
   constructor(config: Config, log: Log) {
-    this.server = new Server({ config, log, clock: { now: Date.now } })
+    this.server = new Server({ config, log, clock: SYSTEM_CLOCK })
     this.anybody = this.server.createInternalClient(0)
     loadUsers(this.server.users, config, log)
   }

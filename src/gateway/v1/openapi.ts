@@ -9,9 +9,10 @@ import { readFileSync } from 'node:fs'
 import fastifySwagger, { type FastifyDynamicSwaggerOptions } from '@fastify/swagger'
 import fastifySwaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance, RouteOptions } from 'fastify'
+import { packageFile } from '../../files/package-files.ts'
 
 /** Version and licence of the API are those of the package. */
-const PACKAGE = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as {
+const PACKAGE = JSON.parse(readFileSync(packageFile('package.json'), 'utf8')) as {
   readonly version: string
   readonly license: string
 }

@@ -4,16 +4,16 @@
  * The thread gets buffers of records one after the other and sends each back when it has written it, so that a few
  * buffers go round. When all are under way the walk waits; what is about to change does not, and gathers in memory.
  */
-import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import { type Files, SYSTEM_FILES } from '../../files/files.ts'
+import { threadEntry } from '../../files/package-files.ts'
 import { asError } from '../../files/thrown.ts'
 import type { RecordBuffer } from '../rdb/record-buffer.ts'
 import { SnapshotFile, type SnapshotFileOptions } from './snapshot-file.ts'
 
-const THREAD = new URL('./writer-thread.ts', import.meta.url)
-/** Without it, each thread would load a compiler to strip its types: twice the time and 20 MB more. */
-const OWN_MODULES = new URL('../../files/own-modules.cjs', import.meta.url)
+const THREAD = threadEntry('src/persistence/snapshot/writer-thread.ts')
+/** Its stacks name the sources; and it has none of the options of the program, which may load other code with them. */
+const THREAD_OPTIONS = ['--enable-source-maps']
 /** Buffers on their way to the thread or back, while the walk goes on; and how many of them are kept for more. */
 const BUFFERS_MAX = 4
 /** Larger buffers, which one large value has made, are not used again. */
@@ -79,7 +79,7 @@ export class ThreadWriter implements SnapshotWriter {
   constructor(options: SnapshotFileOptions, events: WriterEvents) {
     this.path = options.path
     this.events = events
-    this.worker = new Worker(THREAD, { workerData: options, execArgv: ['--require', fileURLToPath(OWN_MODULES)] })
+    this.worker = new Worker(THREAD, { workerData: options, execArgv: THREAD_OPTIONS })
     this.worker.on('message', (report: WriterReport) => this.received(report))
     this.worker.on('error', (error: unknown) => this.failed(asError(error)))
     this.worker.on('exit', () => this.failed(new Error('the writing thread has ended')))

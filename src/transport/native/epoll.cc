@@ -61,6 +61,8 @@ struct Slot {
   bool isUnix = false;
   bool isReading = true;
   bool hasEnded = false;
+  // Output was lost: whatever else comes of the connection, it is to be told as gone.
+  bool hasFailed = false;
   bool closesWhenDrained = false;
   uint32_t events = 0;
   // Output that the system has not taken, from `queue_at` on.
@@ -191,6 +193,7 @@ class Loop {
       if (taken < 0 && !IsBusy(errno)) {
         // A connection that has failed is told by its next event. One that still could go on must not: a part is missing.
         if (errno != EPIPE && errno != ECONNRESET) shutdown(slot->fd, SHUT_RDWR);
+        slot->hasFailed = true;
         return 0;
       }
       if (taken > 0) sent = static_cast<size_t>(taken);
@@ -232,6 +235,8 @@ class Loop {
     uint32_t events = 0;
     if (slot.isReading && !slot.hasEnded) events |= EPOLLIN;
     if (slot.queued() > 0) events |= EPOLLOUT;
+    // That the peer has closed is told in any case: once is enough, or the loop would never rest until input is wanted.
+    if (events == 0) events = EPOLLET;
     if (events == slot.events) return;
     slot.events = events;
     epoll_event event = EventOf(id, slot);
@@ -297,8 +302,9 @@ class Loop {
       Lost(id);
       return;
     }
-    // Nobody is there to send to, and what was not read yet is part of a connection that has failed.
-    if ((events & (EPOLLHUP | EPOLLERR)) != 0) Lost(id);
+    // What was not read yet is part of a connection that has failed. A unix socket whose peer has just closed it has not:
+    // what that has sent before is read when it is wanted, and then comes the end. Only output has nowhere to go.
+    if ((events & EPOLLERR) != 0 || ((events & EPOLLHUP) != 0 && (slot->hasFailed || slot->queued() > 0))) Lost(id);
   }
 
   // Sends what is queued. Returns false when the socket is closed now.

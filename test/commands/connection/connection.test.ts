@@ -284,6 +284,33 @@ test('CLIENT UNBLOCK in the middle of a batch mixes no replies, also of a client
   expect(await popped).toBe(null)
 })
 
+test('CLIENT REPLY drops the reply of a command that has waited, too', async () => {
+  const untilBlocked = async (): Promise<void> => {
+    while (broker.server.blockedCount === 0) await b.call('PING')
+  }
+  a.write('CLIENT', 'REPLY', 'SKIP')
+  a.write('BLPOP', 'k', '0')
+  await untilBlocked()
+  await b.call('RPUSH', 'k', 'served')
+  expect(await a.call('ECHO', 'behind it')).toBe('behind it')
+  a.write('CLIENT', 'REPLY', 'OFF')
+  for (const end of [
+    ['RPUSH', 'k', 'served'],
+    ['CLIENT', 'UNBLOCK', '1'],
+    ['CLIENT', 'UNBLOCK', '1', 'ERROR'],
+  ]) {
+    a.write('BLPOP', 'k', '0')
+    await untilBlocked()
+    expect(await b.call(...end)).toBe(1)
+  }
+  expect(await a.call('CLIENT', 'REPLY', 'ON')).toEqual(OK)
+  a.write('CLIENT', 'REPLY', 'SKIP')
+  a.write('BLPOP', 'k', '0')
+  await untilBlocked()
+  expect(await b.call('CLIENT', 'UNBLOCK', '1')).toBe(1)
+  expect(await a.call('LLEN', 'k')).toBe(0)
+})
+
 test('CLIENT REPLY SKIP drops one reply, OFF all until ON', async () => {
   a.write('CLIENT', 'REPLY', 'SKIP')
   a.write('SET', 'k', '1')
@@ -294,6 +321,10 @@ test('CLIENT REPLY SKIP drops one reply, OFF all until ON', async () => {
   a.write('CLIENT', 'REPLY', 'OFF')
   a.write('SET', 'k', '2')
   a.write('NOSUCH')
+  // Confirmations are no replies, that one was queued is.
+  a.write('MULTI')
+  a.write('UNSUBSCRIBE')
+  a.write('DISCARD')
   expect(await a.call('CLIENT', 'REPLY', 'ON')).toEqual(OK)
   expect(await a.call('GET', 'k')).toBe('2')
   expect(await a.call('CLIENT', 'REPLY', 'maybe')).toEqual({ error: 'ERR syntax error' })

@@ -1,7 +1,7 @@
 /** Blocked list commands on a whole server: who is woken, in which order, and what is left afterwards. */
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { configFromOptions } from '../../../src/config/config.ts'
-import { Server } from '../../../src/server/server.ts'
+import { Server, SYSTEM_CLOCK } from '../../../src/server/server.ts'
 import { TestBroker, TestClock, TestLog } from '../../support/broker.ts'
 import { MemoryClient } from '../blocking-bench.ts'
 import { decodeAll } from '../resp-decode.ts'
@@ -11,7 +11,7 @@ let pusher: MemoryClient
 let effects: string[]
 
 beforeEach(() => {
-  server = new Server({ config: configFromOptions({ save: '' }), log: new TestLog(), clock: { now: Date.now } })
+  server = new Server({ config: configFromOptions({ save: '' }), log: new TestLog(), clock: SYSTEM_CLOCK })
   server.start()
   effects = []
   server.journal.subscribe((buffer, start, end) => {
@@ -157,7 +157,7 @@ test('deadlines of clients that were woken do not gather', async () => {
     expect(await popping.next()).toEqual(['l', 'a'])
   }
   expect(server.blocking.noted).toBeLessThanOrEqual(1024)
-  const msLeft = server.blocking.nextDeadline() - Date.now()
+  const msLeft = server.blocking.nextDeadline() - SYSTEM_CLOCK.elapsed()
   expect(msLeft).toBeGreaterThan(0)
   expect(msLeft).toBeLessThanOrEqual(1_000_000)
   waiting.stream.destroy()

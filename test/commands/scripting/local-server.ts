@@ -5,6 +5,7 @@ import { ArgsBuilder } from '../../../src/resp/args.ts'
 import { RespSink } from '../../../src/resp/reply.ts'
 import type { Client } from '../../../src/server/client.ts'
 import { Server } from '../../../src/server/server.ts'
+import { TestClock } from '../../support/broker.ts'
 import { decodeAll } from '../resp-decode.ts'
 
 const silent = new Proxy({} as Log, { get: () => () => {} })
@@ -13,7 +14,7 @@ export class LocalServer {
   readonly server = new Server({
     config: configFromOptions({ save: '' }),
     log: silent,
-    clock: { now: () => 1_700_000_000_000 },
+    clock: new TestClock(),
   })
   readonly effects: string[] = []
   private readonly client: Client = this.server.createInternalClient(0)

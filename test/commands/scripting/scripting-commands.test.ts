@@ -246,6 +246,15 @@ describe('propagation', () => {
     expect(local.takeEffects()).toEqual(['SELECT 0', 'set b 1'])
   })
 
+  test('SCRIPT DEBUG takes NO, refuses YES and SYNC as there is no debugger, and tells the three of anything else', () => {
+    expect(local.command('SCRIPT', 'DEBUG', 'no')).toBe('+OK\r\n')
+    for (const mode of ['YES', 'sync']) {
+      expect(local.command('SCRIPT', 'DEBUG', mode)).toBe('-ERR This server has no script debugger\r\n')
+    }
+    expect(local.command('SCRIPT', 'DEBUG', 'x')).toBe('-ERR Use SCRIPT DEBUG YES/SYNC/NO\r\n')
+    expect(local.command('EVAL', 'return 1', '0')).toBe(':1\r\n')
+  })
+
   test('SCRIPT SHOW replies the source of a cached script', () => {
     local.command('SCRIPT', 'LOAD', 'return 1')
     expect(local.command('SCRIPT', 'SHOW', ONE_SHA)).toBe('$8\r\nreturn 1\r\n')

@@ -437,6 +437,12 @@ test('DEBUG is refused unless the configuration allows it', async () => {
   await strict.stop()
 })
 
+test('DEBUG ERROR replies its text as an error, which the statistics do not count', async () => {
+  expect(await a.call('DEBUG', 'ERROR', 'LOADING fake\r\nmessage')).toEqual({ error: 'LOADING fake  message' })
+  expect(await a.call('DEBUG', 'ERROR', '')).toEqual({ error: '' })
+  expect((await info('errorstats')).size).toBe(0)
+})
+
 test('DEBUG DIGEST is equal for equal data, however they came about', async () => {
   const values = [
     ['SET', 's', 'text'],

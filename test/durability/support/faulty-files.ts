@@ -94,6 +94,13 @@ export class FaultyFiles extends Files {
     return fd
   }
 
+  override openAgain(fd: number): number {
+    const other = super.openAgain(fd)
+    const path = this.paths.get(fd)
+    if (path !== undefined) this.paths.set(other, path)
+    return other
+  }
+
   override write(fd: number, buffer: Buffer, start: number, length: number, offset: number): number {
     const taken = this.beginWrite(length)
     const written = super.write(fd, buffer, start, taken, offset)
