@@ -3,7 +3,7 @@
  *
  *     node src/boot/build.mjs              all: what `npm start` runs, and what a package has in dist/js and dist/types
  *     node src/boot/build.mjs --start      only what `npm start` runs
- *     … --if-possible                      without development dependencies: nothing, and no failure
+ *     … --if-possible                      where that cannot be, one line says so; the sources run as they are
  *
  * What is imported lazily becomes a file of its own; other packages stay imports. A new entry (a program, a thread) is
  * to be named in ENTRIES. Plain JavaScript: an installation without development dependencies may run it on any Node.
@@ -38,18 +38,12 @@ const OLD_BUNDLES = 4
 const OLD_MS_MAX = 600_000
 
 const options = process.argv.slice(2)
-if (!options.includes('--if-possible') || isInstalled('rolldown')) {
+try {
   await makeStartBundle()
   if (!options.includes('--start')) await makePackage()
-}
-
-function isInstalled(name) {
-  try {
-    require.resolve(name)
-    return true
-  } catch {
-    return false
-  }
+} catch (error) {
+  if (!options.includes('--if-possible')) throw error
+  console.log(`No bundle was made (${error.message.split('\n')[0]}): the sources run as they are`)
 }
 
 /** Two processes may do it at once: each in a folder of its own, and the second one that is done finds it there. */

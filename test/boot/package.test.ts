@@ -3,12 +3,14 @@
  * a project; the packages that it needs are links to those installed here.
  */
 import { spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
+import { connect } from 'node:tls'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { ServerProcess, temporaryDirectory } from '../support/server-process.ts'
+import { freePort, ServerProcess, temporaryDirectory } from '../support/server-process.ts'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const ADDONS = 'src/transport/native/build'
@@ -89,7 +91,7 @@ test('its programs start: a server that loads its RDB file, the tools, the worke
   const directory = join(project, 'server')
   mkdirSync(directory)
   for (const expected of [null, 'value']) {
-    const server = await ServerProcess.installed(join(installed, bin.millrace!), directory)
+    const server = await ServerProcess.installed(join(installed, bin.millrace!), directory, ['--appendonly', 'no'])
     const client = await server.connect()
     expect(await client.call('GET', 'key')).toEqual(expected)
     await client.call('SET', 'key', 'value')
@@ -101,6 +103,26 @@ test('its programs start: a server that loads its RDB file, the tools, the worke
     0,
   )
   expect(run(process.execPath, [join(installed, bin['millrace-worker']!), '--help']).stdout).toContain('--processor')
+})
+
+test('it serves TLS, and has its addons where they were built', async () => {
+  const pem = (name: string): string => join(ROOT, 'test/support/tls', name)
+  const port = await freePort()
+  const server = await ServerProcess.installed(join(installed, 'src/boot/main.cjs'), temporaryDirectory(), [
+    ...['--tls-port', String(port), '--tls-auth-clients', 'no', '--tls-ca-cert-file', pem('ca.pem')],
+    ...['--tls-cert-file', pem('server.pem'), '--tls-key-file', pem('server.key'), '--appendfsync', 'always'],
+  ])
+  const socket = connect({ port, host: '127.0.0.1', ca: readFileSync(pem('ca.pem')), rejectUnauthorized: false })
+  socket.write('SET key value\r\n')
+  expect(String((await once(socket, 'data'))[0])).toBe('+OK\r\n')
+  socket.destroy()
+  if (existsSync(join(installed, ADDONS))) {
+    const loaded = readFileSync(`/proc/${server.pid}/maps`, 'utf8')
+    for (const addon of ['epoll.node', 'heap.node', 'sync.node'])
+      expect(loaded).toContain(join(installed, ADDONS, 'Release', addon))
+  }
+  await server.kill()
+  rmSync(server.directory, { recursive: true, force: true })
 })
 
 test('a program in TypeScript has its types, without checks being skipped', () => {

@@ -69,8 +69,8 @@ export class ServerProcess {
   }
 
   /** Starts a Millrace that is installed as a package, by its program. */
-  static async installed(program: string, directory: string): Promise<ServerProcess> {
-    return ServerProcess.start(process.execPath, [program], ['--http-port', '0', '--appendonly', 'no'], directory, 0)
+  static async installed(program: string, directory: string, args: readonly string[]): Promise<ServerProcess> {
+    return ServerProcess.start(process.execPath, [program], ['--http-port', '0', ...args], directory, 0)
   }
 
   /** Starts redis-server likewise, without snapshots. */
