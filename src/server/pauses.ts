@@ -11,7 +11,6 @@ export interface PausesHost {
   readonly keyspace: Keyspace
   readonly loading: LoadProgress
   readonly pipeline: Pipeline
-  readonly clients: ReadonlyMap<number, Client>
   /** Time that has gone by, in ms, whatever is done to the wall time. */
   elapsedMs(): number
   /** Sees to it that the server looks at that time then. */
@@ -24,6 +23,8 @@ export class Pauses {
   /** Until when, by `elapsedMs`; 0: there is none. It may be over already: then the next request or timer ends it. */
   untilMs: number = 0
   private writesOnly: boolean = false
+  /** Clients that wait, in the order in which they came: so they go on. */
+  private readonly waiting = new Set<Client>()
   private readonly host: PausesHost
 
   constructor(host: PausesHost) {
@@ -47,11 +48,16 @@ export class Pauses {
   end(): void {
     this.untilMs = 0
     this.host.keyspace.removesMetExpired = !this.host.loading.isActive
-    for (const client of this.host.clients.values()) {
-      if ((client.flags & ClientFlag.Paused) === 0) continue
+    for (const client of this.waiting) {
       client.flags &= ~ClientFlag.Paused
       this.host.resume(client)
     }
+    this.waiting.clear()
+  }
+
+  /** The client is gone. */
+  forget(client: Client): void {
+    this.waiting.delete(client)
   }
 
   endWhenOver(): void {
@@ -80,24 +86,29 @@ export class Pauses {
   /** Whether this request has to wait; its client does then. */
   mustWait(client: Client, args: Args): boolean {
     if (!this.isActive) {
-      this.end()
-      return false
+      if (this.waiting.size === 0) {
+        this.end()
+        return false
+      }
+      // It goes on behind those that have waited, as soon as the timer comes.
+      this.host.schedule(0)
     }
+    if (!this.concerns(client, args)) return false
+    client.flags |= ClientFlag.Paused
+    this.waiting.add(client)
+    return true
+  }
+
+  private concerns(client: Client, args: Args): boolean {
     // Replicas tell how far they have come. The stream of a primary waits, though: offsets stand still.
     if ((client.flags & ClientFlag.Replica) !== 0) return false
     const { pipeline } = this.host
     const resolved = pipeline.resolve(args)
-    if (!('handler' in resolved) || !pipeline.isPausable(client, resolved, args, this.writesOnly)) return false
-    client.flags |= ClientFlag.Paused
-    return true
+    return 'handler' in resolved && pipeline.isPausable(client, resolved, args, this.writesOnly)
   }
 
   /** Clients that wait. */
-  countWaiting(): number {
-    let waiting = 0
-    if (this.untilMs > 0) {
-      for (const client of this.host.clients.values()) if ((client.flags & ClientFlag.Paused) !== 0) waiting++
-    }
-    return waiting
+  get waitingCount(): number {
+    return this.waiting.size
   }
 }

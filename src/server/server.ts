@@ -385,7 +385,7 @@ export class Server
 
   /** Clients that wait because of CLIENT PAUSE count, as in Redis. */
   get blockedCount(): number {
-    return this.blocking.count + this.pauses.countWaiting()
+    return this.blocking.count + this.pauses.waitingCount
   }
 
   clientReceived(client: Client, buffer: Buffer, start: number, end: number): void {
@@ -528,6 +528,7 @@ export class Server
     client.flags |= ClientFlag.Closed
     this.clients.delete(client.id)
     this.blocking.unpark(client)
+    this.pauses.forget(client)
     discardTransaction(client)
     this.channels.unsubscribeAll(client)
     this.tracking.disable(client)

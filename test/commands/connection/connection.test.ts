@@ -1,7 +1,7 @@
 /** PING, ECHO, QUIT, AUTH, HELLO, RESET and CLIENT on the wire. */
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { TestBroker, TestClock } from '../../support/broker.ts'
-import type { RespClient } from '../../support/resp-client.ts'
+import type { Reply, RespClient } from '../../support/resp-client.ts'
 
 const OK = { status: 'OK' }
 
@@ -339,6 +339,26 @@ test('CLIENT PAUSE WRITE holds up writes and lets reads and errors through', asy
   expect(await b.call('GET', 'k')).toBe(null)
   expect(await b.call('CLIENT', 'UNPAUSE')).toEqual(OK)
   expect(await set).toEqual(OK)
+})
+
+test('clients go on in the order in which their requests came when a pause is over', async () => {
+  const [first, third] = [await broker.connect(), b]
+  await third.call('CLIENT', 'PAUSE', '1000')
+  const replies: Promise<Reply>[] = []
+  for (const client of [first, a]) {
+    replies.push(client.call('RPUSH', 'l', client === a ? 'second' : 'first'))
+    while (broker.server.blockedCount < replies.length) await new Promise((resolve) => setImmediate(resolve))
+  }
+  const gone = await broker.connect()
+  gone.write('PING')
+  while (broker.server.blockedCount < 3) await new Promise((resolve) => setImmediate(resolve))
+  gone.close()
+  while (broker.server.blockedCount > 2) await new Promise((resolve) => setImmediate(resolve))
+  // Its time is over, and the timer has not come yet.
+  clock.pass(1000)
+  expect(await third.call('RPUSH', 'l', 'third')).toBe(3)
+  expect(await Promise.all(replies)).toEqual([1, 2])
+  expect(await third.call('LRANGE', 'l', '0', '-1')).toEqual(['first', 'second', 'third'])
 })
 
 test('CLIENT PAUSE holds up everything until its time is over', async () => {
