@@ -125,7 +125,7 @@ export function usage(): string {
     const note = initial === null ? 'required' : initial === '' ? 'default: none' : `default: ${initial}`
     return `  --${name.padEnd(18)}${meaning} (${note}; ${variable})`
   })
-  return `Usage: node workers/main.ts --processor ./processor.ts --queue name [options]\n\n${lines.join('\n')}\n`
+  return `Usage: millrace-worker --processor ./processor.ts --queue name [options]\n\n${lines.join('\n')}\n`
 }
 
 function optionOf(name: string): Option {
