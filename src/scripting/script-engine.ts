@@ -25,6 +25,11 @@ const CHUNK_NAME = 'user_script'
 /** Scripts kept for EVAL alone; beyond, the least recently used one goes (Redis 7.4: LRU_LIST_LENGTH). */
 const TRANSIENT_MAX = 500
 
+/** Length of a SHA1 in hex. */
+export const SHA_CHARS = 40
+/** A power of two. */
+const RECENT_SLOTS = 64
+
 /** What a chunk is compiled for: to run once, which is compiled sooner, or often, which runs faster. */
 const ChunkForm = { Once: 0, Lasting: 1 } as const
 type ChunkForm = (typeof ChunkForm)[keyof typeof ChunkForm]
@@ -57,6 +62,8 @@ export class ScriptEngine {
   private readonly bySource = new Map<string, Script>()
   /** Scripts that only EVAL knows. */
   private readonly transient = new ScriptOrder<Script>()
+  /** Those that `findDigest` has found, by the first bytes of their digest; all of them are known. */
+  private readonly recent = new Array<Script | null>(RECENT_SLOTS).fill(null)
   private sourceBytes = 0
   private keys: LuaTable = new LuaTable()
   private argv: LuaTable = new LuaTable()
@@ -85,6 +92,20 @@ export class ScriptEngine {
   /** The script with this SHA1 (lower case), or null. */
   find(sha: string): Script | null {
     return this.scripts.get(sha) ?? null
+  }
+
+  /**
+   * As `find`, by the bytes of the SHA1 at `source[start, …)`, in any case. What was asked for lately is found without making
+   * a string of them.
+   */
+  findDigest(source: Buffer, start: number): Script | null {
+    const slot = (source[start]! * 31 + source[start + 1]!) & (RECENT_SLOTS - 1)
+    const recent = this.recent[slot]!
+    if (recent !== null && isText(recent.sha, source, start)) return recent
+    const digest = source.latin1Slice(start, start + SHA_CHARS)
+    const script = this.find(digest) ?? this.find(digest.toLowerCase())
+    this.recent[slot] = script
+    return script
   }
 
   /** Compiles a script and keeps it until `flush` (SCRIPT LOAD). Throws `LuaCompileError`, or `ShebangError`. */
@@ -126,12 +147,14 @@ export class ScriptEngine {
     this.transient.remove(oldest)
     this.sourceBytes -= oldest.source.length
     this.scripts.delete(oldest.sha)
+    this.recent.fill(null)
     this.bySource.delete(oldest.source)
   }
 
   /** Forgets all scripts. */
   flush(): void {
     this.scripts.clear()
+    this.recent.fill(null)
     this.bySource.clear()
     this.transient.clear()
     this.sourceBytes = 0
@@ -179,6 +202,12 @@ export class ScriptEngine {
     const runsOnce = form === ChunkForm.Once
     return compile(source, { chunkName, globals, mainGlobals: null, isLibrary: false, runsOnce, stringMethods })
   }
+}
+
+/** Whether the bytes at `source[start, …)` are those of a text. */
+function isText(text: string, source: Buffer, start: number): boolean {
+  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) !== source[start + i]) return false
+  return true
 }
 
 /** A library of a global table. */

@@ -6,6 +6,8 @@
  * [`{set={v=true}}`], double and string [`{double=}`], boolean and 1 or 0 [boolean], big number and string
  * [`{big_number=}`], verbatim and string [`{verbatim_string={format=, string=}}`].
  */
+// The global of this name is looked up behind a getter each time.
+import { Buffer } from 'node:buffer'
 import type { TextCache } from '../bytes/text-cache.ts'
 import { type DoubleFormat, type Mark, ReplySink } from '../resp/reply.ts'
 import type { Arena, Ref } from '../storage/arena.ts'

@@ -16,6 +16,8 @@
  * A payload is read as (segment(ref), offset(ref), length(ref)). Segments never move; a large block may move when it
  * is resized, so segment() is asked again after any allocation through the same reference.
  */
+// The global of this name is looked up behind a getter each time.
+import { Buffer } from 'node:buffer'
 import { endianness } from 'node:os'
 import { outsideMemory } from './outside.ts'
 

@@ -21,13 +21,11 @@ import {
 } from '../../resp/errors.ts'
 import type { ReplySink } from '../../resp/reply.ts'
 import { LuaCompileError } from '../../scripting/lua/lexer.ts'
-import type { Script, ScriptEngine } from '../../scripting/script-engine.ts'
+import { type Script, type ScriptEngine, SHA_CHARS } from '../../scripting/script-engine.ts'
 import { parseShebang, ScriptFlag, ShebangError } from '../../scripting/shebang.ts'
 import type { CommandContext } from '../context.ts'
 import { AclCategory, CommandFlag, defineCommand, type KeySpec, keyCountAt } from '../define.ts'
 import { EvalMode, FIRST_KEY, scriptRunner } from './script-runner.ts'
-
-const SHA_CHARS = 40
 
 const FLAGS =
   CommandFlag.NoScript |
@@ -118,7 +116,7 @@ function runSource(ctx: CommandContext, args: Args, mode: EvalMode, reply: Reply
 function runDigest(ctx: CommandContext, args: Args, mode: EvalMode, reply: ReplySink): void {
   if (args.length(1) !== SHA_CHARS) throw NOSCRIPT
   const keyCount = parseKeyCount(args)
-  const script = findScript(ctx, args)
+  const script = scriptRunner(ctx).engine.findDigest(args.buffer, args.start(1))
   if (script === null) throw NOSCRIPT
   run(ctx, args, script, keyCount, mode, reply)
 }

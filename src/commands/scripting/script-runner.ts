@@ -67,6 +67,11 @@ export interface ScriptServices {
   poll(runner: ScriptRunner): void
 }
 
+/** What runs scripts, or functions. */
+interface Engine<What> {
+  run(what: What, keys: LuaValue[], argv: LuaValue[], reply: ReplySink): void
+}
+
 /** What runs: a script of EVAL, or a function. */
 export const RunKind = { Eval: 0, Function: 1 } as const
 export type RunKind = (typeof RunKind)[keyof typeof RunKind]
@@ -131,7 +136,7 @@ export class ScriptRunner implements EngineHost {
     this.prepare(script.flags, mode)
     this.name = script.sha
     this.kind = RunKind.Eval
-    this.within(call, keyCount, (keys, argv) => this.engine.run(script, keys, argv, reply))
+    this.within(this.engine, script, call, keyCount, reply)
   }
 
   /** As `run`, for a function and its FCALL. */
@@ -140,11 +145,11 @@ export class ScriptRunner implements EngineHost {
     this.prepare(fn.flags, mode)
     this.name = fn.name
     this.kind = RunKind.Function
-    this.within(call, keyCount, (keys, argv) => this.functions.runner.run(fn, keys, argv, reply))
+    this.within(this.functions.runner, fn, call, keyCount, reply)
   }
 
   /** FCALL and EVAL have the same form: name or script, number of keys, keys, arguments. */
-  private within(call: Args, keyCount: number, run: (keys: LuaValue[], argv: LuaValue[]) => void): void {
+  private within<What>(engine: Engine<What>, what: What, call: Args, keyCount: number, reply: ReplySink): void {
     const { ctx, texts } = this
     const { buffer } = call
     const keys: LuaValue[] = []
@@ -160,7 +165,7 @@ export class ScriptRunner implements EngineHost {
     this.isRunning = true
     this.caller = call
     try {
-      run(keys, argv)
+      engine.run(what, keys, argv, reply)
     } finally {
       this.isRunning = false
       this.caller = null

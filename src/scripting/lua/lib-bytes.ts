@@ -111,8 +111,9 @@ export function reverseBytes(text: string): string {
 
 /** How many names are remembered; a power of two. */
 const NAME_COUNT = 512
-/** V8 copies slices below this length; a longer one would keep the whole text that it was cut from alive. */
-const NAME_LENGTH_MAX = 12
+/** V8 copies slices up to this length; a longer one would keep the whole text that it was cut from alive. */
+const SLICE_COPIED_MAX = 12
+const NAME_LENGTH_MAX = 24
 
 const names: string[] = Array.from({ length: NAME_COUNT }, () => '')
 
@@ -132,5 +133,6 @@ export function sliceName(text: string, start: number, end: number): string {
     while (i < length && name.charCodeAt(i) === text.charCodeAt(start + i)) i++
     if (i === length) return name
   }
-  return (names[slot] = text.slice(start, end))
+  const slice = text.slice(start, end)
+  return (names[slot] = length > SLICE_COPIED_MAX ? Buffer.from(slice, 'latin1').latin1Slice(0, length) : slice)
 }
