@@ -486,6 +486,8 @@ class InProcessSession implements Connection, Door {
 
   /** Executes a call; false when the session has to wait first. */
   execute(call: Call, found: Command | ReplyError, args: Args): boolean {
+    // WAIT has blocked it: that call and its sink are still wanted.
+    if (this.current !== null) return false
     this.current = call
     if (call.decode === RAW_RESP) this.sink = this.raw
     else {

@@ -4,7 +4,7 @@ import { configFromOptions } from '../../src/config/config.ts'
 import { Files } from '../../src/files/files.ts'
 import { Decode, type ReplyValue } from '../../src/resp/value-sink.ts'
 import { Broker } from '../../src/server/broker.ts'
-import { InProcess, refuseNothing } from '../../src/server/in-process.ts'
+import { InProcess, RAW_RESP, refuseNothing } from '../../src/server/in-process.ts'
 import { TestBroker, TestClock, TestLog } from '../support/broker.ts'
 import { temporaryDirectory } from '../support/server-process.ts'
 
@@ -55,6 +55,21 @@ test('sessions of blocking calls are used again, and only some are kept', async 
   await call(door, 'RPUSH', 'l', 'x')
   await next
   expect(broker.server.clientCount).toBe(17)
+})
+
+test('calls behind WAIT are executed when it is over, and each gets its own reply', async () => {
+  const clock = new TestClock()
+  broker = await TestBroker.start({}, clock)
+  const door = new InProcess(broker.server)
+  await call(door, 'SET', 'k', 'v')
+  const wait = call(door, 'WAIT', 1, 5)
+  const raw = door.batch([['GET', 'k']], RAW_RESP, refuseNothing)
+  const behind = call(door, 'APPEND', 'k', 'w')
+  while (broker.server.blockedCount === 0) await new Promise((resolve) => setImmediate(resolve))
+  // They have been tried by then.
+  await new Promise((resolve) => setImmediate(resolve))
+  clock.pass(5)
+  expect(await Promise.all([wait, raw, behind])).toEqual([0, [Buffer.from('$1\r\nv\r\n')], 2])
 })
 
 test('a blocked call holds no session of its own when it is unblocked with an error', async () => {
