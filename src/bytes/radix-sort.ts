@@ -38,7 +38,7 @@ export function sortByText(order: Uint32Array, texts: readonly string[]): void {
   sortTexts(order, 0, order.length, texts, new Float64Array(texts.length), 0)
 }
 
-/** The order of two byte strings: negative, 0 or positive. */
+/** Byte order, which is that of the C locale: negative, 0 or positive. */
 export function compareTexts(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0
 }

@@ -171,10 +171,14 @@ export class InProcess {
       return reply instanceof CommandError ? Promise.reject(reply) : Promise.resolve(reply)
     }
     return new Promise((done, failed) => {
-      const call: Call = { args, decode, refuse: refuseNothing, isCancelled: false, done, failed }
-      if (attempt === Attempt.Executed) main!.callLater(call)
-      else this.enqueue(call)
+      this.follow(attempt, { args, decode, refuse: refuseNothing, isCancelled: false, done, failed })
     })
+  }
+
+  /** Sees to it that a call which has no reply yet gets one. */
+  private follow(attempt: Attempt, call: Call): void {
+    if (attempt === Attempt.Executed) this.main!.callLater(call)
+    else this.enqueue(call)
   }
 
   /** Executes a call in the shared session if it may be executed at once. */
@@ -248,9 +252,7 @@ export class InProcess {
           if (error instanceof CommandError) done(error)
           else reject(error)
         }
-        const call: Call = { args, decode, refuse, isCancelled: false, done, failed }
-        if (attempt === Attempt.Executed) main!.callLater(call)
-        else this.enqueue(call)
+        this.follow(attempt, { args, decode, refuse, isCancelled: false, done, failed })
       }
       if (missing === 0) resolve(replies)
     })

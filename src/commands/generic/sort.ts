@@ -215,7 +215,6 @@ function parseNatural(text: string): number {
   return value
 }
 
-/** Byte order, which is that of the C locale. */
 function compareOptional(a: string | null, b: string | null): number {
   if (a === null) return b === null ? 0 : -1
   return b === null ? 1 : compareTexts(a, b)

@@ -86,8 +86,37 @@ function $ga(object: LuaValue, key: LuaValue, description: string): LuaValue {
   return index(object, key, description)
 }
 
+/** Who looks something up: how its metamethods are called, and what its errors are. */
+interface Indexing {
+  call(handler: LuaValue, object: LuaValue, key: LuaValue): LuaResult
+  wrongType(object: LuaValue, description: string): LuaError
+  loop(): LuaError
+}
+
+const BY_SCRIPT: Indexing = {
+  call: callMetamethod,
+  wrongType: (object, description) => typeError('index', object, description),
+  loop: () => libError('loop in gettable'),
+}
+
+/** What library functions call has no Lua caller, and their own errors carry no position. */
+const BY_LIBRARY: Indexing = {
+  call: callValue,
+  wrongType: (object) => hostError(`attempt to index a ${typeName(object)} value`),
+  loop: () => hostError('loop in gettable'),
+}
+
 /** `object[key]` with metatables. */
 export function index(object: LuaValue, key: LuaValue, description = ''): LuaValue {
+  return indexBy(BY_SCRIPT, object, key, description)
+}
+
+/** As `index` of a table, for library functions. */
+export function indexFromHost(table: LuaTable, key: LuaValue): LuaValue {
+  return indexBy(BY_LIBRARY, table, key, '')
+}
+
+function indexBy(by: Indexing, object: LuaValue, key: LuaValue, description: string): LuaValue {
   let current = object
   for (let i = 0; i < META_CHAIN_MAX; i++) {
     let handler: LuaValue
@@ -97,29 +126,11 @@ export function index(object: LuaValue, key: LuaValue, description = ''): LuaVal
       handler = current.meta === null ? undefined : current.meta.getString('__index')
       if (handler === undefined) return undefined
     } else if (typeof current === 'string') handler = hooks.stringMethods
-    else throw typeError('index', current, i === 0 ? description : '')
-    if (typeof handler === 'function') return first(callMetamethod(handler, current, key))
+    else throw by.wrongType(current, i === 0 ? description : '')
+    if (typeof handler === 'function') return first(by.call(handler, current, key))
     current = handler
   }
-  throw libError('loop in gettable')
-}
-
-/** As `index` of a table, for library functions: what it calls has no Lua caller, and its own errors carry no position. */
-export function indexFromHost(table: LuaTable, key: LuaValue): LuaValue {
-  let current: LuaValue = table
-  for (let i = 0; i < META_CHAIN_MAX; i++) {
-    let handler: LuaValue
-    if (current instanceof LuaTable) {
-      const value = current.get(key)
-      if (value !== undefined) return value
-      handler = current.meta === null ? undefined : current.meta.getString('__index')
-      if (handler === undefined) return undefined
-    } else if (typeof current === 'string') handler = hooks.stringMethods
-    else throw hostError(`attempt to index a ${typeName(current)} value`)
-    if (typeof handler === 'function') return first(callValue(handler, current, key))
-    current = handler
-  }
-  throw hostError('loop in gettable')
+  throw by.loop()
 }
 
 function $ss(object: LuaValue, key: string, value: LuaValue, description: string): void {
