@@ -3,6 +3,7 @@
  *
  * Source: Austin Appleby's MurmurHash2, 64-bit version, with little-endian reads; Valkey src/hyperloglog.c.
  */
+import { readWord } from './words.ts'
 
 /** The multiplier 0xc6a4a7935bd1e995, in halves, and the low one in quarters. */
 const M_HIGH = 0xc6a4a793 | 0
@@ -25,8 +26,8 @@ export class Murmur64 {
     let at = start
     const blocksEnd = start + (length - (length & 7))
     for (; at < blocksEnd; at += 8) {
-      let blockLow = bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)
-      let blockHigh = bytes[at + 4]! | (bytes[at + 5]! << 8) | (bytes[at + 6]! << 16) | (bytes[at + 7]! << 24)
+      let blockLow = readWord(bytes, at)
+      let blockHigh = readWord(bytes, at + 4)
       blockHigh = upperProduct(blockHigh, blockLow)
       // Folding in what is shifted right by 47 concerns the lower word only.
       blockLow = Math.imul(blockLow, M_LOW) ^ (blockHigh >>> 15)

@@ -7,6 +7,7 @@
  *
  * So a queued command costs a few bytes beside its arguments, and no object of its own.
  */
+import { readWord, writeWord } from '../bytes/words.ts'
 import { Args } from '../resp/args.ts'
 import { copyBytes } from '../storage/arena.ts'
 import type { Command } from './registry.ts'
@@ -167,17 +168,4 @@ const ENDED = 0
 
 function terminate(segment: Buffer, at: number): void {
   if (at + WORD_BYTES <= segment.length) writeWord(segment, at, ENDED)
-}
-
-/** Writes a number below 2^31. Returns where it ends. */
-function writeWord(buffer: Buffer, at: number, value: number): number {
-  buffer[at] = value
-  buffer[at + 1] = value >>> 8
-  buffer[at + 2] = value >>> 16
-  buffer[at + 3] = value >>> 24
-  return at + WORD_BYTES
-}
-
-function readWord(buffer: Buffer, at: number): number {
-  return buffer[at]! | (buffer[at + 1]! << 8) | (buffer[at + 2]! << 16) | (buffer[at + 3]! << 24)
 }

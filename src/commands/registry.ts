@@ -1,8 +1,10 @@
 /**
  * The command registry: resolved definitions, looked up by the bytes of the name. Hot path (lookup only).
  */
+
 import type { CommandCatalog } from '../access/rules.ts'
 import { COMMAND_IDS_MAX, type ControlledCommand } from '../access/selector.ts'
+import { readWord } from '../bytes/words.ts'
 import type { LatencyHistogram } from '../observe/latency-histogram.ts'
 import type { Args } from '../resp/args.ts'
 import { absentCommands } from './absent-commands.ts'
@@ -249,7 +251,7 @@ export class Registry implements CommandCatalog {
     // Three bytes at each end, which may overlap, and the four behind the first three.
     const first = buffer[start]! | (buffer[start + 1]! << 8) | (buffer[start + 2]! << 16)
     const last = buffer[end - 1]! | (buffer[end - 2]! << 8) | (buffer[end - 3]! << 16)
-    const inner = length <= 6 ? 0 : innerWord(buffer, start + 3)
+    const inner = length <= 6 ? 0 : readWord(buffer, start + 3)
     const words = this.seenWords
     const slot = (first ^ (first >>> 11) ^ (last >>> 3) ^ length) & (SEEN_SLOTS - 1)
     const at = slot * 4
@@ -314,10 +316,6 @@ export class Registry implements CommandCatalog {
     const bytes = Buffer.from(name, 'latin1')
     this.buckets[bucketOf(bytes, 0, bytes.length)]!.push(command)
   }
-}
-
-function innerWord(buffer: Buffer, at: number): number {
-  return buffer[at]! | (buffer[at + 1]! << 8) | (buffer[at + 2]! << 16) | (buffer[at + 3]! << 24)
 }
 
 function bucketOf(buffer: Buffer, start: number, length: number): number {

@@ -12,7 +12,9 @@
  * kept as strings. A block is changed only through the functions here, which may move it: they return the reference
  * to use from then on. `PackedCursor` is a reusable view; it is invalid after a change of the block.
  */
+
 import { integerLength, parseSafeInteger, writeInteger } from '../bytes/integer.ts'
+import { readWord, writeWord } from '../bytes/words.ts'
 import { type Arena, copyBytes, equalBytes, NO_REF, type Ref } from './arena.ts'
 
 /** Bytes before the first entry. */
@@ -37,9 +39,7 @@ export function createPacked(arena: Arena): Ref {
 
 /** Number of entries. */
 export function packedCount(arena: Arena, ref: Ref): number {
-  const buffer = arena.segment(ref)
-  const at = arena.offset(ref)
-  return buffer[at]! | (buffer[at + 1]! << 8) | (buffer[at + 2]! << 16) | (buffer[at + 3]! << 24)
+  return readWord(arena.segment(ref), arena.offset(ref))
 }
 
 /** Bytes of all entries, as a listpack would count them without header and end mark. */
@@ -455,14 +455,7 @@ export function openGap(
   if (delta > 0 && tail > 0) {
     moveBytes(buffer, base + position + inserted, base + position + removed, tail)
   }
-  if (countDelta !== 0) {
-    const count =
-      (buffer[base]! | (buffer[base + 1]! << 8) | (buffer[base + 2]! << 16) | (buffer[base + 3]! << 24)) + countDelta
-    buffer[base] = count
-    buffer[base + 1] = count >>> 8
-    buffer[base + 2] = count >>> 16
-    buffer[base + 3] = count >>> 24
-  }
+  if (countDelta !== 0) writeWord(buffer, base, readWord(buffer, base) + countDelta)
   return ref
 }
 

@@ -7,6 +7,7 @@
  * and never shrinks. Members are safe integers; the callers keep others out. A function that changes the block may
  * move it, and returns the reference to use from then on.
  */
+import { readWord } from '../bytes/words.ts'
 import type { Arena, Ref } from '../storage/arena.ts'
 
 /** Bytes before the first integer. */
@@ -111,10 +112,9 @@ function widen(arena: Arena, ref: Ref, width: number): Ref {
 function readAt(buffer: Buffer, base: number, width: number, index: number): number {
   const at = base + INTSET_HEADER_BYTES + index * width
   if (width === 2) return ((buffer[at]! | (buffer[at + 1]! << 8)) << 16) >> 16
-  const low = buffer[at]! | (buffer[at + 1]! << 8) | (buffer[at + 2]! << 16) | (buffer[at + 3]! << 24)
+  const low = readWord(buffer, at)
   if (width === 4) return low
-  const high = buffer[at + 4]! | (buffer[at + 5]! << 8) | (buffer[at + 6]! << 16) | (buffer[at + 7]! << 24)
-  return high * TWO_32 + (low >>> 0)
+  return readWord(buffer, at + 4) * TWO_32 + (low >>> 0)
 }
 
 function writeAt(buffer: Buffer, base: number, width: number, index: number, value: number): void {

@@ -4,7 +4,9 @@
  * A BigRecord has two sinks: what its walk delivers in its turn goes straight to the file's buffer, what comes early
  * because it is about to change is held in a buffer of its own until the next step.
  */
+
 import { formatDouble } from '../../bytes/double.ts'
+import { writeWord } from '../../bytes/words.ts'
 import { type Arena, copyBytes, type Ref } from '../../storage/arena.ts'
 import { NO_EXPIRE } from '../../storage/expires.ts'
 import { PackedCursor } from '../../storage/packed.ts'
@@ -162,10 +164,7 @@ export function writeListpack(out: RecordBuffer, buffer: Buffer, start: number, 
   out.beginString(total)
   const bytes = out.bytes
   const at = out.length
-  bytes[at] = total
-  bytes[at + 1] = total >>> 8
-  bytes[at + 2] = total >>> 16
-  bytes[at + 3] = total >>> 24
+  writeWord(bytes, at, total)
   const announced = count < LISTPACK_COUNT_MAX ? count : LISTPACK_COUNT_MAX
   bytes[at + 4] = announced
   bytes[at + 5] = announced >>> 8
