@@ -10,6 +10,9 @@ import { RespClient } from './resp-client.ts'
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 const START_LIMIT_MS = 15_000
+const ATTEMPTS_MAX = 3
+/** What is shown of the output of a server that crashed: its end, with the stack. */
+const SHOWN_CHARS = 8_000
 
 /** Whether Debian's redis-server is in PATH. */
 export const hasRedisServer = ((): boolean => {
@@ -46,6 +49,8 @@ export class ServerProcess {
   private readonly child: ChildProcess
   private readonly ownsDirectory: boolean
   private readonly exited: Promise<void>
+  /** Whether a test ended the process. */
+  private ended = false
 
   private constructor(child: ChildProcess, port: number, directory: string, ownsDirectory: boolean) {
     this.child = child
@@ -55,6 +60,11 @@ export class ServerProcess {
     this.exited = once(child, 'exit').then(() => undefined)
     child.stdout?.on('data', (chunk) => (this.output += String(chunk)))
     child.stderr?.on('data', (chunk) => (this.output += String(chunk)))
+    // Else all that a test sees of a crash is a connection that was closed.
+    child.once('close', (code, signal) => {
+      if (this.ended || (code === 0 && !this.output.includes('Received SIG'))) return
+      process.stderr.write(`A server ended with ${code ?? signal}: ${this.output.slice(-SHOWN_CHARS)}\n`)
+    })
   }
 
   /** Starts Millrace on a free port with its data in `directory` (a temporary one by default) and waits until it answers. */
@@ -100,12 +110,14 @@ export class ServerProcess {
 
   /** SIGKILL; resolves when the process is gone. The directory stays. */
   async kill(): Promise<void> {
+    this.ended = true
     this.child.kill('SIGKILL')
     await this.exited
   }
 
   /** SIGTERM; resolves when the process is gone. */
   async terminate(): Promise<void> {
+    this.ended = true
     this.child.kill('SIGTERM')
     await this.exited
   }
@@ -123,7 +135,24 @@ export class ServerProcess {
     directory: string | null,
     wantedPort: number,
   ): Promise<ServerProcess> {
-    const port = wantedPort === 0 ? await freePort() : wantedPort
+    for (let attempt = 1; ; attempt++) {
+      const port = wantedPort === 0 ? await freePort() : wantedPort
+      try {
+        return await ServerProcess.startOn(port, command, prefix, args, directory)
+      } catch (error) {
+        // Somebody may have taken the port that was free.
+        if (wantedPort !== 0 || attempt === ATTEMPTS_MAX || !/in use/i.test(String(error))) throw error
+      }
+    }
+  }
+
+  private static async startOn(
+    port: number,
+    command: string,
+    prefix: readonly string[],
+    args: readonly string[],
+    directory: string | null,
+  ): Promise<ServerProcess> {
     const where = directory ?? temporaryDirectory()
     const child = spawn(command, [...prefix, '--port', String(port), '--dir', where, ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -135,10 +164,12 @@ export class ServerProcess {
       try {
         const client = await server.connect()
         const reply = await client.call('PING')
+        const info = await client.call('INFO', 'server')
         client.close()
         if (typeof reply === 'object' && reply !== null) {
-          // A server with a password answers too.
-          if ('status' in reply || ('error' in reply && reply.error.startsWith('NOAUTH'))) return server
+          // Another server that has got the port answers as well. One with a password does not say which it is.
+          if ('status' in reply && String(info).includes(`process_id:${child.pid}\r\n`)) return server
+          if ('error' in reply && reply.error.startsWith('NOAUTH')) return server
         }
       } catch {
         // Not listening yet: the loop is bounded by the limit below.
