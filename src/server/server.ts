@@ -707,7 +707,7 @@ export class Server
   }
 
   pause(untilMs: number, writesOnly: boolean): void {
-    this.pauses.begin(this.elapsedAt(untilMs), writesOnly)
+    this.pauses.begin(untilMs > 0 ? this.elapsedAt(untilMs) : 0, writesOnly)
   }
 
   get mayPause(): boolean {
