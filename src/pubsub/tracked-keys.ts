@@ -70,7 +70,8 @@ export class TrackedKeys {
 
   /** Forgets all keys; `freeSome` frees them. */
   clear(): void {
-    if (this.dict.size === 0) return
+    // One whose keys have been taken has room for them still.
+    if (this.dict.size === 0 && this.dict.overheadBytes() === 0) return
     this.discarded.push(this.dict)
     this.dict = new Dict(this.arena, DictStride.Map, this.seed)
     this.itemCount = 0

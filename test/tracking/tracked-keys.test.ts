@@ -59,6 +59,19 @@ test('a table of keys gives back the clients of each, and owns all of its blocks
   )
 })
 
+test('a table whose keys have all been taken gives back its room when it is cleared', () => {
+  const arena = new Arena()
+  const table = new TrackedKeys(arena, 7, () => true)
+  table.add(bytesOf('key'), 0, 3, 1)
+  expect(take(table, 'key')).toEqual([1])
+  table.clear()
+  while (table.hasDiscarded) table.freeSome(3)
+  checkAccount(table, arena)
+  expect(arena.outsideBytes).toBe(0)
+  table.clear()
+  expect(table.hasDiscarded).toBe(false)
+})
+
 test('clients that are gone leave the block of a key that never changes', () => {
   const arena = new Arena()
   let oldest = 1
