@@ -26,7 +26,7 @@ import { listenTls, type TlsEndpoint } from '../transport/tls.ts'
 import { keepStringsFast } from './compiler-flags.ts'
 import { DataLoading } from './loading.ts'
 import { type Clock, Server, SYSTEM_CLOCK } from './server.ts'
-import { ListenError, openAddress, TcpPorts, warnOfRefused } from './tcp-ports.ts'
+import { ListenError, openAddress, TcpPorts, tcpOptions, warnOfRefused } from './tcp-ports.ts'
 import { TLS_DIRECTIVES, tlsSettings } from './tls-settings.ts'
 import { loadUsers } from './users.ts'
 
@@ -137,8 +137,7 @@ export class Broker {
 
   /** Listens on a free port of this address, beside the configured ones. Rejects with the system's error. */
   listenOnFreePort(host: string): Promise<Endpoint> {
-    const backlog = this.config.number('tcp-backlog')
-    return this.transport.listenTcp({ host, port: 0, backlog }, this.server.accept)
+    return this.transport.listenTcp(tcpOptions(this.config, host, 0), this.server.accept)
   }
 
   /** Ports and sockets that are open. */
@@ -212,7 +211,7 @@ export class Broker {
 
   private async listenOnPorts(): Promise<void> {
     await this.tcp.open(this.transport)
-    await this.listenForTls(this.config.number('tcp-backlog'))
+    await this.listenForTls()
   }
 
   /** A socket file that is there is replaced, so this comes when it is clear that no other server uses the data. */
@@ -234,7 +233,7 @@ export class Broker {
   }
 
   /** @throws TlsConfigError, ListenError */
-  private async listenForTls(backlog: number): Promise<void> {
+  private async listenForTls(): Promise<void> {
     const port = this.config.number('tls-port')
     if (port === 0) return
     const settings = tlsSettings(this.config)
@@ -242,7 +241,7 @@ export class Broker {
     const opened: TlsEndpoint[] = []
     for (const bind of this.config.list('bind')) {
       await openAddress(bind, port, async (host) => {
-        const endpoint = await listenTls({ host, port, backlog }, settings, this.server.accept, refused)
+        const endpoint = await listenTls(tcpOptions(this.config, host, port), settings, this.server.accept, refused)
         opened.push(endpoint)
         this.endpoints.push(endpoint)
         return endpoint

@@ -61,8 +61,6 @@ export class Client implements Session, Receiver {
   libName: string = ''
   libVersion: string = ''
   user: User
-  readonly address: string
-  readonly localAddress: string
   readonly createdMs: number
   lastCommandMs: number
   lastCommandName: string = 'NULL'
@@ -137,8 +135,6 @@ export class Client implements Session, Receiver {
     this.db = db
     this.user = user
     this.blockedDb = db
-    this.address = connection.address
-    this.localAddress = connection.localAddress
     this.createdMs = nowMs
     this.lastCommandMs = nowMs
   }
@@ -250,6 +246,14 @@ export class Client implements Session, Receiver {
     this.output = EMPTY
     this.outputLength = 0
     return taken
+  }
+
+  get address(): string {
+    return this.connection.address
+  }
+
+  get localAddress(): string {
+    return this.connection.localAddress
   }
 
   get isLocal(): boolean {

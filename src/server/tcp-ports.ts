@@ -40,7 +40,7 @@ export class TcpPorts {
     if (port === 0) return
     for (const address of this.addresses) {
       const endpoint = await openAddress(address, port, (host) =>
-        transport.listenTcp(this.options(host, port), this.accept),
+        transport.listenTcp(tcpOptions(this.config, host, port), this.accept),
       )
       if (endpoint !== null) this.endpoints.push(endpoint)
     }
@@ -100,7 +100,9 @@ export class TcpPorts {
     const opened: Endpoint[] = []
     try {
       for (const address of port === 0 ? [] : addresses) {
-        const endpoint = openAddressNow(address, port, (host) => listen(this.options(host, port), this.accept))
+        const endpoint = openAddressNow(address, port, (host) =>
+          listen(tcpOptions(this.config, host, port), this.accept),
+        )
         if (endpoint === null) continue
         warnOfRefused(endpoint, this.log)
         opened.push(endpoint)
@@ -117,10 +119,11 @@ export class TcpPorts {
     for (const endpoint of this.endpoints) void endpoint.close()
     this.endpoints = endpoints
   }
+}
 
-  private options(host: string, port: number): TcpOptions {
-    return { host, port, backlog: this.config.number('tcp-backlog') }
-  }
+/** To listen on an address in the configured way. */
+export function tcpOptions(config: Config, host: string, port: number): TcpOptions {
+  return { host, port, backlog: config.number('tcp-backlog'), keepAliveSeconds: config.number('tcp-keepalive') }
 }
 
 /** Logs when a connection could not be accepted. */

@@ -7,7 +7,7 @@
  */
 
 export interface Connection {
-  /** Peer and own address: `ip:port`, `[ip]:port`, or `path:0` of a unix socket. */
+  /** Peer and own address: `ip:port`, `[ip]:port`, or `path:0` of a unix socket; `?:0` when it is too late to find out. */
   readonly address: string
   readonly localAddress: string
   readonly isUnixSocket: boolean
@@ -96,6 +96,8 @@ export interface TcpOptions {
   readonly host: string
   readonly port: number
   readonly backlog: number
+  /** What `setKeepAlive` is likely to be called with. */
+  readonly keepAliveSeconds: number
 }
 
 /** A way to listen on sockets. */

@@ -11,13 +11,13 @@ import { isIPv4 } from 'node:net'
 import { getSystemErrorMap } from 'node:util'
 import { packageFile } from '../files/package-files.ts'
 import { messageOf } from '../files/thrown.ts'
-import { formatAddress, isLoopback } from './address.ts'
+import { formatAddress } from './address.ts'
 import type { Accept, Connection, Endpoint, Outbox, Receiver, TcpOptions, Transport, Turns } from './contract.ts'
 
 /** What native/epoll.cc exports. Numbers below zero are errors of the system. */
 interface Epoll {
   start(input: Buffer, records: Int32Array, posts: Int32Array, onRecords: (count: number) => void): number
-  listenTcp(address: string, port: number, backlog: number): number
+  listenTcp(address: string, port: number, backlog: number, keepAliveSeconds: number): number
   listenUnix(path: string, backlog: number): number
   address(id: number, isPeer: boolean): string
   send(id: number, buffer: Buffer, start: number, end: number): number
@@ -83,6 +83,8 @@ interface Listener {
   readonly endpoint: Endpoint
   /** Path of the unix socket, null for TCP. */
   readonly path: string | null
+  /** What the connections have of it from the beginning. */
+  readonly keepAliveSeconds: number
 }
 
 /** All sockets of this thread. */
@@ -118,11 +120,11 @@ class Sockets implements Outbox {
   }
 
   /** @throws the system's error */
-  listenTcpNow({ host, port, backlog }: TcpOptions, accept: Accept): Endpoint {
+  listenTcpNow({ host, port, backlog, keepAliveSeconds }: TcpOptions, accept: Accept): Endpoint {
     if (!isAddressOf6(host) && !isIPv4(host)) throw new Error(`${host} is not an address in digits`)
-    const id = this.epoll.listenTcp(host, port, backlog)
+    const id = this.epoll.listenTcp(host, port, backlog, keepAliveSeconds)
     if (id < 0) throw systemError('listen', id, host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`)
-    return this.listening(id, accept, null)
+    return this.listening(id, accept, null, keepAliveSeconds)
   }
 
   /** @throws the system's error */
@@ -131,10 +133,10 @@ class Sockets implements Outbox {
     const id = this.epoll.listenUnix(path, backlog)
     if (id < 0) throw systemError('listen', id, path)
     if (mode !== null) chmodSync(path, mode)
-    return this.listening(id, accept, path)
+    return this.listening(id, accept, path, 0)
   }
 
-  private listening(id: number, accept: Accept, path: string | null): Endpoint {
+  private listening(id: number, accept: Accept, path: string | null, keepAliveSeconds: number): Endpoint {
     const endpoint: Endpoint = {
       port: path === null ? Number(this.epoll.address(id, false).split(' ')[1] ?? 0) : 0,
       onError: () => {},
@@ -144,7 +146,7 @@ class Sockets implements Outbox {
         if (path !== null) rmSync(path, { force: true })
       },
     }
-    this.listeners.set(id, { accept, endpoint, path })
+    this.listeners.set(id, { accept, endpoint, path, keepAliveSeconds })
     return endpoint
   }
 
@@ -185,7 +187,7 @@ class Sockets implements Outbox {
 
   private handle(id: number, what: number, detail: number): void {
     if (what === Record.Accepted) {
-      this.accepted(id, detail)
+      this.accepted(id, detail >> 1, (detail & 1) !== 0)
       return
     }
     if (what === Record.AcceptFailed) {
@@ -202,14 +204,14 @@ class Sockets implements Outbox {
     }
   }
 
-  private accepted(id: number, listenerId: number): void {
+  private accepted(id: number, listenerId: number, isLocal: boolean): void {
     const listener = this.listeners.get(listenerId)
     // The listener was closed in the same turn.
     if (listener === undefined) {
       this.epoll.destroy(id)
       return
     }
-    const connection = new NativeConnection(this, this.epoll, id, listener.path)
+    const connection = new NativeConnection(this, this.epoll, id, listener, isLocal)
     this.connections[id] = connection
     connection.receiver = listener.accept(connection)
     connection.turns = connection.receiver === null ? null : connection.receiver.turns
@@ -298,13 +300,14 @@ class NativeConnection implements Connection {
   readonly outbox: Outbox
   readonly isUnixSocket: boolean
   readonly isLocal: boolean
-  readonly address: string
-  readonly localAddress: string
   receiver: Receiver | null = null
   /** Of the receiver. */
   turns: Turns | null = null
   private readonly sockets: Sockets
   private readonly epoll: Epoll
+  private readonly listener: Listener
+  private peer: string | null = null
+  private own: string | null = null
   private isOpen: boolean = true
   private isPaused: boolean = false
   private isEnding: boolean = false
@@ -317,16 +320,31 @@ class NativeConnection implements Connection {
   private kept: Buffer[] = []
   private hasEndKept: boolean = false
 
-  constructor(sockets: Sockets, epoll: Epoll, id: number, path: string | null) {
+  constructor(sockets: Sockets, epoll: Epoll, id: number, listener: Listener, isLocal: boolean) {
     this.sockets = sockets
     this.outbox = sockets
     this.epoll = epoll
     this.id = id
-    const peer = path === null ? epoll.address(id, true) : ''
-    this.address = path === null ? textOf(peer) : `${path}:0`
-    this.localAddress = path === null ? textOf(epoll.address(id, false)) : `${path}:0`
-    this.isUnixSocket = path !== null
-    this.isLocal = path !== null || isLoopback(peer.split(' ')[0]!)
+    this.listener = listener
+    this.isUnixSocket = listener.path !== null
+    this.isLocal = isLocal
+  }
+
+  get address(): string {
+    this.peer ??= this.addressOf(true)
+    return this.peer
+  }
+
+  get localAddress(): string {
+    this.own ??= this.addressOf(false)
+    return this.own
+  }
+
+  /** Most are never asked for, and cost more than accepting the connection. */
+  private addressOf(isPeer: boolean): string {
+    const { path } = this.listener
+    if (path !== null) return `${path}:0`
+    return textOf(this.isOpen ? this.epoll.address(this.id, isPeer) : '')
   }
 
   get queuedBytes(): number {
@@ -405,7 +423,8 @@ class NativeConnection implements Connection {
   }
 
   setKeepAlive(seconds: number): void {
-    if (this.isOpen) this.epoll.setKeepAlive(this.id, seconds)
+    // What the listener was opened with, the system has given it already.
+    if (this.isOpen && seconds !== this.listener.keepAliveSeconds) this.epoll.setKeepAlive(this.id, seconds)
   }
 
   delaySmallPackets(): void {

@@ -295,7 +295,7 @@ test('bytes that are no TLS end the connection and nothing else', async () => {
 test('only so many connections may be without a handshake', async () => {
   const context = { cert: readFileSync(pem('server.pem')), key: readFileSync(pem('server.key')) }
   const endpoint = await listenTls(
-    { host: '127.0.0.1', port: 0, backlog: 2000 },
+    { host: '127.0.0.1', port: 0, backlog: 2000, keepAliveSeconds: 0 },
     { context, clientCertificates: 'no' },
     () => null,
     () => {},

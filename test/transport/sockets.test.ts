@@ -106,7 +106,7 @@ function accept(connection: Connection): Served {
 }
 
 async function listen(transport: Transport, host = '127.0.0.1'): Promise<Endpoint> {
-  const endpoint = await transport.listenTcp({ host, port: 0, backlog: BACKLOG }, accept)
+  const endpoint = await transport.listenTcp({ host, port: 0, backlog: BACKLOG, keepAliveSeconds: 0 }, accept)
   endpoints.push(endpoint)
   return endpoint
 }
@@ -177,7 +177,9 @@ describe.each(
     const { one } = await call({ port, host: '::1' })
     expect(one.connection.localAddress).toBe(`[::1]:${port}`)
     expect(one.connection.isLocal).toBe(true)
-    endpoints.push(await transport.listenTcp({ host: '127.0.0.1', port, backlog: BACKLOG }, accept))
+    endpoints.push(
+      await transport.listenTcp({ host: '127.0.0.1', port, backlog: BACKLOG, keepAliveSeconds: 0 }, accept),
+    )
     expect((await call({ port, host: '127.0.0.1' })).one.connection.localAddress).toBe(`127.0.0.1:${port}`)
   })
 
@@ -205,9 +207,9 @@ describe.each(
 
   test('says as node:net does why it cannot listen', async () => {
     const { port } = await listen(transport)
-    const taken = transport.listenTcp({ host: '127.0.0.1', port, backlog: BACKLOG }, accept)
+    const taken = transport.listenTcp({ host: '127.0.0.1', port, backlog: BACKLOG, keepAliveSeconds: 0 }, accept)
     await expect(taken).rejects.toMatchObject({ code: 'EADDRINUSE', syscall: 'listen' })
-    const foreign = transport.listenTcp({ host: '192.0.2.1', port: 0, backlog: BACKLOG }, accept)
+    const foreign = transport.listenTcp({ host: '192.0.2.1', port: 0, backlog: BACKLOG, keepAliveSeconds: 0 }, accept)
     await expect(foreign).rejects.toMatchObject({ code: 'EADDRNOTAVAIL' })
     const nowhere = transport.listenUnix('/nowhere/at/all', null, BACKLOG, accept)
     await expect(nowhere).rejects.toMatchObject({ code: expect.stringMatching(/^E(NOENT|ACCES)$/) })
@@ -452,12 +454,15 @@ describe.each(
   })
 
   test('a refused connection gets what it was sent', async () => {
-    const endpoint = await transport.listenTcp({ host: '127.0.0.1', port: 0, backlog: BACKLOG }, (connection) => {
-      const bytes = Buffer.from('go away')
-      connection.send(bytes, 0, bytes.length)
-      connection.end()
-      return null
-    })
+    const endpoint = await transport.listenTcp(
+      { host: '127.0.0.1', port: 0, backlog: BACKLOG, keepAliveSeconds: 0 },
+      (connection) => {
+        const bytes = Buffer.from('go away')
+        connection.send(bytes, 0, bytes.length)
+        connection.end()
+        return null
+      },
+    )
     endpoints.push(endpoint)
     const caller = new Caller(net.connect({ port: endpoint.port, host: '127.0.0.1' }))
     await until(() => caller.hasEnded)
@@ -474,7 +479,10 @@ describe.each(
     expect(error).toMatchObject({ code: 'ECONNREFUSED' })
     caller.socket.write('still here')
     await until(() => one.text === 'still here')
-    const again = await transport.listenTcp({ host: '127.0.0.1', port: endpoint.port, backlog: BACKLOG }, accept)
+    const again = await transport.listenTcp(
+      { host: '127.0.0.1', port: endpoint.port, backlog: BACKLOG, keepAliveSeconds: 0 },
+      accept,
+    )
     endpoints.push(again)
     expect(again.port).toBe(endpoint.port)
   })

@@ -47,7 +47,7 @@ enum Record : int32_t {
   kEnded = -1,         // {id, kEnded, 0}: the peer has sent its last byte
   kClosed = -2,        // {id, kClosed, 0}: the connection is gone
   kDrained = -3,       // {id, kDrained, 0}: all queued output has been sent
-  kAccepted = -4,      // {id, kAccepted, listener}
+  kAccepted = -4,      // {id, kAccepted, listener * 2 + 1 when the peer is on this machine}
   kAcceptFailed = -5,  // {listener, kAcceptFailed, errno}
 };
 constexpr size_t kRecordInts = 3;
@@ -65,6 +65,8 @@ struct Slot {
   bool hasFailed = false;
   bool closesWhenDrained = false;
   uint32_t events = 0;
+  // Of a TCP connection; it is still known when that has failed.
+  sockaddr_in6 peer = {};
   // Output that the system has not taken, from `queue_at` on.
   std::string queue;
   size_t queue_at = 0;
@@ -222,6 +224,14 @@ class Loop {
 
   static bool IsBusy(int error) { return error == EAGAIN || error == EWOULDBLOCK; }
 
+  static bool IsLoopback(const sockaddr_in6& peer) {
+    const uint8_t* bytes = peer.sin6_addr.s6_addr;
+    if (peer.sin6_family == AF_INET)
+      return *reinterpret_cast<const uint8_t*>(&reinterpret_cast<const sockaddr_in*>(&peer)->sin_addr) == 127;
+    if (peer.sin6_family != AF_INET6) return false;
+    return IN6_IS_ADDR_LOOPBACK(&peer.sin6_addr) || (IN6_IS_ADDR_V4MAPPED(&peer.sin6_addr) && bytes[12] == 127);
+  }
+
   static ssize_t SendSome(int fd, const void* bytes, size_t length) {
     ssize_t taken;
     do {
@@ -244,6 +254,8 @@ class Loop {
   }
 
   void Discard(Slot& slot) {
+    // All of it has been read.
+    if (slot.hasEnded) return;
     shutdown(slot.fd, SHUT_WR);
     char bytes[16 * 1024];
     for (size_t total = 0; total < kDiscardBytes;) {
@@ -348,7 +360,9 @@ class Loop {
     for (int i = 0; i < kAcceptsMax; i++) {
       Slot* slot = Find(listener);
       if (slot == nullptr) return;
-      int fd = accept4(slot->fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+      sockaddr_in6 peer = {};
+      socklen_t length = sizeof peer;
+      int fd = accept4(slot->fd, reinterpret_cast<sockaddr*>(&peer), &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
       if (fd < 0) {
         int error = errno;
         if (IsBusy(error)) return;
@@ -358,13 +372,13 @@ class Loop {
         return;
       }
       bool is_unix = slot->isUnix;
-      int one = 1;
-      if (!is_unix) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
       int32_t id = Add(fd, false, is_unix);
-      if (id < 0)
+      if (id < 0) {
         Put(listener, kAcceptFailed, errno);
-      else
-        Put(id, kAccepted, listener);
+        continue;
+      }
+      if (!is_unix) slots_[id].peer = peer;
+      Put(id, kAccepted, listener * 2 + (is_unix || IsLoopback(peer) ? 1 : 0));
     }
   }
 
@@ -474,9 +488,20 @@ napi_value Failed(napi_env env, int fd) {
   return NumberOf(env, -error);
 }
 
-// listenTcp(address, port, backlog): the listener's number, or -errno. The address is one of numbers.
+void KeepAlive(int fd, int seconds) {
+  int is_on = seconds > 0 ? 1 : 0;
+  setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &is_on, sizeof is_on);
+  if (is_on == 0) return;
+  int interval = seconds / kKeepAliveProbes > 0 ? seconds / kKeepAliveProbes : 1;
+  int probes = kKeepAliveProbes;
+  setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &seconds, sizeof seconds);
+  setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
+  setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
+}
+
+// listenTcp(address, port, backlog, keepAlive): the listener's number, or -errno. The address is one of numbers.
 napi_value ListenTcp(napi_env env, napi_callback_info info) {
-  Arguments<3> args(env, info);
+  Arguments<4> args(env, info);
   std::string address = TextOf(env, args.values[0]);
   uint16_t port = htons(static_cast<uint16_t>(IntOf(env, args.values[1])));
   sockaddr_storage storage = {};
@@ -499,6 +524,9 @@ napi_value ListenTcp(napi_env env, napi_callback_info info) {
   int one = 1;
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
   if (storage.ss_family == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
+  // Accepted sockets inherit these: setting them for each would take longer than accepting it.
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+  KeepAlive(fd, IntOf(env, args.values[3]));
   if (bind(fd, reinterpret_cast<sockaddr*>(&storage), length) != 0) return Failed(env, fd);
   if (listen(fd, IntOf(env, args.values[2])) != 0) return Failed(env, fd);
   return Listening(env, args.loop, fd, false);
@@ -519,19 +547,14 @@ napi_value ListenUnix(napi_env env, napi_callback_info info) {
   return Listening(env, args.loop, fd, true);
 }
 
-std::string AddressText(const sockaddr_storage& storage) {
+// Of an IPv4 address too.
+std::string AddressText(const sockaddr_in6& address) {
   char text[INET6_ADDRSTRLEN] = "";
-  if (storage.ss_family == AF_INET) {
-    auto* v4 = reinterpret_cast<const sockaddr_in*>(&storage);
-    inet_ntop(AF_INET, &v4->sin_addr, text, sizeof text);
-    return std::string(text) + " " + std::to_string(ntohs(v4->sin_port));
-  }
-  if (storage.ss_family == AF_INET6) {
-    auto* v6 = reinterpret_cast<const sockaddr_in6*>(&storage);
-    inet_ntop(AF_INET6, &v6->sin6_addr, text, sizeof text);
-    return std::string(text) + " " + std::to_string(ntohs(v6->sin6_port));
-  }
-  return "";
+  const bool is_v4 = address.sin6_family == AF_INET;
+  if (!is_v4 && address.sin6_family != AF_INET6) return "";
+  auto* v4 = reinterpret_cast<const sockaddr_in*>(&address);
+  inet_ntop(address.sin6_family, is_v4 ? static_cast<const void*>(&v4->sin_addr) : &address.sin6_addr, text, sizeof text);
+  return std::string(text) + " " + std::to_string(ntohs(is_v4 ? v4->sin_port : address.sin6_port));
 }
 
 // address(id, isPeer): `ip port` of one end; '' when there is none.
@@ -539,12 +562,11 @@ napi_value Address(napi_env env, napi_callback_info info) {
   Arguments<2> args(env, info);
   Slot* slot = args.loop->Find(IntOf(env, args.values[0]));
   if (slot == nullptr) return TextValue(env, "");
-  sockaddr_storage storage = {};
-  socklen_t length = sizeof storage;
-  auto* address = reinterpret_cast<sockaddr*>(&storage);
-  int failed = BoolOf(env, args.values[1]) ? getpeername(slot->fd, address, &length)
-                                           : getsockname(slot->fd, address, &length);
-  return TextValue(env, failed == 0 ? AddressText(storage) : "");
+  if (BoolOf(env, args.values[1])) return TextValue(env, AddressText(slot->peer));
+  sockaddr_in6 own = {};
+  socklen_t length = sizeof own;
+  int failed = getsockname(slot->fd, reinterpret_cast<sockaddr*>(&own), &length);
+  return TextValue(env, failed == 0 ? AddressText(own) : "");
 }
 
 // send(id, buffer, start, end): bytes that are queued now.
@@ -643,16 +665,7 @@ napi_value Destroy(napi_env env, napi_callback_info info) {
 napi_value SetKeepAlive(napi_env env, napi_callback_info info) {
   Arguments<2> args(env, info);
   Slot* slot = args.loop->Find(IntOf(env, args.values[0]));
-  if (slot == nullptr || slot->isUnix) return nullptr;
-  int seconds = IntOf(env, args.values[1]);
-  int is_on = seconds > 0 ? 1 : 0;
-  setsockopt(slot->fd, SOL_SOCKET, SO_KEEPALIVE, &is_on, sizeof is_on);
-  if (is_on == 0) return nullptr;
-  int interval = seconds / kKeepAliveProbes > 0 ? seconds / kKeepAliveProbes : 1;
-  int probes = kKeepAliveProbes;
-  setsockopt(slot->fd, IPPROTO_TCP, TCP_KEEPIDLE, &seconds, sizeof seconds);
-  setsockopt(slot->fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
-  setsockopt(slot->fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
+  if (slot != nullptr && !slot->isUnix) KeepAlive(slot->fd, IntOf(env, args.values[1]));
   return nullptr;
 }
 
