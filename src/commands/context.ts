@@ -95,6 +95,10 @@ export type AccessContext = (typeof AccessContext)[keyof typeof AccessContext]
 /** What became of a wish for a snapshot. */
 export const SaveOutcome = { Started: 0, Scheduled: 1, AlreadyRunning: 2, OtherRunning: 3, Failed: 4 } as const
 
+/** What was given up of snapshots in the background. */
+export const CancelOutcome = { Nothing: 0, Scheduled: 1, UnderWay: 2 } as const
+export type CancelOutcome = (typeof CancelOutcome)[keyof typeof CancelOutcome]
+
 /** Whether a snapshot is written before the process ends. */
 export const ShutdownSave = { IfConfigured: 0, Always: 1, Never: 2 } as const
 export type ShutdownSave = (typeof ShutdownSave)[keyof typeof ShutdownSave]
@@ -116,6 +120,8 @@ export interface SaveControl {
   saveNow(): boolean
   /** Returns one of SaveOutcome. */
   requestSave(isInTransaction: boolean, maySchedule: boolean): number
+  /** Gives up the snapshot that is being written in the background, or else the one that will be. */
+  cancelSave(): CancelOutcome
   /** All data were removed: gives up what is under way, and writes a snapshot if there are save points. */
   dataRemoved(): void
 }

@@ -588,6 +588,7 @@ export const DEBUG_RELOAD_FAILED = new ReplyError('ERR Error trying to load the 
 /** SAVE and what saves first; the log says why. */
 export const SAVE_FAILED = new ReplyError('ERR')
 export const SAVE_IN_PROGRESS = new ReplyError('ERR Background save already in progress')
+export const NO_SAVE_TO_CANCEL = new ReplyError('ERR Background saving is currently not in progress or scheduled')
 export const BGSAVE_DENIED = new ReplyError(
   "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in order to schedule a BGSAVE whenever possible.",
 )

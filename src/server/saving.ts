@@ -7,7 +7,7 @@
  */
 import { dirname, join } from 'node:path'
 import { threadId } from 'node:worker_threads'
-import { type SaveControl, SaveOutcome, ShutdownSave } from '../commands/context.ts'
+import { CancelOutcome, type SaveControl, SaveOutcome, ShutdownSave } from '../commands/context.ts'
 import { decodePath } from '../config/path-text.ts'
 import type { Files } from '../files/files.ts'
 import { asError } from '../files/thrown.ts'
@@ -107,6 +107,21 @@ export class Saving implements SaveControl {
       return SaveOutcome.Scheduled
     }
     return this.begin() ? SaveOutcome.Started : SaveOutcome.Failed
+  }
+
+  /** BGSAVE CANCEL. */
+  cancelSave(): CancelOutcome {
+    const { underWay, isScheduled } = this
+    if (underWay !== null && !underWay.isGivenUp && !underWay.isComplete) {
+      this.server.log.notice('Background saving will be aborted due to user request')
+      this.abort()
+      this.isScheduled = isScheduled
+      return CancelOutcome.UnderWay
+    }
+    if (!isScheduled) return CancelOutcome.Nothing
+    this.server.log.notice('Scheduled background saving will be cancelled due to user request')
+    this.isScheduled = false
+    return CancelOutcome.Scheduled
   }
 
   dataRemoved(): void {

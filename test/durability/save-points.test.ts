@@ -1,6 +1,6 @@
 /** Save points, SAVE, BGSAVE [SCHEDULE], LASTSAVE and SHUTDOWN: when a snapshot is written, what is told of it, and refused. */
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { Files } from '../../src/files/files.ts'
@@ -17,6 +17,7 @@ const OTHER_RUNNING = {
 }
 const MISCONF_SCRIPT =
   "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Writable scripts are blocked. Use 'no-writes' flag for read only scripts."
+const NONE_TO_CANCEL = { error: 'ERR Background saving is currently not in progress or scheduled' }
 const MISCONF =
   "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that may modify the data set are disabled, because this instance is configured to report errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error."
 
@@ -181,6 +182,33 @@ describe('BGSAVE', () => {
     await client.call('CONFIG', 'SET', 'rdb-key-save-delay', '0')
     await broker.untilQuiet()
     broker.server.appendOnly.tick()
+    expect(await field('aof_rewrites')).toBe('1')
+  })
+
+  test('CANCEL gives up the one under way: nothing is left of it, and nothing is refused for it', async () => {
+    await start({ 'rdb-key-save-delay': 1_000_000 })
+    await set(2)
+    await client.call('BGSAVE')
+    expect(await client.call('BGSAVE', 'CANCEL')).toEqual({ status: 'Background saving cancelled' })
+    await broker.untilQuiet()
+    expect(readdirSync(directory)).toEqual([])
+    expect(await field('rdb_bgsave_in_progress')).toBe('0')
+    expect(await field('rdb_last_bgsave_status')).toBe('ok')
+    expect(await field('rdb_changes_since_last_save')).toBe('2')
+    expect(await client.call('BGSAVE', 'CANCEL')).toEqual(NONE_TO_CANCEL)
+    expect(await client.call('BGSAVE')).toEqual(STARTED)
+  })
+
+  test('CANCEL gives up the one that is scheduled', async () => {
+    await start({ appendonly: 'yes', 'rdb-key-save-delay': 1_000_000 })
+    await set(2)
+    await client.call('BGREWRITEAOF')
+    await client.call('BGSAVE', 'SCHEDULE')
+    expect(await client.call('BGSAVE', 'CANCEL')).toEqual({ status: 'Scheduled background saving cancelled' })
+    expect(await client.call('BGSAVE', 'CANCEL')).toEqual(NONE_TO_CANCEL)
+    await client.call('CONFIG', 'SET', 'rdb-key-save-delay', '0')
+    await broker.untilQuiet()
+    expect(await isSavedAfter(0)).toBe(false)
     expect(await field('aof_rewrites')).toBe('1')
   })
 
