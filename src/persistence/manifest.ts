@@ -10,6 +10,9 @@
  *     appendonly.aof.1.incr.aof  h
  *     appendonly.aof.2.incr.aof  i
  *
+ * A changed bit in a type would leave out a file that counts, and have it removed, or have an old one loaded again. A
+ * manifest is refused that no rewrite can have left (`withFile`, `historyProblem`).
+ *
  * Names are byte strings. Source: Valkey 7.2 src/aof.c aofLoadManifestFromFile, getAofManifestAsString.
  */
 import { readFileSync } from 'node:fs'
@@ -88,6 +91,8 @@ export function parseManifest(text: string, path: string): Manifest {
     }
     manifest = next
   })
+  const problem = historyProblem(manifest)
+  if (problem !== null) throw new ManifestError(`Reading the manifest file ${path}: ${problem}`)
   return manifest
 }
 
@@ -169,15 +174,36 @@ function asHistory(file: ManifestFile): ManifestFile {
 const BAD_FORMAT = 'Invalid AOF manifest file format'
 const TOO_LONG = 'The AOF manifest file contains too long line'
 
+/** What the files are that a rewrite has made history; bases of older versions have other names. */
+const INCREMENTAL_NAME = /\.[0-9]+\.incr\.aof$/
+const BASE_NAME = /\.[0-9]+\.base\.(?:aof|rdb)$/
+
 /** The manifest with one more line; what is wrong with that as text. */
 function withFile(manifest: Manifest, file: ManifestFile): Manifest | string {
-  if (file.type === 'b') {
-    if (manifest.base !== null) return 'Found duplicate base file information'
-    return { ...manifest, base: file, baseSequence: file.sequence }
+  const { base, history, incremental } = manifest
+  if (file.type === 'b' && base !== null) return 'Found duplicate base file information'
+  if (file.type === 'i' && file.sequence <= manifest.incrementalSequence) return 'Found a non-monotonic sequence number'
+  if (file.name === base?.name || [...history, ...incremental].some(({ name }) => name === file.name))
+    return 'Found the same file twice'
+  const otherName = file.type === 'b' ? INCREMENTAL_NAME : BASE_NAME
+  if (file.type !== 'h' && otherName.test(file.name)) return 'The type is not that of the file name'
+  if (file.type === 'b') return { ...manifest, base: file, baseSequence: file.sequence }
+  if (file.type === 'h') {
+    if (incremental.length > 0) return 'Found history behind files that count'
+    return { ...manifest, history: [...history, file] }
   }
-  if (file.type === 'h') return { ...manifest, history: [...manifest.history, file] }
-  if (file.sequence <= manifest.incrementalSequence) return 'Found a non-monotonic sequence number'
-  return { ...manifest, incremental: [...manifest.incremental, file], incrementalSequence: file.sequence }
+  return { ...manifest, incremental: [...incremental, file], incrementalSequence: file.sequence }
+}
+
+/**
+ * What is wrong with the history, or null. What a rewrite makes history ends with the base that it replaces; only the first
+ * one of a log without a base has none to replace.
+ */
+function historyProblem({ base, history, incremental }: Manifest): string | null {
+  const oldest = history.at(-1)
+  if (oldest === undefined || !INCREMENTAL_NAME.test(oldest.name)) return null
+  if (base?.sequence === 1 && incremental.length > 0) return null
+  return `Found ${quoteName(oldest.name)} as history without the base that was replaced with it`
 }
 
 function parseLine(line: string): ManifestFile | string {

@@ -6,6 +6,8 @@ import { Files } from '../../src/files/files.ts'
 import {
   EMPTY_MANIFEST,
   filesToLoad,
+  type Manifest,
+  ManifestError,
   manifestText,
   parseManifest,
   readManifest,
@@ -19,12 +21,23 @@ import { temporaryDirectory } from '../support/server-process.ts'
 
 const NAME = 'appendonly.aof'
 
+/** Null when it is refused. */
+function parsedOrNull(text: string): Manifest | null {
+  try {
+    return parseManifest(text, 'm')
+  } catch (error) {
+    if (error instanceof ManifestError) return null
+    throw error
+  }
+}
+
 describe('a manifest', () => {
   test('is read as Redis writes it, with comments, further words and history', () => {
     const text = [
       '# by hand',
       'file appendonly.aof.7.base.rdb seq 7 type b newkey newvalue',
       'FILE appendonly.aof.2.incr.aof Seq 2 type h',
+      'file appendonly.aof.6.base.rdb seq 6 type h',
       'file appendonly.aof.3.incr.aof seq 3 type i',
       'file "appendonly.aof.9.incr.aof" seq 9 type i',
       '',
@@ -35,7 +48,10 @@ describe('a manifest', () => {
       'appendonly.aof.3.incr.aof',
       'appendonly.aof.9.incr.aof',
     ])
-    expect(manifest.history).toEqual([{ name: 'appendonly.aof.2.incr.aof', sequence: 2, type: 'h' }])
+    expect(manifest.history).toEqual([
+      { name: 'appendonly.aof.2.incr.aof', sequence: 2, type: 'h' },
+      { name: 'appendonly.aof.6.base.rdb', sequence: 6, type: 'h' },
+    ])
     expect(manifest).toMatchObject({ baseSequence: 7, incrementalSequence: 9 })
   })
 
@@ -79,8 +95,32 @@ describe('a manifest', () => {
   })
 
   test('never gives a new file the name of one that is about to be removed', () => {
-    const manifest = parseManifest('file appendonly.aof.1.incr.aof seq 1 type h\n', 'm')
+    const history = 'file appendonly.aof.1.incr.aof seq 1 type h\nfile appendonly.aof.1.base.rdb seq 1 type h\n'
+    const manifest = parseManifest(history, 'm')
     expect(withNewIncremental(manifest, NAME).incremental[0]!.name).toBe('appendonly.aof.2.incr.aof')
+  })
+
+  test('is refused when a changed bit would leave out a file, have it removed, or have an old one loaded', () => {
+    const first = withNewIncremental(withNewBase(EMPTY_MANIFEST, NAME, 'rdb'), NAME)
+    const second = withNewBase(withNewIncremental(first, NAME), NAME, 'aof')
+    const whole = [first, second, withIncrementalAsHistory(second, 1), withIncrementalAsHistory(second, 0)]
+    for (const manifest of [...whole, withNewIncremental(withoutHistory(second), NAME)]) {
+      const bytes = Buffer.from(manifestText(manifest), 'latin1')
+      expect(parseManifest(bytes.latin1Slice(), 'm').history).toEqual(manifest.history)
+      const names = [...filesToLoad(manifest), ...manifest.history].map(({ name }) => name)
+      for (let bit = 0; bit < bytes.length * 8; bit++) {
+        const damaged = Buffer.from(bytes)
+        damaged[bit >> 3]! ^= 1 << (bit & 7)
+        const found = parsedOrNull(damaged.latin1Slice())
+        // A file that there is not ends the start.
+        if (found === null || filesToLoad(found).some(({ name }) => !names.includes(name))) continue
+        const loaded = filesToLoad(manifest).map(({ name }) => name)
+        expect(
+          filesToLoad(found).map(({ name }) => name),
+          damaged.latin1Slice(),
+        ).toEqual(loaded)
+      }
+    }
   })
 
   test.each([
