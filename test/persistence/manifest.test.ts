@@ -106,18 +106,18 @@ describe('a manifest', () => {
     const whole = [first, second, withIncrementalAsHistory(second, 1), withIncrementalAsHistory(second, 0)]
     for (const manifest of [...whole, withNewIncremental(withoutHistory(second), NAME)]) {
       const bytes = Buffer.from(manifestText(manifest), 'latin1')
-      expect(parseManifest(bytes.latin1Slice(), 'm').history).toEqual(manifest.history)
+      expect(parseManifest(bytes.toString('latin1'), 'm').history).toEqual(manifest.history)
       const names = [...filesToLoad(manifest), ...manifest.history].map(({ name }) => name)
       for (let bit = 0; bit < bytes.length * 8; bit++) {
         const damaged = Buffer.from(bytes)
         damaged[bit >> 3]! ^= 1 << (bit & 7)
-        const found = parsedOrNull(damaged.latin1Slice())
+        const found = parsedOrNull(damaged.toString('latin1'))
         // A file that there is not ends the start.
         if (found === null || filesToLoad(found).some(({ name }) => !names.includes(name))) continue
         const loaded = filesToLoad(manifest).map(({ name }) => name)
         expect(
           filesToLoad(found).map(({ name }) => name),
-          damaged.latin1Slice(),
+          damaged.toString('latin1'),
         ).toEqual(loaded)
       }
     }
