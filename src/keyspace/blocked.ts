@@ -19,10 +19,15 @@ export interface BlockedClient {
   readonly blockedUnblocksOnNoKey: boolean
 }
 
+/** A power of two. */
+const TRAITS = 1024
+
 /** Clients blocked on keys of one database. */
 export class BlockedKeys {
   /** Waiting clients by key, in order of arrival. A client is in the queue of each of its keys. */
   private readonly queues = new Map<string, Set<BlockedClient>>()
+  /** How many keys there are of each trait: other keys change all the time while workers wait for jobs. */
+  private readonly traits = new Int32Array(TRAITS)
 
   /** Number of keys that somebody waits for; 0 lets the hot path skip everything. */
   get size(): number {
@@ -31,15 +36,28 @@ export class BlockedKeys {
 
   add(key: string, client: BlockedClient): void {
     const queue = this.queues.get(key)
-    if (queue === undefined) this.queues.set(key, new Set([client]))
-    else queue.add(client)
+    if (queue !== undefined) queue.add(client)
+    else {
+      this.queues.set(key, new Set([client]))
+      this.traits[traitOfText(key)]!++
+    }
   }
 
   remove(key: string, client: BlockedClient): void {
     const queue = this.queues.get(key)
     if (queue === undefined) return
     queue.delete(client)
-    if (queue.size === 0) this.queues.delete(key)
+    if (queue.size > 0) return
+    this.queues.delete(key)
+    this.traits[traitOfText(key)]!--
+  }
+
+  /** Whether somebody may wait for the key at `source[start, start + length)`, told without making its text. */
+  mayHave(source: Uint8Array, start: number, length: number): boolean {
+    if (this.queues.size === 0) return false
+    if (length === 0) return true
+    const end = start + length
+    return this.traits[trait(length, source[end - 1]!, source[start + (length >>> 1)]!)]! > 0
   }
 
   has(key: string): boolean {
@@ -56,4 +74,14 @@ export class BlockedKeys {
     const queue = this.queues.get(key)
     return queue === undefined ? [] : [...queue]
   }
+}
+
+/** What is looked at first of a key: its length, its last byte and the one in its middle. */
+function trait(length: number, last: number, middle: number): number {
+  return ((length * 31 + last) * 31 + middle) & (TRAITS - 1)
+}
+
+function traitOfText(key: string): number {
+  const { length } = key
+  return length === 0 ? 0 : trait(length, key.charCodeAt(length - 1), key.charCodeAt(length >>> 1))
 }

@@ -159,7 +159,7 @@ export class Keyspace {
     this.stats.changes++
     if (this.access.kind === AccessKind.Change) db.noteChange(source, start, length)
     if (this.changeListener !== null) this.changeListener.keyChanged(source, start, length)
-    if (db.watchers.size === 0 && db.blocked.size === 0) return
+    if (db.watchers.size === 0 && !db.blocked.mayHave(source, start, length)) return
     this.touchedSlow(db, source.latin1Slice(start, start + length))
   }
 
