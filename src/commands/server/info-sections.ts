@@ -383,6 +383,17 @@ export function cpuLines(): InfoLines {
     ['used_cpu_user', secondsText(userCPUTime)],
     ['used_cpu_sys_children', secondsText(0)],
     ['used_cpu_user_children', secondsText(0)],
+    ...mainThreadLines(),
+  ]
+}
+
+/** Absent before Node 23.9, as in a Redis on a system that cannot tell. */
+function mainThreadLines(): InfoLines {
+  if (typeof process.threadCpuUsage !== 'function') return []
+  const { user, system } = process.threadCpuUsage()
+  return [
+    ['used_cpu_sys_main_thread', secondsText(system)],
+    ['used_cpu_user_main_thread', secondsText(user)],
   ]
 }
 

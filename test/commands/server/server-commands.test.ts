@@ -425,6 +425,14 @@ test('a monitor that is reset or goes away is fed no more', async () => {
   expect(await a.call('EXEC')).toEqual([{ error: "ERR MONITOR isn't allowed for DENY BLOCKING client" }])
 })
 
+test('INFO cpu has the time of the main thread, which is part of that of the process', async () => {
+  const cpu = await info('cpu')
+  const [thread, whole] = [cpu.get('used_cpu_user_main_thread'), cpu.get('used_cpu_user')].map(Number)
+  expect(thread).toBeGreaterThan(0)
+  expect(thread).toBeLessThanOrEqual(whole ?? 0)
+  expect(cpu.get('used_cpu_sys_main_thread')).toMatch(/^\d+\.\d{6}$/)
+})
+
 // ---- DEBUG, SHUTDOWN
 
 test('DEBUG is refused unless the configuration allows it', async () => {
