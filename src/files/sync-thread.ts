@@ -2,10 +2,9 @@
  * A thread of our own that makes files durable (transport/native/sync.cc), where it was built: the thread pool takes longer
  * to begin and to tell of the end, and may be busy. One for each thread of JavaScript. Hot path: sync, collect.
  */
-import { createRequire } from 'node:module'
 import { getSystemErrorMap } from 'node:util'
+import { loadAddon } from './addon.ts'
 import type { FileDone } from './files.ts'
-import { packageFile } from './package-files.ts'
 
 /** What native/sync.cc exports. */
 interface NativeSync {
@@ -19,8 +18,6 @@ interface Waiting {
   readonly number: number
   readonly done: FileDone
 }
-
-const ADDON = packageFile('src/transport/native/build/Release/sync.node')
 
 export class SyncThread {
   private readonly native: NativeSync
@@ -39,7 +36,7 @@ export class SyncThread {
   static start(): SyncThread | null {
     if (process.platform !== 'linux') return null
     try {
-      const native = createRequire(import.meta.url)(ADDON) as NativeSync
+      const native = loadAddon('sync') as NativeSync
       const thread = new SyncThread(native)
       return native.start(thread.state, thread.ended) === 0 ? thread : null
     } catch {

@@ -5,8 +5,7 @@
  * The compiler of V8 leaves 25 to 30 MB in the hands of malloc while a server gets into its stride, and starting touches
  * 40 MB of the program that serving does not. Without the addon they stay there.
  */
-import { createRequire } from 'node:module'
-import { packageFile } from '../files/package-files.ts'
+import { loadAddon } from '../files/addon.ts'
 
 /** What native/heap.cc exports. */
 export interface NativeHeap {
@@ -16,14 +15,11 @@ export interface NativeHeap {
   returnFree(): void
 }
 
-/** Where it is built. */
-export const NATIVE_HEAP: string = packageFile('src/transport/native/build/Release/heap.node')
-
 /** Null where it was not built: on other systems, or at an installation without a compiler. */
 export function loadNativeHeap(): NativeHeap | null {
   if (process.platform !== 'linux') return null
   try {
-    return createRequire(import.meta.url)(NATIVE_HEAP) as NativeHeap
+    return loadAddon('heap') as NativeHeap
   } catch {
     // The server does not need it; that there is no compiler the log says for the sake of the transport.
     return null

@@ -6,10 +6,9 @@
  */
 import { lookup } from 'node:dns/promises'
 import { chmodSync, rmSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { isIPv4 } from 'node:net'
 import { getSystemErrorMap } from 'node:util'
-import { packageFile } from '../files/package-files.ts'
+import { loadAddon } from '../files/addon.ts'
 import { messageOf } from '../files/thrown.ts'
 import { formatAddress } from './address.ts'
 import type { Accept, Connection, Endpoint, Outbox, Receiver, TcpOptions, Transport, Turns } from './contract.ts'
@@ -47,7 +46,6 @@ const POSTS_MAX = 1024
 const POST_INTS = 3
 /** What stands in place of an offset in records that are no input. As in native/epoll.cc. */
 const Record = { Ended: -1, Closed: -2, Drained: -3, Accepted: -4, AcceptFailed: -5 } as const
-const ADDON = packageFile('src/transport/native/build/Release/epoll.node')
 
 /** Loads the transport; a text says why it cannot be had. */
 export function loadNativeTransport(): Transport | string {
@@ -60,10 +58,7 @@ let loaded: Transport | string | null = null
 
 function load(): Transport | string {
   try {
-    const epoll = createRequire(import.meta.url)(ADDON) as Epoll
-    // Sources may be newer than what was built of them.
-    if (!('sendPosts' in epoll)) return 'it was built from older sources (npm run install builds it)'
-    const sockets = new Sockets(epoll)
+    const sockets = new Sockets(loadAddon('epoll') as Epoll)
     return {
       name: 'native',
       listenTcp: (options, accept) => sockets.listenTcp(options, accept),
@@ -71,8 +66,6 @@ function load(): Transport | string {
       listenUnix: async (path, mode, backlog, accept) => sockets.listenUnix(path, mode, backlog, accept),
     }
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'MODULE_NOT_FOUND')
-      return 'it was not built at the installation'
     return messageOf(error)
   }
 }

@@ -1,8 +1,9 @@
 /** Memory that is given up goes back to the system. */
 import { spawnSync } from 'node:child_process'
 import { expect, test, vi } from 'vitest'
+import { addonPath } from '../../src/files/addon.ts'
 import { MemoryProbe } from '../../src/observe/memory.ts'
-import { loadNativeHeap, NATIVE_HEAP } from '../../src/standalone/native-heap.ts'
+import { loadNativeHeap } from '../../src/standalone/native-heap.ts'
 
 const MB = 1024 * 1024
 
@@ -98,7 +99,7 @@ test.runIf(heap !== null)('pages of the program that are not in use leave the pr
   const program = `
     const { readFileSync } = require('node:fs')
     const programMb = () => Number(/RssFile:\\s+(\\d+)/.exec(readFileSync('/proc/self/status', 'latin1'))[1]) / 1024
-    const heap = require(${JSON.stringify(NATIVE_HEAP)})
+    const heap = require(${JSON.stringify(addonPath('heap'))})
     const before = programMb()
     heap.returnFree()
     // What is done on another thread keeps the loop going until it is over.

@@ -5,6 +5,7 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import sources from './sources.cjs'
 
 const BUILD_MS_MAX = 180_000
 const folder = import.meta.dirname ?? dirname(new URL(import.meta.url).pathname)
@@ -26,7 +27,9 @@ function build() {
   if (process.env.MILLRACE_SANITIZE === '1') args.push('--', '-Dsanitizes=1')
   const { status, error, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: BUILD_MS_MAX })
   if (error !== undefined) return error.message
-  return status === 0 ? null : reasonIn(stderr)
+  if (status !== 0) return reasonIn(stderr)
+  sources.noteSources()
+  return null
 }
 
 /** The line of node-gyp's output that says most. */
