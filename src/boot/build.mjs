@@ -9,6 +9,7 @@
  * to be named in ENTRIES. Plain JavaScript: an installation without development dependencies may run it on any Node.
  */
 import { spawnSync } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { basename, dirname, join, resolve } from 'node:path'
@@ -85,7 +86,8 @@ async function makePackage() {
 /** Bundles into a folder that `place` may move; what it leaves is removed. */
 async function bundle(input, place) {
   const { rolldown } = await import('rolldown')
-  const folder = join(DIST, `making-${process.pid}`)
+  // Process ids are not unique where containers share the folder.
+  const folder = join(DIST, `making-${randomUUID()}`)
   mkdirSync(folder, { recursive: true })
   try {
     const build = await rolldown({

@@ -5,7 +5,7 @@
  *     a checkout    dist/<fingerprint of the sources>, so that what was edited since is never run
  *
  * A checkout makes its bundle when it is installed, and whoever starts first after an edit makes the next one. Where that
- * cannot be (no development dependencies, no place to write, a mistake in the sources), the sources run as they are.
+ * cannot be (no development dependencies, no place to write, a mistake in the sources, a file that cannot be read), the sources run as they are.
  * Plain JavaScript: it runs before the first file whose types are stripped.
  */
 const { createHash } = require('node:crypto')
@@ -52,7 +52,8 @@ function addContent(hash, path) {
 
 /** The bundle, made if need be; null where there is none. */
 function findBundle() {
-  const folder = bundleFolder()
+  const folder = findFolder()
+  if (folder === null) return null
   if (!existsSync(folder) && canBuild()) {
     // Loaded only here: it takes a while.
     const { spawnSync } = require('node:child_process')
@@ -60,6 +61,16 @@ function findBundle() {
     spawnSync(process.execPath, [join(__dirname, 'build.mjs'), '--start'], options)
   }
   return existsSync(folder) ? folder : null
+}
+
+/** null when the sources cannot all be read: somebody is editing them, or only a part of the checkout is here. */
+function findFolder() {
+  try {
+    return bundleFolder()
+  } catch {
+    // What is needed of them may be there all the same.
+    return null
+  }
 }
 
 function canBuild() {

@@ -12,7 +12,9 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
+import { connect } from 'node:net'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { temporaryDirectory } from '../support/server-process.ts'
@@ -115,3 +117,50 @@ test('a mistake in the sources is shown with its place', () => {
   expect(version()).toMatch(/src\/config\/version\.ts:\d+\n(.*\n)*.*SyntaxError/)
   expect(bundles()).toEqual([])
 })
+
+test('what cannot be read among the sources does not keep the server from starting', () => {
+  install()
+  // Some editors keep such a link, which leads nowhere, beside a file that is being edited.
+  symlinkSync('me@host.1', join(checkout, 'src/config/.#version.ts'))
+  expect(version()).toContain('v=7.2')
+  rmSync(join(checkout, 'src/config/.#version.ts'))
+  rmSync(join(checkout, 'workers'), { recursive: true })
+  expect(version()).toContain('v=7.2')
+})
+
+test('a server whose bundle was removed writes snapshots and ends', async () => {
+  install()
+  const socket = join(checkout, 's')
+  const options = `--port 0 --http-port 0 --appendonly no --unixsocket ${socket} --dir ${checkout}`
+  const server = spawn(process.execPath, ['src/main.ts', ...options.split(' '), '--save', '3600 1'], {
+    cwd: checkout,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  try {
+    await untilWritten(server.stdout, 'Ready to accept connections')
+    rmSync(join(checkout, 'dist'), { recursive: true })
+    const saved = untilWritten(server.stdout, 'Background saving terminated with success')
+    const client = connect(socket)
+    client.write('SET key value\r\nBGSAVE\r\n')
+    await saved
+    client.destroy()
+    server.kill('SIGTERM')
+    const [code] = (await once(server, 'exit')) as [number | null]
+    expect(code).toBe(0)
+  } finally {
+    server.kill('SIGKILL')
+  }
+  expect(readFileSync(join(checkout, 'dump.rdb'), 'latin1')).toContain('value')
+})
+
+/** Rejects when the process ends before it has written the text. */
+function untilWritten(output: Readable, text: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let written = ''
+    output.on('data', (chunk) => {
+      written += String(chunk)
+      if (written.includes(text)) resolve()
+    })
+    output.once('end', () => reject(new Error(written)))
+  })
+}

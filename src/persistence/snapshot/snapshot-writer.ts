@@ -4,6 +4,7 @@
  * The thread gets buffers of records one after the other and sends each back when it has written it, so that a few
  * buffers go round. When all are under way the walk waits; what is about to change does not, and gathers in memory.
  */
+import { existsSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
 import { type Files, SYSTEM_FILES } from '../../files/files.ts'
 import { threadEntry } from '../../files/package-files.ts'
@@ -61,6 +62,14 @@ export interface SnapshotWriter {
   discard(): void
   /** Calls back when nobody uses the file any more, after its end or `discard`: only then may its name be used again. */
   whenGone(then: () => void): void
+}
+
+/**
+ * Whether the thread can be started. Its code is not there any more when another version was installed over the one that
+ * runs, or its bundle was removed: then snapshots are written without it, or the server could not even end.
+ */
+export function hasWriterThread(): boolean {
+  return existsSync(THREAD)
 }
 
 /** Writes in a thread. */

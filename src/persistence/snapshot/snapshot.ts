@@ -25,7 +25,13 @@ import type { Collection } from '../../structures/kind.ts'
 import { RecordBuffer } from '../rdb/record-buffer.ts'
 import { type BigRecord, isBigValue, isLongString, type SnapshotFormat, type SnapshotInfo } from '../snapshot-format.ts'
 import type { SnapshotFileOptions } from './snapshot-file.ts'
-import { DirectWriter, type SnapshotWriter, ThreadWriter, type WriterEvents } from './snapshot-writer.ts'
+import {
+  DirectWriter,
+  hasWriterThread,
+  type SnapshotWriter,
+  ThreadWriter,
+  type WriterEvents,
+} from './snapshot-writer.ts'
 
 /** Shortest and longest slice, in ms. */
 const SLICE_MIN_MS = 0.3
@@ -141,7 +147,7 @@ export class Snapshots implements SnapshotStatus {
       checksums: request.checksums,
       syncsPieces: request.syncsPieces,
     }
-    const inThread = this.files === SYSTEM_FILES
+    const inThread = this.files === SYSTEM_FILES && hasWriterThread()
     const openWriter = (events: WriterEvents): SnapshotWriter =>
       inThread ? new ThreadWriter(fileOptions, events) : new DirectWriter(fileOptions, this.files, events)
     const walk = new SnapshotWalk(this.keyspace, { ...request, done }, openWriter, this.sliceDone)
