@@ -210,6 +210,7 @@ export class RespSink extends ReplySink {
   }
 
   status(text: string): void {
+    this.roomInAnyCase(text.length + 1)
     this.line(`+${text}`)
   }
 
@@ -285,6 +286,7 @@ export class RespSink extends ReplySink {
   }
 
   error(text: string): void {
+    this.roomInAnyCase(text.length + 1)
     this.line(`-${text}`)
   }
 
@@ -314,7 +316,7 @@ export class RespSink extends ReplySink {
 
   /** Appends bytes that are RESP already. */
   raw(source: Uint8Array, start: number, length: number): void {
-    this.room(length)
+    this.roomInAnyCase(length)
     copyBytes(source, start, this.buffer, this.at, length)
     this.at += length
   }
@@ -356,13 +358,22 @@ export class RespSink extends ReplySink {
     this.at += header.length
   }
 
-  /** Makes room for `bytes` and a header. */
+  /** Makes room for `bytes` and a header. @throws OUTPUT_LIMIT_REACHED, which is for what runs a command to catch */
   private room(bytes: number): void {
     if (this.at + bytes <= this.limit) return
     if (this.at + bytes > this.atMax) {
       this.hasOverflowed = true
       throw OUTPUT_LIMIT_REACHED
     }
+    this.grow(bytes)
+  }
+
+  /** As `room`, for what nobody would catch: the reply in place of one that was given up, QUEUED, messages. It is little. */
+  private roomInAnyCase(bytes: number): void {
+    if (this.at + bytes > this.limit) this.grow(bytes)
+  }
+
+  private grow(bytes: number): void {
     const size = Math.max(this.buffer.length * 2, this.at + bytes + SLACK_BYTES)
     const grown = Buffer.allocUnsafeSlow(size)
     this.buffer.copy(grown, 0, 0, this.at)

@@ -248,7 +248,8 @@ export class ClientInput {
         client.decoder = null
         decoder = this.decoder
       }
-      if (isStalled(client)) break
+      // One that has reached its limit will be closed: nothing more of it is executed.
+      if (isStalled(client) || sink.hasOverflowed) break
       if (sink.at > TURN_OUTPUT_MAX_BYTES || resp2.at + resp3.at > TURN_OUTPUT_MAX_BYTES) {
         this.turnOutputBytes += sink.at
         output.flushMidTurn(client)

@@ -155,6 +155,33 @@ describe('client-output-buffer-limit', () => {
     raw.close()
   })
 
+  test('a client that reaches its hard limit with a reply for which not even an error has room is closed, and nobody else', async () => {
+    broker = await TestBroker.start()
+    const client = await broker.connect()
+    // The output buffer has room for more than the limit allows: it is found out where that ends.
+    await client.call('CONFIG', 'SET', 'client-output-buffer-limit', 'normal 700000 0 0')
+    await client.call('SET', 'value', 'v'.repeat(3000))
+    const raw = await RawConnection.connect(broker.port)
+    raw.send(`${'GET value\r\n'.repeat(600)}SET behind 1\r\n`)
+    await untilClients(1)
+    expect(broker.server.stats.outputLimitDisconnections).toBe(1)
+    expect(await client.call('EXISTS', 'behind')).toBe(0)
+    raw.close()
+  })
+
+  test('a transaction whose replies reach the hard limit is executed in full', async () => {
+    broker = await TestBroker.start()
+    const client = await broker.connect()
+    await client.call('CONFIG', 'SET', 'client-output-buffer-limit', 'normal 700000 0 0')
+    await client.call('SET', 'value', 'v'.repeat(3000))
+    const raw = await RawConnection.connect(broker.port)
+    raw.send(`MULTI\r\nINCR n\r\n${'GET value\r\n'.repeat(600)}INCR n\r\nEXEC\r\nINCR n\r\n`)
+    await untilClients(1)
+    expect(broker.server.stats.outputLimitDisconnections).toBe(1)
+    expect(await client.call('GET', 'n')).toBe('2')
+    raw.close()
+  })
+
   test('the hard limit of subscribers closes one that does not read, others get every message', async () => {
     broker = await TestBroker.start()
     const client = await broker.connect()
