@@ -109,6 +109,9 @@ export class Broker {
     // Whoever closed the broker meanwhile has not seen all endpoints.
     if (this.isClosed) await this.closeEndpoints()
     for (const endpoint of [...this.tcp.endpoints, ...this.endpoints]) warnOfRefused(endpoint, this.log)
+    this.server.acceptWaiting = () => {
+      for (const endpoint of [...this.tcp.endpoints, ...this.endpoints]) endpoint.acceptNow()
+    }
     this.tcp.follow(this.transport)
     this.server.start()
     let position: StreamPosition | null = null

@@ -12,8 +12,8 @@
  * sockets. What was executed before the script is written to the log and answered when the first poll begins, of the
  * script itself nothing leaves before it ends. Time stands still for commands, as it does within the script.
  *
- * New connections are not accepted meanwhile, and transports that cannot read out of turn are not served: in-process
- * clients live in the thread that the script holds. A script of a log that is loaded is no exception, but nobody can kill
+ * Transports that cannot read out of turn are not served, and accept nobody meanwhile: node:net's, and that of in-process
+ * clients, which live in the thread that the script holds. A script of a log that is loaded is no exception, but nobody can kill
  * it: but for a few, commands hear that data are being loaded. Cold.
  */
 import type { CommandContext } from '../commands/context.ts'
@@ -44,6 +44,8 @@ export interface BusyHost {
   readonly clients: ReadonlyMap<number, Client>
   readonly output: TurnOutput
   readonly input: ClientInput
+  /** Accepts connections that wait, where the transport can do that out of turn. */
+  acceptWaiting(): void
   /** Whether the client runs the script, is blocked or paused, or takes no more commands. */
   isWaiting(client: Client): boolean
   /** Keeps what a client has sent. Returns false when that was too much and the client was closed. */
@@ -91,7 +93,7 @@ export class BusyMode {
     this.isOverTime = true
     this.round = null
     this.host.log.warning(
-      `Slow script detected: ${runner.name} has been running for ${Math.floor(elapsedMs)} ms. ${runner.kind === RunKind.Function ? 'FUNCTION' : 'SCRIPT'} KILL, on a connection that is open already, ends it if it has not written`,
+      `Slow script detected: ${runner.name} has been running for ${Math.floor(elapsedMs)} ms. ${runner.kind === RunKind.Function ? 'FUNCTION' : 'SCRIPT'} KILL ends it if it has not written`,
     )
     this.host.output.flushBeforeScript()
   }
@@ -107,7 +109,11 @@ export class BusyMode {
     pipeline.timer.endNow()
     pipeline.beginBatch()
     try {
-      this.round ??= this.host.clients.values()
+      if (this.round === null) {
+        // Somebody comes who has heard that the server hangs, and wants to kill the script.
+        this.host.acceptWaiting()
+        this.round = this.host.clients.values()
+      }
       do {
         const { done, value } = this.round.next()
         if (done === true) {

@@ -287,6 +287,9 @@ export class Server
 
   // ---- clients -------------------------------------------------------------------------------------------------
 
+  /** Has connections accepted that wait; set by who listens. */
+  acceptWaiting: () => void = () => {}
+
   /** Takes a new connection; null when it was refused. */
   readonly accept = (connection: Connection): Receiver | null => this.admit(connection, 0)
 

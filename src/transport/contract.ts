@@ -88,6 +88,11 @@ export interface Endpoint {
   readonly port: number
   /** Told when a connection could not be accepted, as when the process may open no more files. */
   onError: (error: Error) => void
+  /**
+   * Accepts connections that wait, some at a time: for somebody who keeps the loop from going on. Does nothing where the
+   * transport cannot do it out of turn.
+   */
+  acceptNow(): void
   /** Stops accepting. Open connections stay. */
   close(): Promise<void>
 }

@@ -18,6 +18,7 @@ interface Epoll {
   start(input: Buffer, records: Int32Array, posts: Int32Array, onRecords: (count: number) => void): number
   listenTcp(address: string, port: number, backlog: number, keepAliveSeconds: number): number
   listenUnix(path: string, backlog: number): number
+  acceptNow(listener: number): number
   address(id: number, isPeer: boolean): string
   send(id: number, buffer: Buffer, start: number, end: number): number
   sendPosts(buffer: Buffer, count: number): number
@@ -38,6 +39,8 @@ const REST_KEPT_MAX = 64
 const NOTHING = Buffer.alloc(0)
 /** Offsets in posts have 31 bits. */
 const POST_END_MAX = 2 ** 31 - 1
+/** Connections that are accepted out of turn in one go. */
+const ACCEPTED_NOW_MAX = 16
 /** Records of one call at most. */
 const RECORDS_MAX = 2048
 const RECORD_INTS = 3
@@ -133,6 +136,7 @@ class Sockets implements Outbox {
     const endpoint: Endpoint = {
       port: path === null ? Number(this.epoll.address(id, false).split(' ')[1] ?? 0) : 0,
       onError: () => {},
+      acceptNow: () => this.acceptNow(id),
       close: async () => {
         if (!this.listeners.delete(id)) return
         this.epoll.destroy(id)
@@ -208,6 +212,14 @@ class Sockets implements Outbox {
     this.connections[id] = connection
     connection.receiver = listener.accept(connection)
     connection.turns = connection.receiver === null ? null : connection.receiver.turns
+  }
+
+  private acceptNow(listenerId: number): void {
+    for (let i = 0; i < ACCEPTED_NOW_MAX; i++) {
+      const accepted = this.epoll.acceptNow(listenerId)
+      if (accepted < 0) return
+      this.accepted(Math.floor(accepted / 2), listenerId, accepted % 2 === 1)
+    }
   }
 
   /** Takes undelivered input of this turn for somebody who reads out of turn. Returns its length; -1: there is none. */

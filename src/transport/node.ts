@@ -84,6 +84,7 @@ function listen(options: net.ListenOptions, accept: Accept, path: string | null)
       const endpoint: Endpoint = {
         port: bound !== null && typeof bound === 'object' ? bound.port : 0,
         onError: () => {},
+        acceptNow: () => {},
         close: () => new Promise((done) => server.close(() => done())),
       }
       server.on('error', (error) => endpoint.onError(error))

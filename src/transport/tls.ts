@@ -84,6 +84,7 @@ export async function listenTls(
   const endpoint: TlsEndpoint = {
     port: bound !== null && typeof bound === 'object' ? bound.port : 0,
     onError: () => {},
+    acceptNow: () => {},
     close: () =>
       new Promise((done) => {
         for (const socket of handshakes) socket.destroy()

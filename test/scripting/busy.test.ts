@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
+import { loadNativeTransport } from '../../src/transport/native.ts'
 import { RawConnection } from '../support/raw-connection.ts'
 import { until } from '../support/redis-servers.ts'
 import { encodeCommand, type Reply, RespClient } from '../support/resp-client.ts'
@@ -66,6 +67,20 @@ afterEach(async () => {
 })
 
 describe('SCRIPT KILL', () => {
+  test.skipIf(typeof loadNativeTransport() === 'string' || process.env.MILLRACE_TRANSPORT === 'node')(
+    'comes on a connection that is made while the script runs',
+    async () => {
+      await start('--transport', 'native')
+      const { reply } = await runEndless(ENDLESS)
+      const [first, second] = await Promise.all([connect(), connect()])
+      expect(await first.call('SET', 'a', '1')).toEqual(BUSY)
+      expect(await second.call('SCRIPT', 'KILL')).toEqual(OK)
+      expect(await reply).toEqual(killed(ENDLESS))
+      expect(await first.call('SET', 'a', '1')).toEqual(OK)
+      expect(await (await connect()).call('GET', 'a')).toBe('1')
+    },
+  )
+
   test('is also seen in what was left for the next turn when the script began', async () => {
     await start()
     const [killer, runner] = [await RawConnection.connect(server.port), await RawConnection.connect(server.port)]

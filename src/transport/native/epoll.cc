@@ -51,6 +51,9 @@ enum Record : int32_t {
   kAcceptFailed = -5,  // {listener, kAcceptFailed, errno}
 };
 constexpr size_t kRecordInts = 3;
+// What `Accept` returns in place of a slot.
+constexpr int32_t kNoneWaits = -1;
+constexpr int32_t kFailed = -2;
 // Posts: {id, start, end}, a part of a buffer to be sent. Afterwards the end is how many bytes are queued, up to 2^31 - 1.
 constexpr size_t kPostInts = 3;
 
@@ -207,6 +210,34 @@ class Loop {
     return slot->queued();
   }
 
+  // Accepts a connection. Returns its slot, with the detail of `kAccepted`; or kNoneWaits; or kFailed, with errno.
+  int32_t Accept(int32_t listener, int32_t* detail) {
+    for (;;) {
+      Slot* slot = Find(listener);
+      if (slot == nullptr) return kNoneWaits;
+      sockaddr_in6 peer = {};
+      socklen_t length = sizeof peer;
+      int fd = accept4(slot->fd, reinterpret_cast<sockaddr*>(&peer), &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+      if (fd < 0) {
+        int error = errno;
+        if (IsBusy(error)) return kNoneWaits;
+        if (error == EINTR || error == ECONNABORTED) continue;
+        if (error == EMFILE || error == ENFILE) Refuse(slot->fd);
+        *detail = error;
+        return kFailed;
+      }
+      bool is_unix = slot->isUnix;
+      int32_t id = Add(fd, false, is_unix);
+      if (id < 0) {
+        *detail = errno;
+        return kFailed;
+      }
+      if (!is_unix) slots_[id].peer = peer;
+      *detail = listener * 2 + (is_unix || IsLoopback(peer) ? 1 : 0);
+      return id;
+    }
+  }
+
   void SetReading(int32_t id, bool is_reading) {
     Slot* slot = Find(id);
     if (slot == nullptr) return;
@@ -358,27 +389,14 @@ class Loop {
 
   void AcceptSome(int32_t listener) {
     for (int i = 0; i < kAcceptsMax; i++) {
-      Slot* slot = Find(listener);
-      if (slot == nullptr) return;
-      sockaddr_in6 peer = {};
-      socklen_t length = sizeof peer;
-      int fd = accept4(slot->fd, reinterpret_cast<sockaddr*>(&peer), &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
-      if (fd < 0) {
-        int error = errno;
-        if (IsBusy(error)) return;
-        if (error == EINTR || error == ECONNABORTED) continue;
-        if (error == EMFILE || error == ENFILE) Refuse(slot->fd);
-        Put(listener, kAcceptFailed, error);
+      int32_t detail = 0;
+      int32_t id = Accept(listener, &detail);
+      if (id == kNoneWaits) return;
+      if (id == kFailed) {
+        Put(listener, kAcceptFailed, detail);
         return;
       }
-      bool is_unix = slot->isUnix;
-      int32_t id = Add(fd, false, is_unix);
-      if (id < 0) {
-        Put(listener, kAcceptFailed, errno);
-        continue;
-      }
-      if (!is_unix) slots_[id].peer = peer;
-      Put(id, kAccepted, listener * 2 + (is_unix || IsLoopback(peer) ? 1 : 0));
+      Put(id, kAccepted, detail);
     }
   }
 
@@ -557,6 +575,15 @@ std::string AddressText(const sockaddr_in6& address) {
   return std::string(text) + " " + std::to_string(ntohs(is_v4 ? v4->sin_port : address.sin6_port));
 }
 
+// acceptNow(listener): twice the number of a connection that has waited, and one more when the peer is on this machine; -1
+// when none waits, or it cannot be accepted now: the loop tells why when it goes on.
+napi_value AcceptNow(napi_env env, napi_callback_info info) {
+  Arguments<1> args(env, info);
+  int32_t detail = 0;
+  int32_t id = args.loop->Accept(IntOf(env, args.values[0]), &detail);
+  return NumberOf(env, id < 0 ? -1 : static_cast<double>(id) * 2 + (detail & 1));
+}
+
 // address(id, isPeer): `ip port` of one end; '' when there is none.
 napi_value Address(napi_env env, napi_callback_info info) {
   Arguments<2> args(env, info);
@@ -725,7 +752,8 @@ napi_value Init(napi_env env, napi_value exports) {
     napi_callback function;
   } functions[] = {
       {"start", Start},           {"listenTcp", ListenTcp},       {"listenUnix", ListenUnix},
-      {"address", Address},       {"send", Send},                 {"queuedBytes", QueuedBytes},
+      {"acceptNow", AcceptNow},   {"address", Address},           {"send", Send},
+      {"queuedBytes", QueuedBytes},
       {"readNow", ReadNow},       {"setReading", SetReading},     {"end", End},
       {"destroy", Destroy},       {"setKeepAlive", SetKeepAlive}, {"setNoDelay", SetNoDelay},
       {"sendPosts", SendPosts},
