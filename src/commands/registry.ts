@@ -1,7 +1,6 @@
 /**
  * The command registry: resolved definitions, looked up by the bytes of the name. Hot path (lookup only).
  */
-
 import type { CommandCatalog } from '../access/rules.ts'
 import { COMMAND_IDS_MAX, type ControlledCommand } from '../access/selector.ts'
 import { readWord } from '../bytes/words.ts'

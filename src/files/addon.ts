@@ -13,13 +13,21 @@ export function addonPath(name: AddonName): string {
 
 /** @throws Error that says why it cannot be had */
 export function loadAddon(name: AddonName): unknown {
-  const { isUpToDate } = require(packageFile(`${NATIVE}/sources.cjs`)) as { isUpToDate(): boolean }
-  let isCurrent = false
-  try {
-    isCurrent = isUpToDate()
-  } catch (error) {
-    throw new Error('it was not built at the installation', { cause: error })
-  }
-  if (!isCurrent) throw new Error('it was built from other sources (npm run install builds it)')
+  checked ??= { problem: findProblem() }
+  if (checked.problem !== null) throw new Error(checked.problem)
   return require(addonPath(name))
+}
+
+/** For all addons at once: their sources are read for it. */
+let checked: { readonly problem: string | null } | null = null
+
+/** Why what was built cannot be used, or null. */
+function findProblem(): string | null {
+  const { isUpToDate } = require(packageFile(`${NATIVE}/sources.cjs`)) as { isUpToDate(): boolean }
+  try {
+    return isUpToDate() ? null : 'it was built from other sources (npm run install builds it)'
+  } catch {
+    // There is nothing that says of which.
+    return 'it was not built at the installation'
+  }
 }

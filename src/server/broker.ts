@@ -108,9 +108,9 @@ export class Broker {
     this.log.notice(`Process has PID: ${process.pid}. Server initialized`)
     // Whoever closed the broker meanwhile has not seen all endpoints.
     if (this.isClosed) await this.closeEndpoints()
-    for (const endpoint of [...this.tcp.endpoints, ...this.endpoints]) warnOfRefused(endpoint, this.log)
+    for (const endpoint of this.allEndpoints) warnOfRefused(endpoint, this.log)
     this.server.acceptWaiting = () => {
-      for (const endpoint of [...this.tcp.endpoints, ...this.endpoints]) endpoint.acceptNow()
+      for (const endpoint of this.allEndpoints) endpoint.acceptNow()
     }
     this.tcp.follow(this.transport)
     this.server.start()
@@ -143,9 +143,13 @@ export class Broker {
     return this.transport.listenTcp(tcpOptions(this.config, host, 0), this.server.accept)
   }
 
+  private get allEndpoints(): readonly Endpoint[] {
+    return [...this.tcp.endpoints, ...this.endpoints]
+  }
+
   /** Ports and sockets that are open. */
   get port(): number {
-    return [...this.tcp.endpoints, ...this.endpoints].find((endpoint) => endpoint.port > 0)?.port ?? 0
+    return this.allEndpoints.find((endpoint) => endpoint.port > 0)?.port ?? 0
   }
 
   /** Stops accepting, sends what is due, syncs and closes the log. Returns false when data could not be written. */

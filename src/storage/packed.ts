@@ -12,7 +12,6 @@
  * kept as strings. A block is changed only through the functions here, which may move it: they return the reference
  * to use from then on. `PackedCursor` is a reusable view; it is invalid after a change of the block.
  */
-
 import { integerLength, parseSafeInteger, writeInteger } from '../bytes/integer.ts'
 import { readWord, writeWord } from '../bytes/words.ts'
 import { type Arena, copyBytes, equalBytes, NO_REF, type Ref } from './arena.ts'

@@ -5,6 +5,7 @@
  * reference to use from then on.
  */
 import { parseSafeInteger } from '../bytes/integer.ts'
+import { writeWord } from '../bytes/words.ts'
 import type { Arena, Ref } from '../storage/arena.ts'
 import {
   NO_ENTRY,
@@ -104,9 +105,7 @@ export function packPairs(arena: Arena, { source, starts, lengths, first, end }:
   }
   const ref = arena.alloc(bytes)
   const buffer = arena.segment(ref)
-  let at = arena.offset(ref)
-  buffer.writeUInt32LE(end - first, at)
-  at += PACKED_HEADER_BYTES
+  let at = writeWord(buffer, arena.offset(ref), end - first)
   for (let i = first; i < end; i++) {
     const integer = integers[i - first]!
     writePackedEntry(buffer, at, integer, source, starts[i]!, lengths[i]!)

@@ -116,16 +116,14 @@ function runSource(ctx: CommandContext, args: Args, mode: EvalMode, reply: Reply
 function runDigest(ctx: CommandContext, args: Args, mode: EvalMode, reply: ReplySink): void {
   if (args.length(1) !== SHA_CHARS) throw NOSCRIPT
   const keyCount = parseKeyCount(args)
-  const script = scriptRunner(ctx).engine.findDigest(args.buffer, args.start(1))
+  const script = findScript(ctx, args)
   if (script === null) throw NOSCRIPT
   run(ctx, args, script, keyCount, mode, reply)
 }
 
 /** The script whose digest is argument 1, or null. */
 function findScript(ctx: CommandContext, args: Args): Script | null {
-  const digest = args.text(1)
-  const { engine } = scriptRunner(ctx)
-  return engine.find(digest) ?? engine.find(digest.toLowerCase())
+  return args.length(1) === SHA_CHARS ? scriptRunner(ctx).engine.findDigest(args.buffer, args.start(1)) : null
 }
 
 /** Flags of a call with this source; a malformed shebang is the handler's business. */

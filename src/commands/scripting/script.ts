@@ -7,7 +7,8 @@
  * SCRIPT LOAD script
  * SCRIPT SHOW sha1
  *
- * Manages the cache of scripts. DEBUG refuses YES and SYNC: there is no debugger. SHOW (Valkey 8.0) replies the source of one; NOSCRIPT without one. Source: Redis src/eval.c `scriptCommand`, src/commands/script-*.json.
+ * Manages the cache of scripts. DEBUG refuses YES and SYNC: there is no debugger. SHOW (Valkey 8.0) replies the source of
+ * one; NOSCRIPT without one. Source: Redis src/eval.c `scriptCommand`, src/commands/script-*.json.
  */
 import type { Args } from '../../resp/args.ts'
 import { NO_SCRIPT_DEBUGGER, NOSCRIPT, SCRIPT_DEBUG_MODE, SCRIPT_FLUSH_OPTION } from '../../resp/errors.ts'

@@ -1,5 +1,6 @@
 /**
- * What COMMAND DOCS replies about a command: what its definition says, and its arguments. Source: Valkey src/server.c `addReplyCommandDocs`.
+ * What COMMAND DOCS replies about a command: what its definition says, and its arguments.
+ * Source: Valkey src/server.c `addReplyCommandDocs`.
  */
 import type { ReplySink } from '../../resp/reply.ts'
 import type { Command } from '../registry.ts'

@@ -4,7 +4,6 @@
  * A BigRecord has two sinks: what its walk delivers in its turn goes straight to the file's buffer, what comes early
  * because it is about to change is held in a buffer of its own until the next step.
  */
-
 import { formatDouble } from '../../bytes/double.ts'
 import { writeWord } from '../../bytes/words.ts'
 import { type Arena, copyBytes, type Ref } from '../../storage/arena.ts'
